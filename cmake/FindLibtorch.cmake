@@ -1,0 +1,47 @@
+# Finds libtorch inside a torch wheel and defines the imported target Libtorch::libtorch.
+#
+# Own module rather than the wheel's TorchConfig.cmake because that one wants nvcc and a CUDA toolkit at configure
+# time when the wheel is a CUDA build, and defines an empty protobuf target that breaks a later find_package(Protobuf).
+# The wheel also ships headers of protobuf 3.13 and fmt 12: never let one file see both torch and a .pb.h.
+#
+# Hints: LIBTORCH_PYTHON (a Python that has torch), or LIBTORCH_ROOT (…/site-packages/torch).
+
+if(NOT LIBTORCH_ROOT)
+  if(NOT LIBTORCH_PYTHON)
+    set(_cache "$ENV{GRAFT_CACHE}")
+    if(NOT _cache)
+      set(_cache "$ENV{HOME}/.cache/graft")
+    endif()
+    find_program(LIBTORCH_PYTHON NAMES python3 HINTS ${_cache}/libtorch/bin NO_CMAKE_SYSTEM_PATH)
+  endif()
+  execute_process(COMMAND ${LIBTORCH_PYTHON} -c
+    "import importlib.util as u, os; print(os.path.dirname(u.find_spec('torch').origin))"
+    OUTPUT_VARIABLE LIBTORCH_ROOT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  set(LIBTORCH_ROOT "${LIBTORCH_ROOT}" CACHE PATH "Folder of the torch package")
+endif()
+
+find_library(LIBTORCH_CPU_LIBRARY torch_cpu HINTS ${LIBTORCH_ROOT}/lib NO_DEFAULT_PATH)
+find_library(LIBTORCH_C10_LIBRARY c10 HINTS ${LIBTORCH_ROOT}/lib NO_DEFAULT_PATH)
+find_library(LIBTORCH_TORCH_LIBRARY torch HINTS ${LIBTORCH_ROOT}/lib NO_DEFAULT_PATH)
+find_library(LIBTORCH_CUDA_LIBRARY torch_cuda HINTS ${LIBTORCH_ROOT}/lib NO_DEFAULT_PATH)
+find_library(LIBTORCH_C10_CUDA_LIBRARY c10_cuda HINTS ${LIBTORCH_ROOT}/lib NO_DEFAULT_PATH)
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Libtorch
+  REQUIRED_VARS LIBTORCH_ROOT LIBTORCH_CPU_LIBRARY LIBTORCH_C10_LIBRARY LIBTORCH_TORCH_LIBRARY
+  REASON_FAILURE_MESSAGE "run ./scripts/setup.sh, or pass -DLIBTORCH_PYTHON=<python with torch>")
+
+if(Libtorch_FOUND AND NOT TARGET Libtorch::libtorch)
+  add_library(Libtorch::libtorch INTERFACE IMPORTED)
+  target_include_directories(Libtorch::libtorch SYSTEM INTERFACE
+    ${LIBTORCH_ROOT}/include ${LIBTORCH_ROOT}/include/torch/csrc/api/include)
+  target_compile_definitions(Libtorch::libtorch INTERFACE AT_PER_OPERATOR_HEADERS)
+  # Without --no-as-needed the linker drops torch_cuda, which nothing names, and CUDA "isn't available".
+  set(_libs -Wl,--no-as-needed ${LIBTORCH_TORCH_LIBRARY} ${LIBTORCH_CPU_LIBRARY} ${LIBTORCH_C10_LIBRARY})
+  if(LIBTORCH_CUDA_LIBRARY)
+    list(APPEND _libs ${LIBTORCH_CUDA_LIBRARY} ${LIBTORCH_C10_CUDA_LIBRARY})
+    target_compile_definitions(Libtorch::libtorch INTERFACE GRAFT_WITH_CUDA)
+  endif()
+  target_link_libraries(Libtorch::libtorch INTERFACE ${_libs} -Wl,--as-needed)
+  target_link_options(Libtorch::libtorch INTERFACE -Wl,-rpath,${LIBTORCH_ROOT}/lib)
+endif()

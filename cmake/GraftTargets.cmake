@@ -1,0 +1,38 @@
+# One folder = one library = one target. These three functions are all that the CMakeLists below need.
+
+add_library(graft_warnings INTERFACE)
+target_compile_options(graft_warnings INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+                       $<$<BOOL:${GRAFT_WERROR}>:-Werror>)
+target_include_directories(graft_warnings INTERFACE ${PROJECT_SOURCE_DIR})
+
+# graft_library(NAME base FILES a.cc b.cc [PUBLIC libs] [PRIVATE libs]): graft_base, alias graft::base.
+function(graft_library)
+  cmake_parse_arguments(ARG "" "NAME" "FILES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(graft_${ARG_NAME} STATIC ${ARG_FILES})
+  add_library(graft::${ARG_NAME} ALIAS graft_${ARG_NAME})
+  target_link_libraries(graft_${ARG_NAME} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} graft_warnings)
+  target_include_directories(graft_${ARG_NAME} PUBLIC ${PROJECT_SOURCE_DIR})
+endfunction()
+
+# graft_executable(NAME graft-server FILES main.cc LIBS ...)
+function(graft_executable)
+  cmake_parse_arguments(ARG "" "NAME" "FILES;LIBS" ${ARGN})
+  add_executable(${ARG_NAME} ${ARG_FILES})
+  target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} graft_warnings)
+endfunction()
+
+# graft_test(NAME sha256_test FILES sha256_test.cc LIBS graft::base [LABELS unit] [TIMEOUT s] [ENV "A=b"]):
+# one executable whose gtest cases are ctest cases. LABELS default to unit.
+function(graft_test)
+  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "FILES;LIBS;LABELS;ENV" ${ARGN})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${ARG_NAME} ${ARG_FILES})
+  target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest_main graft_warnings)
+  gtest_discover_tests(${ARG_NAME} DISCOVERY_MODE PRE_TEST
+    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${ARG_ENV}")
+endfunction()

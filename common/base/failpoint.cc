@@ -1,0 +1,115 @@
+#include "common/base/failpoint.h"
+
+#include <unistd.h>
+#include <csignal>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <mutex>
+
+namespace graft {
+namespace {
+
+struct Arm {
+  bool crash = true;
+  int countdown = 1;
+};
+
+std::mutex mutex;
+std::map<std::string, Arm, std::less<>>& Arms() {
+  static auto* arms = new std::map<std::string, Arm, std::less<>>();
+  return *arms;
+}
+
+/// Counts this pass down; returns the arm when its turn has come.
+bool Due(std::string_view name, bool* crash) {
+  const std::lock_guard lock(mutex);
+  const auto arm = Arms().find(name);
+  if (arm == Arms().end() || --arm->second.countdown != 0) return false;
+  *crash = arm->second.crash;
+  return true;
+}
+
+}  // namespace
+
+namespace internal {
+
+std::atomic<bool> failpoints_armed{false};
+
+void PassFailpoint(std::string_view name) { (void)PassFailpointStatus(name); }
+
+Status PassFailpointStatus(std::string_view name) {
+  bool crash = false;
+  if (!Due(name, &crash)) return OkStatus();
+  // SIGKILL: no destructor, no flush, as when the machine's OOM killer comes.
+  if (crash) ::kill(::getpid(), SIGKILL);
+  return UnavailableError("failpoint " + std::string(name));
+}
+
+}  // namespace internal
+
+const std::vector<std::string_view>& FailpointNames() {
+  // One list in one place: the chaos test kills a process at every name, so a name must be
+  // reachable by a job.
+  static const std::vector<std::string_view> kNames = {
+      "file.after_rename",
+      "file.before_rename",
+      "store.after_commit",
+      "store.before_commit",
+      "server.after_dataset_stored",
+      "server.after_job_created",
+      "server.before_complete",
+      "server.after_complete",
+      "server.after_lease_granted",
+      "worker.after_artifact_stored",
+      "worker.after_checkpoint_stored",
+      "worker.after_step",
+      "worker.before_artifact_stored",
+      "worker.before_checkpoint_stored",
+      "worker.before_complete",
+      "worker.after_lease_acquired",
+  };
+  return kNames;
+}
+
+Status ArmFailpoints(std::string_view specification) {
+  std::map<std::string, Arm, std::less<>> arms;
+  while (!specification.empty()) {
+    const size_t comma = std::min(specification.find(','), specification.size());
+    const std::string_view item = specification.substr(0, comma);
+    specification.remove_prefix(std::min(comma + 1, specification.size()));
+    const size_t equals = item.find('=');
+    const std::string_view name = item.substr(0, equals);
+    const auto& names = FailpointNames();
+    if (equals == std::string_view::npos ||
+        std::find(names.begin(), names.end(), name) == names.end()) {
+      return InvalidArgumentError("no failpoint like \"" + std::string(item) +
+                                  "\"; --list-failpoints prints them");
+    }
+    std::string_view action = item.substr(equals + 1);
+    Arm arm;
+    if (const size_t at = action.find('@'); at != std::string_view::npos) {
+      const std::string_view count = action.substr(at + 1);
+      const auto [end, error] =
+          std::from_chars(count.data(), count.data() + count.size(), arm.countdown);
+      if (error != std::errc() || end != count.data() + count.size() || arm.countdown < 1) {
+        return InvalidArgumentError("\"" + std::string(item) +
+                                    "\": the count after @ must be 1 or more");
+      }
+      action = action.substr(0, at);
+    }
+    if (action != "crash" && action != "error") {
+      return InvalidArgumentError("\"" + std::string(item) +
+                                  "\": the action must be crash or error");
+    }
+    arm.crash = action == "crash";
+    arms[std::string(name)] = arm;
+  }
+  const std::lock_guard lock(mutex);
+  internal::failpoints_armed = !arms.empty();
+  Arms() = std::move(arms);
+  return OkStatus();
+}
+
+}  // namespace graft

@@ -1,0 +1,48 @@
+#pragma once
+/// Named places between two durable writes where a test can crash or fail the process.
+/// Set with `--failpoints` or GRAFT_FAILPOINTS: "name=crash", "name=crash@3" (at the third pass),
+/// "name=error@2", separated by commas. An unset failpoint costs one relaxed load. Thread safety:
+/// thread-safe.
+
+#include <atomic>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/status.h"
+
+namespace graft {
+
+/// Arms failpoints from a specification like the one above, replacing what was armed.
+/// Errors:    InvalidArgument on a name that isn't in FailpointNames() or an unknown action.
+Status ArmFailpoints(std::string_view specification);
+
+/// Every name there is, sorted; `graft-server --list-failpoints` prints them and the chaos test
+/// walks them.
+const std::vector<std::string_view>& FailpointNames();
+
+namespace internal {
+extern std::atomic<bool> failpoints_armed;
+/// Kills the process without any clean-up if `name` is armed with "crash" and its turn has come.
+void PassFailpoint(std::string_view name);
+/// Returns Unavailable if `name` is armed with "error" and its turn has come.
+Status PassFailpointStatus(std::string_view name);
+}  // namespace internal
+
+/// A place to crash.
+#define GRAFT_FAILPOINT(name)                                                  \
+  do {                                                                         \
+    if (::graft::internal::failpoints_armed.load(std::memory_order_relaxed)) { \
+      ::graft::internal::PassFailpoint(name);                                  \
+    }                                                                          \
+  } while (false)
+
+/// A place to crash or to return an error from the enclosing function.
+#define GRAFT_FAILPOINT_STATUS(name)                                                               \
+  do {                                                                                             \
+    if (::graft::internal::failpoints_armed.load(std::memory_order_relaxed)) {                     \
+      if (auto failed = ::graft::internal::PassFailpointStatus(name); !failed.ok()) return failed; \
+    }                                                                                              \
+  } while (false)
+
+}  // namespace graft

@@ -1,0 +1,58 @@
+#pragma once
+/// Files, durably: what is written is either whole or absent after a crash.
+/// Thread safety: free functions; safe on different paths.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "common/base/status.h"
+
+namespace graft {
+
+/// Reads a whole regular file.
+/// Errors:    NotFound; PermissionDenied; InvalidArgument if larger than `max_bytes` or not a
+/// regular file.
+StatusOr<std::string> ReadFile(const std::filesystem::path& path,
+                               uint64_t max_bytes = uint64_t{8} << 30);
+
+/// Replaces `path` by `bytes`: temp file beside it, fsync, rename, fsync of the folder. Creates
+/// missing folders. Errors:    ResourceExhausted if the disk is full; Internal otherwise. On error
+/// `path` is what it was. Source:    the order of LevelDB's SetCurrentFile and
+/// PosixWritableFile::SyncDirIfManifest.
+Status WriteFileDurably(const std::filesystem::path& path, std::string_view bytes);
+
+/// Renames `from` to `to` and syncs both folders. `from` must already be synced.
+Status RenameDurably(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// Makes the names in `folder` durable.
+Status SyncFolder(const std::filesystem::path& folder);
+
+/// Turns errno into a Status with a sentence: ENOSPC and EDQUOT -> ResourceExhausted, ENOENT ->
+/// NotFound, ...
+Status ErrnoToStatus(int error, const std::string& what);
+
+/// True if `path`, with every link resolved, lies in `root` (also resolved). A path that doesn't
+/// exist is judged by its longest existing parent.
+bool IsInside(const std::filesystem::path& path, const std::filesystem::path& root);
+
+/// A folder that is removed with everything in it when this goes away.
+class TempFolder {
+ public:
+  static StatusOr<TempFolder> Create(std::string_view prefix = "graft");
+  TempFolder(TempFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  TempFolder& operator=(TempFolder&& other) noexcept {
+    std::swap(path_, other.path_);
+    return *this;
+  }
+  ~TempFolder();
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  explicit TempFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  std::filesystem::path path_;
+};
+
+}  // namespace graft

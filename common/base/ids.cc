@@ -1,0 +1,57 @@
+#include "common/base/ids.h"
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+
+namespace graft {
+namespace {
+
+class RealClock : public Clock {
+ public:
+  TimeUs Now() override {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+  }
+};
+
+}  // namespace
+
+Clock& SystemClock() {
+  static RealClock clock;
+  return clock;
+}
+
+std::string NewId(TimeUs now) {
+  static constexpr char kAlphabet[] =
+      "0123456789abcdefghjkmnpqrstvwxyz";  // Crockford: no i, l, o, u
+  thread_local std::random_device device;
+  std::string id(26, '0');
+  auto ms = static_cast<uint64_t>(now / 1000);
+  for (int i = 9; i >= 0; --i, ms >>= 5) id[static_cast<size_t>(i)] = kAlphabet[ms & 31];
+  uint64_t bits = 0;
+  for (size_t i = 0; i < 16; ++i) {
+    if (i % 6 == 0) bits = device();
+    id[10 + i] = kAlphabet[bits & 31];
+    bits >>= 5;
+  }
+  return id;
+}
+
+bool IsValidName(std::string_view name) {
+  const auto is_alnum = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && name.size() <= 63 && is_alnum(name[0]) &&
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+Status CheckName(std::string_view name, std::string_view what, std::string_view field) {
+  if (IsValidName(name)) return OkStatus();
+  return InvalidArgumentError(
+             "\"" + std::string(name.substr(0, 80)) + "\" can't name a " + std::string(what) +
+             ": use 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit")
+      .At(std::string(field), "BAD_NAME");
+}
+
+}  // namespace graft

@@ -1,0 +1,51 @@
+#pragma once
+/// Names of things: tenant, job, adapter. Time in the store's unit.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/base/status.h"
+
+namespace graft {
+
+/// Wall clock, microseconds since 1970 UTC: what rows carry and what leases expire by.
+using TimeUs = int64_t;
+
+/// Port. Everything that decides by time takes one, so that tests run in virtual time.
+/// Thread safety: thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual TimeUs Now() = 0;
+};
+
+/// The machine's clock.
+Clock& SystemClock();
+
+/// A clock that stands still until it is told to move.
+class FakeClock : public Clock {
+ public:
+  explicit FakeClock(TimeUs start = 1'700'000'000'000'000) : now_(start) {}
+  TimeUs Now() override { return now_; }
+  void Advance(TimeUs us) { now_ += us; }
+
+ private:
+  TimeUs now_;
+};
+
+/// Returns 26 lower-case characters that sort by time: 10 of milliseconds, 16 random (the ULID
+/// layout).
+std::string NewId(TimeUs now);
+
+/// True for [a-z0-9] followed by up to 62 of [a-z0-9._-]: what users may call a base, an adapter or
+/// a tenant. Such a name is safe as one path segment.
+bool IsValidName(std::string_view name);
+
+/// InvalidArgument with the rule if !IsValidName. `what` is the noun ("adapter"), `field` the
+/// request's field path.
+Status CheckName(std::string_view name, std::string_view what, std::string_view field);
+
+inline constexpr std::string_view kDefaultTenant = "default";
+
+}  // namespace graft

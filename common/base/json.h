@@ -1,0 +1,30 @@
+#pragma once
+/// JSON, bounded. The library is nlohmann::json (header only); this adds limits for text that we
+/// don't trust.
+
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/status.h"
+
+namespace graft {
+
+using Json = nlohmann::json;
+/// Keeps the order of keys, for files whose reader or diff cares.
+using OrderedJson = nlohmann::ordered_json;
+
+struct JsonLimits {
+  size_t max_bytes = size_t{256} << 20;  ///< Of the text.
+  int max_depth = 64;                    ///< Of nested arrays and objects.
+};
+
+/// Parses one JSON value that spans all of `text`. `what` names it in errors
+/// ("adapter_config.json"). Errors:    InvalidArgument if malformed, not UTF-8, too deep or too
+/// large, with the byte where it broke;
+///            InvalidArgument on a duplicate key, since readers differ in which one wins.
+StatusOr<Json> ParseJson(std::string_view text, std::string_view what,
+                         const JsonLimits& limits = {});
+
+}  // namespace graft

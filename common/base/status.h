@@ -1,0 +1,180 @@
+#pragma once
+/// The one error type of the whole tree: a code and a sentence that tells the user what to do.
+/// Codes and names are absl's (and so gRPC's), but the type is ours, because the engine and
+/// everything under common/ also builds on machines that have neither. Thread safety: a Status is a
+/// value.
+
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace graft {
+
+/// Same numbers as absl::StatusCode and grpc::StatusCode.
+enum class StatusCode : int {
+  kOk = 0,
+  kCancelled = 1,           ///< The caller went away.
+  kUnknown = 2,             ///< Only at the edges, for foreign errors.
+  kInvalidArgument = 3,     ///< A field is missing or out of range; retrying can't help.
+  kDeadlineExceeded = 4,    ///< The caller's deadline passed.
+  kNotFound = 5,            ///< No such job, adapter, base, dataset, file.
+  kAlreadyExists = 6,       ///< The same request_id with another request.
+  kPermissionDenied = 7,    ///< Not allowed: a path outside the roots, another tenant's thing.
+  kResourceExhausted = 8,   ///< Queue, quota, disk or memory full; retry after a delay.
+  kFailedPrecondition = 9,  ///< The thing isn't in a state that allows this.
+  kAborted = 10,        ///< Lost a race: a stale etag or an old fencing token. Re-read, then retry.
+  kOutOfRange = 11,     ///< A page or range past the end.
+  kUnimplemented = 12,  ///< Not built.
+  kInternal = 13,       ///< A bug.
+  kUnavailable = 14,    ///< No worker, draining, store away; retry with backoff.
+  kDataLoss = 15,       ///< A checksum differs; a file is torn.
+  kUnauthenticated = 16,  ///< No or unknown credentials.
+};
+
+/// Returns "INVALID_ARGUMENT" and so on.
+std::string_view StatusCodeName(StatusCode code);
+
+/// Where a fault lies and why, for programs; travels as graft.v1.ErrorDetail.
+struct ErrorDetail {
+  std::string reason;   ///< UPPER_SNAKE, stable, e.g. "LABEL_MISSING".
+  std::string field;    ///< Field path in the request, e.g. "dataset.text_columns".
+  int64_t line = 0;     ///< 1-based line of a dataset, 0 if none.
+  std::string column;   ///< Column of a dataset, empty if none.
+  std::string message;  ///< What is wrong with it.
+
+  friend bool operator==(const ErrorDetail&, const ErrorDetail&) = default;
+};
+
+class [[nodiscard]] Status {
+ public:
+  Status() = default;
+  Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+
+  bool ok() const { return code_ == StatusCode::kOk; }
+  StatusCode code() const { return code_; }
+  const std::string& message() const { return message_; }
+
+  /// Structured details, at most a few dozen; the first is the most important.
+  const std::vector<ErrorDetail>& details() const { return details_; }
+  Status& AddDetail(ErrorDetail detail) & {
+    details_.push_back(std::move(detail));
+    return *this;
+  }
+  Status&& AddDetail(ErrorDetail detail) && {
+    details_.push_back(std::move(detail));
+    return std::move(*this);
+  }
+  /// Shorthand for a fault in one request field.
+  Status&& At(std::string field, std::string reason = "INVALID_FIELD") && {
+    return std::move(*this).AddDetail({std::move(reason), std::move(field), 0, {}, message_});
+  }
+
+  /// "NOT_FOUND: no base named x"; "OK".
+  std::string ToString() const;
+
+  friend bool operator==(const Status&, const Status&) = default;
+
+ private:
+  StatusCode code_ = StatusCode::kOk;
+  std::string message_;
+  std::vector<ErrorDetail> details_;
+};
+
+std::ostream& operator<<(std::ostream& out, const Status& status);
+
+inline Status OkStatus() { return {}; }
+inline Status CancelledError(std::string m) { return {StatusCode::kCancelled, std::move(m)}; }
+inline Status InvalidArgumentError(std::string m) {
+  return {StatusCode::kInvalidArgument, std::move(m)};
+}
+inline Status DeadlineExceededError(std::string m) {
+  return {StatusCode::kDeadlineExceeded, std::move(m)};
+}
+inline Status NotFoundError(std::string m) { return {StatusCode::kNotFound, std::move(m)}; }
+inline Status AlreadyExistsError(std::string m) {
+  return {StatusCode::kAlreadyExists, std::move(m)};
+}
+inline Status PermissionDeniedError(std::string m) {
+  return {StatusCode::kPermissionDenied, std::move(m)};
+}
+inline Status ResourceExhaustedError(std::string m) {
+  return {StatusCode::kResourceExhausted, std::move(m)};
+}
+inline Status FailedPreconditionError(std::string m) {
+  return {StatusCode::kFailedPrecondition, std::move(m)};
+}
+inline Status AbortedError(std::string m) { return {StatusCode::kAborted, std::move(m)}; }
+inline Status OutOfRangeError(std::string m) { return {StatusCode::kOutOfRange, std::move(m)}; }
+inline Status UnimplementedError(std::string m) {
+  return {StatusCode::kUnimplemented, std::move(m)};
+}
+inline Status InternalError(std::string m) { return {StatusCode::kInternal, std::move(m)}; }
+inline Status UnavailableError(std::string m) { return {StatusCode::kUnavailable, std::move(m)}; }
+inline Status DataLossError(std::string m) { return {StatusCode::kDataLoss, std::move(m)}; }
+inline Status UnauthenticatedError(std::string m) {
+  return {StatusCode::kUnauthenticated, std::move(m)};
+}
+
+/// A value or the Status that says why there is none.
+template <typename T>
+class [[nodiscard]] StatusOr {
+ public:
+  using value_type = T;
+  StatusOr(Status status) : rep_(std::move(status)) {}  // NOLINT: implicit on purpose
+  template <typename U = T, typename = std::enable_if_t<std::is_constructible_v<T, U&&> &&
+                                                        !std::is_same_v<std::decay_t<U>, Status> &&
+                                                        !std::is_same_v<std::decay_t<U>, StatusOr>>>
+  StatusOr(U&& value) : rep_(std::in_place_index<1>, std::forward<U>(value)) {}  // NOLINT
+
+  bool ok() const { return rep_.index() == 1; }
+  Status status() const { return ok() ? OkStatus() : std::get<0>(rep_); }
+
+  /// Requires: ok().
+  T& value() & { return std::get<1>(rep_); }
+  const T& value() const& { return std::get<1>(rep_); }
+  T&& value() && { return std::get<1>(std::move(rep_)); }
+  T& operator*() & { return value(); }
+  const T& operator*() const& { return value(); }
+  T&& operator*() && { return std::move(*this).value(); }
+  T* operator->() { return &value(); }
+  const T* operator->() const { return &value(); }
+
+ private:
+  std::variant<Status, T> rep_;
+};
+
+#define GRAFT_CONCAT_INNER_(a, b) a##b
+#define GRAFT_CONCAT_(a, b) GRAFT_CONCAT_INNER_(a, b)
+
+/// Returns the Status of `expr` from the enclosing function unless it is OK.
+#define GRAFT_RETURN_IF_ERROR(expr)                                                        \
+  do {                                                                                     \
+    if (::graft::Status graft_status_ = (expr); !graft_status_.ok()) return graft_status_; \
+  } while (false)
+
+/// `GRAFT_ASSIGN_OR_RETURN(auto x, F());`
+#define GRAFT_ASSIGN_OR_RETURN(lhs, expr) \
+  GRAFT_ASSIGN_OR_RETURN_IMPL_(GRAFT_CONCAT_(graft_statusor_, __LINE__), lhs, expr)
+#define GRAFT_ASSIGN_OR_RETURN_IMPL_(tmp, lhs, expr) \
+  auto tmp = (expr);                                 \
+  if (!tmp.ok()) return tmp.status();                \
+  lhs = std::move(tmp).value()
+
+/// The same two for coroutines (asio::awaitable).
+#define GRAFT_CO_RETURN_IF_ERROR(expr)                                                        \
+  do {                                                                                        \
+    if (::graft::Status graft_status_ = (expr); !graft_status_.ok()) co_return graft_status_; \
+  } while (false)
+#define GRAFT_CO_ASSIGN_OR_RETURN(lhs, expr) \
+  GRAFT_CO_ASSIGN_OR_RETURN_IMPL_(GRAFT_CONCAT_(graft_statusor_, __LINE__), lhs, expr)
+#define GRAFT_CO_ASSIGN_OR_RETURN_IMPL_(tmp, lhs, expr) \
+  auto tmp = (expr);                                    \
+  if (!tmp.ok()) co_return tmp.status();                \
+  lhs = std::move(tmp).value()
+
+}  // namespace graft

@@ -1,0 +1,89 @@
+#pragma once
+/// What a base model is, without its weights: sizes, sites and tensor names, read from a HuggingFace config.json.
+/// The server plans and checks with it; the engine builds the model from it.
+/// Adding a family: a pair like bert.{h,cc} beside this file, and a line in families.cc.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/json.h"
+#include "common/base/status.h"
+
+namespace graft::families {
+
+/// A linear layer that methods may wrap.
+struct Linear {
+  std::string path;   ///< HF module path, "bert.encoder.layer.0.attention.self.query".
+  int64_t in = 0;     ///< Input width.
+  int64_t out = 0;    ///< Output width.
+  int layer = -1;     ///< Transformer layer, -1 outside of them.
+};
+
+enum class SublayerKind { kAttention, kFeedForward };
+
+/// A residual sublayer with the norm behind it: out = LN(x_in + d).
+struct Sublayer {
+  SublayerKind kind;
+  int layer = 0;
+  /// What AdapterHub puts its bottleneck's names under, "bert.encoder.layer.0.attention.output.adapters".
+  std::string hub_path;
+};
+
+/// One linear layer of the classification head, in forward order.
+struct HeadLinear {
+  std::string path;      ///< "bert.pooler.dense", "classifier"
+  int64_t in = 0;
+  int64_t out = 0;       ///< 0: the number of labels.
+  std::string activation;///< Applied behind it: "tanh", "relu", or empty.
+  bool in_base = false;  ///< The base has it (frozen unless the method says otherwise); else it is new and always trained.
+};
+
+/// A tensor that the base must have.
+struct TensorShape {
+  std::string name;  ///< HF state-dict name with the family's prefix.
+  std::vector<int64_t> shape;
+  int layer = -1;    ///< Transformer layer, -1 for embeddings and head.
+};
+
+struct Layout {
+  std::string family;      ///< "bert"
+  std::string prefix;      ///< "bert." : checkpoints may carry it or not.
+  int64_t hidden = 0;
+  int64_t num_layers = 0;
+  int64_t num_heads = 0;
+  int64_t head_dim = 0;
+  int64_t intermediate = 0;
+  int64_t vocab_size = 0;
+  int64_t max_positions = 0;   ///< Longest sequence in tokens.
+  int64_t type_vocab_size = 0; ///< 0: no token types.
+  double norm_eps = 1e-12;
+  std::string activation;      ///< Of the feed-forward: "gelu" (erf), "gelu_new", "relu", "silu".
+  std::vector<Linear> linears;
+  std::vector<Sublayer> sublayers;
+  std::vector<HeadLinear> head;    ///< For sequence classification.
+  std::vector<TensorShape> tensors;
+  /// Default of LoRA's target_modules, as PEFT's where it has one.
+  std::vector<std::string> default_lora_targets;
+  /// AdapterHub's and transformers' class names.
+  std::string hub_model_class;     ///< "BertAdapterModel"
+  /// The part of config.json that the forward depends on, canonical (sorted keys): enters the base's fingerprint.
+  Json fingerprint_config;
+
+  int64_t ParameterCount() const;  ///< Of `tensors`.
+  /// Distinct last names of the linear layers inside the transformer, sorted: what target_modules may name.
+  std::vector<std::string> LinearNames() const;
+};
+
+/// Reads a config.json's text. `has_tensor` tells which optional tensors (a pooler) the checkpoint carries.
+/// Errors:    Unimplemented if the family or one of its options isn't built (names it and lists what is);
+///            InvalidArgument if a field is missing, of a wrong type or out of range.
+StatusOr<Layout> ReadLayout(std::string_view config_json,
+                            const std::vector<std::string>& checkpoint_tensors);
+
+/// Names of the families there are.
+std::vector<std::string> FamilyNames();
+
+}  // namespace graft::families

@@ -1,0 +1,56 @@
+#pragma once
+/// Methods that replace base weights instead of adding to them: last_layers and full. Their artifact is a state dict
+/// with HuggingFace names, partial or complete.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/methods/method_spec.h"
+
+namespace graft::methods {
+
+/// The classification head's tensors of any method: new linears always, and those of the base if `with_base_head`.
+/// `file` and a function from name to key say where they are stored.
+std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_labels,
+                                    bool with_base_head, const std::string& file,
+                                    const std::string& key_prefix);
+
+/// Overlay tensors over base tensors whose layer is at least `first_layer` (-1: embeddings too).
+std::vector<TensorSpec> OverlayTensors(const families::Layout& layout, int first_layer,
+                                       const std::string& file);
+
+/// True for biases and norms: weight decay never applies.
+bool IsDecayExcluded(std::string_view tensor_name);
+
+class LastLayersSpec : public MethodSpec {
+ public:
+  static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);
+  std::string_view name() const override { return "last_layers"; }
+  Json ToJson() const override;
+  StatusOr<std::shared_ptr<const MethodSpec>> Resolve(const families::Layout& layout) const override;
+  std::vector<TensorSpec> Tensors(const families::Layout& layout, int64_t num_labels) const override;
+  std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
+                                                 const ArtifactContext& context) const override;
+  double default_learning_rate() const override { return 1e-3; }
+  std::string_view artifact_format() const override { return "graft"; }
+  int num_layers() const { return num_layers_; }
+
+ private:
+  int num_layers_ = 0;
+};
+
+class FullSpec : public MethodSpec {
+ public:
+  static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);
+  std::string_view name() const override { return "full"; }
+  Json ToJson() const override;
+  StatusOr<std::shared_ptr<const MethodSpec>> Resolve(const families::Layout& layout) const override;
+  std::vector<TensorSpec> Tensors(const families::Layout& layout, int64_t num_labels) const override;
+  std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
+                                                 const ArtifactContext& context) const override;
+  double default_learning_rate() const override { return 5e-5; }
+  std::string_view artifact_format() const override { return "graft"; }
+};
+
+}  // namespace graft::methods

@@ -1,0 +1,176 @@
+#pragma once
+/// The rows of the store: jobs, their events, adapters and versions. Plain values; the only state that graft must not lose.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/status.h"
+
+namespace graft::server::core {
+
+/// Legal transitions (core/jobs.h makes them, each in one transaction):
+///   (new)      -> VALIDATING
+///   VALIDATING -> QUEUED      the data is read, checked and stored
+///   VALIDATING -> FAILED      the data has a fault
+///   QUEUED     -> RUNNING     a worker took the lease
+///   RUNNING    -> QUEUED      the lease expired, was revoked or released; the attempt is closed
+///   RUNNING    -> SUCCEEDED | FAILED | CANCELLED
+///   QUEUED | RUNNING -> PAUSED;  PAUSED -> QUEUED
+///   VALIDATING | QUEUED | PAUSED -> CANCELLED
+enum class JobState {
+  kValidating = 1,  ///< Durable; its data is being checked. No device is taken.
+  kQueued = 2,      ///< Waits for a worker.
+  kRunning = 3,     ///< A worker holds its lease.
+  kPaused = 4,      ///< Waits for Resume; its checkpoint is kept.
+  kSucceeded = 5,   ///< Its version exists.
+  kFailed = 6,      ///< `error` says why.
+  kCancelled = 7,
+};
+
+bool IsTerminal(JobState state);
+std::string_view JobStateName(JobState state);  ///< "QUEUED"
+
+struct JobKey {
+  std::string tenant;
+  std::string id;
+  friend auto operator<=>(const JobKey&, const JobKey&) = default;
+};
+
+/// A failure as a value. The same as graft.v1.ErrorInfo.
+struct JobError {
+  StatusCode code = StatusCode::kOk;
+  std::string message;
+  std::vector<ErrorDetail> details;
+  int64_t omitted_details = 0;
+};
+
+struct Attempt {
+  int number = 1;
+  std::string worker;
+  TimeUs start_time = 0;
+  TimeUs end_time = 0;       ///< 0 while it runs.
+  std::string end_reason;    ///< COMPLETED, LEASE_EXPIRED, WORKER_DRAINED, PAUSED, CANCELLED, ERROR, RETRY
+  int64_t first_step = 0;
+  int64_t last_step = 0;
+  bool made_checkpoint = false;  ///< Only attempts without one count toward the attempt limit.
+};
+
+struct Progress {
+  int64_t step = 0, total_steps = 0;
+  double epoch = 0, loss = 0, learning_rate = 0, grad_norm = 0, tokens_per_second = 0, eta_seconds = 0;
+  int64_t tokens = 0;
+};
+
+struct Evaluation {
+  int64_t step = 0;
+  std::string split;
+  int64_t examples = 0;
+  double loss = 0, accuracy = 0, macro_f1 = 0;
+};
+
+/// See graft.v1.JobFacts.
+struct JobFacts {
+  int64_t train_examples = 0, validation_examples = 0, test_examples = 0;
+  int64_t train_tokens = 0, total_steps = 0, trainable_parameters = 0, base_parameters = 0;
+  int64_t artifact_bytes = 0, peak_memory_bytes = 0;
+  double seconds = 0;
+  int64_t labels = 0, truncated_examples = 0;
+};
+
+struct Lease {
+  std::string worker;
+  int64_t token = 0;          ///< Rises with every grant; kept (not reset) when the lease ends.
+  TimeUs expiry = 0;          ///< 0: no lease.
+  TimeUs last_progress = 0;   ///< When `step` last rose; a lease that stalls is revoked.
+  int64_t step = 0;
+};
+
+struct Checkpoint {
+  std::string key;            ///< Object key; empty: none.
+  std::string sha256;
+  int64_t step = 0;
+};
+
+struct Job {
+  JobKey key;
+  std::string spec_json;      ///< common/spec's JSON form, resolved.
+  std::string base, adapter;  ///< Copies for filters and routing.
+  std::map<std::string, std::string> labels;
+  int priority = 0;
+  std::string request_id, request_sha256;
+  JobState state = JobState::kValidating;
+  JobState desired_state = JobState::kRunning;  ///< kRunning, kPaused or kCancelled.
+  TimeUs create_time = 0, queue_time = 0, start_time = 0, end_time = 0;
+  std::optional<JobError> error;
+  std::vector<Attempt> attempts;
+  Lease lease;
+  Checkpoint checkpoint;
+  Progress progress;
+  std::vector<Evaluation> evaluations;  ///< The newest 100.
+  JobFacts facts;
+  std::string dataset_sha256;
+  std::string init_from_sha256;
+  std::string version_sha256;           ///< If SUCCEEDED.
+  int64_t version_number = 0;
+  std::vector<std::string> warnings;
+  std::string resolved_precision;
+  int64_t num_events = 0;               ///< Number of the last event.
+  int64_t revision = 0;                 ///< Rises with every write of the row; the etag.
+};
+
+enum class EventKind { kStateChange, kProgress, kEvaluation, kCheckpoint, kWarning, kVersionCreated };
+
+struct JobEvent {
+  int64_t number = 0;  ///< From 1, without gaps within a job.
+  TimeUs time = 0;
+  EventKind kind = EventKind::kStateChange;
+  JobState from = JobState::kValidating, to = JobState::kValidating;  ///< kStateChange
+  std::string reason;                                                 ///< kStateChange
+  std::optional<JobError> error;                                      ///< kStateChange to FAILED
+  Progress progress;
+  Evaluation evaluation;
+  int64_t checkpoint_step = 0, checkpoint_bytes = 0;
+  std::string text;                                ///< kWarning; the version's name for kVersionCreated
+  std::string sha256;                              ///< kVersionCreated
+  bool promoted = false;
+};
+
+/// What an alias points at, and what it pointed at before (for rollback).
+struct Alias {
+  int64_t version = 0;
+  std::vector<int64_t> history;  ///< Older targets, newest last, up to 50.
+};
+
+struct Adapter {
+  std::string tenant, id;
+  std::string base;
+  TimeUs create_time = 0;
+  int64_t latest_version = 0;
+  std::map<std::string, Alias> aliases;  ///< "live", "canary", ...
+  int64_t revision = 0;
+};
+
+/// Immutable once written.
+struct Version {
+  std::string tenant, adapter;
+  int64_t number = 0;
+  std::string sha256;           ///< Of all that changes an answer.
+  std::string artifact_prefix;  ///< Where its files lie in the object store.
+  TimeUs create_time = 0;
+  std::string base, base_fingerprint;
+  bool base_proved = false;
+  std::string method_json;      ///< {"lora": {...}}
+  std::vector<std::string> label_names;
+  int max_length = 0;
+  int64_t parameters = 0, bytes = 0;
+  std::string job_id;           ///< Empty if imported.
+  std::string request_id;       ///< Of the import.
+  std::vector<Evaluation> evaluations;
+  std::string description;
+};
+
+}  // namespace graft::server::core

@@ -1,0 +1,233 @@
+#include "common/artifacts/artifact.h"
+
+#include <algorithm>
+#include <set>
+
+#include "common/artifacts/finite.h"
+#include "common/base/sha256.h"
+#include "common/safetensors/safetensors.h"
+
+namespace graft::artifacts {
+namespace {
+
+constexpr std::string_view kFormat = "graft.version.v1";
+
+bool HasSuffix(const std::string& name, std::string_view suffix) { return name.ends_with(suffix); }
+
+Json IdentityJson(const Identity& identity) {
+  return {{"base_fingerprint", identity.base_fingerprint},
+          {"method", {{std::string(identity.method->name()), identity.method->ToJson()}}},
+          {"label_names", identity.label_names},
+          {"max_length", identity.max_length},
+          {"tokenizer", identity.tokenizer},
+          {"precision", identity.precision}};
+}
+
+std::map<std::string, std::string> HashFiles(const Files& files) {
+  std::map<std::string, std::string> hashes;
+  for (const auto& [name, bytes] : files) {
+    if (name != kManifestName) hashes[name] = Sha256Hex(bytes);
+  }
+  return hashes;
+}
+
+Status Malformed(const std::string& what) { return InvalidArgumentError("graft.json: " + what); }
+
+/// Reads graft.json's JSON, checking types of what is read later.
+StatusOr<Json> ReadManifestJson(const Files& files) {
+  const auto file = files.find(std::string(kManifestName));
+  if (file == files.end()) return NotFoundError("the version has no graft.json");
+  GRAFT_ASSIGN_OR_RETURN(Json json, ParseJson(file->second, kManifestName, {.max_bytes = size_t{64} << 20}));
+  if (!json.is_object() || json.value("format", Json()) != kFormat) {
+    return Malformed("its format isn't \"" + std::string(kFormat) + "\"");
+  }
+  const auto is = [&](const char* key, Json::value_t type) { return json.contains(key) && json[key].type() == type; };
+  if (!is("identity", Json::value_t::object) || !is("files", Json::value_t::object) ||
+      !is("base", Json::value_t::string)) {
+    return Malformed("identity, files or base is missing");
+  }
+  const Json& identity = json["identity"];
+  for (const char* key : {"base_fingerprint", "tokenizer", "precision"}) {
+    if (!identity.contains(key) || !identity[key].is_string()) return Malformed(std::string("identity.") + key + " is missing");
+  }
+  if (!identity.contains("max_length") || !identity["max_length"].is_number_unsigned() ||
+      !identity.contains("method") || !identity["method"].is_object() || identity["method"].size() != 1 ||
+      !identity.contains("label_names") || !identity["label_names"].is_array()) {
+    return Malformed("identity lacks max_length, method or label_names");
+  }
+  for (const Json& label : identity["label_names"]) {
+    if (!label.is_string()) return Malformed("a label name isn't a string");
+  }
+  return json;
+}
+
+std::vector<int64_t> ShapeOf(const safetensors::TensorView& view) { return {view.shape.begin(), view.shape.end()}; }
+
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (const int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
+}  // namespace
+
+std::string VersionHash(const Identity& identity, const std::map<std::string, std::string>& file_hashes) {
+  return Sha256Hex(Json{{"identity", IdentityJson(identity)}, {"files", file_hashes}}.dump());
+}
+
+Manifest Seal(const Identity& identity, const Record& record, Files& files) {
+  Manifest manifest{.identity = identity, .record = record, .file_hashes = HashFiles(files), .sha256 = {}};
+  manifest.sha256 = VersionHash(identity, manifest.file_hashes);
+  const Json json = {{"format", kFormat},
+                     {"sha256", manifest.sha256},
+                     {"identity", IdentityJson(identity)},
+                     {"files", manifest.file_hashes},
+                     {"base", record.base},
+                     {"base_proved", record.base_proved},
+                     {"probe", record.probe},
+                     {"job", record.job}};
+  files[std::string(kManifestName)] = json.dump(2) + "\n";
+  return manifest;
+}
+
+StatusOr<Header> ReadHeader(const Files& files) {
+  GRAFT_ASSIGN_OR_RETURN(const Json json, ReadManifestJson(files));
+  return Header{json["base"], json["identity"]["base_fingerprint"], json["identity"]["precision"]};
+}
+
+StatusOr<Manifest> Open(const Files& files, const families::Layout& layout) {
+  GRAFT_ASSIGN_OR_RETURN(const Json json, ReadManifestJson(files));
+  const Json& identity = json["identity"];
+  Manifest manifest;
+  manifest.identity.base_fingerprint = identity["base_fingerprint"];
+  manifest.identity.label_names = identity["label_names"].get<std::vector<std::string>>();
+  manifest.identity.max_length = static_cast<int>(std::min<uint64_t>(identity["max_length"].get<uint64_t>(), 1U << 20));
+  manifest.identity.tokenizer = identity["tokenizer"];
+  manifest.identity.precision = identity["precision"];
+  const auto method = identity["method"].begin();
+  GRAFT_ASSIGN_OR_RETURN(const auto parsed, methods::ParseMethod(method.key(), method.value()));
+  GRAFT_ASSIGN_OR_RETURN(manifest.identity.method, parsed->Resolve(layout));
+  manifest.record.base = json["base"];
+  manifest.record.base_proved = json.value("base_proved", false);
+  manifest.record.probe = json.value("probe", Json());
+  manifest.record.job = json.value("job", Json());
+  manifest.file_hashes = HashFiles(files);
+  const Json& listed = json["files"];
+  for (const auto& [name, hash] : manifest.file_hashes) {
+    if (!listed.contains(name)) return DataLossError("the version has a file that graft.json doesn't list: " + name);
+    if (listed[name] != hash) return DataLossError("the version's file " + name + " has been changed: its hash differs");
+  }
+  if (listed.size() != manifest.file_hashes.size()) return DataLossError("the version lacks a file that graft.json lists");
+  manifest.sha256 = VersionHash(manifest.identity, manifest.file_hashes);
+  return manifest;
+}
+
+StatusOr<std::vector<BoundTensor>> BindTensors(const Files& files, const std::vector<methods::TensorSpec>& specs,
+                                               const std::map<std::string, std::string>& renamed_keys) {
+  std::map<std::pair<std::string, std::string>, const methods::TensorSpec*> by_key;
+  std::map<std::string, const methods::TensorSpec*> by_name;
+  for (const methods::TensorSpec& spec : specs) {
+    by_key[{spec.file, spec.key}] = &spec;
+    by_name[spec.name] = &spec;
+  }
+  std::vector<BoundTensor> bound;
+  std::set<const methods::TensorSpec*> seen;
+  for (const auto& [file, bytes] : files) {
+    if (!HasSuffix(file, ".safetensors")) continue;
+    GRAFT_ASSIGN_OR_RETURN(const safetensors::View view, safetensors::View::Parse(bytes, file));
+    for (const safetensors::TensorView& tensor : view.tensors()) {
+      const std::string where = file + ": the tensor " + std::string(tensor.name);
+      const methods::TensorSpec* spec = nullptr;
+      if (const auto renamed = renamed_keys.find(std::string(tensor.name)); renamed != renamed_keys.end()) {
+        if (const auto found = by_name.find(renamed->second); found != by_name.end()) spec = found->second;
+      } else if (const auto found = by_key.find({file, std::string(tensor.name)}); found != by_key.end()) {
+        spec = found->second;
+      }
+      if (spec == nullptr) return InvalidArgumentError(where + " belongs to nothing in this method and base");
+      if (!seen.insert(spec).second) return InvalidArgumentError(where + " stands twice");
+      if (ShapeOf(tensor) != spec->shape) {
+        return InvalidArgumentError(where + " has the shape " + ShapeText(ShapeOf(tensor)) + ", the base needs " +
+                                    ShapeText(spec->shape));
+      }
+      const std::string dtype(safetensors::DTypeName(tensor.dtype));
+      GRAFT_ASSIGN_OR_RETURN(const bool finite, AllFinite(dtype, tensor.data, where));
+      if (!finite) return InvalidArgumentError(where + " holds a NaN or an infinity");
+      bound.push_back({spec, tensor.data, dtype});
+    }
+  }
+  for (const methods::TensorSpec& spec : specs) {
+    if (!seen.contains(&spec)) return InvalidArgumentError(spec.file + " lacks the tensor " + spec.key);
+  }
+  return bound;
+}
+
+StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& layout, Files& files) {
+  if (files.contains(std::string(kManifestName))) {
+    GRAFT_ASSIGN_OR_RETURN(Manifest manifest, Open(files, layout));
+    if (manifest.identity.base_fingerprint != request.base_fingerprint) {
+      return FailedPreconditionError("the folder's graft.json names a base with fingerprint " +
+                                     manifest.identity.base_fingerprint.substr(0, 12) + "; " + request.base + " has " +
+                                     request.base_fingerprint.substr(0, 12));
+    }
+    const auto specs = manifest.identity.method->Tensors(layout, static_cast<int64_t>(manifest.identity.label_names.size()));
+    GRAFT_RETURN_IF_ERROR(BindTensors(files, specs).status());
+    return manifest;
+  }
+  std::map<std::string, std::string> configs;
+  std::map<std::string, std::vector<int64_t>> shapes;
+  bool has_pickle = false;
+  for (auto file = files.begin(); file != files.end();) {
+    const std::string& name = file->first;
+    has_pickle |= HasSuffix(name, ".bin") || HasSuffix(name, ".pt") || HasSuffix(name, ".pth") || HasSuffix(name, ".pkl");
+    if (HasSuffix(name, ".json")) {
+      configs[name] = file->second;
+    } else if (HasSuffix(name, ".safetensors")) {
+      GRAFT_ASSIGN_OR_RETURN(const safetensors::View view, safetensors::View::Parse(file->second, name));
+      for (const safetensors::TensorView& tensor : view.tensors()) shapes[std::string(tensor.name)] = ShapeOf(tensor);
+    } else {
+      file = files.erase(file);
+      continue;
+    }
+    ++file;
+  }
+  if (shapes.empty()) {
+    return InvalidArgumentError(has_pickle
+                                    ? "the folder holds pickle files only (.bin, .pt), which graft never reads: they can run "
+                                      "code. Save it again with safe serialization (safetensors)"
+                                    : "the folder holds no .safetensors file");
+  }
+  GRAFT_ASSIGN_OR_RETURN(methods::ImportedMethod imported, methods::ImportMethod(configs, shapes, layout));
+  Identity identity{.base_fingerprint = request.base_fingerprint,
+                    .method = imported.method,
+                    .label_names = imported.label_names.empty() ? request.label_names : imported.label_names,
+                    .max_length = request.max_length,
+                    .tokenizer = request.tokenizer,
+                    .precision = request.precision};
+  const std::string& head = layout.head.back().path;
+  if (identity.label_names.empty()) {
+    return InvalidArgumentError("the folder doesn't name its labels; pass them in the order of their ids (the head " + head +
+                                " tells how many)")
+        .At("header.label_names", "LABELS_UNKNOWN");
+  }
+  const auto specs = imported.method->Tensors(layout, static_cast<int64_t>(identity.label_names.size()));
+  GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs, imported.renamed_keys));
+  // Stored as graft writes them, whatever the folder called its adapter.
+  std::map<std::string, std::vector<safetensors::TensorToWrite>> by_file;
+  for (const BoundTensor& tensor : bound) {
+    GRAFT_ASSIGN_OR_RETURN(const safetensors::DType dtype, safetensors::ParseDType(tensor.dtype));
+    by_file[tensor.spec->file].push_back({tensor.spec->key, dtype, tensor.spec->shape, tensor.data});
+  }
+  Files sealed;
+  for (auto& [file, tensors] : by_file) {
+    GRAFT_ASSIGN_OR_RETURN(sealed[file], safetensors::Write(std::move(tensors)));
+  }
+  for (auto& [name, text] :
+       imported.method->ConfigFiles(layout, {request.base, "graft", identity.label_names})) {
+    sealed[name] = text;
+  }
+  Manifest manifest = Seal(identity, {.base = request.base, .base_proved = false, .probe = {}, .job = {}}, sealed);
+  files = std::move(sealed);
+  return manifest;
+}
+
+}  // namespace graft::artifacts

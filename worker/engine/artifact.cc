@@ -1,0 +1,104 @@
+#include "worker/engine/artifact.h"
+
+#include <map>
+
+#include "common/safetensors/safetensors.h"
+#include "worker/engine/convert.h"
+#include "worker/engine/probe.h"
+#include "worker/engine/training/train_run.h"
+
+namespace graft::worker::engine {
+
+StatusOr<ArtifactHeader> ReadArtifactHeader(const Files& files) {
+  GRAFT_ASSIGN_OR_RETURN(const artifacts::Header header, artifacts::ReadHeader(files));
+  return ArtifactHeader{header.base, header.base_fingerprint,
+                        header.precision == "bf16" ? spec::Precision::kBf16 : spec::Precision::kFp32};
+}
+
+StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base) {
+  GRAFT_ASSIGN_OR_RETURN(artifacts::Manifest manifest, artifacts::Open(files, base.layout()));
+  LoadedArtifact loaded;
+  loaded.label_names = manifest.identity.label_names;
+  loaded.max_length = manifest.identity.max_length;
+  loaded.sha256 = manifest.sha256;
+  loaded.probe = manifest.record.probe;
+  GRAFT_ASSIGN_OR_RETURN(loaded.adapter,
+                         MakeAdapter(manifest.identity.method, base.layout(),
+                                     static_cast<int64_t>(loaded.label_names.size()), base.device()));
+  ParameterSet& parameters = loaded.adapter->parameters();
+  GRAFT_ASSIGN_OR_RETURN(const auto bound, artifacts::BindTensors(files, parameters.specs()));
+  const at::NoGradGuard no_grad;
+  for (const artifacts::BoundTensor& tensor : bound) {
+    GRAFT_ASSIGN_OR_RETURN(const at::Tensor value, BytesToFloat(tensor.dtype, tensor.spec->shape, tensor.data));
+    parameters.Get(tensor.spec->name).copy_(value);
+  }
+  return loaded;
+}
+
+StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input, const TrainOutcome& outcome) {
+  const Base& base = *input.base;
+  const spec::JobSpec& spec = *input.request.spec;
+  const datasets::IngestedDataset& data = *input.request.dataset;
+  Artifact artifact;
+  // The tensors must outlive Write, which borrows their bytes.
+  std::vector<at::Tensor> hosts;
+  std::map<std::string, std::vector<safetensors::TensorToWrite>> by_file;
+  for (const methods::TensorSpec& tensor : adapter.parameters().specs()) {
+    hosts.push_back(adapter.parameters().Get(tensor.name).detach().to(at::kCPU).contiguous());
+    const std::string_view bytes(static_cast<const char*>(hosts.back().const_data_ptr()), hosts.back().nbytes());
+    by_file[tensor.file].push_back({tensor.key, safetensors::DType::kF32, tensor.shape, bytes});
+    artifact.parameters += hosts.back().numel();
+  }
+  for (auto& [file, tensors] : by_file) {
+    GRAFT_ASSIGN_OR_RETURN(artifact.files[file], safetensors::Write(std::move(tensors)));
+  }
+  for (auto& [name, text] :
+       adapter.method().ConfigFiles(base.layout(), {base.id(), spec.adapter, data.label_names})) {
+    artifact.files[name] = text;
+  }
+  Json evaluations = Json::array();
+  for (const Evaluation& evaluation : outcome.evaluations) {
+    evaluations.push_back({{"step", evaluation.step},
+                           {"split", evaluation.split},
+                           {"examples", evaluation.examples},
+                           {"loss", evaluation.loss},
+                           {"accuracy", evaluation.accuracy},
+                           {"macro_f1", evaluation.macro_f1}});
+  }
+  GRAFT_ASSIGN_OR_RETURN(const Json probe, MakeProbe(*input.model, base, adapter));
+  const artifacts::Identity identity{.base_fingerprint = base.fingerprint(),
+                                     .method = adapter.shared_method(),
+                                     .label_names = data.label_names,
+                                     .max_length = spec.hyperparameters.max_length,
+                                     .tokenizer = base.tokenizer().fingerprint(),
+                                     .precision = outcome.precision};
+  const artifacts::Record record{
+      .base = base.id(),
+      .base_proved = true,
+      .probe = probe,
+      .job = {{"spec", spec.ToJson()}, {"dataset_sha256", input.request.dataset_sha256}, {"evaluations", evaluations}}};
+  const artifacts::Manifest manifest = artifacts::Seal(identity, record, artifact.files);
+  artifact.sha256 = manifest.sha256;
+  artifact.base_fingerprint = base.fingerprint();
+  for (const auto& [name, bytes] : artifact.files) artifact.bytes += static_cast<int64_t>(bytes.size());
+  artifact.label_names = data.label_names;
+  artifact.max_length = identity.max_length;
+  artifact.method = {{std::string(adapter.method().name()), adapter.method().ToJson()}};
+  return artifact;
+}
+
+Status CopyParameters(const ParameterSet& from, ParameterSet& to) {
+  const at::NoGradGuard no_grad;
+  if (from.specs().size() != to.specs().size()) {
+    return InvalidArgumentError("the versions hold different tensors").At("spec.init_from", "INIT_FROM_MISMATCH");
+  }
+  for (const methods::TensorSpec& spec : to.specs()) {
+    if (!from.Has(spec.name) || from.Get(spec.name).sizes() != to.Get(spec.name).sizes()) {
+      return InvalidArgumentError("init_from has no tensor like " + spec.name).At("spec.init_from", "INIT_FROM_MISMATCH");
+    }
+    to.Get(spec.name).detach().copy_(from.Get(spec.name));
+  }
+  return OkStatus();
+}
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,134 @@
+#include "worker/engine/base.h"
+
+#include "common/base/file.h"
+#include "common/base/json.h"
+#include "worker/engine/convert.h"
+
+namespace graft::worker::engine {
+namespace fs = std::filesystem;
+namespace {
+
+bool AllFinite(const at::Tensor& tensor) { return at::isfinite(tensor).all().item<bool>(); }
+
+std::string Join(const std::vector<std::string>& names) {
+  std::string joined;
+  for (const std::string& name : names) joined += name + "+";
+  return joined;
+}
+
+/// Neighbouring projections of one input in each layer: kept as one matrix so that they are one GEMM.
+std::vector<std::vector<std::string>> FusedGroups(const families::Layout& layout) {
+  std::map<int, std::vector<std::string>> by_layer;
+  for (const families::Linear& linear : layout.linears) {
+    const std::string name = linear.path.substr(linear.path.rfind('.') + 1);
+    const bool projects = name == "query" || name == "key" || name == "value" || name == "q_lin" ||
+                          name == "k_lin" || name == "v_lin";
+    if (projects && linear.layer >= 0) by_layer[linear.layer].push_back(linear.path);
+  }
+  std::vector<std::vector<std::string>> groups;
+  for (const auto& [layer, paths] : by_layer) groups.push_back(paths);
+  return groups;
+}
+
+Status ReadPooling(const fs::path& folder, Pooling* pooling, bool* normalize) {
+  std::error_code error;
+  if (fs::exists(folder / "modules.json", error)) {
+    GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder / "modules.json", 1 << 20));
+    GRAFT_ASSIGN_OR_RETURN(const Json modules, ParseJson(text, "modules.json"));
+    *normalize = text.find("models.Normalize") != std::string::npos;
+  }
+  if (!fs::exists(folder / "1_Pooling" / "config.json", error)) return OkStatus();
+  GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder / "1_Pooling" / "config.json", 1 << 20));
+  GRAFT_ASSIGN_OR_RETURN(const Json config, ParseJson(text, "1_Pooling/config.json"));
+  if (config.value("pooling_mode_mean_tokens", false)) {
+    *pooling = Pooling::kMean;
+  } else if (!config.value("pooling_mode_cls_token", false)) {
+    return UnimplementedError("1_Pooling/config.json asks for another pooling than mean or cls");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs::path& folder, const fs::path& cache,
+                                                 at::ScalarType compute, at::Device device) {
+  const at::NoGradGuard no_grad;
+  std::shared_ptr<Base> base(new Base());
+  base->id_ = id;
+  base->folder_ = folder;
+  base->compute_ = compute;
+  base->device_ = device;
+  GRAFT_ASSIGN_OR_RETURN(const std::string config, ReadFile(folder / "config.json", 1 << 20));
+  GRAFT_ASSIGN_OR_RETURN(base->checkpoint_, safetensors::Checkpoint::Open(folder));
+  GRAFT_ASSIGN_OR_RETURN(base->layout_, families::ReadLayout(config, base->checkpoint_->names()));
+  GRAFT_ASSIGN_OR_RETURN(base->fingerprint_,
+                         safetensors::Fingerprint(*base->checkpoint_, base->layout_.fingerprint_config.dump(), cache));
+  GRAFT_ASSIGN_OR_RETURN(base->tokenizer_, tokenizers::LoadTokenizer(folder));
+  if (base->tokenizer_->vocab_size() > base->layout_.vocab_size) {
+    return InvalidArgumentError("the base " + id + ": its tokenizer knows " +
+                                std::to_string(base->tokenizer_->vocab_size()) + " tokens, its embeddings hold " +
+                                std::to_string(base->layout_.vocab_size));
+  }
+  GRAFT_RETURN_IF_ERROR(ReadPooling(folder, &base->pooling_, &base->normalize_));
+  for (const families::TensorShape& tensor : base->layout_.tensors) {
+    GRAFT_ASSIGN_OR_RETURN(at::Tensor value, base->Master(tensor.name));
+    if (value.sizes() != at::IntArrayRef(tensor.shape)) {
+      return InvalidArgumentError("the base " + id + ": the tensor " + tensor.name + " hasn't the shape that config.json implies");
+    }
+    // Vectors stay in fp32: norms need it, and a bias is cast where a GEMM wants it.
+    if (value.dim() >= 2) value = value.to(compute);
+    if (!AllFinite(value)) {
+      return InvalidArgumentError("the base " + id + ": the tensor " + tensor.name + " holds a NaN or an infinity");
+    }
+    base->tensors_[tensor.name] = value.to(device);
+    base->bytes_ += static_cast<int64_t>(value.nbytes());
+  }
+  for (const std::vector<std::string>& paths : FusedGroups(base->layout_)) {
+    for (const char* suffix : {".weight", ".bias"}) {
+      std::vector<std::string> names;
+      std::vector<at::Tensor> parts;
+      for (const std::string& path : paths) {
+        const auto part = base->tensors_.find(path + suffix);
+        if (part == base->tensors_.end()) break;
+        names.push_back(part->first);
+        parts.push_back(part->second);
+      }
+      if (parts.size() != paths.size()) continue;
+      const at::Tensor fused = at::cat(parts, 0);
+      int64_t row = 0;
+      for (size_t i = 0; i < names.size(); ++i) {
+        base->tensors_[names[i]] = fused.narrow(0, row, parts[i].size(0));
+        row += parts[i].size(0);
+      }
+      // Whole groups and their tails (key and value alone, for a pooled last layer) are slices of one matrix.
+      row = 0;
+      for (size_t first = 0; first + 1 < names.size(); ++first) {
+        base->fused_[Join({names.begin() + static_cast<int64_t>(first), names.end()})] =
+            fused.narrow(0, row, fused.size(0) - row);
+        row += parts[first].size(0);
+      }
+    }
+  }
+  return std::shared_ptr<const Base>(std::move(base));
+}
+
+const at::Tensor& Base::Tensor(std::string_view name) const {
+  const auto found = tensors_.find(std::string(name));
+  TORCH_CHECK(found != tensors_.end(), "the base ", id_, " has no tensor ", name);
+  return found->second;
+}
+
+at::Tensor Base::Fused(const std::vector<std::string>& names) const {
+  const auto found = fused_.find(Join(names));
+  return found != fused_.end() ? found->second : at::Tensor();
+}
+
+StatusOr<at::Tensor> Base::Master(std::string_view name) const {
+  const safetensors::TensorView* view = checkpoint_->Find(name);
+  // A checkpoint may leave out the family's prefix ("bert.").
+  if (view == nullptr && name.starts_with(layout_.prefix)) view = checkpoint_->Find(name.substr(layout_.prefix.size()));
+  if (view == nullptr) return NotFoundError("the base " + id_ + " lacks the tensor " + std::string(name));
+  return BytesToFloat(safetensors::DTypeName(view->dtype), {view->shape.begin(), view->shape.end()}, view->data);
+}
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,76 @@
+#include "worker/engine/base_cache.h"
+
+#include <algorithm>
+
+#include "common/base/ids.h"
+#include "worker/engine/device.h"
+
+namespace graft::worker::engine {
+namespace fs = std::filesystem;
+
+StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType compute) {
+  GRAFT_RETURN_IF_ERROR(CheckName(id, "base", "base"));
+  const Key key(id, compute);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
+    if (found != entries_.end()) {
+      entries_.splice(entries_.begin(), entries_, found);
+      return found->loaded;
+    }
+    if (loading_.insert(key).second) break;
+    loaded_.wait(lock);
+  }
+  lock.unlock();
+  StatusOr<LoadedBase> result = Guarded([&]() -> StatusOr<LoadedBase> {
+    std::error_code error;
+    if (!fs::is_directory(folder_ / id, error)) {
+      return NotFoundError("there is no base named " + id + " under " + folder_.string());
+    }
+    GRAFT_ASSIGN_OR_RETURN(std::shared_ptr<const Base> base, Base::Load(id, folder_ / id, cache_, compute, device_));
+    GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, MakeModel(base->layout()));
+    return LoadedBase{std::move(base), std::move(model)};
+  });
+  lock.lock();
+  loading_.erase(key);
+  if (result.ok()) {
+    entries_.push_front({key, *result});
+    Evict();
+  }
+  loaded_.notify_all();
+  return result;
+}
+
+void BaseCache::Evict() {
+  if (max_bytes_ <= 0) return;
+  int64_t bytes = 0;
+  for (const Entry& entry : entries_) bytes += entry.loaded.base->bytes();
+  for (auto entry = entries_.end(); entry != entries_.begin() && bytes > max_bytes_;) {
+    --entry;
+    const bool in_use = entry->loaded.base.use_count() > 1;
+    if (in_use || entry == entries_.begin()) continue;
+    bytes -= entry->loaded.base->bytes();
+    entry = entries_.erase(entry);
+  }
+}
+
+std::vector<std::string> BaseCache::Ids() const {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
+    if (it->is_directory(error) && fs::exists(it->path() / "config.json", error)) {
+      ids.push_back(it->path().filename().string());
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::vector<std::shared_ptr<const Base>> BaseCache::Resident() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<const Base>> bases;
+  for (const Entry& entry : entries_) bases.push_back(entry.loaded.base);
+  return bases;
+}
+
+}  // namespace graft::worker::engine

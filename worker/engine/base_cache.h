@@ -1,0 +1,54 @@
+#pragma once
+/// The bases that are resident, least recently used first out by bytes; one in use never leaves.
+
+#include <condition_variable>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "worker/engine/base.h"
+#include "worker/engine/families/model.h"
+#include "worker/engine/types.h"
+
+namespace graft::worker::engine {
+
+struct LoadedBase {
+  std::shared_ptr<const Base> base;
+  std::shared_ptr<const Model> model;
+};
+
+/// Thread safety: thread-safe.
+class BaseCache {
+ public:
+  BaseCache(std::filesystem::path folder, std::filesystem::path cache, at::Device device, int64_t max_bytes)
+      : folder_(std::move(folder)), cache_(std::move(cache)), device_(device), max_bytes_(max_bytes) {}
+
+  /// Returns the base in `compute`, loading it if need be; two callers of one absent base share one load. "In use" is a
+  /// shared_ptr held by anyone.
+  /// Errors:    NotFound if there is no such folder; else as Base::Load.
+  StatusOr<LoadedBase> Get(const std::string& id, at::ScalarType compute);
+  std::vector<std::string> Ids() const;
+  std::vector<std::shared_ptr<const Base>> Resident() const;
+
+ private:
+  using Key = std::pair<std::string, at::ScalarType>;
+  struct Entry {
+    Key key;
+    LoadedBase loaded;
+  };
+  void Evict();
+
+  const std::filesystem::path folder_, cache_;
+  const at::Device device_;
+  const int64_t max_bytes_;
+  mutable std::mutex mutex_;
+  std::condition_variable loaded_;
+  std::list<Entry> entries_;  ///< Most recently used first.
+  std::set<Key> loading_;
+};
+
+}  // namespace graft::worker::engine

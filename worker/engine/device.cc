@@ -1,0 +1,127 @@
+#include "worker/engine/device.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include <ATen/Context.h>
+#include <ATen/cpu/Utils.h>
+#include <c10/util/Exception.h>
+
+#ifdef GRAFT_WITH_CUDA
+#include <ATen/cuda/CUDAContext.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#endif
+
+namespace graft::worker::engine {
+
+StatusOr<at::Device> ParseDevice(const std::string& name) {
+  if (name == "cpu") return at::Device(at::kCPU);
+  int index = 0;
+  if (name.rfind("cuda:", 0) == 0 && name.size() <= 8 &&
+      name.find_first_not_of("0123456789", 5) == std::string::npos && name.size() > 5) {
+    index = std::stoi(name.substr(5));
+  } else if (name != "cuda") {
+    return InvalidArgumentError("\"" + name + "\" is no device; use cpu or cuda:N");
+  }
+  if (!at::globalContext().hasCUDA()) {
+    return FailedPreconditionError("no CUDA device: this libtorch is a CPU build, or no driver was found; use --device cpu");
+  }
+#ifdef GRAFT_WITH_CUDA
+  if (index >= at::cuda::device_count()) {
+    return FailedPreconditionError(name + ": this machine has " + std::to_string(at::cuda::device_count()) + " GPUs");
+  }
+#endif
+  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+void ConfigureTorch(int threads) {
+  // More teams than cores make every operation slower; one engine thread drives one team.
+  at::set_num_threads(threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setBenchmarkCuDNN(false);
+  at::globalContext().setAllowTF32CuBLAS(false);
+}
+
+bool HasFastBf16(at::Device device) {
+  if (device.is_cpu()) return at::cpu::is_avx512_bf16_supported();
+#ifdef GRAFT_WITH_CUDA
+  return at::cuda::getDeviceProperties(device.index())->major >= 8;
+#else
+  return false;
+#endif
+}
+
+double MeasureGflops(at::Device device, at::ScalarType type) {
+  const at::NoGradGuard no_grad;
+  constexpr int64_t kSize = 1024;
+  const auto options = at::TensorOptions().device(device).dtype(type);
+  const at::Tensor a = at::ones({kSize, kSize}, options);
+  double best = 0;
+  for (int round = 0; round < 4; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    (void)at::mm(a, a).sum().item<float>();
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    best = std::max(best, 2.0 * kSize * kSize * kSize / seconds.count() * 1e-9);
+  }
+  return best;
+}
+
+std::string DeviceName(at::Device device) {
+#ifdef GRAFT_WITH_CUDA
+  if (device.is_cuda()) return at::cuda::getDeviceProperties(device.index())->name;
+#endif
+  (void)device;
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "CPU";
+}
+
+int64_t TotalMemoryBytes(at::Device device) {
+#ifdef GRAFT_WITH_CUDA
+  if (device.is_cuda()) return static_cast<int64_t>(at::cuda::getDeviceProperties(device.index())->totalGlobalMem);
+#endif
+  (void)device;
+  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
+}
+
+int64_t PeakMemoryBytes(at::Device device) {
+#ifdef GRAFT_WITH_CUDA
+  if (device.is_cuda()) {
+    return c10::cuda::CUDACachingAllocator::getDeviceStats(device.index()).allocated_bytes[0].peak;
+  }
+#endif
+  (void)device;
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+void ReleaseCachedMemory(at::Device device) {
+#ifdef GRAFT_WITH_CUDA
+  if (device.is_cuda()) c10::cuda::CUDACachingAllocator::emptyCache();
+#endif
+  (void)device;
+}
+
+Status TorchErrorToStatus(const std::exception& error) {
+  std::string text = error.what();
+  if (const auto* torch_error = dynamic_cast<const c10::Error*>(&error)) {
+    text = torch_error->what_without_backtrace();
+  }
+  text.resize(std::min(text.size(), size_t{1024}));
+  const bool out_of_memory = dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+                             dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+                             text.find("can't allocate memory") != std::string::npos;
+  if (out_of_memory) {
+    return ResourceExhaustedError("the device is out of memory: " + text).AddDetail({"DEVICE_OUT_OF_MEMORY", {}, 0, {}, {}});
+  }
+  return InternalError("libtorch: " + text);
+}
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,94 @@
+#pragma once
+/// The engine: one thread that owns a device, trains adapters on frozen bases and serves them in between.
+/// Everything the agent and the benches use; no torch type in it.
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/status.h"
+#include "worker/engine/types.h"
+
+namespace graft::worker::engine {
+
+struct EngineOptions {
+  std::filesystem::path bases;   ///< Folder whose sub-folders are HuggingFace models.
+  std::filesystem::path cache;   ///< Folder for fingerprint caches; may be empty for none.
+  std::string device = "cpu";    ///< "cpu" or "cuda:N"
+  int threads = 0;               ///< CPU threads; 0: one a core.
+  int64_t max_base_bytes = 0;    ///< Bases kept resident, least recently used first out; 0: no limit.
+  int64_t max_adapter_bytes = int64_t{4} << 30;  ///< Adapters kept resident.
+  size_t max_waiting = 4096;     ///< Inputs that may wait for serving; beyond it RESOURCE_EXHAUSTED.
+};
+
+struct DeviceFacts {
+  std::string device, name;
+  int64_t memory_bytes = 0;
+  int threads = 0;
+  bool fast_bf16 = false;
+  double bf16_gflops = 0, fp32_gflops = 0;
+};
+
+struct ResidentBase {
+  std::string id, fingerprint, family;
+  int64_t parameters = 0, bytes = 0;
+};
+
+/// Figures for metrics; counters since start.
+struct EngineFigures {
+  int64_t train_tokens = 0, train_steps = 0;
+  int64_t training_jobs = 0;       ///< Now.
+  int64_t requests_waiting = 0;    ///< Inputs, now.
+  int64_t adapters_resident = 0, adapter_bytes = 0, adapter_tensor_bytes = 0;
+  int64_t lookups_hit = 0, lookups_miss = 0;
+  int64_t served_inputs = 0, served_passes = 0;
+};
+
+/// Thread safety: thread-safe. Callbacks run on the engine's thread and must only hand over.
+class Engine {
+ public:
+  /// Called on the engine's thread after each event; for histograms. All optional.
+  struct Probe {
+    std::function<void(double seconds)> train_step;
+    std::function<void(int64_t rows)> serving_pass;
+    std::function<void(double seconds)> adapter_load;
+  };
+
+  /// Starts the thread. Errors: see ParseDevice; NotFound if `bases` isn't a folder.
+  static StatusOr<std::unique_ptr<Engine>> Create(EngineOptions options, Probe probe = {});
+  /// Stops after the current layer; a training job in progress gets CANCELLED without a checkpoint (ask it to release
+  /// first), waiting requests UNAVAILABLE.
+  ~Engine();
+
+  DeviceFacts device_facts() const;
+  std::vector<std::string> BaseIds() const;  ///< Sub-folders of `bases`, sorted.
+  std::vector<ResidentBase> resident_bases() const;
+  EngineFigures figures() const;
+
+  /// Queues a job. Blocks the caller while data is tokenized and the base is loaded (not the engine's thread).
+  /// Errors:    as TrainObserver::OnDone's; then OnDone isn't called.
+  Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
+
+  /// Loads a version; with `prove` also recomputes its probe. Blocks the caller while a base is loaded.
+  /// Errors:    FailedPrecondition if the base's fingerprint differs or the probe does; InvalidArgument or DataLoss if a
+  ///            tensor is missing, extra, misshapen or not finite; NotFound for an unknown base.
+  StatusOr<LoadResult> Load(LoadRequest request);
+  void Unload(const VersionId& version);
+  bool IsResident(const VersionId& version) const;
+  /// Checks that `base` is there and can be read, loading it if need be.
+  StatusOr<std::string> BaseFingerprint(const std::string& base);
+
+  /// NotFound with reason VERSION_NOT_RESIDENT if the version must be loaded first.
+  void Classify(ClassifyRequest request, Callback<ClassifyResult> done);
+  void Embed(EmbedRequest request, Callback<EmbedResult> done);
+  /// Runs between training steps and yields to requests.
+  void Evaluate(EvaluateRequest request, Callback<Evaluation> done);
+
+ private:
+  class Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,15 @@
+#include "worker/engine/families/encoder.h"
+#include "worker/engine/families/model.h"
+
+namespace graft::worker::engine {
+
+// The one list of the engine's families.
+StatusOr<std::unique_ptr<Model>> MakeModel(const families::Layout& layout) {
+  if (layout.family == "bert" || layout.family == "distilbert") {
+    GRAFT_ASSIGN_OR_RETURN(EncoderNames names, NamesOfEncoder(layout.family));
+    return std::make_unique<EncoderModel>(layout, std::move(names));
+  }
+  return UnimplementedError("this worker has no model of family " + layout.family);
+}
+
+}  // namespace graft::worker::engine

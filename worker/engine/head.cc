@@ -1,0 +1,20 @@
+#include "worker/engine/head.h"
+
+#include "worker/engine/activation.h"
+
+namespace graft::worker::engine {
+
+at::Tensor HeadLogits(const at::Tensor& pooled_SD, const WeightSet& weights, const Adapter& adapter,
+                      const families::Layout& layout) {
+  const auto tensor = [&](const std::string& name) {
+    const ParameterSet& own = adapter.parameters();
+    return (own.Has(name) ? own.Get(name) : weights.base().Tensor(name)).to(at::kFloat);
+  };
+  at::Tensor x = pooled_SD.to(at::kFloat);
+  for (const families::HeadLinear& linear : layout.head) {
+    x = Activate(at::linear(x, tensor(linear.path + ".weight"), tensor(linear.path + ".bias")), linear.activation);
+  }
+  return x;
+}
+
+}  // namespace graft::worker::engine

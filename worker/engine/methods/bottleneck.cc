@@ -1,0 +1,54 @@
+#include "worker/engine/methods/bottleneck.h"
+
+#include <cmath>
+
+#include "worker/engine/activation.h"
+#include "worker/engine/dropout.h"
+#include "worker/engine/initialise.h"
+
+namespace graft::worker::engine {
+
+BottleneckAdapter::BottleneckAdapter(std::shared_ptr<const methods::BottleneckSpec> spec,
+                                     const families::Layout& layout, int64_t num_labels, at::Device device)
+    : Adapter(spec, layout, num_labels, device), spec_(std::move(spec)) {
+  for (const families::Sublayer& sublayer : layout.sublayers) {
+    prefixes_.push_back(spec_->Wraps(sublayer) ? methods::BottleneckSpec::Prefix(sublayer) : std::string());
+  }
+}
+
+void BottleneckAdapter::Initialise(uint64_t seed) {
+  for (size_t i = 0; i < prefixes_.size(); ++i) {
+    if (prefixes_[i].empty()) continue;
+    uint64_t index = i * 4;
+    for (const char* layer : {"adapter_down", "adapter_up"}) {
+      const at::Tensor& weight = parameters_.Get(prefixes_[i] + layer + ".weight");
+      const at::Tensor& bias = parameters_.Get(prefixes_[i] + layer + ".bias");
+      if (spec_->residual()) {
+        FillNormal(weight, spec_->init_std(), 2, seed, index);
+        bias.detach().zero_();
+      } else {
+        const double bound = 1.0 / std::sqrt(static_cast<double>(weight.size(1)));
+        FillUniform(weight, -bound, bound, seed, index);
+        FillUniform(bias, -bound, bound, seed, index + 1);
+      }
+      index += 2;
+    }
+  }
+}
+
+at::Tensor BottleneckAdapter::ApplySublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
+                                            const Norm& norm, const RowContext& rows) const {
+  const std::string& prefix = prefixes_[sublayer];
+  const auto project = [&](const at::Tensor& x, const char* layer) {
+    return at::linear(x, parameters_.Get(prefix + layer + ".weight").to(x.scalar_type()),
+                      parameters_.Get(prefix + layer + ".bias").to(x.scalar_type()));
+  };
+  const bool pfeiffer = spec_->placement() == methods::BottleneckPlacement::kPfeiffer;
+  const at::Tensor h = pfeiffer ? norm(x_in + d) : d;
+  at::Tensor a = project(Activate(project(h, "adapter_down"), spec_->activation()), "adapter_up");
+  if (rows.training && spec_->dropout() > 0) a = Dropout(a, spec_->dropout(), 1'000'000 + sublayer, rows);
+  // The residual is d, not h, also where the adapter reads the normed sum (AdapterHub's residual_before_ln).
+  return norm(spec_->residual() ? x_in + d + a : x_in + a);
+}
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,128 @@
+#include "worker/engine/methods/lora.h"
+
+#include <cmath>
+
+#include "worker/engine/dropout.h"
+#include "worker/engine/initialise.h"
+
+namespace graft::worker::engine {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// y (changed in place) += scaling * (x A^T) B^T at each slice's columns.
+/// Backward never forms a full-size weight gradient and computes dY B (rank wide) once for dA and dX.
+class LoraFunction : public torch::autograd::Function<LoraFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, at::Tensor y, const at::Tensor& x, double scaling,
+                            std::vector<int64_t> columns, const std::vector<at::Tensor>& a_and_b) {
+    std::vector<at::Tensor> saved = {x};
+    for (size_t i = 0; i * 2 < columns.size(); ++i) {
+      const at::Tensor a = a_and_b[2 * i].to(x.scalar_type());
+      const at::Tensor b = a_and_b[2 * i + 1].to(x.scalar_type());
+      const at::Tensor u_TR = at::mm(x, a.t());
+      y.narrow(1, columns[2 * i], columns[2 * i + 1] - columns[2 * i]).addmm_(u_TR, b.t(), 1, scaling);
+      saved.insert(saved.end(), {a, b, u_TR});
+    }
+    ctx->mark_dirty({y});
+    ctx->save_for_backward(saved);
+    ctx->saved_data["scaling"] = scaling;
+    ctx->saved_data["columns"] = columns;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const at::Tensor& dy = grads[0];
+    const auto saved = ctx->get_saved_variables();
+    const double scaling = ctx->saved_data["scaling"].toDouble();
+    const auto columns = ctx->saved_data["columns"].toIntVector();
+    const at::Tensor& x = saved[0];
+    const bool needs_dx = ctx->needs_input_grad(1);
+    at::Tensor dx;
+    variable_list result = {dy, at::Tensor(), at::Tensor(), at::Tensor()};
+    for (size_t i = 0; i * 2 < columns.size(); ++i) {
+      const at::Tensor& a = saved[1 + 3 * i];
+      const at::Tensor& b = saved[2 + 3 * i];
+      const at::Tensor& u_TR = saved[3 + 3 * i];
+      const at::Tensor dy_slice = dy.narrow(1, columns[2 * i], columns[2 * i + 1] - columns[2 * i]);
+      const at::Tensor du_TR = at::mm(dy_slice, b).mul_(scaling);
+      result.push_back(at::mm(du_TR.t(), x).to(at::kFloat));
+      result.push_back(at::mm(dy_slice.t(), u_TR).to(at::kFloat).mul_(scaling));
+      if (!needs_dx) continue;
+      if (dx.defined()) {
+        dx.addmm_(du_TR, a);
+      } else {
+        dx = at::mm(du_TR, a);
+      }
+    }
+    result[1] = dx;
+    return result;
+  }
+};
+
+}  // namespace
+
+LoraAdapter::LoraAdapter(std::shared_ptr<const methods::LoraSpec> spec, const families::Layout& layout,
+                         int64_t num_labels, at::Device device)
+    : Adapter(spec, layout, num_labels, device), spec_(std::move(spec)) {
+  for (const families::Linear& linear : layout.linears) {
+    paths_.push_back(spec_->Targets(linear) ? linear.path : std::string());
+  }
+  BindPairs();
+}
+
+void LoraAdapter::BindPairs() {
+  pairs_.clear();
+  for (const std::string& path : paths_) {
+    if (path.empty()) {
+      pairs_.emplace_back();
+    } else {
+      pairs_.push_back({parameters_.Get(path + ".lora_A.weight"), parameters_.Get(path + ".lora_B.weight")});
+    }
+  }
+}
+
+void LoraAdapter::Initialise(uint64_t seed) {
+  for (const Pair& pair : pairs_) {
+    if (!pair.a_RD.defined()) continue;
+    const double bound = 1.0 / std::sqrt(static_cast<double>(pair.a_RD.size(1)));
+    const auto index = static_cast<uint64_t>(&pair - pairs_.data());
+    FillUniform(pair.a_RD, -bound, bound, seed, index);
+    pair.b_DR.detach().zero_();
+  }
+}
+
+bool LoraAdapter::WrapsLinear(const LinearSite& site) const {
+  for (const LinearSite::Slice& slice : site.slices) {
+    if (pairs_[slice.linear].a_RD.defined()) return true;
+  }
+  return false;
+}
+
+at::Tensor LoraAdapter::ApplyLinear(const LinearSite& site, const at::Tensor& x, at::Tensor y,
+                                    const RowContext& rows) const {
+  if (rows.training && spec_->dropout() > 0) {
+    // PEFT draws one mask a module, so slices of one GEMM can't share a dropped input.
+    for (const LinearSite::Slice& slice : site.slices) {
+      const Pair& pair = pairs_[slice.linear];
+      if (!pair.a_RD.defined()) continue;
+      const at::Tensor dropped = Dropout(x, spec_->dropout(), slice.linear, rows);
+      y = LoraFunction::apply(y, dropped, spec_->scaling(), std::vector<int64_t>{slice.begin, slice.end},
+                              std::vector<at::Tensor>{pair.a_RD, pair.b_DR});
+    }
+    return y;
+  }
+  std::vector<int64_t> columns;
+  std::vector<at::Tensor> a_and_b;
+  for (const LinearSite::Slice& slice : site.slices) {
+    const Pair& pair = pairs_[slice.linear];
+    if (!pair.a_RD.defined()) continue;
+    columns.insert(columns.end(), {slice.begin, slice.end});
+    a_and_b.insert(a_and_b.end(), {pair.a_RD, pair.b_DR});
+  }
+  if (columns.empty()) return y;
+  return LoraFunction::apply(y, x, spec_->scaling(), columns, a_and_b);
+}
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,98 @@
+#include "worker/engine/training/checkpoint.h"
+
+#include "common/base/json.h"
+#include "common/safetensors/safetensors.h"
+#include "worker/engine/convert.h"
+
+namespace graft::worker::engine {
+namespace {
+
+constexpr const char* kKey = "graft.checkpoint.v1";
+
+Json EvaluationJson(const Evaluation& e) {
+  Json labels = Json::array();
+  for (const LabelFigures& l : e.labels) labels.push_back({l.label, l.examples, l.precision, l.recall, l.f1});
+  return {{"step", e.step}, {"split", e.split},       {"examples", e.examples}, {"loss", e.loss},
+          {"accuracy", e.accuracy}, {"macro_f1", e.macro_f1}, {"labels", labels}};
+}
+
+Evaluation ReadEvaluation(const Json& json) {
+  Evaluation e;
+  e.step = json.at("step");
+  e.split = json.at("split");
+  e.examples = json.at("examples");
+  e.loss = json.at("loss");
+  e.accuracy = json.at("accuracy");
+  e.macro_f1 = json.at("macro_f1");
+  for (const Json& l : json.at("labels")) e.labels.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4)});
+  return e;
+}
+
+}  // namespace
+
+std::string SerializeCheckpoint(const CheckpointState& state) {
+  const CheckpointState::Counters& c = state.counters;
+  Json evaluations = Json::array();
+  for (const Evaluation& evaluation : state.evaluations) evaluations.push_back(EvaluationJson(evaluation));
+  const Json counters = {{"step", c.step},
+                         {"tokens", c.tokens},
+                         {"splits", c.splits},
+                         {"stopped_early", c.stopped_early},
+                         {"evaluations_without_best", c.evaluations_without_best},
+                         {"best_step", c.best_step},
+                         {"best_loss", c.best_loss},
+                         {"seconds", c.seconds},
+                         {"evaluations", evaluations}};
+  std::vector<at::Tensor> hosts;
+  std::vector<safetensors::TensorToWrite> tensors;
+  const auto add = [&](const char* name, const at::Tensor& tensor) {
+    if (!tensor.defined()) return;
+    hosts.push_back(tensor.detach().to(at::kCPU).contiguous());
+    tensors.push_back({name, safetensors::DType::kF32, {hosts.back().numel()},
+                       {static_cast<const char*>(hosts.back().const_data_ptr()), hosts.back().nbytes()}});
+  };
+  add("parameters", state.parameters_P);
+  add("exp_avg", state.exp_avg_P);
+  add("exp_avg_sq", state.exp_avg_sq_P);
+  add("best", state.best_P);
+  // Names and sizes are our own, so writing can't fail.
+  return safetensors::Write(std::move(tensors), {{kKey, counters.dump()}}).value();
+}
+
+StatusOr<CheckpointState> ParseCheckpoint(const std::string& bytes) {
+  GRAFT_ASSIGN_OR_RETURN(const safetensors::View view, safetensors::View::Parse(bytes, "checkpoint"));
+  const auto metadata = view.metadata().find(kKey);
+  if (metadata == view.metadata().end()) return DataLossError("the checkpoint has no counters");
+  GRAFT_ASSIGN_OR_RETURN(const Json counters, ParseJson(metadata->second, "checkpoint"));
+  CheckpointState state;
+  try {
+    CheckpointState::Counters& c = state.counters;
+    c.step = counters.at("step");
+    c.tokens = counters.at("tokens");
+    c.splits = counters.at("splits");
+    c.stopped_early = counters.at("stopped_early");
+    c.evaluations_without_best = counters.at("evaluations_without_best");
+    c.best_step = counters.at("best_step");
+    c.best_loss = counters.at("best_loss");
+    c.seconds = counters.at("seconds");
+    for (const Json& evaluation : counters.at("evaluations")) state.evaluations.push_back(ReadEvaluation(evaluation));
+  } catch (const Json::exception& error) {
+    return DataLossError(std::string("the checkpoint's counters are malformed: ") + error.what());
+  }
+  for (const safetensors::TensorView& tensor : view.tensors()) {
+    at::Tensor* target = tensor.name == "parameters"   ? &state.parameters_P
+                         : tensor.name == "exp_avg"    ? &state.exp_avg_P
+                         : tensor.name == "exp_avg_sq" ? &state.exp_avg_sq_P
+                         : tensor.name == "best"       ? &state.best_P
+                                                       : nullptr;
+    if (target == nullptr) return DataLossError("the checkpoint holds an unknown tensor");
+    GRAFT_ASSIGN_OR_RETURN(*target, BytesToFloat(safetensors::DTypeName(tensor.dtype),
+                                                 {tensor.shape.begin(), tensor.shape.end()}, tensor.data));
+  }
+  if (!state.parameters_P.defined() || !state.exp_avg_P.defined() || !state.exp_avg_sq_P.defined()) {
+    return DataLossError("the checkpoint lacks a tensor");
+  }
+  return state;
+}
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,94 @@
+#pragma once
+/// One job's training: a state machine that the engine's thread advances one optimizer step at a time.
+/// Everything that a resumed run needs is in its checkpoint; the artifact of a resumed run has the hash of an
+/// undisturbed one.
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "worker/engine/base.h"
+#include "worker/engine/families/model.h"
+#include "worker/engine/optimizer.h"
+#include "worker/engine/tokenized.h"
+#include "worker/engine/training/layer_walk.h"
+#include "worker/engine/training/schedule.h"
+#include "worker/engine/types.h"
+
+namespace graft::worker::engine {
+
+/// What a run works on; made off the engine's thread (tokenizing takes long).
+struct TrainInput {
+  TrainRequest request;
+  std::shared_ptr<const Base> base;
+  std::shared_ptr<const Model> model;
+  TokenizedSplit train, validation, test;
+};
+
+/// Thread safety: confined to the engine's thread after Create.
+class TrainRun {
+ public:
+  /// Makes the adapter: new, from init_from, or from the checkpoint.
+  /// Errors:    InvalidArgument if init_from or the checkpoint doesn't fit the spec; DataLoss if it is torn.
+  static StatusOr<std::unique_ptr<TrainRun>> Create(std::shared_ptr<const TrainInput> input);
+
+  /// Takes one optimizer step, with the evaluation that is due behind it.
+  /// Errors:    FailedPrecondition with reason NON_FINITE_LOSS if loss or gradient isn't finite: no parameter changed.
+  ///            ResourceExhausted if a single example doesn't fit in memory.
+  Status Step(TrainObserver& observer, const Yield& yield);
+  bool done() const { return step_ >= schedule_.total_steps() || stopped_early_; }
+  /// Evaluates what is left to (validation at the end, test), picks the best state, and builds the artifact.
+  /// Requires:  done().
+  StatusOr<TrainOutcome> Finish(TrainObserver& observer, const Yield& yield);
+
+  /// The whole state between two steps. Deterministic bytes.
+  std::string Checkpoint() const;
+  int64_t step() const { return step_; }
+  int64_t last_step_tokens() const { return last_step_tokens_; }
+  int64_t total_steps() const { return schedule_.total_steps(); }
+  double seconds() const { return seconds_before_ + Elapsed(); }
+  const TrainInput& input() const { return *input_; }
+  std::string precision() const;
+
+ private:
+  TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adapter> adapter);
+  Status Restore(const std::string& checkpoint);
+  Status LoadInitFrom(const Files& files);
+  /// Gradient of the mean loss over `micro_batches`; returns the summed loss. When memory runs out, starts again with
+  /// micro-batches run in twice as many parts (the gradient is a sum, so its value doesn't change).
+  StatusOr<double> AccumulateGradient(const std::vector<std::vector<uint32_t>>& micro_batches, double divisor,
+                                      TrainObserver& observer, const Yield& yield);
+  StatusOr<double> RunMicroBatch(const std::vector<uint32_t>& examples, double divisor, const Yield& yield);
+  StatusOr<double> RunPass(const std::vector<uint32_t>& examples, double divisor, const Yield& yield);
+  Status EvaluateNow(TrainObserver& observer, const Yield& yield);
+  bool EvaluationDue() const;
+  void Report(TrainObserver& observer, double loss, double lr, double grad_norm, int64_t tokens);
+  double Elapsed() const;
+
+  std::shared_ptr<const TrainInput> input_;
+  std::unique_ptr<Adapter> adapter_;
+  DataSchedule schedule_;
+  AdamW optimizer_;
+  int lowest_layer_;
+
+  // Checkpointed:
+  int64_t step_ = 0;
+  int64_t tokens_ = 0;
+  int64_t splits_ = 1;           ///< Parts that each micro-batch is run in, after memory ran out.
+  bool stopped_early_ = false;
+  int64_t evaluations_without_best_ = 0;
+  int64_t best_step_ = -1;       ///< -1: no evaluation yet.
+  double best_loss_ = 0;
+  at::Tensor best_P_;            ///< Parameters at best_step_, if keep_best.
+  std::vector<Evaluation> evaluations_;
+  double seconds_before_ = 0;
+
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point last_report_ = started_;
+  int64_t last_step_tokens_ = 0;
+  double loss_since_report_ = 0;
+  int64_t steps_since_report_ = 0, tokens_since_report_ = 0;
+};
+
+}  // namespace graft::worker::engine

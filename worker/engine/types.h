@@ -1,0 +1,168 @@
+#pragma once
+/// What the engine is asked and what it answers, without a torch type: the agent's and the benches' view of it.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/json.h"
+#include "common/base/status.h"
+#include "common/datasets/dataset.h"
+#include "common/spec/job_spec.h"
+
+namespace graft::worker::engine {
+
+/// The files of an adapter version: file name -> bytes.
+using Files = std::map<std::string, std::string>;
+
+/// See graft.v1.Progress.
+struct Progress {
+  int64_t step = 0, total_steps = 0;
+  double epoch = 0, loss = 0, learning_rate = 0, grad_norm = 0, tokens_per_second = 0, eta_seconds = 0;
+  int64_t tokens = 0;
+};
+
+/// See graft.v1.Evaluation and graft.v1.LabelFigures.
+struct LabelFigures {
+  std::string label;
+  int64_t examples = 0;
+  double precision = 0, recall = 0, f1 = 0;
+};
+struct Evaluation {
+  int64_t step = 0;
+  std::string split;  ///< "validation" or "test"
+  int64_t examples = 0;
+  double loss = 0, accuracy = 0, macro_f1 = 0;
+  std::vector<LabelFigures> labels;
+};
+
+struct TrainFacts {
+  int64_t train_examples = 0, validation_examples = 0, test_examples = 0;
+  int64_t train_tokens = 0, total_steps = 0, trainable_parameters = 0, base_parameters = 0;
+  int64_t artifact_bytes = 0, peak_memory_bytes = 0;
+  double seconds = 0;
+  int64_t labels = 0, truncated_examples = 0;
+};
+
+/// A finished version: its files (graft.json among them) and what names it.
+struct Artifact {
+  Files files;
+  std::string sha256;            ///< Of all that changes an answer.
+  std::string base_fingerprint;
+  int64_t parameters = 0;        ///< Stored tensors, adapter and head.
+  int64_t bytes = 0;             ///< Of its files.
+  std::vector<std::string> label_names;
+  int max_length = 0;
+  Json method;                   ///< {"lora": {...}}
+};
+
+struct TrainRequest {
+  std::string job_id;
+  std::string base;
+  std::shared_ptr<const spec::JobSpec> spec;  ///< Resolved.
+  std::shared_ptr<const datasets::IngestedDataset> dataset;
+  std::string dataset_sha256;
+  std::string checkpoint;        ///< Bytes to resume from; empty to start.
+  Files init_from;               ///< A version's files to start from; empty for none.
+};
+
+/// What the job's owner wants of it now.
+enum class DesiredState { kRun, kPause, kCancel, kRelease /* checkpoint, then give it back */ };
+
+/// How a run ended.
+struct TrainOutcome {
+  enum class Kind { kSucceeded, kPaused, kCancelled, kReleased } kind = Kind::kSucceeded;
+  Artifact artifact;             ///< If kSucceeded.
+  std::vector<Evaluation> evaluations;
+  TrainFacts facts;
+  std::string precision;         ///< "fp32" or "bf16"
+};
+
+/// Port; implemented by the agent. All methods are called on the engine's thread and must return at once.
+class TrainObserver {
+ public:
+  virtual ~TrainObserver() = default;
+  virtual void OnStarted(const std::string& /*precision*/, int64_t /*first_step*/) {}
+  virtual void OnProgress(const Progress&) {}
+  virtual void OnEvaluation(const Evaluation&) {}
+  /// `bytes` is a whole checkpoint; the observer stores it elsewhere, off this thread.
+  virtual void OnCheckpoint(int64_t /*step*/, std::shared_ptr<const std::string> /*bytes*/) {}
+  virtual void OnWarning(const std::string&) {}
+  /// Asked between steps.
+  virtual DesiredState Desired() { return DesiredState::kRun; }
+  /// Last call. An error is the job's own fault if its code is InvalidArgument or FailedPrecondition, else the machine's.
+  virtual void OnDone(StatusOr<TrainOutcome> outcome) = 0;
+};
+
+/// Names an adapter version inside the engine: its sha256.
+using VersionId = std::string;
+
+struct TextInput {
+  std::string text;
+  std::string text_pair;
+};
+
+struct ClassifyRequest {
+  VersionId version;
+  std::vector<TextInput> inputs;
+};
+
+struct Prediction {
+  std::vector<float> logits;         ///< [C]
+  std::vector<float> probabilities;  ///< [C]
+  int32_t tokens = 0;
+  bool truncated = false;
+};
+
+struct ClassifyResult {
+  std::vector<Prediction> predictions;
+  std::shared_ptr<const std::vector<std::string>> label_names;
+  std::string base_fingerprint;
+};
+
+struct EmbedRequest {
+  std::string base;    ///< Either this
+  VersionId version;   ///< or this.
+  std::vector<TextInput> inputs;
+  bool normalize = false;
+};
+
+struct Embedding {
+  std::vector<float> values;  ///< [D]
+  int32_t tokens = 0;
+  bool truncated = false;
+};
+
+struct EmbedResult {
+  std::vector<Embedding> embeddings;
+  std::string base_fingerprint;
+};
+
+struct EvaluateRequest {
+  VersionId version;
+  std::shared_ptr<const datasets::IngestedDataset> dataset;  ///< Its train split is evaluated.
+};
+
+struct LoadRequest {
+  VersionId version;
+  std::string base;
+  std::string base_fingerprint;  ///< Expected; empty if only declared.
+  Files files;
+  bool prove = false;            ///< Recompute the probe.
+};
+
+struct LoadResult {
+  std::string base_fingerprint;
+  int64_t bytes = 0;             ///< On the device.
+  double seconds = 0;
+  bool proved = false;
+};
+
+template <typename T>
+using Callback = std::function<void(StatusOr<T>)>;
+
+}  // namespace graft::worker::engine

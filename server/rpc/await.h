@@ -1,0 +1,152 @@
+#pragma once
+/// Turns the three kinds of waiting that services do into awaitables that resume on the io thread:
+/// a store transaction, a piece of work on the disk threads, a call to a worker. A caller that is
+/// cancelled meanwhile still waits for the end of what it began, then stops.
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <grpcpp/client_context.h>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "common/base/status.h"
+#include "server/core/store.h"
+#include "server/rpc/runtime.h"
+#include "server/rpc/status.h"
+
+namespace graft::server::rpc {
+
+namespace asio = boost::asio;
+template <typename T>
+using Awaitable = asio::awaitable<T>;
+
+/// Runs `start(done)` and waits until `done(value)` was called, once, on any thread.
+template <typename T, typename Start>
+Awaitable<T> AwaitCallback(Runtime& runtime, Start start) {
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(T)>(
+      [](auto handler, Runtime* rt, Start begin) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        begin([rt, shared](T value) {
+          asio::post(rt->io(), [shared, value = std::move(value)]() mutable {
+            auto complete = std::move(*shared);
+            std::move(complete)(std::move(value));
+          });
+        });
+      },
+      asio::use_awaitable, &runtime, std::move(start));
+}
+
+namespace internal {
+template <typename F>
+using TransactionResult = std::invoke_result_t<F&, core::Transaction&>;
+
+template <bool kWrite, typename F>
+Awaitable<TransactionResult<F>> RunTransaction(Runtime& runtime, core::Store& store, F work) {
+  using Result = TransactionResult<F>;
+  auto result = std::make_shared<std::optional<Result>>();
+  auto shared_work = std::make_shared<F>(std::move(work));
+  auto start = [result, shared_work, &store](auto done) {
+    auto run = [result, shared_work](core::Transaction& tx) -> Status {
+      *result = (*shared_work)(tx);
+      if constexpr (std::is_same_v<Result, Status>) {
+        return **result;
+      } else {
+        return (*result)->status();
+      }
+    };
+    if constexpr (kWrite) {
+      store.Write(std::move(run), std::move(done));
+    } else {
+      store.Read(std::move(run), std::move(done));
+    }
+  };
+  Status status = co_await AwaitCallback<Status>(runtime, std::move(start));
+  if (!status.ok()) co_return Result(std::move(status));
+  co_return std::move(**result);
+}
+}  // namespace internal
+
+/// Runs `work(Transaction&)`, which returns Status or StatusOr<T>, in the store; returns what it
+/// returned once that is durable. `work` may run more than once and runs on the store's thread: it
+/// captures by value.
+template <typename F>
+auto Write(Runtime& runtime, core::Store& store, F work) {
+  return internal::RunTransaction<true, F>(runtime, store, std::move(work));
+}
+template <typename F>
+auto Read(Runtime& runtime, core::Store& store, F work) {
+  return internal::RunTransaction<false, F>(runtime, store, std::move(work));
+}
+
+/// Runs `work()` on the disk threads and returns what it returned. An exception becomes Internal
+/// (Result must be Status or StatusOr). `work` may outlive a cancelled caller: it captures by value
+/// or shared ownership.
+template <typename F>
+Awaitable<std::invoke_result_t<F&>> OnDisk(Runtime& runtime, F work) {
+  using Result = std::invoke_result_t<F&>;
+  auto shared_work = std::make_shared<F>(std::move(work));
+  auto start = [&runtime, shared_work](auto done) {
+    asio::post(runtime.disk(), [shared_work, done = std::move(done)]() mutable {
+      try {
+        done((*shared_work)());
+      } catch (const std::bad_alloc&) {
+        done(Result(ResourceExhaustedError("the server is out of memory; try a smaller data set")));
+      } catch (const std::exception& error) {
+        done(Result(InternalError(std::string("unexpected: ") + error.what())));
+      }
+    });
+  };
+  co_return co_await AwaitCallback<Result>(runtime, std::move(start));
+}
+
+/// Calls a unary method of another process. `method` is a member of the stub's async interface:
+///   AsyncUnary<Reply>(runtime, stub->async(), &Engine::Stub::async::Classify, request, deadline)
+/// Cancelling the caller cancels the call. Returns the peer's status with its details.
+/// Ownership: keeps request, reply and context until the call is over; `async` must outlive it.
+template <typename Reply, typename Async, typename Request>
+Awaitable<StatusOr<Reply>> AsyncUnary(Runtime& runtime, Async* async,
+                                      void (Async::*method)(grpc::ClientContext*, const Request*,
+                                                            Reply*,
+                                                            std::function<void(grpc::Status)>),
+                                      Request request,
+                                      std::chrono::system_clock::time_point deadline) {
+  struct Call {
+    grpc::ClientContext context;
+    Request request;
+    Reply reply;
+  };
+  auto call = std::make_shared<Call>();
+  call->request = std::move(request);
+  call->context.set_deadline(deadline);
+
+  auto begin = [](auto handler, Runtime* rt, Async* stub, decltype(method) m,
+                  std::shared_ptr<Call> c) {
+    auto slot = asio::get_associated_cancellation_slot(handler);
+    if (slot.is_connected()) {
+      slot.assign([c](asio::cancellation_type) { c->context.TryCancel(); });
+    }
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    (stub->*m)(&c->context, &c->request, &c->reply, [rt, shared, c](grpc::Status status) {
+      asio::post(rt->io(), [shared, c, status = std::move(status)]() mutable {
+        auto complete = std::move(*shared);
+        auto cancel = asio::get_associated_cancellation_slot(complete);
+        if (cancel.is_connected()) cancel.clear();
+        std::move(complete)(std::move(status));
+      });
+    });
+  };
+  grpc::Status status =
+      co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(grpc::Status)>(
+          begin, asio::use_awaitable, &runtime, async, method, call);
+  if (!status.ok()) co_return FromGrpcStatus(status);
+  co_return std::move(call->reply);
+}
+
+}  // namespace graft::server::rpc

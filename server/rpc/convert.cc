@@ -1,0 +1,351 @@
+#include "server/rpc/convert.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
+
+#include "common/base/sha256.h"
+#include "server/rpc/status.h"
+
+namespace graft::server::rpc {
+namespace {
+
+/// A message's JSON with the proto's field names. Absent fields stay absent, so that the spec's
+/// defaults apply.
+StatusOr<Json> MessageToJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  if (const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
+      !status.ok()) {
+    return InvalidArgumentError("the spec cannot be read: " + std::string(status.message()));
+  }
+  return ParseJson(text, "the spec");
+}
+
+}  // namespace
+
+google::protobuf::Timestamp ToTimestamp(TimeUs time) {
+  google::protobuf::Timestamp timestamp;
+  timestamp.set_seconds(time / 1'000'000);
+  timestamp.set_nanos(static_cast<int32_t>(time % 1'000'000 * 1000));
+  return timestamp;
+}
+
+graft::v1::JobState ToProto(core::JobState state) {
+  switch (state) {
+    case core::JobState::kValidating:
+      return graft::v1::VALIDATING;
+    case core::JobState::kQueued:
+      return graft::v1::QUEUED;
+    case core::JobState::kRunning:
+      return graft::v1::RUNNING;
+    case core::JobState::kPaused:
+      return graft::v1::PAUSED;
+    case core::JobState::kSucceeded:
+      return graft::v1::SUCCEEDED;
+    case core::JobState::kFailed:
+      return graft::v1::FAILED;
+    case core::JobState::kCancelled:
+      return graft::v1::CANCELLED;
+  }
+  return graft::v1::JOB_STATE_UNSPECIFIED;
+}
+
+graft::v1::ErrorInfo ToProto(const core::JobError& error) {
+  graft::v1::ErrorInfo info = ToErrorInfo(ToStatus(error));
+  info.set_omitted_details(info.omitted_details() + error.omitted_details);
+  return info;
+}
+
+graft::v1::Progress ToProto(const core::Progress& progress) {
+  graft::v1::Progress message;
+  message.set_step(progress.step);
+  message.set_total_steps(progress.total_steps);
+  message.set_epoch(progress.epoch);
+  message.set_loss(progress.loss);
+  message.set_learning_rate(progress.learning_rate);
+  message.set_grad_norm(progress.grad_norm);
+  message.set_tokens_per_second(progress.tokens_per_second);
+  message.set_eta_seconds(progress.eta_seconds);
+  message.set_tokens(progress.tokens);
+  return message;
+}
+
+graft::v1::Evaluation ToProto(const core::Evaluation& evaluation) {
+  graft::v1::Evaluation message;
+  message.set_step(evaluation.step);
+  message.set_split(evaluation.split);
+  message.set_examples(evaluation.examples);
+  message.set_loss(evaluation.loss);
+  message.set_accuracy(evaluation.accuracy);
+  message.set_macro_f1(evaluation.macro_f1);
+  return message;
+}
+
+graft::v1::JobFacts ToProto(const core::JobFacts& facts) {
+  graft::v1::JobFacts message;
+  message.set_train_examples(facts.train_examples);
+  message.set_validation_examples(facts.validation_examples);
+  message.set_test_examples(facts.test_examples);
+  message.set_train_tokens(facts.train_tokens);
+  message.set_total_steps(facts.total_steps);
+  message.set_trainable_parameters(facts.trainable_parameters);
+  message.set_base_parameters(facts.base_parameters);
+  message.set_artifact_bytes(facts.artifact_bytes);
+  message.set_peak_memory_bytes(facts.peak_memory_bytes);
+  message.set_seconds(facts.seconds);
+  message.set_labels(facts.labels);
+  message.set_truncated_examples(facts.truncated_examples);
+  return message;
+}
+
+graft::v1::Job ToProto(const core::Job& job) {
+  graft::v1::Job message;
+  if (!job.key.id.empty()) message.set_name(JobName(job.key.id));
+  // A spec from a newer build may not be readable; the rest of the job still is.
+  if (auto spec = SpecToProto(job.spec_json); spec.ok()) *message.mutable_spec() = std::move(*spec);
+  message.set_state(ToProto(job.state));
+  message.set_desired_state(ToProto(job.desired_state));
+  *message.mutable_create_time() = ToTimestamp(job.create_time);
+  if (job.queue_time != 0) *message.mutable_queue_time() = ToTimestamp(job.queue_time);
+  if (job.start_time != 0) *message.mutable_start_time() = ToTimestamp(job.start_time);
+  if (job.end_time != 0) *message.mutable_end_time() = ToTimestamp(job.end_time);
+  if (job.error) *message.mutable_error() = ToProto(*job.error);
+  for (const core::Attempt& attempt : job.attempts) {
+    graft::v1::Attempt& a = *message.add_attempts();
+    a.set_number(attempt.number);
+    a.set_worker(attempt.worker);
+    *a.mutable_start_time() = ToTimestamp(attempt.start_time);
+    if (attempt.end_time != 0) *a.mutable_end_time() = ToTimestamp(attempt.end_time);
+    a.set_end_reason(attempt.end_reason);
+    a.set_first_step(attempt.first_step);
+    a.set_last_step(attempt.last_step);
+  }
+  if (job.progress.total_steps != 0) *message.mutable_progress() = ToProto(job.progress);
+  for (const core::Evaluation& evaluation : job.evaluations) {
+    *message.add_evaluations() = ToProto(evaluation);
+  }
+  *message.mutable_facts() = ToProto(job.facts);
+  message.set_dataset_sha256(job.dataset_sha256);
+  if (job.version_number != 0)
+    message.set_adapter_version(VersionName(job.adapter, job.version_number));
+  message.set_adapter_version_sha256(job.version_sha256);
+  message.set_etag(std::to_string(job.revision));
+  for (const std::string& warning : job.warnings) message.add_warnings(warning);
+  message.set_resolved_precision(job.resolved_precision);
+  return message;
+}
+
+graft::v1::JobEvent ToProto(const core::JobEvent& event) {
+  graft::v1::JobEvent message;
+  message.set_number(event.number);
+  *message.mutable_time() = ToTimestamp(event.time);
+  switch (event.kind) {
+    case core::EventKind::kStateChange: {
+      graft::v1::StateChange& change = *message.mutable_state_change();
+      // The first event creates the job: it has no state to come from.
+      if (event.number != 1) change.set_from(ToProto(event.from));
+      change.set_to(ToProto(event.to));
+      change.set_reason(event.reason);
+      if (event.error) *change.mutable_error() = ToProto(*event.error);
+      break;
+    }
+    case core::EventKind::kProgress:
+      *message.mutable_progress() = ToProto(event.progress);
+      break;
+    case core::EventKind::kEvaluation:
+      *message.mutable_evaluation() = ToProto(event.evaluation);
+      break;
+    case core::EventKind::kCheckpoint:
+      message.mutable_checkpoint()->set_step(event.checkpoint_step);
+      message.mutable_checkpoint()->set_bytes(event.checkpoint_bytes);
+      break;
+    case core::EventKind::kWarning:
+      message.set_warning(event.text);
+      break;
+    case core::EventKind::kVersionCreated:
+      message.mutable_version_created()->set_adapter_version(event.text);
+      message.mutable_version_created()->set_sha256(event.sha256);
+      message.mutable_version_created()->set_promoted(event.promoted);
+      break;
+  }
+  return message;
+}
+
+graft::v1::Adapter ToProto(const core::Adapter& adapter) {
+  graft::v1::Adapter message;
+  message.set_name(AdapterName(adapter.id));
+  *message.mutable_create_time() = ToTimestamp(adapter.create_time);
+  for (const auto& [name, alias] : adapter.aliases)
+    (*message.mutable_aliases())[name] = alias.version;
+  message.set_latest_version(adapter.latest_version);
+  message.set_base(adapter.base);
+  message.set_etag(std::to_string(adapter.revision));
+  return message;
+}
+
+graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adapter& adapter) {
+  graft::v1::AdapterVersion message;
+  message.set_name(VersionName(version.adapter, version.number));
+  message.set_sha256(version.sha256);
+  *message.mutable_create_time() = ToTimestamp(version.create_time);
+  message.set_base(version.base);
+  message.set_base_fingerprint(version.base_fingerprint);
+  message.set_base_proved(version.base_proved);
+  if (!version.method_json.empty()) {
+    google::protobuf::util::JsonParseOptions options;
+    options.ignore_unknown_fields = true;
+    (void)google::protobuf::util::JsonStringToMessage(version.method_json, message.mutable_method(),
+                                                      options);
+  }
+  for (const std::string& label : version.label_names) message.add_label_names(label);
+  message.set_max_length(version.max_length);
+  message.set_parameters(version.parameters);
+  message.set_bytes(version.bytes);
+  if (!version.job_id.empty()) message.set_job(JobName(version.job_id));
+  for (const core::Evaluation& evaluation : version.evaluations) {
+    *message.add_evaluations() = ToProto(evaluation);
+  }
+  for (const auto& [name, alias] : adapter.aliases) {
+    if (alias.version == version.number) message.add_aliases(name);
+  }
+  message.set_description(version.description);
+  return message;
+}
+
+core::JobError ToJobError(const Status& status) {
+  core::JobError error{status.code(), CutText(status.message(), kMaxMessageBytes), {}, 0};
+  for (const ErrorDetail& detail : status.details()) {
+    if (error.details.size() < static_cast<size_t>(kMaxDetails)) {
+      error.details.push_back(detail);
+    } else {
+      ++error.omitted_details;
+    }
+  }
+  return error;
+}
+
+Status ToStatus(const core::JobError& error) {
+  Status status(error.code, error.message);
+  for (const ErrorDetail& detail : error.details) status.AddDetail(detail);
+  return status;
+}
+
+core::JobError FromProto(const graft::v1::ErrorInfo& error) {
+  core::JobError out = ToJobError(FromErrorInfo(error));
+  out.omitted_details += error.omitted_details();
+  return out;
+}
+
+core::Progress FromProto(const graft::v1::Progress& message) {
+  core::Progress progress;
+  progress.step = message.step();
+  progress.total_steps = message.total_steps();
+  progress.epoch = message.epoch();
+  progress.loss = message.loss();
+  progress.learning_rate = message.learning_rate();
+  progress.grad_norm = message.grad_norm();
+  progress.tokens_per_second = message.tokens_per_second();
+  progress.eta_seconds = message.eta_seconds();
+  progress.tokens = message.tokens();
+  return progress;
+}
+
+core::Evaluation FromProto(const graft::v1::Evaluation& message) {
+  core::Evaluation evaluation;
+  evaluation.step = message.step();
+  evaluation.split = CutText(message.split(), 64);
+  evaluation.examples = message.examples();
+  evaluation.loss = message.loss();
+  evaluation.accuracy = message.accuracy();
+  evaluation.macro_f1 = message.macro_f1();
+  return evaluation;
+}
+
+core::JobFacts FromProto(const graft::v1::JobFacts& message) {
+  core::JobFacts facts;
+  facts.train_examples = message.train_examples();
+  facts.validation_examples = message.validation_examples();
+  facts.test_examples = message.test_examples();
+  facts.train_tokens = message.train_tokens();
+  facts.total_steps = message.total_steps();
+  facts.trainable_parameters = message.trainable_parameters();
+  facts.base_parameters = message.base_parameters();
+  facts.artifact_bytes = message.artifact_bytes();
+  facts.peak_memory_bytes = message.peak_memory_bytes();
+  facts.seconds = message.seconds();
+  facts.labels = message.labels();
+  facts.truncated_examples = message.truncated_examples();
+  return facts;
+}
+
+StatusOr<core::JobEvent> FromProto(const graft::v1::JobEvent& message) {
+  core::JobEvent event;
+  switch (message.kind_case()) {
+    case graft::v1::JobEvent::kProgress:
+      event.kind = core::EventKind::kProgress;
+      event.progress = FromProto(message.progress());
+      return event;
+    case graft::v1::JobEvent::kEvaluation:
+      event.kind = core::EventKind::kEvaluation;
+      event.evaluation = FromProto(message.evaluation());
+      return event;
+    case graft::v1::JobEvent::kCheckpoint:
+      event.kind = core::EventKind::kCheckpoint;
+      event.checkpoint_step = message.checkpoint().step();
+      event.checkpoint_bytes = message.checkpoint().bytes();
+      return event;
+    case graft::v1::JobEvent::kWarning:
+      event.kind = core::EventKind::kWarning;
+      event.text = CutText(message.warning(), kMaxMessageBytes);
+      return event;
+    case graft::v1::JobEvent::kStateChange:
+    case graft::v1::JobEvent::kVersionCreated:
+    case graft::v1::JobEvent::KIND_NOT_SET:
+      break;
+  }
+  return InvalidArgumentError(
+             "a worker reports progress, evaluations, checkpoints and warnings only")
+      .At("leases.events");
+}
+
+StatusOr<spec::JobSpec> FromProto(const graft::v1::JobSpec& message) {
+  GRAFT_ASSIGN_OR_RETURN(const Json json, MessageToJson(message));
+  return spec::FromJson(json);
+}
+
+StatusOr<spec::DatasetSpec> FromProto(const graft::v1::DatasetSpec& message) {
+  GRAFT_ASSIGN_OR_RETURN(const Json json, MessageToJson(message));
+  return spec::DatasetFromJson(json);
+}
+
+StatusOr<graft::v1::JobSpec> SpecToProto(const std::string& spec_json) {
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;
+  graft::v1::JobSpec message;
+  if (const auto status = google::protobuf::util::JsonStringToMessage(spec_json, &message, options);
+      !status.ok()) {
+    return DataLossError("a stored spec cannot be read: " + std::string(status.message()));
+  }
+  return message;
+}
+
+StatusOr<std::string> ParseName(const std::string& name, std::string_view collection,
+                                std::string_view field) {
+  const std::string prefix = std::string(collection) + "/";
+  const std::string id = name.starts_with(prefix) ? name.substr(prefix.size()) : "";
+  if (!IsValidName(id) && !IsSha256Hex(id)) {
+    return InvalidArgumentError(
+               fmt::format("\"{}\" is no name of the form {}<id>", CutText(name, 128), prefix))
+        .At(std::string(field));
+  }
+  return id;
+}
+
+std::string JobName(const std::string& id) { return "jobs/" + id; }
+std::string AdapterName(const std::string& id) { return "adapters/" + id; }
+std::string VersionName(const std::string& adapter, int64_t number) {
+  return fmt::format("adapters/{}/versions/{}", adapter, number);
+}
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,53 @@
+#pragma once
+/// Rows to messages of graft.v1, and what a worker reports to rows. A job's spec crosses as JSON,
+/// so a new method or field needs no line here. Thread safety: free functions.
+
+#include <string>
+
+#include <google/protobuf/timestamp.pb.h>
+
+#include "common/spec/job_spec.h"
+#include "graft/v1/adapter.pb.h"
+#include "graft/v1/job.pb.h"
+#include "server/core/rows.h"
+
+namespace graft::server::rpc {
+
+google::protobuf::Timestamp ToTimestamp(TimeUs time);
+
+graft::v1::JobState ToProto(core::JobState state);
+graft::v1::ErrorInfo ToProto(const core::JobError& error);
+graft::v1::Progress ToProto(const core::Progress& progress);
+graft::v1::Evaluation ToProto(const core::Evaluation& evaluation);
+graft::v1::JobFacts ToProto(const core::JobFacts& facts);
+graft::v1::Job ToProto(const core::Job& job);
+graft::v1::JobEvent ToProto(const core::JobEvent& event);
+graft::v1::Adapter ToProto(const core::Adapter& adapter);
+/// `adapter` gives the aliases that point at the version.
+graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adapter& adapter);
+
+core::JobError ToJobError(const Status& status);
+Status ToStatus(const core::JobError& error);
+core::JobError FromProto(const graft::v1::ErrorInfo& error);
+core::Progress FromProto(const graft::v1::Progress& progress);
+core::Evaluation FromProto(const graft::v1::Evaluation& evaluation);
+core::JobFacts FromProto(const graft::v1::JobFacts& facts);
+/// Errors:    InvalidArgument if `event` is of no kind that a worker may report (state changes and
+/// versions aren't).
+StatusOr<core::JobEvent> FromProto(const graft::v1::JobEvent& event);
+
+/// Errors:    InvalidArgument, field paths inside the message ("hyperparameters.epochs").
+StatusOr<spec::JobSpec> FromProto(const graft::v1::JobSpec& message);
+StatusOr<spec::DatasetSpec> FromProto(const graft::v1::DatasetSpec& message);
+/// The message of a stored spec. Fields that this build doesn't know are left out.
+StatusOr<graft::v1::JobSpec> SpecToProto(const std::string& spec_json);
+
+/// "jobs/<id>" and so on. Errors: InvalidArgument with field `field` unless `name` has that form;
+/// the id's own form is checked, so it is safe as a key.
+StatusOr<std::string> ParseName(const std::string& name, std::string_view collection,
+                                std::string_view field);
+std::string JobName(const std::string& id);
+std::string AdapterName(const std::string& id);
+std::string VersionName(const std::string& adapter, int64_t number);
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,186 @@
+#pragma once
+/// Makes gRPC reactors of coroutines (see call.h). Unary, ServerStream and ClientStream are called
+/// by a generated service's methods, on a gRPC thread; the object frees itself in OnDone.
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include <grpcpp/support/server_callback.h>
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+
+#include "server/rpc/call.h"
+
+namespace graft::server::rpc {
+
+namespace internal {
+
+/// A read or write that a coroutine waits for. Confined to the io thread.
+struct PendingOp {
+  asio::any_completion_handler<void(bool)> handler;
+  void Complete(bool ok) {
+    if (handler) std::exchange(handler, nullptr)(ok);
+  }
+};
+
+}  // namespace internal
+
+/// Sends a server stream's messages, one in flight: the next is built when the last is on its way.
+template <typename Response>
+class StreamWriter {
+ public:
+  virtual ~StreamWriter() = default;
+  /// False if the call is broken: return.
+  virtual Awaitable<bool> Write(Response message) = 0;
+};
+
+/// Receives a client stream's messages.
+template <typename Request>
+class StreamReader {
+ public:
+  virtual ~StreamReader() = default;
+  /// False at the end, and if the call is broken. The message is valid until the next Read.
+  virtual Awaitable<bool> Read() = 0;
+  virtual Request& message() = 0;
+};
+
+template <typename Request, typename Response>
+using UnaryBody = std::function<Awaitable<StatusOr<Response>>(CallContext&, const Request&)>;
+template <typename Request, typename Response>
+using ServerStreamBody =
+    std::function<Awaitable<Status>(CallContext&, const Request&, StreamWriter<Response>&)>;
+template <typename Request, typename Response>
+using ClientStreamBody =
+    std::function<Awaitable<StatusOr<Response>>(CallContext&, StreamReader<Request>&)>;
+
+namespace internal {
+
+template <typename Response>
+Awaitable<Status> Store(Awaitable<StatusOr<Response>> running, Response* response) {
+  StatusOr<Response> result = co_await std::move(running);
+  if (!result.ok()) co_return result.status();
+  *response = std::move(*result);
+  co_return OkStatus();
+}
+
+template <typename Request, typename Response>
+class UnaryReactor final : public grpc::ServerUnaryReactor {
+ public:
+  UnaryReactor(CallHost& host, const CallOptions& options, grpc::CallbackServerContext* context,
+               const Request* request, Response* response, UnaryBody<Request, Response> body)
+      : state_(std::make_shared<CallState>(host, options, *context)) {
+    state_->Start([request, response, body = std::move(body)](
+                      CallContext& call) { return Store(body(call, *request), response); },
+                  [this](grpc::Status status) { this->Finish(std::move(status)); });
+  }
+  void OnCancel() override { state_->Cancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  std::shared_ptr<CallState> state_;
+};
+
+template <typename Request, typename Response>
+class ServerStreamReactor final : public grpc::ServerWriteReactor<Response>,
+                                  public StreamWriter<Response> {
+ public:
+  ServerStreamReactor(CallHost& host, const CallOptions& options,
+                      grpc::CallbackServerContext* context, const Request* request,
+                      ServerStreamBody<Request, Response> body)
+      : state_(std::make_shared<CallState>(host, options, *context)) {
+    state_->Start([this, request, body = std::move(body)](
+                      CallContext& call) { return body(call, *request, *this); },
+                  [this](grpc::Status status) { this->Finish(std::move(status)); });
+  }
+  Awaitable<bool> Write(Response message) override {
+    message_ = std::move(message);
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(
+        [this](auto handler) {
+          pending_->handler = std::move(handler);
+          this->StartWrite(&message_);
+        },
+        asio::use_awaitable);
+  }
+  void OnWriteDone(bool ok) override {
+    asio::post(state_->runtime().io(), [pending = pending_, ok] { pending->Complete(ok); });
+  }
+  void OnCancel() override { state_->Cancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  std::shared_ptr<CallState> state_;
+  std::shared_ptr<PendingOp> pending_ = std::make_shared<PendingOp>();
+  Response message_;
+};
+
+template <typename Request, typename Response>
+class ClientStreamReactor final : public grpc::ServerReadReactor<Request>,
+                                  public StreamReader<Request> {
+ public:
+  ClientStreamReactor(CallHost& host, const CallOptions& options,
+                      grpc::CallbackServerContext* context, Response* response,
+                      ClientStreamBody<Request, Response> body)
+      : state_(std::make_shared<CallState>(host, options, *context)) {
+    state_->Start([this, response, body = std::move(body)](
+                      CallContext& call) { return Store(body(call, *this), response); },
+                  [this](grpc::Status status) { this->Finish(std::move(status)); });
+  }
+  Awaitable<bool> Read() override {
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(
+        [this](auto handler) {
+          // A client that sends nothing must not outlive its deadline: an interrupted read ends at
+          // once.
+          if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
+            slot.assign(
+                [pending = pending_, &io = state_->runtime().io()](asio::cancellation_type) {
+                  asio::post(io, [pending] { pending->Complete(false); });
+                });
+          }
+          pending_->handler = std::move(handler);
+          this->StartRead(&message_);
+        },
+        asio::use_awaitable);
+  }
+  Request& message() override { return message_; }
+  void OnReadDone(bool ok) override {
+    asio::post(state_->runtime().io(), [pending = pending_, ok] { pending->Complete(ok); });
+  }
+  void OnCancel() override { state_->Cancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  std::shared_ptr<CallState> state_;
+  std::shared_ptr<PendingOp> pending_ = std::make_shared<PendingOp>();
+  Request message_;
+};
+
+}  // namespace internal
+
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* Unary(CallHost& host, const CallOptions& options,
+                                grpc::CallbackServerContext* context, const Request* request,
+                                Response* response, UnaryBody<Request, Response> body) {
+  return new internal::UnaryReactor<Request, Response>(host, options, context, request, response,
+                                                       std::move(body));
+}
+
+template <typename Request, typename Response>
+grpc::ServerWriteReactor<Response>* ServerStream(CallHost& host, const CallOptions& options,
+                                                 grpc::CallbackServerContext* context,
+                                                 const Request* request,
+                                                 ServerStreamBody<Request, Response> body) {
+  return new internal::ServerStreamReactor<Request, Response>(host, options, context, request,
+                                                              std::move(body));
+}
+
+template <typename Request, typename Response>
+grpc::ServerReadReactor<Request>* ClientStream(CallHost& host, const CallOptions& options,
+                                               grpc::CallbackServerContext* context,
+                                               Response* response,
+                                               ClientStreamBody<Request, Response> body) {
+  return new internal::ClientStreamReactor<Request, Response>(host, options, context, response,
+                                                              std::move(body));
+}
+
+}  // namespace graft::server::rpc

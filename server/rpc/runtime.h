@@ -1,0 +1,40 @@
+#pragma once
+/// The server's threads: one for all of its state (caches, timers, streams), a few for disk and CPU
+/// work. gRPC's own threads only hand over to these.
+
+#include <memory>
+#include <thread>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+namespace graft::server::rpc {
+
+/// Thread safety: thread-safe until Stop.
+class Runtime {
+ public:
+  /// Starts one io thread and `num_disk_threads` others.
+  explicit Runtime(int num_disk_threads = 2);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  /// What runs here runs one at a time: no locks needed, nothing may block.
+  boost::asio::io_context& io() { return io_; }
+  /// For what blocks or computes: reading data sets, hashing, object stores.
+  boost::asio::thread_pool& disk() { return disk_; }
+  bool OnIoThread() const { return std::this_thread::get_id() == thread_.get_id(); }
+
+  /// Lets posted work finish and joins. Idempotent. Requires: nothing waits on a timer any more;
+  /// not on the io thread.
+  void Stop();
+
+ private:
+  boost::asio::io_context io_{1};
+  boost::asio::thread_pool disk_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
+  std::thread thread_;
+};
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,120 @@
+#include "server/supervisor/supervisor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "common/base/ids.h"
+
+namespace graft::server::supervisor {
+
+using std::chrono::steady_clock;
+
+struct Supervisor::Slot {
+  Slot(std::string d, RestartPolicy::Options restart, boost::asio::io_context& io)
+      : device(std::move(d)), policy(restart), timer(io) {}
+  const std::string device;
+  RestartPolicy policy;
+  boost::asio::steady_timer timer;
+  std::string worker_id;
+  int handle = 0;  ///< 0: no process.
+  steady_clock::time_point started;
+};
+
+std::string NewWorkerId(const std::string& device) {
+  std::string id = device;
+  std::replace(id.begin(), id.end(), ':', '-');
+  // The random part of an id; the time in front of it would only make logs wider.
+  return id + "-" + NewId(SystemClock().Now()).substr(18);
+}
+
+Supervisor::Supervisor(boost::asio::io_context& io, WorkerLauncher& launcher, Options options,
+                       OnLost on_lost)
+    : io_(io),
+      launcher_(launcher),
+      options_(std::move(options)),
+      on_lost_(std::move(on_lost)),
+      drain_timer_(io) {
+  for (const std::string& device : options_.devices) {
+    slots_.push_back(std::make_unique<Slot>(device, options_.restart, io_));
+  }
+}
+
+Supervisor::~Supervisor() = default;
+
+void Supervisor::Start() {
+  for (auto& slot : slots_) Launch(*slot);
+}
+
+int Supervisor::num_running() const {
+  return static_cast<int>(
+      std::count_if(slots_.begin(), slots_.end(), [](const auto& s) { return s->handle != 0; }));
+}
+
+void Supervisor::Launch(Slot& slot) {
+  slot.worker_id = NewWorkerId(slot.device);
+  slot.started = steady_clock::now();
+  WorkerCommand command{options_.binary, options_.arguments, slot.worker_id};
+  command.arguments.insert(command.arguments.end(),
+                           {"--device", slot.device, "--worker-id", slot.worker_id});
+  auto handle = launcher_.Launch(
+      command,
+      [id = slot.worker_id](const std::string& line) { spdlog::info("[{}] {}", id, line); },
+      [this, &slot](WorkerExit exit) {
+        slot.handle = 0;
+        Ended(slot, exit.ToString());
+      });
+  if (!handle.ok()) return Ended(slot, handle.status().ToString());
+  slot.handle = *handle;
+  spdlog::info("worker {} started on {} (pid {})", slot.worker_id, slot.device, slot.handle);
+}
+
+void Supervisor::Ended(Slot& slot, const std::string& how) {
+  on_lost_(slot.worker_id);
+  if (stopping_) {
+    spdlog::info("worker {} {}", slot.worker_id, how);
+    return CheckStopped();
+  }
+  const auto ran =
+      std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - slot.started);
+  const auto wait = slot.policy.OnExit(ran);
+  spdlog::warn("worker {} {} after {:.1f} s; it starts again in {:.1f} s", slot.worker_id, how,
+               static_cast<double>(ran.count()) / 1e3, static_cast<double>(wait.count()) / 1e3);
+  slot.timer.expires_after(wait);
+  slot.timer.async_wait([this, &slot](const boost::system::error_code& error) {
+    if (!error && !stopping_) Launch(slot);
+  });
+}
+
+void Supervisor::Stop(std::function<void()> done) {
+  stopping_ = true;
+  stopped_ = std::move(done);
+  for (auto& slot : slots_) {
+    slot->timer.cancel();
+    if (slot->handle != 0) launcher_.Terminate(slot->handle);
+  }
+  drain_timer_.expires_after(options_.drain);
+  drain_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || num_running() == 0) return;
+    spdlog::warn(
+        "{} workers did not stop in time and are killed; their jobs go on from the last checkpoint",
+        num_running());
+    KillAll();
+  });
+  CheckStopped();
+}
+
+void Supervisor::KillAll() {
+  for (auto& slot : slots_) {
+    if (slot->handle != 0) launcher_.Kill(slot->handle);
+  }
+}
+
+void Supervisor::CheckStopped() {
+  if (num_running() != 0 || !stopped_) return;
+  drain_timer_.cancel();
+  std::exchange(stopped_, nullptr)();
+}
+
+}  // namespace graft::server::supervisor

@@ -1,0 +1,67 @@
+#pragma once
+/// Keeps one worker process per device alive: starts them, restarts what ends, stops them in order.
+/// Thread safety: confined to the io thread.
+///
+/// A slot's life: waiting -> running -> (ends) -> waiting for its restart -> running ...; Stop
+/// leads to ended from each.
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "server/supervisor/restart_policy.h"
+#include "server/supervisor/worker_launcher.h"
+
+namespace graft::server::supervisor {
+
+class Supervisor {
+ public:
+  struct Options {
+    std::string binary;                  ///< Path of graft-worker.
+    std::vector<std::string> arguments;  ///< Common to all; --device and --worker-id are added.
+    std::vector<std::string> devices;    ///< One worker each.
+    RestartPolicy::Options restart;
+    std::chrono::milliseconds drain{10'000};  ///< Between SIGTERM and SIGKILL at Stop.
+  };
+  /// Called with a worker's id when its process ended, before it is started anew under another id.
+  using OnLost = std::function<void(const std::string& worker_id)>;
+
+  Supervisor(boost::asio::io_context& io, WorkerLauncher& launcher, Options options,
+             OnLost on_lost);
+  ~Supervisor();
+
+  void Start();
+  /// Stops every process, then calls `done`, once. Requires: called at most once.
+  void Stop(std::function<void()> done);
+  /// Stops every process at once (a second signal, a test). Stop's `done` follows as each is
+  /// reaped.
+  void KillAll();
+
+  int num_running() const;
+
+ private:
+  struct Slot;
+  void Launch(Slot& slot);
+  void Ended(Slot& slot, const std::string& how);
+  void CheckStopped();
+
+  boost::asio::io_context& io_;
+  WorkerLauncher& launcher_;
+  const Options options_;
+  OnLost on_lost_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  boost::asio::steady_timer drain_timer_;
+  std::function<void()> stopped_;
+  bool stopping_ = false;
+};
+
+/// "<device>-<nonce>": an id that no earlier process had, so that a late call of a dead worker is
+/// nobody's.
+std::string NewWorkerId(const std::string& device);
+
+}  // namespace graft::server::supervisor

@@ -73,9 +73,13 @@ struct Layout {
   Json fingerprint_config;
 
   int64_t ParameterCount() const;  ///< Of `tensors`.
-  /// Distinct last names of the linear layers inside the transformer, sorted: what target_modules may name.
+  /// Distinct names of the linear layers within a transformer layer ("attention.self.query"), sorted: what
+  /// target_modules may name, in full or by their ends ("query").
   std::vector<std::string> LinearNames() const;
 };
+
+/// "bert.encoder.layer.0.attention.self.query" -> "attention.self.query".
+std::string RelativeName(const Linear& linear);
 
 /// Reads a config.json's text. `has_tensor` tells which optional tensors (a pooler) the checkpoint carries.
 /// Errors:    Unimplemented if the family or one of its options isn't built (names it and lists what is);

@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <set>
+
+#include "common/families/bert.h"
+#include "common/families/distilbert.h"
+#include "common/families/layout.h"
+
+namespace graft::families {
+namespace {
+
+struct Family {
+  const char* name;
+  StatusOr<Layout> (*read)(const Json& config, const std::vector<std::string>& checkpoint_tensors);
+};
+
+// The one list of families.
+constexpr Family kFamilies[] = {{"bert", &ReadBertLayout}, {"distilbert", &ReadDistilBertLayout}};
+
+}  // namespace
+
+std::vector<std::string> FamilyNames() {
+  std::vector<std::string> names;
+  for (const Family& family : kFamilies) names.emplace_back(family.name);
+  return names;
+}
+
+StatusOr<Layout> ReadLayout(std::string_view config_json, const std::vector<std::string>& checkpoint_tensors) {
+  GRAFT_ASSIGN_OR_RETURN(const Json config, ParseJson(config_json, "config.json", {.max_bytes = 1 << 20}));
+  if (!config.is_object() || !config.contains("model_type") || !config["model_type"].is_string()) {
+    return InvalidArgumentError("config.json has no model_type; is this a HuggingFace model folder?");
+  }
+  const auto type = config["model_type"].get<std::string>();
+  std::string known;
+  for (const Family& family : kFamilies) {
+    if (type == family.name) return family.read(config, checkpoint_tensors);
+    known += (known.empty() ? "" : ", ") + std::string(family.name);
+  }
+  return UnimplementedError("models of type " + type.substr(0, 80) + " aren't built; there are " + known);
+}
+
+int64_t Layout::ParameterCount() const {
+  int64_t count = 0;
+  for (const TensorShape& tensor : tensors) {
+    count += std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
+  }
+  return count;
+}
+
+std::string RelativeName(const Linear& linear) {
+  const std::string index = "." + std::to_string(linear.layer) + ".";
+  const size_t at = linear.path.find(index);
+  return at == std::string::npos ? linear.path : linear.path.substr(at + index.size());
+}
+
+std::vector<std::string> Layout::LinearNames() const {
+  std::set<std::string> names;
+  for (const Linear& linear : linears) names.insert(RelativeName(linear));
+  return {names.begin(), names.end()};
+}
+
+}  // namespace graft::families

@@ -1,0 +1,67 @@
+#include <functional>
+#include <numeric>
+
+#include "common/methods/bottleneck.h"
+#include "common/methods/lora.h"
+#include "common/methods/method_spec.h"
+#include "common/methods/overlay.h"
+
+namespace graft::methods {
+namespace {
+
+struct Method {
+  const char* name;
+  StatusOr<std::shared_ptr<const MethodSpec>> (*parse)(const Json& fields);
+};
+
+// The one list of methods.
+constexpr Method kMethods[] = {{"lora", &LoraSpec::Parse},
+                               {"bottleneck", &BottleneckSpec::Parse},
+                               {"last_layers", &LastLayersSpec::Parse},
+                               {"full", &FullSpec::Parse}};
+
+}  // namespace
+
+std::vector<std::string> MethodNames() {
+  std::vector<std::string> names;
+  for (const Method& method : kMethods) names.emplace_back(method.name);
+  return names;
+}
+
+StatusOr<std::shared_ptr<const MethodSpec>> ParseMethod(std::string_view name, const Json& fields) {
+  std::string known;
+  for (const Method& method : kMethods) {
+    if (name == method.name) return method.parse(fields);
+    known += (known.empty() ? "" : ", ") + std::string(method.name);
+  }
+  return InvalidArgumentError("there is no method \"" + std::string(name.substr(0, 80)) + "\"; there are " + known)
+      .At("method", "NO_SUCH_METHOD");
+}
+
+StatusOr<ImportedMethod> ImportMethod(const std::map<std::string, std::string>& configs,
+                                      const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
+                                      const families::Layout& layout) {
+  const auto file = configs.find("adapter_config.json");
+  if (file == configs.end()) return NotFoundError("the folder has no adapter_config.json; PEFT and AdapterHub write one");
+  GRAFT_ASSIGN_OR_RETURN(const Json config, ParseJson(file->second, "adapter_config.json", {.max_bytes = 1 << 20}));
+  if (!config.is_object()) return InvalidArgumentError("adapter_config.json isn't an object");
+  // Both libraries use this file's name; only PEFT's has a peft_type.
+  if (config.contains("peft_type")) {
+    if (config["peft_type"] == "LORA") return LoraSpec::Import(config, tensor_shapes, layout);
+    return UnimplementedError("adapter_config.json: PEFT adapters of type " + config["peft_type"].dump().substr(0, 40) +
+                              " aren't built; LORA is");
+  }
+  if (config.contains("config")) return BottleneckSpec::Import(configs, tensor_shapes, layout);
+  return InvalidArgumentError("adapter_config.json is neither PEFT's (peft_type) nor AdapterHub's (config)");
+}
+
+int64_t TrainableParameters(const std::vector<TensorSpec>& tensors) {
+  int64_t count = 0;
+  for (const TensorSpec& tensor : tensors) {
+    if (!tensor.trained) continue;
+    count += std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
+  }
+  return count;
+}
+
+}  // namespace graft::methods

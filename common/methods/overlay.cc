@@ -1,0 +1,128 @@
+#include "common/methods/overlay.h"
+
+#include <algorithm>
+
+#include "common/methods/fields.h"
+
+namespace graft::methods {
+namespace {
+
+constexpr const char* kFile = "model.safetensors";
+
+void SortByName(std::vector<TensorSpec>& tensors) {
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+}
+
+}  // namespace
+
+bool IsDecayExcluded(std::string_view name) {
+  // As transformers' Trainer: biases and everything in a norm layer.
+  return name.ends_with(".bias") || name.find("LayerNorm") != std::string_view::npos ||
+         name.find("layer_norm") != std::string_view::npos;
+}
+
+std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_labels, bool with_base_head,
+                                    const std::string& file, const std::string& key_prefix) {
+  std::vector<TensorSpec> tensors;
+  for (const families::HeadLinear& linear : layout.head) {
+    if (linear.in_base && !with_base_head) continue;
+    const int64_t out = linear.out == 0 ? num_labels : linear.out;
+    const auto add = [&](const char* suffix, std::vector<int64_t> shape) {
+      tensors.push_back({.name = linear.path + suffix,
+                         .shape = std::move(shape),
+                         .file = file,
+                         .key = key_prefix + linear.path + suffix,
+                         .overrides_base = linear.in_base,
+                         .decay = !IsDecayExcluded(linear.path + suffix)});
+    };
+    add(".weight", {out, linear.in});
+    add(".bias", {out});
+  }
+  return tensors;
+}
+
+std::vector<TensorSpec> OverlayTensors(const families::Layout& layout, int first_layer, const std::string& file) {
+  std::vector<TensorSpec> tensors;
+  for (const families::TensorShape& tensor : layout.tensors) {
+    const bool in_head = std::any_of(layout.head.begin(), layout.head.end(), [&](const families::HeadLinear& head) {
+      return tensor.name.starts_with(head.path + ".");
+    });
+    if (in_head || tensor.layer < first_layer) continue;
+    tensors.push_back({.name = tensor.name,
+                       .shape = tensor.shape,
+                       .file = file,
+                       .key = tensor.name,
+                       .overrides_base = true,
+                       .decay = !IsDecayExcluded(tensor.name),
+                       .layer = tensor.layer});
+  }
+  return tensors;
+}
+
+StatusOr<std::shared_ptr<const MethodSpec>> LastLayersSpec::Parse(const Json& json) {
+  Fields fields(json, "method.last_layers");
+  auto spec = std::make_shared<LastLayersSpec>();
+  spec->num_layers_ = static_cast<int>(fields.Integer("num_layers", 0, 1024, 0));
+  GRAFT_RETURN_IF_ERROR(fields.Finish());
+  return std::shared_ptr<const MethodSpec>(std::move(spec));
+}
+
+Json LastLayersSpec::ToJson() const { return {{"num_layers", num_layers_}}; }
+
+StatusOr<std::shared_ptr<const MethodSpec>> LastLayersSpec::Resolve(const families::Layout& layout) const {
+  if (num_layers_ > layout.num_layers) {
+    return InvalidArgumentError("method.last_layers.num_layers is " + std::to_string(num_layers_) + "; this base has " +
+                                std::to_string(layout.num_layers) + " layers")
+        .At("method.last_layers.num_layers");
+  }
+  return std::shared_ptr<const MethodSpec>(std::make_shared<LastLayersSpec>(*this));
+}
+
+std::vector<TensorSpec> LastLayersSpec::Tensors(const families::Layout& layout, int64_t num_labels) const {
+  std::vector<TensorSpec> tensors = HeadTensors(layout, num_labels, true, kFile, "");
+  const int first = static_cast<int>(layout.num_layers) - num_layers_;
+  for (TensorSpec& tensor : OverlayTensors(layout, first, kFile)) tensors.push_back(std::move(tensor));
+  SortByName(tensors);
+  return tensors;
+}
+
+std::map<std::string, std::string> LastLayersSpec::ConfigFiles(const families::Layout&, const ArtifactContext&) const {
+  return {};  // A partial state dict; graft.json says what it belongs to.
+}
+
+StatusOr<std::shared_ptr<const MethodSpec>> FullSpec::Parse(const Json& json) {
+  Fields fields(json, "method.full");
+  GRAFT_RETURN_IF_ERROR(fields.Finish());
+  return std::shared_ptr<const MethodSpec>(std::make_shared<FullSpec>());
+}
+
+Json FullSpec::ToJson() const { return Json::object(); }
+
+StatusOr<std::shared_ptr<const MethodSpec>> FullSpec::Resolve(const families::Layout&) const {
+  return std::shared_ptr<const MethodSpec>(std::make_shared<FullSpec>(*this));
+}
+
+std::vector<TensorSpec> FullSpec::Tensors(const families::Layout& layout, int64_t num_labels) const {
+  std::vector<TensorSpec> tensors = HeadTensors(layout, num_labels, true, kFile, "");
+  for (TensorSpec& tensor : OverlayTensors(layout, -1, kFile)) tensors.push_back(std::move(tensor));
+  SortByName(tensors);
+  return tensors;
+}
+
+std::map<std::string, std::string> FullSpec::ConfigFiles(const families::Layout& layout,
+                                                         const ArtifactContext& context) const {
+  // Enough of a config.json that AutoModelForSequenceClassification.from_pretrained loads the folder.
+  Json config = layout.fingerprint_config;
+  config["architectures"] = {layout.family == "bert" ? "BertForSequenceClassification"
+                                                     : "DistilBertForSequenceClassification"};
+  config["torch_dtype"] = "float32";
+  config["id2label"] = Json::object();
+  config["label2id"] = Json::object();
+  for (size_t i = 0; i < context.label_names.size(); ++i) {
+    config["id2label"][std::to_string(i)] = context.label_names[i];
+    config["label2id"][context.label_names[i]] = i;
+  }
+  return {{"config.json", config.dump(2)}};
+}
+
+}  // namespace graft::methods

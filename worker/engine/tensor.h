@@ -11,6 +11,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/TensorIndexing.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_softmax.h>
@@ -35,6 +36,7 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/ones_like.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>

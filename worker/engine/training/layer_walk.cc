@@ -47,7 +47,7 @@ at::Tensor LayerWalk::Forward() {
 
 void LayerWalk::Backward() {
   at::Tensor grad = tape_.empty() ? at::Tensor() : pooled_.grad();
-  pooled_ = {};
+  pooled_ = at::Tensor();
   while (!tape_.empty()) {
     yield_();
     Step step = std::move(tape_.back());

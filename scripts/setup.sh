@@ -237,7 +237,7 @@ assert torch.__version__.split('+')[0] == '$TORCH_VERSION', torch.__version__
 assert torch.ones(2).sum().item() == 2"
 
 libtorch() {
-  local key="torch $TORCH_VERSION numpy $NUMPY_VERSION at $cache" name="libtorch (torch $TORCH_VERSION)" python build
+  local key="torch $TORCH_VERSION numpy $NUMPY_VERSION at $cache" name="libtorch (torch $TORCH_VERSION)" python build why
   if is_stamped libtorch "$key" && [ -x "$cache/libtorch/bin/python3" ] &&
     compgen -G "$cache/libtorch/lib/python3*/site-packages/torch/lib/libtorch_cpu.so" >/dev/null; then
     present "$name"
@@ -261,7 +261,8 @@ libtorch() {
     if pip_install "$cache/libtorch/bin/python3" "torch==$TORCH_VERSION+cpu" "numpy==$NUMPY_VERSION"; then
       build=""
     else
-      grep -q 'No matching distribution' "$log" || stop "$(diagnosis)"
+      why=$(diagnosis)
+      if [ "$torch_build" = cpu ] || [[ $why != *"do not have it"* ]]; then stop "$why"; fi
       echo "    pip's index has no CPU-only build of torch; taking its default build, which may bring CUDA (some GiB)."
       echo "    To avoid that, stop here and point pip (extra-index-url) to an index that has torch $TORCH_VERSION+cpu."
     fi

@@ -1,0 +1,120 @@
+"""The layers of graft's sources: which folder may include which, and which libraries.
+
+A layer is a folder; a file belongs to the deepest layer above it. `folders` are the layers whose headers it may
+include besides its own, `libraries` the outside libraries (names of LIBRARIES below); the C++ library and POSIX are
+everyone's. Add a line here when a folder is added, and keep the arrows pointing one way.
+"""
+
+# An outside library is known by how its headers' paths start.
+LIBRARIES = {
+    "grpc": ("grpc/", "grpcpp/", "grpc++/"),
+    "protobuf": ("google/protobuf/", "google/rpc/"),
+    "torch": ("torch/", "ATen/", "c10/", "caffe2/"),
+    "prometheus": ("prometheus/",),
+    "boost": ("boost/",),
+    "sqlite": ("sqlite3",),
+    "postgres": ("libpq", "postgresql/"),
+    "spdlog": ("spdlog/", "fmt/"),
+    "absl": ("absl/",),
+    "cli11": ("CLI/",),
+    "yaml": ("yaml-cpp/",),
+    "openssl": ("openssl/",),
+    "curl": ("curl/",),
+    "json": ("nlohmann/",),
+    "zlib": ("zlib",),
+    "gtest": ("gtest/", "gmock/"),
+}
+
+# CMake targets of the same libraries, by the start of their names.
+TARGETS = {
+    "grpc": ("gRPC::",),
+    "protobuf": ("protobuf::",),
+    "torch": ("Libtorch::",),
+    "prometheus": ("prometheus-cpp::",),
+    "boost": ("Boost::",),
+    "sqlite": ("SQLite::", "SQLite3::"),
+    "postgres": ("PostgreSQL::",),
+    "spdlog": ("spdlog::", "fmt::"),
+    "absl": ("absl::",),
+    "cli11": ("CLI11::",),
+    "yaml": ("yaml-cpp",),
+    "openssl": ("OpenSSL::",),
+    "curl": ("CURL::",),
+    "json": ("nlohmann_json::",),
+    "zlib": ("ZLIB::",),
+    "gtest": ("GTest::",),
+}
+
+
+class Layer:
+    def __init__(self, folders="", libraries=""):
+        self.folders = set(folders.split())
+        self.libraries = set(libraries.split())
+
+
+RPC = "grpc protobuf boost spdlog json openssl absl"
+
+LAYERS = {
+    # Generated code: proto/graft/v1/*.proto is included as "graft/v1/*.pb.h".
+    "proto": Layer("", "grpc protobuf"),
+    "common": Layer("", "json zlib"),
+    "server/core": Layer("common", "json"),
+    "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),
+    "server/supervisor": Layer("common server/core", "boost spdlog json"),
+    "server/intake": Layer("common server/core", "spdlog json"),
+    "server/rpc": Layer("common proto server/core server/intake", RPC),
+    "server/http": Layer("common server/core server/intake server/rpc proto", RPC),
+    "server/app": Layer(
+        "common proto server/core server/stores server/supervisor server/intake server/rpc server/http",
+        RPC + " prometheus cli11 yaml",
+    ),
+    "worker/engine": Layer("common", "torch json"),
+    "worker/agent": Layer("common proto worker/engine", RPC),
+    "worker/app": Layer("common proto worker/engine worker/agent", RPC + " prometheus cli11 yaml"),
+    "client/lib": Layer("common proto", "grpc protobuf json absl"),
+    "client/cli": Layer("common proto client/lib", "grpc protobuf json absl cli11 yaml spdlog"),
+}
+
+# Tests may see what their subject's side sees, and googletest. What stands above the sides may see all.
+_SERVER = "server/core server/stores server/supervisor server/intake server/rpc server/http server/app"
+_WORKER = "worker/engine worker/agent worker/app"
+LAYERS.update({
+    "tests/support": Layer("common", "gtest json"),
+    "tests/common": Layer("common tests/support", "gtest json zlib"),
+    "tests/server": Layer("common proto tests/support " + _SERVER,
+                          RPC + " gtest sqlite postgres prometheus cli11 yaml"),
+    "tests/worker": Layer("common proto tests/support " + _WORKER, RPC + " gtest torch prometheus"),
+    "tests/worker/engine": Layer("common tests/support worker/engine", "gtest torch json"),
+    "tests/client": Layer("common proto tests/support client/lib client/cli", RPC + " gtest"),
+})
+
+# Folders whose programs put everything together, or stand beside graft.
+UNRESTRICTED = ("tests/integration", "tests/chaos", "tests/fuzz", "tests/structure", "tests/golden", "bench", "examples")
+
+
+def layer_of(path):
+    """The layer that a file belongs to; "" for one under UNRESTRICTED, None for one under no layer."""
+    folder = path.rpartition("/")[0]
+    while folder:
+        if folder in LAYERS:
+            return folder
+        if folder in UNRESTRICTED:
+            return ""
+        folder = folder.rpartition("/")[0]
+    return None
+
+
+def library_of(include):
+    """The name of the outside library that a header belongs to, or None."""
+    for name, prefixes in LIBRARIES.items():
+        if include.startswith(prefixes):
+            return name
+    return None
+
+
+def library_of_target(target):
+    """The name of the outside library that a CMake target belongs to, or None."""
+    for name, prefixes in TARGETS.items():
+        if target.startswith(prefixes):
+            return name
+    return None

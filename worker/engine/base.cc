@@ -1,5 +1,8 @@
 #include "worker/engine/base.h"
 
+#include <map>
+#include <set>
+
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "worker/engine/convert.h"
@@ -70,13 +73,15 @@ StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs
                                 std::to_string(base->layout_.vocab_size));
   }
   GRAFT_RETURN_IF_ERROR(ReadPooling(folder, &base->pooling_, &base->normalize_));
+  std::set<std::string> linear_biases;
+  for (const families::Linear& linear : base->layout_.linears) linear_biases.insert(linear.path + ".bias");
   for (const families::TensorShape& tensor : base->layout_.tensors) {
     GRAFT_ASSIGN_OR_RETURN(at::Tensor value, base->Master(tensor.name));
     if (value.sizes() != at::IntArrayRef(tensor.shape)) {
       return InvalidArgumentError("the base " + id + ": the tensor " + tensor.name + " hasn't the shape that config.json implies");
     }
-    // Vectors stay in fp32: norms need it, and a bias is cast where a GEMM wants it.
-    if (value.dim() >= 2) value = value.to(compute);
+    // A GEMM wants its bias in its own type; norms stay in fp32.
+    if (value.dim() >= 2 || linear_biases.contains(tensor.name)) value = value.to(compute);
     if (!AllFinite(value)) {
       return InvalidArgumentError("the base " + id + ": the tensor " + tensor.name + " holds a NaN or an infinity");
     }

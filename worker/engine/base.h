@@ -21,8 +21,8 @@ enum class Pooling { kMean, kFirst };
 /// Thread safety: const after Load; tensors are never written.
 class Base {
  public:
-  /// Reads a HuggingFace folder and puts its weights on `device`: matrices and embeddings in `compute` (fp32 or bf16),
-  /// vectors (biases, norms) in fp32. `cache` is a folder for the fingerprint cache.
+  /// Reads a HuggingFace folder and puts its weights on `device`: matrices, embeddings and the biases of GEMMs in
+  /// `compute` (fp32 or bf16), norms in fp32. `cache` is a folder for the fingerprint cache.
   /// Errors:    NotFound if a file or tensor is missing; DataLoss or InvalidArgument if one is broken, has the wrong
   ///            shape or a value that isn't finite (also after the cast); Unimplemented for an unknown family.
   static StatusOr<std::shared_ptr<const Base>> Load(const std::string& id, const std::filesystem::path& folder,

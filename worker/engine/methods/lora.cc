@@ -16,7 +16,7 @@ using torch::autograd::variable_list;
 class LoraFunction : public torch::autograd::Function<LoraFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, at::Tensor y, const at::Tensor& x, double scaling,
-                            std::vector<int64_t> columns, const std::vector<at::Tensor>& a_and_b) {
+                            std::vector<int64_t> columns, at::TensorList a_and_b) {
     std::vector<at::Tensor> saved = {x};
     for (size_t i = 0; i * 2 < columns.size(); ++i) {
       const at::Tensor a = a_and_b[2 * i].to(x.scalar_type());
@@ -109,7 +109,7 @@ at::Tensor LoraAdapter::ApplyLinear(const LinearSite& site, const at::Tensor& x,
       if (!pair.a_RD.defined()) continue;
       const at::Tensor dropped = Dropout(x, spec_->dropout(), slice.linear, rows);
       y = LoraFunction::apply(y, dropped, spec_->scaling(), std::vector<int64_t>{slice.begin, slice.end},
-                              std::vector<at::Tensor>{pair.a_RD, pair.b_DR});
+                              at::TensorList({pair.a_RD, pair.b_DR}));
     }
     return y;
   }
@@ -122,7 +122,7 @@ at::Tensor LoraAdapter::ApplyLinear(const LinearSite& site, const at::Tensor& x,
     a_and_b.insert(a_and_b.end(), {pair.a_RD, pair.b_DR});
   }
   if (columns.empty()) return y;
-  return LoraFunction::apply(y, x, spec_->scaling(), columns, a_and_b);
+  return LoraFunction::apply(y, x, spec_->scaling(), columns, at::TensorList(a_and_b));
 }
 
 }  // namespace graft::worker::engine

@@ -1,0 +1,141 @@
+/// The engine computes what transformers, peft and adapters compute: logits and every gradient, for each family and
+/// method. Each case is also run through mutated engines, which must fail the same comparison.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/worker/engine/golden_case.h"
+#include "worker/engine/head.h"
+#include "worker/engine/training/layer_walk.h"
+
+namespace graft::worker::engine {
+namespace {
+
+using testing::GoldenCase;
+using testing::LoadGoldenCase;
+
+// fp32 against fp32: what differs is the order of sums. Logits relative to their spread, gradients to their own norm.
+constexpr double kLogitTolerance = 1e-4;
+constexpr double kGradTolerance = 1e-3;
+
+struct Result {
+  at::Tensor logits;
+  double loss = 0;
+};
+
+/// Logits, loss and gradients (into the adapter's grad buffer) over `batch`.
+Result Train(const GoldenCase& golden, const PackedBatch& batch) {
+  Adapter& adapter = *golden.adapter;
+  adapter.parameters().EnableGrad();
+  const WeightSet weights(*golden.base, &adapter);
+  const Pass pass(batch, weights, {.training = true});
+  const Yield no_yield = [] {};
+  LayerWalk walk(*golden.model, pass, adapter.lowest_trained_layer(static_cast<int>(golden.model->num_layers())), no_yield);
+  const at::Tensor pooled = walk.Forward();
+  const at::AutoGradMode with_grad(true);
+  const at::Tensor logits = HeadLogits(pooled, weights, adapter, golden.base->layout());
+  const at::Tensor labels = at::empty({static_cast<int64_t>(golden.labels.size())}, at::kLong);
+  std::copy(golden.labels.begin(), golden.labels.end(), labels.mutable_data_ptr<int64_t>());
+  const at::Tensor loss = at::cross_entropy_loss(logits, labels);
+  torch::autograd::backward({loss}, {at::Tensor()});
+  walk.Backward();
+  return {logits.detach(), loss.item<double>()};
+}
+
+double LogitError(const GoldenCase& golden, const at::Tensor& logits) {
+  const double spread = golden.logits_SC.std().item<double>();
+  return (logits - golden.logits_SC).abs().max().item<double>() / spread;
+}
+
+/// Largest relative error over gradients, with the tensor's name. A gradient that is zero by theory (a key's bias moves
+/// every score of a query alike) is only noise in both, so errors are also measured against the largest gradient's norm.
+std::pair<double, std::string> GradError(const GoldenCase& golden) {
+  double largest_norm = 0;
+  for (const auto& [name, expected] : golden.grads) {
+    largest_norm = std::max(largest_norm, at::linalg_vector_norm(expected).item<double>());
+  }
+  std::pair<double, std::string> worst{0, ""};
+  for (const auto& [name, expected] : golden.grads) {
+    if (!golden.adapter->parameters().Has(name)) return {1e9, "no parameter " + name};
+    const at::Tensor actual = golden.adapter->parameters().Get(name).grad();
+    const double norm = at::linalg_vector_norm(expected).item<double>();
+    const double error = at::linalg_vector_norm(actual - expected).item<double>() / std::max(norm, 1e-3 * largest_norm);
+    if (error > worst.first) worst = {error, name};
+  }
+  return worst;
+}
+
+class GoldenTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenTest, LogitsLossAndGradientsEqualTheReference) {
+  const GoldenCase golden = LoadGoldenCase(GetParam());
+
+  const Result result = Train(golden, golden.Batch(golden.adapter.get()));
+
+  EXPECT_LE(LogitError(golden, result.logits), kLogitTolerance);
+  EXPECT_NEAR(result.loss, golden.loss, 1e-5 * std::max(1.0, golden.loss));
+  const auto [error, name] = GradError(golden);
+  EXPECT_LE(error, kGradTolerance) << name;
+  for (const methods::TensorSpec& spec : golden.adapter->parameters().specs()) {
+    EXPECT_EQ(spec.trained, golden.grads.contains(spec.name)) << spec.name << " is trained on one side only";
+  }
+}
+
+TEST_P(GoldenTest, TensorsAreLargeEnoughToMatter) {
+  const GoldenCase golden = LoadGoldenCase(GetParam());
+
+  for (const auto& [name, expected] : golden.grads) {
+    EXPECT_TRUE(golden.adapter->parameters().Get(name).abs().max().item<float>() > 0.01F) << name << " is all but zero";
+  }
+}
+
+TEST_P(GoldenTest, AnEngineThatSkipsTheAdapterFails) {
+  const GoldenCase golden = LoadGoldenCase(GetParam());
+  for (const methods::TensorSpec& spec : golden.adapter->parameters().specs()) {
+    const bool in_head = spec.layer < 0 && !spec.overrides_base;
+    if (in_head) continue;
+    // An overlay that is skipped leaves the base's weights; anything else contributes nothing.
+    const at::Tensor& value = golden.adapter->parameters().Get(spec.name);
+    value.copy_(spec.overrides_base ? golden.base->Tensor(spec.name) : at::zeros_like(value));
+  }
+  if (GetParam() == "distilbert-last-layers-0") {
+    GTEST_SKIP() << "this method is nothing but the head";
+  }
+
+  const Result result = Train(golden, golden.Batch(golden.adapter.get()));
+
+  EXPECT_GT(LogitError(golden, result.logits), 10 * kLogitTolerance);
+}
+
+TEST_P(GoldenTest, AnEngineWithAWrongScaleFails) {
+  const GoldenCase golden = LoadGoldenCase(GetParam());
+  for (const methods::TensorSpec& spec : golden.adapter->parameters().specs()) {
+    const bool last_factor = spec.name.ends_with("lora_B.weight") || spec.name.ends_with("adapter_up.weight") ||
+                             (spec.overrides_base && spec.name.ends_with(".weight"));
+    if (last_factor || spec.name == "classifier.weight") golden.adapter->parameters().Get(spec.name).mul_(1.02);
+  }
+
+  const Result result = Train(golden, golden.Batch(golden.adapter.get()));
+
+  EXPECT_GT(LogitError(golden, result.logits), 10 * kLogitTolerance);
+}
+
+TEST_P(GoldenTest, AnEngineWithoutPositionsFails) {
+  const GoldenCase golden = LoadGoldenCase(GetParam());
+  PackedBatch batch = golden.Batch(golden.adapter.get());
+  batch.position_ids_T.zero_();
+
+  const Result result = Train(golden, batch);
+
+  EXPECT_GT(LogitError(golden, result.logits), 10 * kLogitTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, GoldenTest, ::testing::ValuesIn(testing::GoldenCaseNames()), [](const auto& param) {
+  std::string name = param.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace graft::worker::engine

@@ -50,8 +50,8 @@ done
 jobs=$(graft_build_jobs)
 
 echo "configuring (preset $preset)"
-configure_log=$(mktemp)
-trap 'rm -f "$configure_log"' EXIT
+mkdir -p build
+configure_log=build/configure-$preset.log
 if ! cmake --preset "$preset" >"$configure_log" 2>&1; then
   cat "$configure_log" >&2
   die "cmake could not configure build/$preset; the reason is above"

@@ -1,0 +1,223 @@
+#include "worker/agent/agent.h"
+
+#include <chrono>
+#include <vector>
+
+namespace graft::worker::agent {
+namespace {
+
+using namespace std::chrono_literals;
+namespace pb = graft::internal::v1;
+using Stub = ServerLink::Coordinator::Stub;
+
+constexpr auto kCallTimeout = 10s;
+/// How long the server may hold the long poll.
+constexpr int64_t kPollMs = 20'000;
+/// Progress is reported as it happens, but not more often than this.
+constexpr auto kReportPause = 100ms;
+
+}  // namespace
+
+Agent::Agent(AgentOptions options, engine::Engine& engine, std::shared_ptr<ServerLink> server,
+             std::shared_ptr<Objects> objects)
+    : options_(std::move(options)), engine_(engine), server_(std::move(server)), objects_(std::move(objects)) {}
+
+Agent::~Agent() {
+  Drain(0ms);
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (const auto& runner : runners_) runner->SetLost();
+  }
+  server_->Shutdown();
+  wake_.notify_all();
+  if (poll_.joinable()) poll_.join();
+  if (heartbeat_.joinable()) heartbeat_.join();
+  runners_.clear();
+}
+
+void Agent::Start() {
+  poll_ = std::thread([this] { PollLoop(); });
+  heartbeat_ = std::thread([this] { HeartbeatLoop(); });
+}
+
+bool Agent::registered() const {
+  const std::lock_guard lock(mutex_);
+  return registered_;
+}
+
+bool Agent::WaitFor(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  return wake_.wait_for(lock, time, [this] { return stopping_; });
+}
+
+bool Agent::RegisterUntilDone() {
+  const engine::DeviceFacts facts = engine_.device_facts();
+  pb::RegisterRequest request;
+  request.set_worker_id(options_.worker_id);
+  request.set_engine_address(options_.engine_address);
+  request.set_device(facts.device);
+  request.set_device_name(facts.name);
+  request.set_memory_bytes(facts.memory_bytes);
+  request.set_threads(facts.threads);
+  request.set_fast_bf16(facts.fast_bf16);
+  request.set_bf16_gflops(facts.bf16_gflops);
+  request.set_fp32_gflops(facts.fp32_gflops);
+  for (const std::string& base : engine_.BaseIds()) request.add_bases(base);
+  request.set_build(options_.build);
+  for (auto pause = 50ms;; pause = std::min(pause * 2, std::chrono::milliseconds(1000))) {
+    const auto reply = server_->Call(&Stub::Register, request, kCallTimeout);
+    if (reply.ok()) {
+      const std::lock_guard lock(mutex_);
+      if (reply->renew_ms() > 0) renew_ = std::chrono::milliseconds(reply->renew_ms());
+      registered_ = true;
+      return !stopping_;
+    }
+    if (WaitFor(pause)) return false;
+  }
+}
+
+void Agent::PollLoop() {
+  for (;;) {
+    bool must_register = false;
+    {
+      std::unique_lock lock(mutex_);
+      if (stopping_) return;
+      must_register = !registered_;
+    }
+    if (must_register && !RegisterUntilDone()) return;
+    const auto busy = static_cast<int>(Reap());
+    {
+      std::unique_lock lock(mutex_);
+      if (draining_ || busy >= options_.max_jobs) {
+        wake_.wait_for(lock, 200ms, [this] { return stopping_ || report_soon_; });
+        continue;
+      }
+    }
+    pb::AcquireLeasesRequest request;
+    request.set_worker_id(options_.worker_id);
+    request.set_free_slots(options_.max_jobs - busy);
+    request.set_free_bytes(engine_.device_facts().memory_bytes);
+    for (const std::string& base : engine_.BaseIds()) request.add_bases(base);
+    request.set_wait_ms(kPollMs);
+    auto reply = server_->Call(&Stub::AcquireLeases, request, std::chrono::milliseconds(kPollMs) + kCallTimeout);
+    if (!reply.ok()) {
+      const bool forgotten = reply.status().code() == StatusCode::kNotFound ||
+                             reply.status().code() == StatusCode::kFailedPrecondition ||
+                             reply.status().code() == StatusCode::kUnavailable;
+      {
+        const std::lock_guard lock(mutex_);
+        if (forgotten) registered_ = false;
+      }
+      if (WaitFor(100ms)) return;
+      continue;
+    }
+    const std::lock_guard lock(mutex_);
+    for (pb::Lease& lease : *reply->mutable_leases()) {
+      runners_.push_back(std::make_unique<JobRunner>(
+          JobRunner::Context{options_.worker_id, &engine_, server_, objects_,
+                             [this] {
+                               {
+                                 const std::lock_guard inner(mutex_);
+                                 report_soon_ = true;
+                               }
+                               wake_.notify_all();
+                             }},
+          std::move(lease)));
+      if (draining_) runners_.back()->Release();
+    }
+  }
+}
+
+size_t Agent::Reap() {
+  std::list<std::unique_ptr<JobRunner>> gone;
+  const std::lock_guard lock(mutex_);
+  for (auto runner = runners_.begin(); runner != runners_.end();) {
+    const auto next = std::next(runner);
+    if ((*runner)->done()) gone.splice(gone.end(), runners_, runner);
+    runner = next;
+  }
+  return runners_.size();
+}
+
+void Agent::HeartbeatLoop() {
+  auto last = std::chrono::steady_clock::now() - 1h;
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_until(lock, last + renew_, [this] { return stopping_ || report_soon_; });
+      if (stopping_) return;
+      // What is new goes at once, but never faster than a person can read.
+      if (report_soon_) wake_.wait_until(lock, last + kReportPause, [this] { return stopping_; });
+      if (stopping_) return;
+      report_soon_ = false;
+      if (!registered_) {
+        wake_.wait_for(lock, 50ms, [this] { return stopping_; });
+        continue;
+      }
+    }
+    last = std::chrono::steady_clock::now();
+    RenewOnce();
+  }
+}
+
+void Agent::RenewOnce() {
+  pb::RenewLeasesRequest request;
+  request.set_worker_id(options_.worker_id);
+  for (const engine::ResidentBase& base : engine_.resident_bases()) {
+    auto* resident = request.add_resident();
+    resident->set_id(base.id);
+    resident->set_fingerprint(base.fingerprint);
+    resident->set_family(base.family);
+    resident->set_parameters(base.parameters);
+    resident->set_bytes(base.bytes);
+  }
+  const auto find = [this](const std::string& tenant, const std::string& job, int64_t token) -> JobRunner* {
+    for (const auto& runner : runners_) {
+      const pb::Lease& lease = runner->lease();
+      if (lease.tenant() == tenant && lease.job_id() == job && (token == 0 || lease.token() == token)) return runner.get();
+    }
+    return nullptr;
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    request.set_draining(draining_);
+    for (const auto& runner : runners_) {
+      if (!runner->done()) *request.add_leases() = runner->TakeReport();
+    }
+  }
+  const auto reply = server_->Call(&Stub::RenewLeases, request, kCallTimeout);
+  const std::lock_guard lock(mutex_);
+  if (!reply.ok()) {
+    for (pb::LeaseStatus& report : *request.mutable_leases()) {
+      if (JobRunner* runner = find(report.tenant(), report.job_id(), report.token())) runner->PutBack(std::move(report));
+    }
+    return;
+  }
+  if (reply->unknown_worker()) registered_ = false;
+  for (const auto& verdict : reply->verdicts()) {
+    JobRunner* runner = find(verdict.tenant(), verdict.job_id(), 0);
+    if (runner == nullptr) continue;
+    if (verdict.lost()) {
+      runner->SetLost();
+    } else {
+      runner->SetDesired(verdict.desired());
+    }
+  }
+}
+
+void Agent::Drain(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  draining_ = true;
+  for (const auto& runner : runners_) runner->Release();
+  report_soon_ = true;
+  wake_.notify_all();
+  wake_.wait_for(lock, timeout, [this] {
+    for (const auto& runner : runners_) {
+      if (!runner->done()) return false;
+    }
+    return true;
+  });
+}
+
+}  // namespace graft::worker::agent

@@ -1,0 +1,68 @@
+#pragma once
+/// The worker's life: register, take leases, renew them, give them back. One thread polls for work, one sends the
+/// heartbeat, each job has its own; the engine's thread computes.
+
+#include <condition_variable>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "common/base/status.h"
+#include "worker/agent/job_runner.h"
+#include "worker/agent/objects.h"
+#include "worker/agent/server_link.h"
+#include "worker/engine/engine.h"
+
+namespace graft::worker::agent {
+
+struct AgentOptions {
+  std::string worker_id;
+  std::string engine_address;   ///< Where the server reaches our Engine service.
+  std::string build;
+  int max_jobs = 1;             ///< Leases held at once.
+};
+
+/// Thread safety: thread-safe.
+class Agent {
+ public:
+  Agent(AgentOptions options, engine::Engine& engine, std::shared_ptr<ServerLink> server,
+        std::shared_ptr<Objects> objects);
+  ~Agent();
+
+  /// Starts the threads; registration is retried until the server answers.
+  void Start();
+  /// Takes no more leases, asks running jobs for a checkpoint and gives their leases back. Blocks until that is done or
+  /// `timeout` has passed.
+  void Drain(std::chrono::milliseconds timeout);
+  bool registered() const;
+
+ private:
+  void PollLoop();
+  void HeartbeatLoop();
+  /// Registers; false if the agent is stopping.
+  bool RegisterUntilDone();
+  void RenewOnce();
+  /// Drops runners that are done. Returns how many there are.
+  size_t Reap();
+  /// Waits; true if the agent is stopping.
+  bool WaitFor(std::chrono::milliseconds time);
+
+  const AgentOptions options_;
+  engine::Engine& engine_;
+  const std::shared_ptr<ServerLink> server_;
+  const std::shared_ptr<Objects> objects_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::list<std::unique_ptr<JobRunner>> runners_;
+  std::chrono::milliseconds renew_{1000};
+  bool registered_ = false;
+  bool report_soon_ = false;
+  bool draining_ = false;
+  bool stopping_ = false;
+  std::thread poll_, heartbeat_;
+};
+
+}  // namespace graft::worker::agent

@@ -1,0 +1,149 @@
+#include "worker/agent/engine_service.h"
+
+#include "common/datasets/dataset.h"
+#include "common/objects/keys.h"
+#include "proto/grpc_status.h"
+#include "worker/agent/convert.h"
+
+namespace graft::worker::agent {
+namespace {
+
+namespace pb = graft::internal::v1;
+
+/// Finishes a call; an exception in a handler would otherwise hang or hide it (gRPC swallows them).
+template <typename Body>
+grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, Body&& body) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  try {
+    body(reactor);
+  } catch (const std::exception& error) {
+    reactor->Finish(proto::ToGrpcStatus(InternalError(error.what())));
+  }
+  return reactor;
+}
+
+std::vector<engine::TextInput> Inputs(const google::protobuf::RepeatedPtrField<graft::v1::TextInput>& inputs) {
+  std::vector<engine::TextInput> result;
+  for (const auto& input : inputs) result.push_back({input.text(), input.text_pair()});
+  return result;
+}
+
+}  // namespace
+
+StatusOr<engine::LoadResult> EngineService::Load(const pb::VersionRef& version, bool prove) {
+  GRAFT_ASSIGN_OR_RETURN(engine::Files files, objects_->GetVersion(version.artifact_prefix()));
+  return engine_.Load({.version = version.sha256(),
+                       .base = version.base(),
+                       .base_fingerprint = version.base_fingerprint(),
+                       .files = std::move(files),
+                       .prove = prove});
+}
+
+void EngineService::WhenResident(const pb::VersionRef& version, std::function<void(Status)> then) {
+  if (engine_.IsResident(version.sha256())) return then(OkStatus());
+  tasks_.Post([this, version, then = std::move(then)] {
+    // Another request may have loaded it while this one waited.
+    if (engine_.IsResident(version.sha256())) return then(OkStatus());
+    then(Load(version, /*prove=*/false).status());
+  });
+}
+
+grpc::ServerUnaryReactor* EngineService::Classify(grpc::CallbackServerContext* context,
+                                                  const pb::EngineClassifyRequest* request,
+                                                  pb::EngineClassifyResponse* response) {
+  return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
+    WhenResident(request->version(), [this, request, response, reactor](Status status) {
+      if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
+      engine_.Classify({request->version().sha256(), Inputs(request->inputs())},
+                       [request, response, reactor](StatusOr<engine::ClassifyResult> result) {
+                         if (result.ok()) {
+                           for (const engine::Prediction& prediction : result->predictions) {
+                             *response->add_predictions() =
+                                 ToProto(prediction, *result->label_names, request->return_logits());
+                           }
+                           response->set_base_fingerprint(result->base_fingerprint);
+                         }
+                         reactor->Finish(proto::ToGrpcStatus(result.status()));
+                       });
+    });
+  });
+}
+
+grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* context,
+                                               const pb::EngineEmbedRequest* request,
+                                               pb::EngineEmbedResponse* response) {
+  return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
+    const auto run = [this, request, response, reactor](Status status) {
+      if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
+      engine_.Embed({request->base(), request->version().sha256(), Inputs(request->inputs()), request->normalize()},
+                    [response, reactor](StatusOr<engine::EmbedResult> result) {
+                      if (result.ok()) {
+                        for (const engine::Embedding& embedding : result->embeddings) {
+                          auto* out = response->add_embeddings();
+                          out->mutable_values()->Add(embedding.values.begin(), embedding.values.end());
+                          out->set_tokens(embedding.tokens);
+                          out->set_truncated(embedding.truncated);
+                        }
+                        response->set_base_fingerprint(result->base_fingerprint);
+                      }
+                      reactor->Finish(proto::ToGrpcStatus(result.status()));
+                    });
+    };
+    if (!request->version().sha256().empty()) return WhenResident(request->version(), run);
+    // The base may have to be read from disk.
+    tasks_.Post([run] { run(OkStatus()); });
+  });
+}
+
+grpc::ServerUnaryReactor* EngineService::LoadVersion(grpc::CallbackServerContext* context,
+                                                     const pb::LoadVersionRequest* request,
+                                                     pb::LoadVersionResponse* response) {
+  return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
+    tasks_.Post([this, request, response, reactor] {
+      const StatusOr<engine::LoadResult> result = Load(request->version(), request->prove());
+      if (result.ok()) {
+        response->set_base_fingerprint(result->base_fingerprint);
+        response->set_load_seconds(result->seconds);
+        response->set_bytes(result->bytes);
+      }
+      reactor->Finish(proto::ToGrpcStatus(result.status()));
+    });
+  });
+}
+
+grpc::ServerUnaryReactor* EngineService::UnloadVersion(grpc::CallbackServerContext* context,
+                                                       const pb::UnloadVersionRequest* request,
+                                                       pb::UnloadVersionResponse* /*response*/) {
+  return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
+    engine_.Unload(request->version().sha256());
+    reactor->Finish(grpc::Status::OK);
+  });
+}
+
+grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerContext* context,
+                                                         const pb::EngineEvaluateRequest* request,
+                                                         pb::EngineEvaluateResponse* response) {
+  return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
+    tasks_.Post([this, request, response, reactor] {
+      const auto fail = [reactor](const Status& status) { reactor->Finish(proto::ToGrpcStatus(status)); };
+      const pb::VersionRef& version = request->version();
+      auto bytes = objects_->Get(objects::DatasetKey(version.tenant(), request->dataset_sha256()), request->dataset_sha256());
+      if (!bytes.ok()) return fail(bytes.status());
+      auto dataset = datasets::Parse(*bytes);
+      if (!dataset.ok()) return fail(dataset.status());
+      if (!engine_.IsResident(version.sha256())) {
+        if (const Status loaded = Load(version, false).status(); !loaded.ok()) return fail(loaded);
+      }
+      engine_.Evaluate({version.sha256(), std::make_shared<const datasets::IngestedDataset>(std::move(*dataset))},
+                       [response, reactor](StatusOr<engine::Evaluation> result) {
+                         if (result.ok()) {
+                           *response->mutable_evaluation() = ToProto(*result);
+                           for (const auto& label : result->labels) *response->add_labels() = ToProto(label);
+                         }
+                         reactor->Finish(proto::ToGrpcStatus(result.status()));
+                       });
+    });
+  });
+}
+
+}  // namespace graft::worker::agent

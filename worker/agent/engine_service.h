@@ -1,0 +1,47 @@
+#pragma once
+/// graft.internal.v1.Engine over the engine: inference on what is resident, loading what isn't.
+
+#include <memory>
+#include <string>
+
+#include "graft/internal/v1/engine.grpc.pb.h"
+#include "worker/agent/objects.h"
+#include "worker/agent/task_threads.h"
+#include "worker/engine/engine.h"
+
+namespace graft::worker::agent {
+
+/// Thread safety: thread-safe. Handlers only hand over: to the engine, or to a thread that may block on the object store.
+class EngineService : public graft::internal::v1::Engine::CallbackService {
+ public:
+  EngineService(engine::Engine& engine, std::shared_ptr<Objects> objects)
+      : engine_(engine), objects_(std::move(objects)) {}
+
+  grpc::ServerUnaryReactor* Classify(grpc::CallbackServerContext* context,
+                                     const graft::internal::v1::EngineClassifyRequest* request,
+                                     graft::internal::v1::EngineClassifyResponse* response) override;
+  grpc::ServerUnaryReactor* Embed(grpc::CallbackServerContext* context,
+                                  const graft::internal::v1::EngineEmbedRequest* request,
+                                  graft::internal::v1::EngineEmbedResponse* response) override;
+  grpc::ServerUnaryReactor* LoadVersion(grpc::CallbackServerContext* context,
+                                        const graft::internal::v1::LoadVersionRequest* request,
+                                        graft::internal::v1::LoadVersionResponse* response) override;
+  grpc::ServerUnaryReactor* UnloadVersion(grpc::CallbackServerContext* context,
+                                          const graft::internal::v1::UnloadVersionRequest* request,
+                                          graft::internal::v1::UnloadVersionResponse* response) override;
+  grpc::ServerUnaryReactor* EvaluateVersion(grpc::CallbackServerContext* context,
+                                            const graft::internal::v1::EngineEvaluateRequest* request,
+                                            graft::internal::v1::EngineEvaluateResponse* response) override;
+
+ private:
+  /// Fetches and loads a version; blocks.
+  StatusOr<engine::LoadResult> Load(const graft::internal::v1::VersionRef& version, bool prove);
+  /// Runs `then(OK)` once the version is resident (at once if it is), or with the reason why it can't be.
+  void WhenResident(const graft::internal::v1::VersionRef& version, std::function<void(Status)> then);
+
+  engine::Engine& engine_;
+  std::shared_ptr<Objects> objects_;
+  TaskThreads tasks_{2};
+};
+
+}  // namespace graft::worker::agent

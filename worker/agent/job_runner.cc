@@ -1,0 +1,291 @@
+#include "worker/agent/job_runner.h"
+
+#include <chrono>
+
+#include "common/base/failpoint.h"
+#include "common/base/sha256.h"
+#include "common/datasets/dataset.h"
+#include "common/objects/keys.h"
+#include "common/spec/job_spec.h"
+#include "proto/grpc_status.h"
+#include "worker/agent/convert.h"
+
+namespace graft::worker::agent {
+namespace {
+
+using namespace std::chrono_literals;
+namespace pb = graft::internal::v1;
+
+/// True for errors that another try (here or on another worker) may not have: not the job's own fault.
+bool IsMachinesFault(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kInvalidArgument:
+    case StatusCode::kFailedPrecondition:
+    case StatusCode::kNotFound:
+    case StatusCode::kUnimplemented:
+    case StatusCode::kOutOfRange:
+      return false;
+    case StatusCode::kResourceExhausted:
+      // A single example that doesn't fit won't fit elsewhere either.
+      return status.details().empty() || status.details().front().reason != "DEVICE_OUT_OF_MEMORY" ||
+             status.details().front().field.empty();
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+/// Receives the engine's calls on its thread and hands them over.
+class JobRunner::Observer : public engine::TrainObserver {
+ public:
+  explicit Observer(JobRunner& runner) : runner_(runner) {}
+
+  void OnStarted(const std::string& precision, int64_t first_step) override {
+    const std::lock_guard lock(runner_.mutex_);
+    runner_.report_.set_resolved_precision(precision);
+    runner_.report_.set_step(first_step);
+  }
+  void OnProgress(const engine::Progress& progress) override {
+    Add(progress.step, [&](graft::v1::JobEvent& event) { *event.mutable_progress() = ToProto(progress); });
+  }
+  void OnEvaluation(const engine::Evaluation& evaluation) override {
+    Add(evaluation.step, [&](graft::v1::JobEvent& event) { *event.mutable_evaluation() = ToProto(evaluation); });
+  }
+  void OnWarning(const std::string& warning) override {
+    Add(0, [&](graft::v1::JobEvent& event) { event.set_warning(warning); });
+  }
+  void OnCheckpoint(int64_t step, std::shared_ptr<const std::string> bytes) override {
+    const std::lock_guard lock(runner_.mutex_);
+    // A slow store falls behind: only the newest checkpoint matters.
+    runner_.to_store_.clear();
+    runner_.to_store_.push_back({step, std::move(bytes)});
+    runner_.changed_.notify_all();
+  }
+  engine::DesiredState Desired() override {
+    const std::lock_guard lock(runner_.mutex_);
+    return runner_.desired_;
+  }
+  void OnDone(StatusOr<engine::TrainOutcome> outcome) override {
+    const std::lock_guard lock(runner_.mutex_);
+    runner_.outcome_ = std::move(outcome);
+    runner_.changed_.notify_all();
+  }
+
+ private:
+  template <typename Fill>
+  void Add(int64_t step, Fill&& fill) {
+    {
+      const std::lock_guard lock(runner_.mutex_);
+      fill(*runner_.report_.add_events());
+      if (step > runner_.report_.step()) runner_.report_.set_step(step);
+    }
+    runner_.context_.on_change();
+  }
+
+  JobRunner& runner_;
+};
+
+JobRunner::JobRunner(Context context, pb::Lease lease) : context_(std::move(context)), lease_(std::move(lease)) {
+  thread_ = std::thread([this] { Run(); });
+}
+
+JobRunner::~JobRunner() { thread_.join(); }
+
+bool JobRunner::done() const {
+  const std::lock_guard lock(mutex_);
+  return done_;
+}
+
+pb::LeaseStatus JobRunner::TakeReport() {
+  const std::lock_guard lock(mutex_);
+  pb::LeaseStatus report = report_;
+  report.set_tenant(lease_.tenant());
+  report.set_job_id(lease_.job_id());
+  report.set_token(lease_.token());
+  report_.clear_events();
+  report_.clear_checkpoint_key();
+  report_.clear_checkpoint_sha256();
+  report_.clear_checkpoint_step();
+  return report;
+}
+
+void JobRunner::PutBack(pb::LeaseStatus report) {
+  const std::lock_guard lock(mutex_);
+  // The older events first, and the newer checkpoint if there is one.
+  report.mutable_events()->MergeFrom(report_.events());
+  report_.mutable_events()->Swap(report.mutable_events());
+  if (report_.checkpoint_key().empty() && !report.checkpoint_key().empty()) {
+    report_.set_checkpoint_key(report.checkpoint_key());
+    report_.set_checkpoint_sha256(report.checkpoint_sha256());
+    report_.set_checkpoint_step(report.checkpoint_step());
+  }
+}
+
+void JobRunner::SetDesired(graft::v1::JobState desired) {
+  const std::lock_guard lock(mutex_);
+  if (desired_ == engine::DesiredState::kRelease || lost_) return;
+  if (desired == graft::v1::CANCELLED) desired_ = engine::DesiredState::kCancel;
+  if (desired == graft::v1::PAUSED) desired_ = engine::DesiredState::kPause;
+}
+
+void JobRunner::SetLost() {
+  const std::lock_guard lock(mutex_);
+  lost_ = true;
+  desired_ = engine::DesiredState::kCancel;
+}
+
+void JobRunner::Release() {
+  const std::lock_guard lock(mutex_);
+  if (desired_ == engine::DesiredState::kRun) desired_ = engine::DesiredState::kRelease;
+}
+
+Status JobRunner::Start() {
+  GRAFT_FAILPOINT("worker.after_lease_acquired");
+  engine::TrainRequest request;
+  request.job_id = lease_.job_id();
+  GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(lease_.spec_json(), "job spec"));
+  GRAFT_ASSIGN_OR_RETURN(spec::JobSpec spec, spec::FromJson(json));
+  request.base = base_ = spec.base;
+  request.dataset_sha256 = lease_.dataset_sha256();
+  GRAFT_ASSIGN_OR_RETURN(const std::string dataset,
+                         context_.objects->Get(objects::DatasetKey(lease_.tenant(), lease_.dataset_sha256()),
+                                               lease_.dataset_sha256()));
+  GRAFT_ASSIGN_OR_RETURN(datasets::IngestedDataset parsed, datasets::Parse(dataset));
+  request.dataset = std::make_shared<const datasets::IngestedDataset>(std::move(parsed));
+  request.spec = std::make_shared<const spec::JobSpec>(std::move(spec));
+  if (!lease_.checkpoint_key().empty()) {
+    GRAFT_ASSIGN_OR_RETURN(request.checkpoint,
+                           context_.objects->Get(lease_.checkpoint_key(), lease_.checkpoint_sha256()));
+  } else if (!lease_.init_from_prefix().empty()) {
+    GRAFT_ASSIGN_OR_RETURN(request.init_from, context_.objects->GetVersion(lease_.init_from_prefix()));
+  }
+  return context_.engine->Train(std::move(request), std::make_shared<Observer>(*this));
+}
+
+StatusOr<engine::TrainOutcome> JobRunner::AwaitOutcome() {
+  for (;;) {
+    CheckpointBytes checkpoint;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return outcome_.has_value() || !to_store_.empty(); });
+      if (to_store_.empty()) return std::move(*outcome_);
+      checkpoint = std::move(to_store_.front());
+      to_store_.pop_front();
+      if (lost_) continue;
+    }
+    StoreCheckpoint(checkpoint.step, *checkpoint.bytes);
+  }
+}
+
+void JobRunner::StoreCheckpoint(int64_t step, const std::string& bytes) {
+  GRAFT_FAILPOINT("worker.before_checkpoint_stored");
+  const std::string key = objects::CheckpointKey(lease_.tenant(), lease_.job_id(), lease_.token(), step);
+  const Status status = context_.objects->Put(key, bytes);
+  GRAFT_FAILPOINT("worker.after_checkpoint_stored");
+  {
+    const std::lock_guard lock(mutex_);
+    if (!status.ok()) {
+      // The job goes on: it loses at most the time since its last stored checkpoint.
+      report_.add_events()->set_warning("a checkpoint couldn't be stored: " + status.message());
+    } else {
+      report_.set_checkpoint_key(key);
+      report_.set_checkpoint_sha256(Sha256Hex(bytes));
+      report_.set_checkpoint_step(step);
+      auto* stored = report_.add_events()->mutable_checkpoint();
+      stored->set_step(step);
+      stored->set_bytes(static_cast<int64_t>(bytes.size()));
+    }
+  }
+  context_.on_change();
+}
+
+void JobRunner::Run() {
+  Status started = Start();
+  Finish(started.ok() ? AwaitOutcome() : StatusOr<engine::TrainOutcome>(started));
+  {
+    const std::lock_guard lock(mutex_);
+    done_ = true;
+  }
+  context_.on_change();
+}
+
+void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (lost_) return;
+  }
+  pb::CompleteLeaseRequest request;
+  request.set_worker_id(context_.worker_id);
+  using Outcome = pb::CompleteLeaseRequest;
+  if (!outcome.ok()) {
+    request.set_outcome(IsMachinesFault(outcome.status()) ? Outcome::RETRY : Outcome::FAILED);
+    *request.mutable_error() = proto::ToErrorInfo(outcome.status());
+    return Complete(std::move(request));
+  }
+  *request.mutable_facts() = ToProto(outcome->facts);
+  switch (outcome->kind) {
+    case engine::TrainOutcome::Kind::kPaused:
+      request.set_outcome(Outcome::PAUSED);
+      return Complete(std::move(request));
+    case engine::TrainOutcome::Kind::kReleased:
+      request.set_outcome(Outcome::RELEASED);
+      return Complete(std::move(request));
+    case engine::TrainOutcome::Kind::kCancelled:
+      request.set_outcome(Outcome::CANCELLED);
+      return Complete(std::move(request));
+    case engine::TrainOutcome::Kind::kSucceeded:
+      break;
+  }
+  const engine::Artifact& artifact = outcome->artifact;
+  const std::string prefix = objects::ArtifactPrefix(lease_.tenant(), lease_.job_id(), lease_.token());
+  GRAFT_FAILPOINT("worker.before_artifact_stored");
+  if (const Status stored = context_.objects->PutVersion(prefix, artifact.files); !stored.ok()) {
+    request.set_outcome(Outcome::RETRY);
+    *request.mutable_error() = proto::ToErrorInfo(stored);
+    return Complete(std::move(request));
+  }
+  GRAFT_FAILPOINT("worker.after_artifact_stored");
+  // The worker that trained a version serves it: it is resident before anyone can ask for it.
+  const StatusOr<engine::LoadResult> loaded =
+      context_.engine->Load({.version = artifact.sha256,
+                             .base = base_,
+                             .base_fingerprint = artifact.base_fingerprint,
+                             .files = artifact.files,
+                             .prove = true});
+  if (!loaded.ok()) {
+    request.set_outcome(Outcome::FAILED);
+    *request.mutable_error() = proto::ToErrorInfo(loaded.status());
+    return Complete(std::move(request));
+  }
+  request.set_outcome(Outcome::SUCCEEDED);
+  request.set_version_sha256(artifact.sha256);
+  request.set_artifact_prefix(prefix);
+  request.set_artifact_bytes(artifact.bytes);
+  request.set_parameters(artifact.parameters);
+  request.set_base_fingerprint(artifact.base_fingerprint);
+  for (const engine::Evaluation& evaluation : outcome->evaluations) *request.add_evaluations() = ToProto(evaluation);
+  for (const std::string& label : artifact.label_names) request.add_label_names(label);
+  request.set_max_length(artifact.max_length);
+  Complete(std::move(request));
+}
+
+void JobRunner::Complete(pb::CompleteLeaseRequest request) {
+  *request.mutable_lease() = TakeReport();
+  GRAFT_FAILPOINT("worker.before_complete");
+  // The server may be away for a while; as long as the lease may still be ours, the result isn't thrown away.
+  auto pause = 50ms;
+  const auto give_up = std::chrono::steady_clock::now() + 2min;
+  for (;;) {
+    const auto reply = context_.server->Call(&ServerLink::Coordinator::Stub::CompleteLease, request, 10s);
+    const StatusCode code = reply.status().code();
+    const bool transient = code == StatusCode::kUnavailable || code == StatusCode::kDeadlineExceeded;
+    if (!transient || std::chrono::steady_clock::now() > give_up) return;
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, pause, [this] { return lost_; });
+    if (lost_) return;
+    pause = std::min(pause * 2, std::chrono::milliseconds(2000));
+  }
+}
+
+}  // namespace graft::worker::agent

@@ -1,0 +1,79 @@
+#pragma once
+/// One lease's life on this worker: fetch its data, train, store checkpoints and the artifact, and say how it ended.
+/// Every write carries the lease's token; once the server answers that the token is old, nothing more is written.
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "graft/internal/v1/coordinator.pb.h"
+#include "worker/agent/objects.h"
+#include "worker/agent/server_link.h"
+#include "worker/engine/engine.h"
+
+namespace graft::worker::agent {
+
+/// Thread safety: thread-safe. Owns a thread of its own; the engine's thread only hands over to it.
+class JobRunner {
+ public:
+  struct Context {
+    std::string worker_id;
+    engine::Engine* engine = nullptr;
+    std::shared_ptr<ServerLink> server;
+    std::shared_ptr<Objects> objects;
+    std::function<void()> on_change;  ///< There is something to report; may be called from any thread.
+  };
+
+  JobRunner(Context context, graft::internal::v1::Lease lease);
+  /// Requires: done().
+  ~JobRunner();
+
+  const graft::internal::v1::Lease& lease() const { return lease_; }
+  /// True once the lease is completed, lost, or given up.
+  bool done() const;
+
+  /// Moves what is new since the last call into `status`; a report that didn't arrive is put back.
+  graft::internal::v1::LeaseStatus TakeReport();
+  void PutBack(graft::internal::v1::LeaseStatus report);
+  /// The server's verdict: what the job shall do.
+  void SetDesired(graft::v1::JobState desired);
+  /// The lease is another's now: stop, write nothing more.
+  void SetLost();
+  /// The worker drains: checkpoint and give the lease back.
+  void Release();
+
+ private:
+  class Observer;
+
+  void Run();
+  Status Start();
+  void Finish(StatusOr<engine::TrainOutcome> outcome);
+  /// Blocks until everything handed over is stored; the outcome comes behind the checkpoints.
+  StatusOr<engine::TrainOutcome> AwaitOutcome();
+  void Complete(graft::internal::v1::CompleteLeaseRequest request);
+  void StoreCheckpoint(int64_t step, const std::string& bytes);
+
+  const Context context_;
+  const graft::internal::v1::Lease lease_;
+  std::string base_;  ///< Of the spec; the runner's thread only.
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  engine::DesiredState desired_ = engine::DesiredState::kRun;
+  bool lost_ = false;
+  bool done_ = false;
+  graft::internal::v1::LeaseStatus report_;                      ///< Not yet sent.
+  struct CheckpointBytes {
+    int64_t step = 0;
+    std::shared_ptr<const std::string> bytes;
+  };
+  std::deque<CheckpointBytes> to_store_;
+  std::optional<StatusOr<engine::TrainOutcome>> outcome_;
+  std::thread thread_;
+};
+
+}  // namespace graft::worker::agent

@@ -1,0 +1,31 @@
+#pragma once
+/// The worker's way to the object store: through the server, so that a worker needs no disk in common with it.
+
+#include <memory>
+#include <string>
+
+#include "common/base/status.h"
+#include "worker/engine/types.h"
+
+namespace graft::worker::agent {
+
+class ServerLink;
+
+/// Thread safety: thread-safe; calls block.
+class Objects {
+ public:
+  explicit Objects(std::shared_ptr<ServerLink> server) : server_(std::move(server)) {}
+
+  /// Errors:    NotFound; DataLoss if `sha256` is given and differs; Unavailable.
+  StatusOr<std::string> Get(const std::string& key, const std::string& sha256 = {});
+  /// Stores an object whole or not at all.
+  Status Put(const std::string& key, const std::string& bytes);
+  /// Fetches a version's files: graft.json under `prefix` lists the others.
+  StatusOr<engine::Files> GetVersion(const std::string& prefix);
+  Status PutVersion(const std::string& prefix, const engine::Files& files);
+
+ private:
+  std::shared_ptr<ServerLink> server_;
+};
+
+}  // namespace graft::worker::agent

@@ -1,0 +1,57 @@
+#pragma once
+/// The worker's connection to its server's Coordinator, with deadlines; calls block their thread.
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "common/base/status.h"
+#include "graft/internal/v1/coordinator.grpc.pb.h"
+
+namespace graft::worker::agent {
+
+/// Thread safety: thread-safe.
+class ServerLink {
+ public:
+  using Coordinator = graft::internal::v1::Coordinator;
+
+  /// `address`: host:port or unix:/path.
+  explicit ServerLink(const std::string& address);
+
+  /// Calls a unary method of the stub: link.Call(&Coordinator::Stub::Register, request, 10s).
+  template <typename Request, typename Reply>
+  StatusOr<Reply> Call(grpc::Status (Coordinator::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+                       const Request& request, std::chrono::milliseconds timeout) {
+    Scoped scoped(*this, timeout);
+    Reply reply;
+    const grpc::Status status = ((*stub_).*method)(&scoped.context, request, &reply);
+    if (!status.ok()) return Convert(status);
+    return reply;
+  }
+
+  StatusOr<std::string> GetObject(const std::string& key);
+  Status PutObject(const std::string& key, const std::string& sha256, const std::string& bytes);
+
+  /// Ends every call under way, and those to come at once, with CANCELLED.
+  void Shutdown();
+
+ private:
+  struct Scoped {
+    Scoped(ServerLink& link, std::chrono::milliseconds timeout);
+    ~Scoped();
+    ServerLink& link;
+    grpc::ClientContext context;
+  };
+  static Status Convert(const grpc::Status& status);
+
+  std::unique_ptr<Coordinator::Stub> stub_;
+  std::mutex mutex_;
+  std::set<grpc::ClientContext*> active_;
+  bool shut_down_ = false;
+};
+
+}  // namespace graft::worker::agent

@@ -1,0 +1,144 @@
+/// graft-worker: holds frozen bases, trains adapters on them and serves them. Dials its server.
+
+#include <csignal>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/ids.h"
+#include "worker/agent/agent.h"
+#include "worker/agent/engine_service.h"
+#include "worker/app/metrics.h"
+#include "worker/engine/engine.h"
+
+namespace {
+
+using namespace graft;
+using namespace graft::worker;
+
+constexpr const char* kBuild = "0.1.0";
+
+struct Flags {
+  std::string server;
+  std::string bases;
+  std::string device = "cpu";
+  std::string data;
+  std::string listen = "127.0.0.1:0";
+  std::string metrics = "127.0.0.1:0";
+  std::string worker_id;
+  std::string failpoints;
+  std::string log_level = "info";
+  int threads = 0;
+  int supervised_by = 0;
+  int drain_seconds = 20;
+  bool list_failpoints = false;
+};
+
+/// Dies with the server that started us, also when that is killed.
+void FollowSupervisor(int pid) {
+  if (pid <= 0) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != pid) ::_exit(0);  // It died before we asked.
+}
+
+int Fail(const Status& status, int code) {
+  std::cerr << "graft-worker: " << status.message() << "\n";
+  return code;
+}
+
+int Run(const Flags& flags) {
+  // Blocked in every thread from here on; this one waits for them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  auto metrics = app::Metrics::Create(flags.metrics, kBuild);
+  if (!metrics.ok()) return Fail(metrics.status(), 1);
+  engine::EngineOptions options;
+  options.bases = flags.bases;
+  options.cache = flags.data.empty() ? std::filesystem::path() : std::filesystem::path(flags.data) / "cache";
+  options.device = flags.device;
+  options.threads = flags.threads;
+  auto engine = engine::Engine::Create(options, (*metrics)->probe());
+  if (!engine.ok()) return Fail(engine.status(), 1);
+  (*metrics)->Attach(**engine);
+
+  auto server = std::make_shared<agent::ServerLink>(flags.server);
+  auto objects = std::make_shared<agent::Objects>(server);
+  agent::EngineService service(**engine, objects);
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(16 << 20);
+  builder.AddListeningPort(flags.listen, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> grpc_server = builder.BuildAndStart();
+  if (grpc_server == nullptr) return Fail(UnavailableError("--listen " + flags.listen + " can't be listened on"), 1);
+  std::string address = flags.listen;
+  if (!address.starts_with("unix:")) address = address.substr(0, address.rfind(':') + 1) + std::to_string(port);
+
+  const std::string id = !flags.worker_id.empty() ? flags.worker_id : NewId(SystemClock().Now());
+  agent::Agent agent({.worker_id = id, .engine_address = address, .build = kBuild}, **engine, server, objects);
+  agent.Start();
+  spdlog::info("worker {} on {} ({}), engine at {}, metrics at port {}", id, flags.device,
+               (*engine)->device_facts().name, address, (*metrics)->port());
+
+  int signal = 0;
+  ::sigwait(&signals, &signal);
+  spdlog::info("draining: running jobs are checkpointed and given back");
+  agent.Drain(std::chrono::seconds(flags.drain_seconds));
+  grpc_server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
+  (*metrics)->Detach();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app{"graft-worker: trains and serves adapters for a graft-server. The server usually starts it by itself."};
+  app.set_version_flag("--version", kBuild);
+  app.add_option("--server", flags.server, "The server's worker address: host:port or unix:/path");
+  app.add_option("--bases", flags.bases, "Folder whose sub-folders are HuggingFace models");
+  app.add_option("--device", flags.device, "cpu or cuda:N")->capture_default_str();
+  app.add_option("--data", flags.data, "Folder for caches");
+  app.add_option("--listen", flags.listen, "Where the server reaches this worker; port 0 picks one")->capture_default_str();
+  app.add_option("--metrics", flags.metrics, "Where Prometheus scrapes /metrics; port 0 picks one")->capture_default_str();
+  app.add_option("--threads", flags.threads, "CPU threads; 0: one a core")->check(CLI::Range(0, 1024));
+  app.add_option("--worker-id", flags.worker_id, "Name of this worker; default: a new one");
+  app.add_option("--supervised-by", flags.supervised_by, "Process to die with");
+  app.add_option("--drain-seconds", flags.drain_seconds, "How long SIGTERM may take")->capture_default_str();
+  app.add_option("--failpoints", flags.failpoints, "Where to crash, for tests: name=crash[@n],...")->envname("GRAFT_FAILPOINTS");
+  app.add_flag("--list-failpoints", flags.list_failpoints, "Print the failpoints and exit");
+  app.add_option("--log-level", flags.log_level, "debug, info, warn or error")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (flags.list_failpoints) {
+    for (const std::string_view name : FailpointNames()) std::cout << name << "\n";
+    return 0;
+  }
+  if (flags.server.empty() || flags.bases.empty()) {
+    return Fail(InvalidArgumentError("--server and --bases are needed; --help tells more"), 2);
+  }
+  FollowSupervisor(flags.supervised_by);
+  spdlog::set_default_logger(spdlog::stderr_color_mt("worker"));
+  spdlog::set_level(spdlog::level::from_str(flags.log_level));
+  if (const Status armed = ArmFailpoints(flags.failpoints); !armed.ok()) return Fail(armed, 2);
+  return Run(flags);
+}

@@ -1,0 +1,39 @@
+#pragma once
+/// The worker's /metrics: what the engine counts, under the designed names.
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/status.h"
+#include "worker/engine/engine.h"
+
+namespace prometheus {
+class Exposer;
+}
+
+namespace graft::worker::app {
+
+/// Thread safety: thread-safe.
+class Metrics {
+ public:
+  /// Listens on `address` ("127.0.0.1:0" picks a port).
+  /// Errors:    Unavailable if the port is taken.
+  static StatusOr<std::unique_ptr<Metrics>> Create(const std::string& address, const std::string& build);
+  ~Metrics();
+
+  /// Hooks for the engine; they outlive it if the Metrics do.
+  engine::Engine::Probe probe();
+  /// Reads the engine's counters at each scrape from now on. The engine must outlive the Metrics, or Detach comes first.
+  void Attach(const engine::Engine& engine);
+  void Detach();
+  int port() const;
+
+ private:
+  class Collector;
+  Metrics();
+  std::shared_ptr<Collector> collector_;
+  std::unique_ptr<prometheus::Exposer> exposer_;
+};
+
+}  // namespace graft::worker::app

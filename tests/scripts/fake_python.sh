@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Stands in for Python in setup_test.sh: environments are folders with this file in them; pip says FAKE_PIP and fails,
+# or without that makes what the packages would bring, as empty files.
+set -eu
+
+case "$*" in
+  "-m venv "*)
+    mkdir -p "$3/bin"
+    cp "$0" "$3/bin/python3"
+    ;;
+  *"--target"*)
+    while [ "$1" != --target ]; do shift; done
+    mkdir -p "$2/model"
+    echo "other weights" >"$2/model/model.safetensors"
+    ;;
+  "-m pip "*)
+    if [ -n "${FAKE_PIP:-}" ]; then
+      echo "ERROR: $FAKE_PIP" >&2
+      exit 1
+    fi
+    mkdir -p "$(dirname "$0")/../lib/python3.11/site-packages/torch/lib"
+    : >"$(dirname "$0")/../lib/python3.11/site-packages/torch/lib/libtorch_cpu.so"
+    ;;
+  "-c import venv"*) echo 3.11 ;;
+  "-c import torch"*) [ -e "$(dirname "$0")/../lib" ] ;;
+esac

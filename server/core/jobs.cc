@@ -1,0 +1,173 @@
+#include "server/core/jobs.h"
+
+#include <utility>
+
+namespace graft::server::core {
+namespace {
+
+Status WrongState(const Job& job, const std::string& verb) {
+  return FailedPreconditionError("job " + job.key.id + " is " + std::string(JobStateName(job.state)) + "; it can't be " + verb)
+      .AddDetail({"WRONG_STATE", "name", 0, {}, {}});
+}
+
+/// Writes a transition to `to`.
+StatusOr<Job> Move(Transaction& tx, Job job, JobState to, std::string reason) {
+  JobEvent event = ChangeState(job, to, std::move(reason), tx.Now());
+  GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
+  return job;
+}
+
+StatusOr<Job> Wish(Transaction& tx, Job job, JobState desired) {
+  if (job.desired_state == desired) return job;
+  job.desired_state = desired;
+  GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {}));
+  return job;
+}
+
+StatusOr<Job> ForValidation(Transaction& tx, const JobKey& key, int64_t token) {
+  GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(key));
+  if (job.state != JobState::kValidating) return WrongState(job, "validated");
+  if (job.lease.token != token) return AbortedError("another server validates job " + key.id + " now");
+  return job;
+}
+
+}  // namespace
+
+JobError ToJobError(const Status& status) { return {status.code(), status.message(), status.details(), 0}; }
+
+JobEvent ChangeState(Job& job, JobState to, std::string reason, TimeUs now) {
+  JobEvent event;
+  event.time = now;
+  event.kind = EventKind::kStateChange;
+  event.from = job.state;
+  event.to = to;
+  if (job.state == JobState::kRunning && !job.attempts.empty()) {
+    Attempt& attempt = job.attempts.back();
+    attempt.end_time = now;
+    attempt.end_reason = reason;
+    attempt.last_step = job.lease.step;
+  }
+  job.state = to;
+  job.lease.worker.clear();
+  job.lease.expiry = 0;
+  if (to == JobState::kQueued) {
+    job.queue_time = now;
+    job.desired_state = JobState::kRunning;
+  }
+  if (to == JobState::kPaused) job.desired_state = JobState::kPaused;
+  if (IsTerminal(to)) job.end_time = now;
+  event.reason = std::move(reason);
+  return event;
+}
+
+StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits& limits) {
+  if (!request.request_id.empty()) {
+    GRAFT_ASSIGN_OR_RETURN(std::optional<Job> first, tx.FindJobByRequest(request.tenant, request.request_id));
+    if (first && first->request_sha256 == request.request_sha256) return *std::move(first);
+    if (first) {
+      return AlreadyExistsError("request_id " + request.request_id + " was used for job " + first->key.id +
+                                " with another spec; use a new one")
+          .At("request_id", "REQUEST_ID_REUSED");
+    }
+  }
+  JobQuery waiting;
+  waiting.tenant = request.tenant;
+  waiting.states = {JobState::kValidating, JobState::kQueued, JobState::kPaused};
+  GRAFT_ASSIGN_OR_RETURN(const int64_t count, tx.CountJobs(waiting));
+  if (count >= limits.max_queued_jobs) {
+    return ResourceExhaustedError(std::to_string(count) + " jobs wait already, which is the limit; try again when some have run")
+        .AddDetail({"QUEUE_FULL", {}, 0, {}, {}});
+  }
+  Job job;
+  const TimeUs now = tx.Now();
+  job.key = {request.tenant, NewId(now)};
+  job.spec_json = request.spec_json;
+  job.base = request.base;
+  job.adapter = request.adapter;
+  job.labels = request.labels;
+  job.priority = request.priority;
+  job.request_id = request.request_id;
+  job.request_sha256 = request.request_sha256;
+  job.init_from_sha256 = request.init_from_sha256;
+  job.create_time = now;
+  JobEvent created;
+  created.time = now;
+  created.from = created.to = JobState::kValidating;
+  created.reason = "CREATED";
+  GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {created}));
+  return job;
+}
+
+StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::string& server, TimeUs duration) {
+  GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(key));
+  if (job.state != JobState::kValidating) return WrongState(job, "validated");
+  if (job.lease.expiry > tx.Now()) return AbortedError("another server validates job " + key.id + " now");
+  job.lease.worker = server;
+  job.lease.expiry = tx.Now() + duration;
+  ++job.lease.token;
+  GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {}));
+  return job;
+}
+
+StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token, const std::string& dataset_sha256,
+                               const JobFacts& facts, const std::vector<std::string>& warnings) {
+  GRAFT_ASSIGN_OR_RETURN(Job job, ForValidation(tx, key, token));
+  job.dataset_sha256 = dataset_sha256;
+  job.facts = facts;
+  job.warnings = warnings;
+  std::vector<JobEvent> events;
+  for (const std::string& warning : warnings) {
+    JobEvent event;
+    event.time = tx.Now();
+    event.kind = EventKind::kWarning;
+    event.text = warning;
+    events.push_back(std::move(event));
+  }
+  events.push_back(ChangeState(job, JobState::kQueued, "DATA_READY", tx.Now()));
+  GRAFT_RETURN_IF_ERROR(tx.PutJob(job, std::move(events)));
+  return job;
+}
+
+StatusOr<Job> FailValidation(Transaction& tx, const JobKey& key, int64_t token, const JobError& error) {
+  GRAFT_ASSIGN_OR_RETURN(Job job, ForValidation(tx, key, token));
+  job.error = error;
+  JobEvent event = ChangeState(job, JobState::kFailed, "BAD_DATA", tx.Now());
+  event.error = error;
+  GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
+  return job;
+}
+
+StatusOr<Job> CancelJob(Transaction& tx, const JobKey& key) {
+  GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(key));
+  if (job.state == JobState::kCancelled) return job;
+  if (IsTerminal(job.state)) return WrongState(job, "cancelled");
+  if (job.state == JobState::kRunning) return Wish(tx, std::move(job), JobState::kCancelled);
+  return Move(tx, std::move(job), JobState::kCancelled, "CANCELLED_BY_USER");
+}
+
+StatusOr<Job> PauseJob(Transaction& tx, const JobKey& key) {
+  GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(key));
+  if (job.state == JobState::kPaused) return job;
+  if (job.state == JobState::kRunning && job.desired_state != JobState::kCancelled) {
+    return Wish(tx, std::move(job), JobState::kPaused);
+  }
+  if (job.state != JobState::kQueued) return WrongState(job, "paused");
+  return Move(tx, std::move(job), JobState::kPaused, "PAUSED_BY_USER");
+}
+
+StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key) {
+  GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(key));
+  if (job.state == JobState::kRunning && job.desired_state == JobState::kPaused) {
+    return Wish(tx, std::move(job), JobState::kRunning);
+  }
+  if (job.state != JobState::kPaused) return WrongState(job, "resumed");
+  return Move(tx, std::move(job), JobState::kQueued, "RESUMED_BY_USER");
+}
+
+Status DeleteJob(Transaction& tx, const JobKey& key) {
+  GRAFT_ASSIGN_OR_RETURN(const Job job, tx.GetJob(key));
+  if (!IsTerminal(job.state)) return WrongState(job, "deleted; cancel it first");
+  return tx.DeleteJob(key);
+}
+
+}  // namespace graft::server::core

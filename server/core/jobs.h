@@ -1,0 +1,65 @@
+#pragma once
+/// What can happen to a job outside of a worker: each function is one transition, made inside one transaction that writes
+/// the row and its numbered event together. Leases are in leases.h.
+
+#include <string>
+#include <vector>
+
+#include "server/core/store.h"
+
+namespace graft::server::core {
+
+struct JobLimits {
+  int64_t max_queued_jobs = 100'000;  ///< Of one tenant, over VALIDATING, QUEUED and PAUSED.
+};
+
+struct NewJob {
+  std::string tenant;
+  std::string request_id;      ///< Empty: no protection against duplicates.
+  std::string request_sha256;  ///< Of the request's content.
+  std::string spec_json;       ///< common/spec's JSON form, resolved.
+  std::string base, adapter;
+  std::map<std::string, std::string> labels;
+  int priority = 0;
+  std::string init_from_sha256;
+};
+
+/// (new) -> VALIDATING. A request_id that was used before with the same content returns that first job.
+/// Errors:    AlreadyExists if it was used with another content; ResourceExhausted over the limit.
+StatusOr<Job> CreateJob(Transaction& tx, const NewJob& job, const JobLimits& limits = {});
+
+/// Takes the right to validate a job for `duration`; only its holder may finish. Validation's token is the lease's.
+/// Errors:    FailedPrecondition if it isn't VALIDATING; Aborted if another server validates it now.
+StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::string& server, TimeUs duration);
+
+/// VALIDATING -> QUEUED.
+/// Errors:    Aborted if `token` is old; FailedPrecondition if the job isn't VALIDATING any more (cancelled).
+StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token, const std::string& dataset_sha256,
+                               const JobFacts& facts, const std::vector<std::string>& warnings);
+
+/// VALIDATING -> FAILED. Errors: as FinishValidation.
+StatusOr<Job> FailValidation(Transaction& tx, const JobKey& key, int64_t token, const JobError& error);
+
+/// VALIDATING | QUEUED | PAUSED -> CANCELLED; RUNNING: stores the wish. Cancelling twice is fine.
+/// Errors:    FailedPrecondition if the job has ended otherwise.
+StatusOr<Job> CancelJob(Transaction& tx, const JobKey& key);
+
+/// QUEUED -> PAUSED; RUNNING: stores the wish. Pausing twice is fine.
+/// Errors:    FailedPrecondition from any other state.
+StatusOr<Job> PauseJob(Transaction& tx, const JobKey& key);
+
+/// PAUSED -> QUEUED; RUNNING with a wish to pause: takes the wish back.
+/// Errors:    FailedPrecondition from any other state.
+StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key);
+
+/// Removes an ended job with its events. Errors: FailedPrecondition if it hasn't ended.
+Status DeleteJob(Transaction& tx, const JobKey& key);
+
+/// Changes the state and returns the event that says so; closes the attempt and the lease when RUNNING is left.
+/// Used by jobs.cc and leases.cc, which decide whether the transition is legal.
+JobEvent ChangeState(Job& job, JobState to, std::string reason, TimeUs now);
+
+/// "a Status as the value that a FAILED job carries."
+JobError ToJobError(const Status& status);
+
+}  // namespace graft::server::core

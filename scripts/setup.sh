@@ -142,6 +142,15 @@ forbid_service_starts() {
   $sudo chmod 755 "$policy_file"
 }
 
+# Tests start a Prometheus of their own; the package's service is to run neither now nor after the next boot.
+leave_prometheus_off() {
+  if command -v systemctl >/dev/null; then
+    logged $sudo systemctl disable --now prometheus || true
+  else
+    logged $sudo update-rc.d prometheus disable || true
+  fi
+}
+
 system_packages() {
   local id version packages missing
   id=$(. /etc/os-release 2>/dev/null && echo "${ID:-unknown}") || id=unknown
@@ -182,11 +191,7 @@ system_packages() {
   logged "${apt[@]}" update || echo "  (apt-get update did not succeed; trying with the lists that are here)"
   # shellcheck disable=SC2086
   logged "${apt[@]}" install --no-install-recommends $missing
-  case " $missing " in
-    *" prometheus "*)
-      if command -v systemctl >/dev/null; then logged $sudo systemctl disable prometheus || true; fi
-      ;;
-  esac
+  case " $missing " in *" prometheus "*) leave_prometheus_off ;; esac
   if [ -n "$policy_file" ]; then $sudo rm -f "$policy_file"; fi
   policy_file=""
 }

@@ -106,7 +106,7 @@ def check_links(tree):
         if os.path.basename(path) != "CMakeLists.txt":
             continue
         layer = layers.layer_of(path)
-        if not layer or layer == "proto":
+        if not layer:
             continue
         rule = layers.LAYERS[layer]
         for call, body in _CMAKE_CALL.findall(_without_comments(text)):

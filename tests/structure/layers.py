@@ -55,8 +55,8 @@ class Layer:
 RPC = "grpc protobuf boost spdlog json openssl absl"
 
 LAYERS = {
-    # Generated code: proto/graft/v1/*.proto is included as "graft/v1/*.pb.h".
-    "proto": Layer("", "grpc protobuf"),
+    # proto/graft/v1/*.proto is included as "graft/v1/*.pb.h"; beside it stands what both ends of a call share.
+    "proto": Layer("common", "grpc protobuf"),
     "common": Layer("", "json zlib"),
     "server/core": Layer("common", "json"),
     "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),

@@ -101,12 +101,20 @@ StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits&
 StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::string& server, TimeUs duration) {
   GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(key));
   if (job.state != JobState::kValidating) return WrongState(job, "validated");
-  if (job.lease.expiry > tx.Now()) return AbortedError("another server validates job " + key.id + " now");
+  if (job.lease.expiry > tx.Now() && job.lease.worker != server) {
+    return AbortedError("another server validates job " + key.id + " now");
+  }
   job.lease.worker = server;
   job.lease.expiry = tx.Now() + duration;
   ++job.lease.token;
   GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {}));
   return job;
+}
+
+Status RenewValidation(Transaction& tx, const JobKey& key, int64_t token, TimeUs duration) {
+  GRAFT_ASSIGN_OR_RETURN(Job job, ForValidation(tx, key, token));
+  job.lease.expiry = tx.Now() + duration;
+  return tx.PutJob(job, {});
 }
 
 StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token, const std::string& dataset_sha256,

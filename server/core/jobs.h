@@ -28,9 +28,13 @@ struct NewJob {
 /// Errors:    AlreadyExists if it was used with another content; ResourceExhausted over the limit.
 StatusOr<Job> CreateJob(Transaction& tx, const NewJob& job, const JobLimits& limits = {});
 
-/// Takes the right to validate a job for `duration`; only its holder may finish. Validation's token is the lease's.
+/// Takes the right to validate a job for `duration`; only its holder may finish. Validation's token is the lease's. A
+/// server that restarts under its name takes back at once what it held.
 /// Errors:    FailedPrecondition if it isn't VALIDATING; Aborted if another server validates it now.
 StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::string& server, TimeUs duration);
+
+/// Keeps that right for another `duration`. Errors: as FinishValidation.
+Status RenewValidation(Transaction& tx, const JobKey& key, int64_t token, TimeUs duration);
 
 /// VALIDATING -> QUEUED.
 /// Errors:    Aborted if `token` is old; FailedPrecondition if the job isn't VALIDATING any more (cancelled).

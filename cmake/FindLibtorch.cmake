@@ -40,10 +40,24 @@ if(Libtorch_FOUND AND NOT TARGET Libtorch::libtorch)
   set(_libs -Wl,--no-as-needed ${LIBTORCH_TORCH_LIBRARY} ${LIBTORCH_CPU_LIBRARY} ${LIBTORCH_C10_LIBRARY})
   if(LIBTORCH_CUDA_LIBRARY)
     list(APPEND _libs ${LIBTORCH_CUDA_LIBRARY} ${LIBTORCH_C10_CUDA_LIBRARY})
-    target_compile_definitions(Libtorch::libtorch INTERFACE GRAFT_WITH_CUDA)
+    # torch's headers about devices include CUDA's. Those of a toolkit come first; pip's nvidia packages have them too.
+    file(GLOB _cuda_includes ${LIBTORCH_ROOT}/../nvidia/*/include)
+    find_path(LIBTORCH_CUDA_INCLUDE_DIR cuda_runtime_api.h
+      HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda ${_cuda_includes}
+      PATH_SUFFIXES include targets/x86_64-linux/include)
+    set(_cuda_hints ${LIBTORCH_CUDA_INCLUDE_DIR} ${_cuda_includes})
+    find_path(LIBTORCH_CUDA_CRT_DIR crt/host_defines.h HINTS ${_cuda_hints} NO_DEFAULT_PATH)
+    find_path(LIBTORCH_CUDA_CCCL_DIR nv/target HINTS ${_cuda_hints} PATH_SUFFIXES cccl NO_DEFAULT_PATH)
+    if(LIBTORCH_CUDA_INCLUDE_DIR AND LIBTORCH_CUDA_CRT_DIR AND LIBTORCH_CUDA_CCCL_DIR)
+      set(_cuda_hints ${LIBTORCH_CUDA_INCLUDE_DIR} ${LIBTORCH_CUDA_CRT_DIR} ${LIBTORCH_CUDA_CCCL_DIR} ${_cuda_includes})
+      list(REMOVE_DUPLICATES _cuda_hints)
+      target_include_directories(Libtorch::libtorch SYSTEM INTERFACE ${_cuda_hints})
+      target_compile_definitions(Libtorch::libtorch INTERFACE GRAFT_WITH_CUDA)
+    else()
+      message(STATUS "This libtorch can use CUDA, but not all of CUDA's headers are here: graft-worker will use the "
+        "CPU only. Run ./scripts/setup.sh, or install a CUDA toolkit")
+    endif()
   endif()
-  # The wheel's own OpenMP runtime, which at::parallel_for's inlined regions call; a second one would start more threads.
-  file(GLOB _gomp ${LIBTORCH_ROOT}/lib/libgomp*.so*)
   target_link_libraries(Libtorch::libtorch INTERFACE ${_libs} ${_gomp} -Wl,--as-needed)
   target_link_options(Libtorch::libtorch INTERFACE -Wl,-rpath,${LIBTORCH_ROOT}/lib)
 endif()

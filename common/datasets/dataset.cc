@@ -1,80 +1,249 @@
 #include "common/datasets/dataset.h"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
 #include "common/base/json.h"
+#include "common/datasets/utf8.h"
 
 namespace graft::datasets {
 namespace {
 
-constexpr const char* kFormat = "graft.dataset.v1";
+constexpr std::string_view kFormat = "graft.dataset.v1";
+/// Ingestion's limit on label names and their length keeps a true header far below this.
+constexpr size_t kMaxHeaderBytes = size_t{64} << 20;
+constexpr std::string_view kHexDigits = "0123456789abcdef";
 
-Status Torn(const std::string& what) { return DataLossError("the stored dataset is damaged: " + what); }
+/// The character behind the backslash, or 0 if `c` is written as \u00XX or as it is.
+char ShortEscape(char c) {
+  switch (c) {
+    case '"':
+    case '\\':
+      return c;
+    case '\b':
+      return 'b';
+    case '\f':
+      return 'f';
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    default:
+      return 0;
+  }
+}
 
-/// Takes the next line off `bytes`. False at the end or without a final newline.
-bool NextLine(std::string_view& bytes, std::string_view* line) {
+bool NeedsEscape(char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; }
+
+void AppendString(std::string_view text, std::string& out) {
+  out += '"';
+  size_t begin = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (!NeedsEscape(c)) continue;
+    out.append(text, begin, i - begin);
+    begin = i + 1;
+    out += '\\';
+    if (const char escape = ShortEscape(c); escape != 0) {
+      out += escape;
+    } else {
+      out += "u00";
+      out += kHexDigits[static_cast<unsigned char>(c) >> 4];
+      out += kHexDigits[static_cast<unsigned char>(c) & 15];
+    }
+  }
+  out.append(text, begin);
+  out += '"';
+}
+
+void AppendHeader(const IngestedDataset& dataset, std::string& out) {
+  out += "{\"format\":\"";
+  out += kFormat;
+  out += "\",\"labels\":[";
+  for (size_t i = 0; i < dataset.label_names.size(); ++i) {
+    if (i > 0) out += ',';
+    AppendString(dataset.label_names[i], out);
+  }
+  out += dataset.has_pair ? "],\"pair\":true" : "],\"pair\":false";
+  out += ",\"splits\":{\"train\":" + std::to_string(dataset.train.size()) +
+         ",\"validation\":" + std::to_string(dataset.validation.size()) +
+         ",\"test\":" + std::to_string(dataset.test.size()) + "}}\n";
+}
+
+/// Reads one line of the stored form, from its front to its end.
+class LineParser {
+ public:
+  explicit LineParser(std::string_view line) : rest_(line) {}
+
+  bool Take(char c) {
+    if (rest_.empty() || rest_.front() != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  bool AtEnd() const { return rest_.empty(); }
+
+  /// Takes a string in the one form that AppendString writes.
+  bool TakeString(std::string& text) {
+    if (!Take('"')) return false;
+    text.clear();
+    for (;;) {
+      size_t size = 0;
+      while (size < rest_.size() && !NeedsEscape(rest_[size])) ++size;
+      text.append(rest_.substr(0, size));
+      rest_.remove_prefix(size);
+      if (Take('"')) return FirstInvalidUtf8(text) == std::string_view::npos;
+      if (!TakeEscape(text)) return false;
+    }
+  }
+
+  bool TakeInteger(int32_t& value) {
+    const char* end = rest_.data() + rest_.size();
+    const auto [stop, error] = std::from_chars(rest_.data(), end, value);
+    if (error != std::errc()) return false;
+    const std::string_view digits = rest_.substr(0, static_cast<size_t>(stop - rest_.data()));
+    if (digits != std::to_string(value)) return false;  // "01", "-0"
+    rest_.remove_prefix(digits.size());
+    return true;
+  }
+
+ private:
+  bool TakeEscape(std::string& text) {
+    if (!Take('\\') || rest_.empty()) return false;
+    constexpr std::string_view kShort = "\"\\\b\f\n\r\t";
+    for (const char c : kShort) {
+      if (!Take(ShortEscape(c))) continue;
+      text += c;
+      return true;
+    }
+    for (int i = 0; i < 0x20; ++i) {
+      const auto c = static_cast<char>(i);
+      const std::array<char, 5> form = {'u', '0', '0', kHexDigits[static_cast<size_t>(i) >> 4],
+                                        kHexDigits[static_cast<size_t>(i) & 15]};
+      if (ShortEscape(c) != 0 || !rest_.starts_with(std::string_view(form.data(), form.size())))
+        continue;
+      rest_.remove_prefix(form.size());
+      text += c;
+      return true;
+    }
+    return false;
+  }
+
+  std::string_view rest_;
+};
+
+Status Torn(size_t line, const std::string& what) {
+  return DataLossError("the stored dataset is damaged at line " + std::to_string(line) + ": " +
+                       what + "; submit its source again");
+}
+
+/// Takes a line with its LF from the front of `bytes`; nullopt if there is none.
+bool TakeLine(std::string_view& bytes, std::string_view& line) {
   const size_t end = bytes.find('\n');
   if (end == std::string_view::npos) return false;
-  *line = bytes.substr(0, end);
+  line = bytes.substr(0, end);
   bytes.remove_prefix(end + 1);
   return true;
+}
+
+struct Header {
+  IngestedDataset dataset;  // Without examples.
+  std::array<uint64_t, 3> counts{};
+};
+
+StatusOr<Header> ParseHeader(std::string_view line, size_t bytes_behind) {
+  auto json = ParseJson(line, "its header", {.max_bytes = kMaxHeaderBytes, .max_depth = 3});
+  if (!json.ok()) return Torn(1, json.status().message());
+  const Json& root = *json;
+  const Status wrong = Torn(1, "its header isn't that of " + std::string(kFormat));
+  const auto has = [](const Json& object, const char* key) {
+    return object.is_object() && object.contains(key);
+  };
+  if (!has(root, "format") || root["format"] != kFormat || !has(root, "labels") ||
+      !root["labels"].is_array() || !has(root, "pair") || !root["pair"].is_boolean() ||
+      !has(root, "splits") || !root["splits"].is_object()) {
+    return wrong;
+  }
+  Header header;
+  header.dataset.has_pair = root["pair"].get<bool>();
+  for (const Json& label : root["labels"]) {
+    if (!label.is_string()) return wrong;
+    header.dataset.label_names.push_back(label.get<std::string>());
+  }
+  constexpr std::array<const char*, 3> kSplits = {"train", "validation", "test"};
+  // The shortest line is ["",0] and its LF; a count beyond that would only reserve memory.
+  uint64_t most = bytes_behind / 7;
+  for (size_t i = 0; i < kSplits.size(); ++i) {
+    const Json& splits = root["splits"];
+    if (!has(splits, kSplits[i]) || !splits[kSplits[i]].is_number_unsigned()) return wrong;
+    header.counts[i] = splits[kSplits[i]].get<uint64_t>();
+    if (header.counts[i] > most) return Torn(1, "it counts more examples than there are");
+    most -= header.counts[i];
+  }
+  return header;
+}
+
+bool ParseExample(std::string_view line, const IngestedDataset& dataset, Example& example) {
+  LineParser parser(line);
+  if (!parser.Take('[') || !parser.TakeString(example.text) || !parser.Take(',')) return false;
+  if (dataset.has_pair && (!parser.TakeString(example.text_pair) || !parser.Take(','))) {
+    return false;
+  }
+  if (!parser.TakeInteger(example.label) || !parser.Take(']') || !parser.AtEnd()) return false;
+  return example.label >= -1 && example.label < static_cast<int64_t>(dataset.label_names.size());
 }
 
 }  // namespace
 
 std::string Serialize(const IngestedDataset& dataset) {
-  const Json header = {{"format", kFormat},
-                       {"labels", dataset.label_names},
-                       {"pair", dataset.has_pair},
-                       {"splits",
-                        {{"train", dataset.train.size()},
-                         {"validation", dataset.validation.size()},
-                         {"test", dataset.test.size()}}}};
-  std::string bytes = header.dump() + "\n";
+  std::string out;
+  size_t size = 1024;
+  for (const auto* split : {&dataset.train, &dataset.validation, &dataset.test}) {
+    for (const Example& example : *split)
+      size += example.text.size() + example.text_pair.size() + 16;
+  }
+  out.reserve(size + size / 16);
+  AppendHeader(dataset, out);
   for (const auto* split : {&dataset.train, &dataset.validation, &dataset.test}) {
     for (const Example& example : *split) {
-      bytes += "[" + std::to_string(example.label) + "," + Json(example.text).dump();
-      if (dataset.has_pair) bytes += "," + Json(example.text_pair).dump();
-      bytes += "]\n";
+      out += '[';
+      AppendString(example.text, out);
+      out += ',';
+      if (dataset.has_pair) {
+        AppendString(example.text_pair, out);
+        out += ',';
+      }
+      out += std::to_string(example.label) + "]\n";
     }
   }
-  return bytes;
+  return out;
 }
 
 StatusOr<IngestedDataset> Parse(std::string_view bytes) {
   std::string_view line;
-  if (!NextLine(bytes, &line)) return Torn("no header");
-  const auto header = ParseJson(line, "header");
-  if (!header.ok() || !header->is_object() || header->value("format", Json()) != kFormat ||
-      !header->contains("labels") || !(*header)["labels"].is_array() || !header->contains("pair") ||
-      !(*header)["pair"].is_boolean() || !header->contains("splits") || !(*header)["splits"].is_object()) {
-    return Torn("its header isn't " + std::string(kFormat));
-  }
-  IngestedDataset dataset;
-  for (const Json& label : (*header)["labels"]) {
-    if (!label.is_string()) return Torn("a label isn't a string");
-    dataset.label_names.push_back(label.get<std::string>());
-  }
-  dataset.has_pair = (*header)["pair"].get<bool>();
-  const size_t width = dataset.has_pair ? 3 : 2;
-  const std::pair<const char*, std::vector<Example>*> splits[] = {
-      {"train", &dataset.train}, {"validation", &dataset.validation}, {"test", &dataset.test}};
-  for (const auto& [name, split] : splits) {
-    const Json count = (*header)["splits"].value(name, Json());
-    if (!count.is_number_unsigned()) return Torn(std::string("no count for ") + name);
-    for (uint64_t i = 0; i < count.get<uint64_t>(); ++i) {
-      if (!NextLine(bytes, &line)) return Torn("it ends early");
-      const Json row = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (!row.is_array() || row.size() != width || !row[0].is_number_integer() || !row[1].is_string() ||
-          (dataset.has_pair && !row[2].is_string())) {
-        return Torn("a line isn't an example");
-      }
-      const auto label = row[0].get<int64_t>();
-      if (label < -1 || label >= static_cast<int64_t>(dataset.label_names.size())) return Torn("a label is out of range");
-      split->push_back({row[1].get<std::string>(), dataset.has_pair ? row[2].get<std::string>() : std::string(),
-                        static_cast<int32_t>(label)});
+  std::string_view rest = bytes;
+  if (!TakeLine(rest, line)) return Torn(1, "it has no header line");
+  GRAFT_ASSIGN_OR_RETURN(Header header, ParseHeader(line, rest.size()));
+  IngestedDataset& dataset = header.dataset;
+  size_t number = 1;
+  const std::array<std::vector<Example>*, 3> splits = {&dataset.train, &dataset.validation,
+                                                       &dataset.test};
+  for (size_t i = 0; i < splits.size(); ++i) {
+    splits[i]->resize(header.counts[i]);
+    for (Example& example : *splits[i]) {
+      ++number;
+      if (!TakeLine(rest, line)) return Torn(number, "it ends before its last example");
+      if (!ParseExample(line, dataset, example)) return Torn(number, "no example is written so");
     }
   }
-  if (!bytes.empty()) return Torn("it goes on behind its last example");
-  return dataset;
+  if (!rest.empty()) return Torn(number + 1, "more lines than its header counts");
+  std::string written;
+  AppendHeader(dataset, written);
+  if (!bytes.starts_with(written)) return Torn(1, "its header isn't as graft writes it");
+  return std::move(header.dataset);
 }
 
 }  // namespace graft::datasets

@@ -1,10 +1,6 @@
 #pragma once
-/// An ingested dataset: checked, split, its labels numbered. What the object store keeps and workers read.
-///
-/// Stored form: UTF-8 lines. The first is
-///   {"format":"graft.dataset.v1","labels":[...],"pair":false,"splits":{"test":0,"train":N,"validation":M}}
-/// then one JSON array an example, train first, then validation, then test: [label, "text"] or [label, "text", "pair"].
-/// Equal data gives equal bytes, so that their SHA-256 names it.
+/// A dataset as the rest of graft sees it, and its stored form. Ingestion (ingest.h) makes it, the
+/// object store keeps its stored form under that form's SHA-256, workers parse it.
 
 #include <cstdint>
 #include <string>
@@ -16,9 +12,10 @@
 namespace graft::datasets {
 
 struct Example {
-  std::string text;
-  std::string text_pair;
-  int32_t label = -1;  ///< Index into label_names; -1 if unlabelled.
+  std::string text;       ///< UTF-8.
+  std::string text_pair;  ///< UTF-8; empty without pairs.
+  int32_t label = -1;     ///< Index into label_names; -1 if there is none.
+
   friend bool operator==(const Example&, const Example&) = default;
 };
 
@@ -26,12 +23,23 @@ struct IngestedDataset {
   std::vector<std::string> label_names;
   bool has_pair = false;
   std::vector<Example> train, validation, test;
+
   friend bool operator==(const IngestedDataset&, const IngestedDataset&) = default;
 };
 
+/// Writes the stored form: a line
+///   {"format":"graft.dataset.v1","labels":["neg","pos"],"pair":false,
+///    "splits":{"train":2,"validation":0,"test":0}}
+/// (without the break) and then a line per example, train first, then validation, then test:
+///   ["text",1]  or with pairs  ["text","pair",1]
+/// Compact JSON, every line ended by LF; only ", \ and control characters are escaped. Equal
+/// datasets give equal bytes on every machine.
+/// Requires:  all strings are UTF-8; labels are -1 or indices.
 std::string Serialize(const IngestedDataset& dataset);
 
-/// Errors:    DataLoss if the bytes are torn or aren't the stored form.
+/// Reads the stored form. Accepts only what Serialize writes, byte for byte, so that
+/// Serialize(*Parse(bytes)) == bytes; its memory is bounded by a multiple of bytes.size().
+/// Errors:    DataLoss with the line that is torn or forged.
 StatusOr<IngestedDataset> Parse(std::string_view bytes);
 
 }  // namespace graft::datasets

@@ -1,272 +1,333 @@
 #include "common/datasets/ingest.h"
 
-#include <algorithm>
-#include <cstdlib>
 #include <set>
-#include <unordered_map>
-#include <unordered_set>
+#include <utility>
 
-#include "common/base/random.h"
-#include "common/base/sha256.h"
+#include "common/datasets/labels.h"
+#include "common/datasets/records.h"
+#include "common/datasets/split.h"
+#include "common/datasets/utf8.h"
 
 namespace graft::datasets {
 namespace {
 
 constexpr size_t kMaxLabels = 10000;
+constexpr size_t kMaxLabelBytes = 256;
+constexpr size_t kMaxExamples = 10'000'000;  // Of one file.
 
-/// An example before its label has a number.
-struct RawExample {
-  std::string text, text_pair, label;
-  int64_t line = 0;
+/// Every example needs a label, and there must be two.
+bool IsTraining(const IngestSpec& spec) {
+  return !spec.label_column.empty() && !spec.labels_optional && !spec.allow_one_class;
+}
+
+Status SpecFault(const std::string& field, const std::string& what) {
+  return InvalidArgumentError(field + ": " + what).At(field);
+}
+
+Status CheckColumns(const IngestSpec& spec) {
+  const std::vector<std::string>& texts = spec.text_columns;
+  if (texts.empty() || texts.size() > 2) {
+    return SpecFault("dataset.text_columns", "name one column, or two for pairs of texts");
+  }
+  for (const std::string& name : texts) {
+    if (name.empty()) return SpecFault("dataset.text_columns", "a column's name is empty");
+  }
+  if (texts.size() == 2 && texts[0] == texts[1]) {
+    return SpecFault("dataset.text_columns", "both name the column " + Quoted(texts[0]));
+  }
+  for (const std::string& name : texts) {
+    if (name != spec.label_column) continue;
+    return SpecFault("dataset.label_column",
+                     Quoted(name) + " is also a text column; name the column of the labels");
+  }
+  return OkStatus();
+}
+
+Status CheckFraction(const std::string& name, double fraction, bool has_file) {
+  const std::string field = "dataset." + name + "_fraction";
+  if (!(fraction >= 0 && fraction < 1)) return SpecFault(field, "must be at least 0 and below 1");
+  if (fraction > 0 && has_file) {
+    return SpecFault(field, "dataset." + name + " is given too; give one of them");
+  }
+  return OkStatus();
+}
+
+Status CheckLabelNames(const IngestSpec& spec) {
+  const std::string field = "task.sequence_classification.label_names";
+  if (spec.label_names.size() > kMaxLabels) {
+    return SpecFault(field, std::to_string(spec.label_names.size()) + " names; the limit is " +
+                                std::to_string(kMaxLabels));
+  }
+  if (spec.label_names.size() == 1 && !spec.allow_one_class) {
+    return SpecFault(field, "a classifier needs two labels or more");
+  }
+  std::set<std::string_view> seen;
+  for (const std::string& name : spec.label_names) {
+    if (name.empty() || name.size() > kMaxLabelBytes ||
+        FirstInvalidUtf8(name) != std::string_view::npos) {
+      return SpecFault(field,
+                       "a name must be UTF-8 of 1 to " + std::to_string(kMaxLabelBytes) + " bytes");
+    }
+    if (!seen.insert(name).second) return SpecFault(field, Quoted(name) + " stands twice");
+  }
+  return OkStatus();
+}
+
+Status CheckSpec(const IngestSpec& spec) {
+  if (!spec.train.open) return SpecFault("dataset.train", "name the training data");
+  GRAFT_RETURN_IF_ERROR(CheckColumns(spec));
+  GRAFT_RETURN_IF_ERROR(CheckLabelNames(spec));
+  GRAFT_RETURN_IF_ERROR(
+      CheckFraction("validation", spec.validation_fraction, spec.validation.open != nullptr));
+  GRAFT_RETURN_IF_ERROR(CheckFraction("test", spec.test_fraction, spec.test.open != nullptr));
+  if (spec.validation_fraction + spec.test_fraction >= 1) {
+    return SpecFault("dataset.validation_fraction",
+                     "with test_fraction it leaves nothing to train on");
+  }
+  if (spec.max_examples < 0) return SpecFault("dataset.max_examples", "can't be negative");
+  return OkStatus();
+}
+
+bool IsBlank(std::string_view text) {
+  return text.find_first_not_of(" \t\n\r\v\f") == std::string_view::npos;
+}
+
+/// Reads one file into examples and faults.
+class SplitIngester {
+ public:
+  SplitIngester(const IngestSpec& spec, std::string field, LabelTable& labels, int64_t& bytes_left,
+                Report& report)
+      : spec_(spec),
+        field_(std::move(field)),
+        labels_(labels),
+        bytes_left_(bytes_left),
+        report_(report) {}
+
+  /// True if the whole file was seen. Errors: of a file that can't be opened or read.
+  StatusOr<bool> Read(const SourceFile& file, std::vector<Example>& examples) {
+    const auto format = FormatOf(file.name, spec_.format);
+    if (!format.ok()) {
+      Add({"FORMAT_UNKNOWN", {}, 0, {}, format.status().message()});
+      return false;
+    }
+    GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, file.open());
+    RecordOptions options;
+    options.format = *format;
+    options.has_header = spec_.has_header;
+    for (const std::string& name : spec_.text_columns) options.columns.push_back({name, true});
+    if (!spec_.label_column.empty()) {
+      options.columns.push_back({spec_.label_column, !spec_.labels_optional});
+    }
+    const auto reader = NewRecordReader(Gunzip(std::move(source), file.name), std::move(options));
+
+    Record record;
+    ErrorDetail fault;
+    bool has_faults = false;
+    for (;;) {
+      const auto step = reader->Next(record, fault);
+      if (!step.ok()) {
+        if (step.status().code() != StatusCode::kInvalidArgument) return step.status();
+        fault = {"UNREADABLE", {}, 0, {}, Printable(step.status().message(), 300)};
+        const Status status = step.status();
+        if (!status.details().empty()) fault = status.details().front();
+        fault.line = reader->line();
+        Add(fault);
+        return false;
+      }
+      if (*step == ReadStep::kEnd) break;
+      if (*step == ReadStep::kRecord) {
+        if (examples.size() == kMaxExamples) {
+          Add({"TOO_MANY_EXAMPLES",
+               {},
+               record.line,
+               {},
+               "the file has more than " + std::to_string(kMaxExamples) +
+                   " examples, which is the limit"});
+          return false;
+        }
+        std::optional<ErrorDetail> bad = ToExample(record, examples);
+        if (!bad && bytes_left_ >= 0) continue;
+        if (!bad) {
+          bad = ErrorDetail{"TOO_LARGE",
+                            {},
+                            record.line,
+                            {},
+                            "the texts have more than " + std::to_string(spec_.max_bytes) +
+                                " bytes, which is the limit; send fewer or shorter ones"};
+        }
+        fault = *std::move(bad);
+      }
+      has_faults = true;
+      Add(fault);
+      if (fault.reason == "TOO_MANY_LABELS" || bytes_left_ < 0) return false;
+    }
+    if (examples.empty() && !has_faults) {
+      const bool has_header = *format != Format::kJsonl && spec_.has_header;
+      Add(has_header ? ErrorDetail{"NO_EXAMPLES",
+                                   {},
+                                   reader->line(),
+                                   {},
+                                   "the file has a header but no example"}
+                     : ErrorDetail{"EMPTY_FILE", {}, 0, {}, "the file is empty"});
+    }
+    return !reader->broke_off();
+  }
+
+ private:
+  void Add(ErrorDetail fault) {
+    fault.field = field_;
+    report_.AddError(std::move(fault));
+  }
+
+  std::optional<ErrorDetail> ToLabel(const Value& value, int64_t line, int32_t& label) {
+    const auto fault = [&](std::string reason, std::string message) {
+      return ErrorDetail{
+          std::move(reason), {}, line, Printable(spec_.label_column), std::move(message)};
+    };
+    if (!value.is_present || IsBlank(value.text)) {
+      if (spec_.labels_optional) return std::nullopt;
+      return fault("LABEL_MISSING", "the label is missing; fill it in or drop the line");
+    }
+    if (value.text.size() > kMaxLabelBytes) {
+      return fault("LABEL_TOO_LONG", "the label has " + std::to_string(value.text.size()) +
+                                         " bytes; is this the column of the labels? The limit is " +
+                                         std::to_string(kMaxLabelBytes));
+    }
+    const std::optional<int32_t> index = labels_.Find(value.text);
+    if (!index) {
+      const bool is_fixed = !spec_.label_names.empty();
+      return fault(is_fixed ? "UNKNOWN_LABEL" : "LABEL_NOT_IN_TRAIN",
+                   "the label " + Quoted(value.text) +
+                       (is_fixed ? " isn't one of the given label names"
+                                 : " stands nowhere in the training data"));
+    }
+    if (labels_.size() > kMaxLabels) {
+      return fault("TOO_MANY_LABELS", "more than " + std::to_string(kMaxLabels) +
+                                          " distinct labels; is this the column of the labels?");
+    }
+    label = *index;
+    return std::nullopt;
+  }
+
+  std::optional<ErrorDetail> ToExample(Record& record, std::vector<Example>& examples) {
+    const size_t num_texts = spec_.text_columns.size();
+    Example example;
+    std::optional<ErrorDetail> fault;
+    // First the label, so that it counts as seen even if the text is at fault.
+    if (record.values.size() > num_texts) {
+      fault = ToLabel(record.values[num_texts], record.line, example.label);
+    }
+    for (size_t i = num_texts; i-- > 0;) {
+      if (record.values[i].is_present && !IsBlank(record.values[i].text)) continue;
+      fault = ErrorDetail{"TEXT_EMPTY",
+                          {},
+                          record.line,
+                          Printable(spec_.text_columns[i]),
+                          "the text is empty; fill it in or drop the line"};
+    }
+    if (fault) return fault;
+    example.text = std::move(record.values[0].text);
+    if (num_texts == 2) example.text_pair = std::move(record.values[1].text);
+    bytes_left_ -= static_cast<int64_t>(example.text.size() + example.text_pair.size());
+    examples.push_back(std::move(example));
+    return std::nullopt;
+  }
+
+  const IngestSpec& spec_;
+  const std::string field_;
+  LabelTable& labels_;
+  int64_t& bytes_left_;
+  Report& report_;
 };
 
-void AddFault(Report& report, const std::string& field, ErrorDetail detail) {
-  detail.field = field;
-  if (report.errors.size() < kMaxListedFaults) {
-    report.errors.push_back(std::move(detail));
-  } else {
-    ++report.omitted_errors;
-  }
-}
-
-bool IsBlank(const std::string& text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string::npos; }
-
-/// Reads one file's examples; faults go to the report.
-StatusOr<std::vector<RawExample>> ReadFile(const IngestSpec& spec, const SourceFile& file, const std::string& field,
-                                           int64_t max_examples, int64_t* bytes_left, Report& report) {
-  std::vector<RawExample> examples;
-  const auto format = FormatOf(file.name, spec.format);
-  if (!format.ok()) {
-    AddFault(report, field, {"FORMAT_UNKNOWN", {}, 0, {}, format.status().message()});
-    return examples;
-  }
-  GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, file.open());
-  ReaderOptions options{.format = *format, .has_header = spec.has_header, .columns = spec.text_columns};
-  const bool labelled = !spec.label_column.empty();
-  if (labelled) options.columns.push_back(spec.label_column);
-  auto reader = RecordReader::Open(Gunzip(std::move(source)), options);
-  if (!reader.ok()) {
-    const Status& status = reader.status();
-    if (status.code() != StatusCode::kInvalidArgument) return status;
-    AddFault(report, field, status.details().empty() ? ErrorDetail{"BAD_GZIP", {}, 0, {}, status.message()}
-                                                     : status.details().front());
-    return examples;
-  }
-  for (;;) {
-    std::optional<RecordFault> fault;
-    auto next = (*reader)->Next(&fault);
-    if (!next.ok()) {
-      if (next.status().code() != StatusCode::kInvalidArgument) return next.status();
-      AddFault(report, field, {"BAD_GZIP", {}, 0, {}, next.status().message()});
-      return examples;
+/// What can only be judged once all lines are good. Labels are already in their final order.
+void Finish(const IngestSpec& spec, IngestedDataset& dataset, Report& report) {
+  if (IsTraining(spec)) {
+    std::set<int32_t> seen;
+    for (const Example& example : dataset.train) seen.insert(example.label);
+    if (seen.size() == 1) {
+      report.AddError({"ONE_CLASS", "dataset.train", 0, Printable(spec.label_column),
+                       "every example has the label " +
+                           Quoted(dataset.label_names[static_cast<size_t>(*seen.begin())]) +
+                           "; a classifier needs two or more"});
+      return;
     }
-    if (fault) {
-      const bool fatal = fault->fatal;
-      AddFault(report, field, std::move(fault->detail));
-      if (fatal) return examples;
-      continue;
+  }
+  const auto train_labels = [&] {
+    std::vector<bool> seen(dataset.label_names.size());
+    for (const Example& example : dataset.train) {
+      if (example.label >= 0) seen[static_cast<size_t>(example.label)] = true;
     }
-    if (!next->has_value()) break;
-    Record& record = **next;
-    RawExample example;
-    example.line = record.line;
-    bool good = true;
-    for (size_t i = 0; i < spec.text_columns.size(); ++i) {
-      const std::string& column = spec.text_columns[i];
-      if (!record.values[i]) {
-        AddFault(report, field, {"TEXT_MISSING", {}, record.line, column, "the column \"" + column + "\" is missing here"});
-        good = false;
-      } else if (IsBlank(*record.values[i])) {
-        AddFault(report, field, {"TEXT_EMPTY", {}, record.line, column, "the text is empty"});
-        good = false;
-      } else {
-        (i == 0 ? example.text : example.text_pair) = std::move(*record.values[i]);
-      }
-    }
-    if (labelled) {
-      if (!record.values.back() || IsBlank(*record.values.back())) {
-        AddFault(report, field, {"LABEL_MISSING", {}, record.line, spec.label_column, "the label is missing"});
-        good = false;
-      } else {
-        example.label = std::move(*record.values.back());
-      }
-    }
-    if (!good) continue;
-    *bytes_left -= static_cast<int64_t>(example.text.size() + example.text_pair.size());
-    if (*bytes_left < 0) {
-      AddFault(report, field, {"TOO_LARGE", {}, record.line, {}, "the texts are larger than " + std::to_string(spec.max_bytes) + " bytes; split the data, or set dataset.max_examples"});
-      return examples;
-    }
-    examples.push_back(std::move(example));
-    if (max_examples > 0 && static_cast<int64_t>(examples.size()) >= max_examples) break;
+    return seen;
+  };
+  const std::vector<bool> had = train_labels();
+  const Status split =
+      SplitByFraction(spec.validation_fraction, spec.test_fraction, spec.seed, dataset);
+  for (const ErrorDetail& detail : split.details()) report.AddError(detail);
+  if (!split.ok()) return;
+  const std::vector<bool> had_after_split = train_labels();
+  if (spec.max_examples > 0) {
+    KeepAtMost(static_cast<uint64_t>(spec.max_examples), spec.seed, dataset.train);
   }
-  if (examples.empty() && report.errors.empty()) {
-    AddFault(report, field, {"NO_EXAMPLES", {}, 0, {}, "the file has a header but no examples"});
-  }
-  return examples;
-}
-
-bool IsInteger(const std::string& text) {
-  const size_t digits = text.find_first_not_of("0123456789", text[0] == '-' ? 1 : 0);
-  return digits == std::string::npos && text.size() <= 18 && text != "-" && !text.empty();
-}
-
-/// Labels sorted as numbers if all are, else by their bytes.
-std::vector<std::string> SortedLabels(const std::set<std::string>& labels) {
-  std::vector<std::string> sorted(labels.begin(), labels.end());
-  if (std::all_of(sorted.begin(), sorted.end(), IsInteger)) {
-    std::sort(sorted.begin(), sorted.end(), [](const std::string& a, const std::string& b) {
-      return std::make_pair(std::strtoll(a.c_str(), nullptr, 10), a) < std::make_pair(std::strtoll(b.c_str(), nullptr, 10), b);
-    });
-  }
-  return sorted;
-}
-
-/// Moves a fraction of whole groups of equal texts from `train` to `to`, in an order fixed by seed and texts.
-void TakeFraction(std::vector<RawExample>& train, double fraction, uint64_t seed, uint64_t stream,
-                  std::vector<RawExample>& to) {
-  std::unordered_map<std::string, size_t> groups;
-  std::vector<size_t> group_of(train.size());
-  for (size_t i = 0; i < train.size(); ++i) {
-    group_of[i] = groups.emplace(train[i].text + '\0' + train[i].text_pair, groups.size()).first->second;
-  }
-  std::vector<int64_t> sizes(groups.size());
-  for (const size_t group : group_of) ++sizes[group];
-  const auto order = RandomPermutation(static_cast<uint32_t>(groups.size()), seed, RandomStream::kSplit, stream);
-  const auto wanted = static_cast<int64_t>(fraction * static_cast<double>(train.size()) + 0.5);
-  std::unordered_set<size_t> taken;
-  int64_t count = 0;
-  for (const uint32_t group : order) {
-    if (count >= wanted) break;
-    taken.insert(group);
-    count += sizes[group];
-  }
-  std::vector<RawExample> kept;
-  for (size_t i = 0; i < train.size(); ++i) (taken.contains(group_of[i]) ? to : kept).push_back(std::move(train[i]));
-  train = std::move(kept);
-}
-
-SplitReport DescribeSplit(const std::string& name, const std::vector<RawExample>& examples) {
-  SplitReport split;
-  split.name = name;
-  split.examples = static_cast<int64_t>(examples.size());
-  double total = 0;
-  for (const RawExample& example : examples) {
-    const auto bytes = static_cast<int64_t>(example.text.size() + example.text_pair.size());
-    split.min_bytes = total == 0 ? bytes : std::min(split.min_bytes, bytes);
-    split.max_bytes = std::max(split.max_bytes, bytes);
-    total += static_cast<double>(bytes);
-    if (!example.label.empty()) ++split.labels[example.label];
-  }
-  if (!examples.empty()) split.mean_bytes = total / static_cast<double>(examples.size());
-  return split;
-}
-
-void AddWarnings(const std::vector<RawExample>& train, const SplitReport& split, Report& report) {
-  std::unordered_map<std::string, std::string> label_of;
-  int64_t duplicates = 0;
-  int64_t contradictions = 0;
-  for (const RawExample& example : train) {
-    const auto [seen, is_new] = label_of.emplace(example.text + '\0' + example.text_pair, example.label);
-    if (is_new) continue;
-    ++duplicates;
-    contradictions += seen->second != example.label ? 1 : 0;
-  }
-  if (duplicates > 0) report.warnings.push_back(std::to_string(duplicates) + " training examples repeat the text of another");
-  if (contradictions > 0) {
-    report.warnings.push_back(std::to_string(contradictions) + " training examples have the text of another but a different label");
-  }
-  for (const auto& [label, count] : split.labels) {
-    if (count < 2 && report.warnings.size() < 10) report.warnings.push_back("the label \"" + label.substr(0, 80) + "\" has a single training example");
+  if (!IsTraining(spec)) return;
+  const std::vector<bool> has = train_labels();
+  for (size_t i = 0; i < has.size(); ++i) {
+    if (has[i] || !had[i]) continue;
+    const bool by_fraction = !had_after_split[i];
+    report.AddError({"LABEL_LOST",
+                     by_fraction ? (spec.validation_fraction > 0 ? "dataset.validation_fraction"
+                                                                 : "dataset.test_fraction")
+                                 : "dataset.max_examples",
+                     0, Printable(spec.label_column),
+                     by_fraction
+                         ? "all examples labelled " + Quoted(dataset.label_names[i]) +
+                               " fell out of train by the fractions; add examples of it, or give "
+                               "validation and test as files"
+                         : "no example labelled " + Quoted(dataset.label_names[i]) +
+                               " is among the max_examples kept; raise it"});
   }
 }
 
 }  // namespace
 
 StatusOr<Report> Ingest(const IngestSpec& spec, IngestedDataset* dataset) {
+  GRAFT_RETURN_IF_ERROR(CheckSpec(spec));
   Report report;
-  int64_t bytes_left = spec.max_bytes;
-  std::vector<RawExample> train, validation, test;
-  GRAFT_ASSIGN_OR_RETURN(train, ReadFile(spec, spec.train, "dataset.train", spec.max_examples, &bytes_left, report));
-  if (spec.validation.open) {
-    GRAFT_ASSIGN_OR_RETURN(validation, ReadFile(spec, spec.validation, "dataset.validation", 0, &bytes_left, report));
-  }
-  if (spec.test.open) {
-    GRAFT_ASSIGN_OR_RETURN(test, ReadFile(spec, spec.test, "dataset.test", 0, &bytes_left, report));
-  }
-  // Fractions are of the whole file, so the second is taken of what the first left.
-  if (spec.test_fraction > 0 && !train.empty()) TakeFraction(train, spec.test_fraction, spec.seed, 1, test);
-  if (spec.validation_fraction > 0 && !train.empty()) {
-    TakeFraction(train, spec.validation_fraction / (1 - spec.test_fraction), spec.seed, 2, validation);
-  }
-
   IngestedDataset result;
   result.has_pair = spec.text_columns.size() == 2;
-  std::map<std::string, int32_t> ids;
-  if (!spec.label_column.empty() && !train.empty()) {
-    std::set<std::string> in_train;
-    for (const RawExample& example : train) in_train.insert(example.label);
-    result.label_names = spec.label_names.empty() ? SortedLabels(in_train) : spec.label_names;
-    if (result.label_names.size() > kMaxLabels) {
-      AddFault(report, "dataset.train", {"TOO_MANY_LABELS", {}, 0, spec.label_column, std::to_string(result.label_names.size()) + " different labels; the limit is 10,000. Is \"" + spec.label_column + "\" the label column?"});
-      return report;
-    }
-    for (size_t i = 0; i < result.label_names.size(); ++i) ids[result.label_names[i]] = static_cast<int32_t>(i);
-    if (in_train.size() < 2 && !spec.allow_one_class) {
-      AddFault(report, "dataset.train", {"ONE_CLASS", {}, 0, spec.label_column, "every training example has the label \"" + in_train.begin()->substr(0, 80) + "\"; a classifier needs at least two"});
+  LabelTable labels(spec.label_names);
+  int64_t bytes_left = spec.max_bytes;
+  const auto read = [&](const SourceFile& file, const std::string& name,
+                        std::vector<Example>& into) {
+    return SplitIngester(spec, "dataset." + name, labels, bytes_left, report).Read(file, into);
+  };
+  GRAFT_ASSIGN_OR_RETURN(const bool is_whole, read(spec.train, "train", result.train));
+  // Of a file that broke off we don't know all labels, so none of the others' is called unknown.
+  if (is_whole) labels.Close();
+  if (spec.validation.open) {
+    GRAFT_RETURN_IF_ERROR(read(spec.validation, "validation", result.validation).status());
+  }
+  if (spec.test.open) GRAFT_RETURN_IF_ERROR(read(spec.test, "test", result.test).status());
+
+  const std::vector<int32_t> new_index = labels.Sort();
+  result.label_names = labels.names();
+  for (auto* split : {&result.train, &result.validation, &result.test}) {
+    for (Example& example : *split) {
+      if (example.label >= 0) example.label = new_index[static_cast<size_t>(example.label)];
     }
   }
-  const std::pair<const char*, std::pair<std::vector<RawExample>*, std::vector<Example>*>> splits[] = {
-      {"train", {&train, &result.train}}, {"validation", {&validation, &result.validation}}, {"test", {&test, &result.test}}};
-  for (const auto& [name, from_to] : splits) {
-    auto& [from, to] = from_to;
-    if (from->empty() && std::string_view(name) != "train") continue;
-    report.splits.push_back(DescribeSplit(name, *from));
-    if (std::string_view(name) == "train") AddWarnings(train, report.splits.back(), report);
-    for (RawExample& raw : *from) {
-      Example example;
-      if (!spec.label_column.empty()) {
-        const auto id = ids.find(raw.label);
-        if (id == ids.end()) {
-          const bool fixed = !spec.label_names.empty();
-          AddFault(report, std::string("dataset.") + name,
-                   {fixed ? "UNKNOWN_LABEL" : "LABEL_NOT_IN_TRAIN", {}, raw.line, spec.label_column,
-                    "the label \"" + raw.label.substr(0, 80) + "\" is not " +
-                        (fixed ? "one of task.sequence_classification.label_names" : "in the training data")});
-          continue;
-        }
-        example.label = id->second;
-      }
-      example.text = std::move(raw.text);
-      example.text_pair = std::move(raw.text_pair);
-      to->push_back(std::move(example));
-    }
+  if (report.usable()) {
+    report.warnings = FindDoubts(result);
+    Finish(spec, result, report);
   }
+  const auto count = [&](const std::string& name, const std::vector<Example>& examples) {
+    report.splits.push_back(CountSplit(name, examples, result.label_names));
+  };
+  count("train", result.train);
+  if (spec.validation.open || spec.validation_fraction > 0) count("validation", result.validation);
+  if (spec.test.open || spec.test_fraction > 0) count("test", result.test);
   if (report.usable() && dataset != nullptr) *dataset = std::move(result);
   return report;
-}
-
-std::string Report::Summary() const {
-  if (!usable()) {
-    const int64_t faults = static_cast<int64_t>(errors.size()) + omitted_errors;
-    std::string text = faults == 1 ? "the data has a fault: " : "the data has " + std::to_string(faults) + " faults; the first: ";
-    const ErrorDetail& first = errors.front();
-    text += first.field;
-    if (first.line > 0) text += " line " + std::to_string(first.line);
-    return text + ": " + first.message;
-  }
-  std::string text;
-  for (const SplitReport& split : splits) {
-    text += (text.empty() ? "" : ", ") + std::to_string(split.examples) + " examples in " + split.name;
-  }
-  return text + (splits.empty() || splits.front().labels.empty() ? "" : ", " + std::to_string(splits.front().labels.size()) + " labels");
-}
-
-Status ToStatus(const Report& report) {
-  if (report.usable()) return OkStatus();
-  Status status = InvalidArgumentError(report.Summary());
-  for (const ErrorDetail& error : report.errors) status.AddDetail(error);
-  return status;
 }
 
 }  // namespace graft::datasets

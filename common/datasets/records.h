@@ -1,9 +1,23 @@
 #pragma once
-/// Records of CSV, TSV and JSONL, one at a time, each with the line it begins on.
+/// CSV, TSV and JSON Lines as one stream of records. Stands on window.h; ingest.h stands on it.
+/// Thread safety: a reader is confined to one thread.
+///
+/// CSV is RFC 4180: a field that begins with a quote runs to the matching quote, over line ends and
+/// commas; a doubled quote is one quote. Beyond the RFC: lines end with LF or CRLF; a quote inside
+/// a field that doesn't begin with one is data; a byte order mark is skipped.
+///
+/// TSV knows two habits, told apart field by field. Plain TSV has no quoting, so a quote is data. A
+/// field is quoted, as CSV writers do it, only if it begins with a quote and the quote that closes
+/// it comes before any tab and is followed by a tab or a line end; so quoted line ends work, and a
+/// stray quote spoils nothing. A TSV text can't hold a tab.
+///
+/// JSON Lines is one object a line. A string, number or boolean is a value (a whole number as
+/// digits, whatever its JSON form: 1.0 is "1"; true is "true"), null is no value.
+///
+/// In all three, blank lines are skipped, and text must be UTF-8.
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,49 +27,71 @@
 
 namespace graft::datasets {
 
-enum class Format { kCsv, kTsv, kJsonl };
+enum class Format {
+  kCsv,    ///< Comma.
+  kTsv,    ///< Tab.
+  kJsonl,  ///< One object a line.
+};
 
-/// From a name: .csv, .tsv (.tab), .jsonl (.ndjson), each also behind .gz. `explicit_format` ("csv", ...) wins.
-/// Errors:    InvalidArgument if neither tells.
+/// Tells a file's format: `explicit_format` ("csv", "tsv", "jsonl") if it isn't empty, else the end
+/// of `name` in any case: .csv, .tsv (.tab), .jsonl (.ndjson, .json-lines), each also with .gz.
+/// Errors:    InvalidArgument that says which there are.
 StatusOr<Format> FormatOf(std::string_view name, std::string_view explicit_format);
 
-/// Strict UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool IsValidUtf8(std::string_view text);
-
-/// One record: the wanted columns' values, in their order. A missing JSON key or a null is nullopt.
-struct Record {
-  int64_t line = 0;
-  std::vector<std::optional<std::string>> values;
+struct Column {
+  std::string name;
+  /// False: a file or line without it isn't at fault; its value is then absent.
+  bool is_required = true;
 };
 
-/// A fault of one record; reading goes on behind it unless `fatal`.
-struct RecordFault {
-  ErrorDetail detail;
-  bool fatal = false;
-};
-
-struct ReaderOptions {
+struct RecordOptions {
   Format format = Format::kCsv;
-  bool has_header = true;               ///< CSV and TSV; without one, columns are "1", "2", ...
-  std::vector<std::string> columns;     ///< The wanted ones.
-  size_t max_record_bytes = 16 << 20;
+  /// CSV and TSV: the first record names the columns. Without one they are "1", "2", ...
+  bool has_header = true;
+  /// What Next gives, in this order.
+  std::vector<Column> columns;
+  /// Of one record with its quotes and line ends. A longer one is a fault.
+  size_t max_record_bytes = size_t{16} << 20;
 };
 
-/// CSV as RFC 4180: quoted fields may hold separators, newlines and doubled quotes; CRLF or LF; a BOM is dropped. TSV
-/// the same with tabs, but a quote counts only if it opens a field that a quote also closes at its line's end or before
-/// a tab: stray quotes are text, as most TSV writers mean them. JSONL: one object a line; strings, numbers and booleans
-/// are values.
-/// Thread safety: confined to one thread.
+struct Value {
+  bool is_present = false;  ///< False: the column isn't there, or it is JSON's null.
+  std::string text;         ///< UTF-8.
+};
+
+struct Record {
+  int64_t line = 0;           ///< 1-based physical line where it begins.
+  std::vector<Value> values;  ///< One for each of RecordOptions::columns.
+};
+
+enum class ReadStep {
+  kRecord,  ///< `record` is set.
+  kFault,   ///< `fault` says what is wrong with some line; reading may go on.
+  kEnd,     ///< No more.
+};
+
+/// Reads records one by one.
 class RecordReader {
  public:
-  /// Reads the header.
-  /// Errors:    InvalidArgument with reason EMPTY_FILE, COLUMN_MISSING (listing the columns there are), DUPLICATE_COLUMN,
-  ///            BAD_UTF8, UNCLOSED_QUOTE; whatever the source says.
-  static StatusOr<std::unique_ptr<RecordReader>> Open(std::unique_ptr<ByteSource> source, ReaderOptions options);
   virtual ~RecordReader() = default;
-  /// The next record, or a fault of it in `fault`, or neither at the end.
-  /// Errors:    whatever the source says (a cut gzip file, an unreadable disk).
-  virtual StatusOr<std::optional<Record>> Next(std::optional<RecordFault>* fault) = 0;
+
+  /// Gives the next record, or the next fault (reason, line, column and message; `field` is the
+  /// caller's). After a fault the next call goes on behind it, or says kEnd where there is no way
+  /// on (a missing column, an unclosed quote, a CSV record too long); then broke_off() is true.
+  /// Reasons:   EMPTY_FILE, COLUMN_MISSING, DUPLICATE_COLUMN, TOO_MANY_COLUMNS, FIELD_COUNT,
+  ///            UNCLOSED_QUOTE, BAD_QUOTE, RECORD_TOO_LONG, BAD_UTF8, BAD_JSON, WRONG_TYPE.
+  /// Errors:    those of the source, among them InvalidArgument for a torn gzip file.
+  virtual StatusOr<ReadStep> Next(Record& record, ErrorDetail& fault) = 0;
+
+  /// True once a fault ended reading before the end of the data.
+  virtual bool broke_off() const = 0;
+
+  /// Physical line that reading has come to.
+  virtual int64_t line() const = 0;
 };
+
+/// Ownership: takes `source`, whose bytes are plain text (see Gunzip).
+std::unique_ptr<RecordReader> NewRecordReader(std::unique_ptr<ByteSource> source,
+                                              RecordOptions options);
 
 }  // namespace graft::datasets

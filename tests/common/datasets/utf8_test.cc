@@ -1,0 +1,72 @@
+#include "common/datasets/utf8.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+
+namespace graft::datasets {
+namespace {
+
+constexpr size_t kValid = std::string_view::npos;
+
+std::string Encode(uint32_t c) {
+  std::string out;
+  if (c < 0x80) {
+    out += static_cast<char>(c);
+  } else if (c < 0x800) {
+    out += static_cast<char>(0xC0 | (c >> 6));
+    out += static_cast<char>(0x80 | (c & 63));
+  } else if (c < 0x10000) {
+    out += static_cast<char>(0xE0 | (c >> 12));
+    out += static_cast<char>(0x80 | ((c >> 6) & 63));
+    out += static_cast<char>(0x80 | (c & 63));
+  } else {
+    out += static_cast<char>(0xF0 | (c >> 18));
+    out += static_cast<char>(0x80 | ((c >> 12) & 63));
+    out += static_cast<char>(0x80 | ((c >> 6) & 63));
+    out += static_cast<char>(0x80 | (c & 63));
+  }
+  return out;
+}
+
+TEST(Utf8Test, AcceptsExactlyTheScalarValues) {
+  for (uint32_t c = 0; c < 0x120000; ++c) {
+    const bool is_scalar = c <= 0x10FFFF && (c < 0xD800 || c > 0xDFFF);
+    const size_t found = FirstInvalidUtf8(Encode(c));
+    if ((found == kValid) != is_scalar) FAIL() << std::hex << c;
+  }
+}
+
+TEST(Utf8Test, RefusesOverlongAndTornForms) {
+  EXPECT_EQ(FirstInvalidUtf8("\xC0\xAF"), 0U);
+  EXPECT_EQ(FirstInvalidUtf8("\xC1\xBF"), 0U);
+  EXPECT_EQ(FirstInvalidUtf8("\xE0\x9F\xBF"), 0U);
+  EXPECT_EQ(FirstInvalidUtf8("\xF0\x8F\xBF\xBF"), 0U);
+  EXPECT_EQ(FirstInvalidUtf8("\x80"), 0U);
+  EXPECT_EQ(FirstInvalidUtf8("\xFE"), 0U);
+  EXPECT_EQ(FirstInvalidUtf8("\xE2\x82"), 0U);
+  EXPECT_EQ(FirstInvalidUtf8("\xF0\x9F\x98"), 0U);
+}
+
+TEST(Utf8Test, FindsTheByteAtEveryOffset) {
+  for (size_t at = 0; at < 40; ++at) {
+    std::string text(40, 'a');
+    text[at] = '\xE9';
+    EXPECT_EQ(FirstInvalidUtf8(text), at);
+  }
+  EXPECT_EQ(FirstInvalidUtf8("caf\xC3\xA9 and \xE2\x82\xAC and \xC3"), 18U);
+}
+
+TEST(Utf8Test, PrintableIsValidAndShort) {
+  EXPECT_EQ(Printable("plain"), "plain");
+  EXPECT_EQ(Printable("a\nb\x7F\xFF"
+                      "c"),
+            "a?b??c");
+  EXPECT_EQ(Printable(std::string(100, 'x'), 10), "xxxxxxxxxx...");
+  // Never cut inside of a character: four bytes hold one euro sign.
+  EXPECT_EQ(Printable("\xE2\x82\xAC\xE2\x82\xAC", 4), "\xE2\x82\xAC...");
+  EXPECT_EQ(Quoted("a b"), "\"a b\"");
+}
+
+}  // namespace
+}  // namespace graft::datasets

@@ -117,8 +117,8 @@ until [ -s "$data/ports.json" ]; do
 done
 ports=$(cat "$data/ports.json")
 export GRAFT_SERVER
-GRAFT_SERVER=127.0.0.1:$(jq -r '.grpc // .listen' <<<"$ports")
-metrics_port=$(jq -r '.metrics' <<<"$ports")
+GRAFT_SERVER=127.0.0.1:$(jq -r '.grpc | tostring | sub(".*:"; "")' <<<"$ports")
+metrics_port=$(jq -r '.metrics | tostring | sub(".*:"; "")' <<<"$ports")
 echo "gRPC on $GRAFT_SERVER, metrics on 127.0.0.1:$metrics_port, data in $data"
 
 graft() { "$bin/graft" "$@"; }
@@ -140,7 +140,7 @@ train() {
   echo
   echo "== training: $name"
   job=$(graft submit --json --base minilm --adapter packages --train "$csv" --text-column text --label-column section \
-    --test-fraction 0.2 --description "quickstart: $name" "$@" | jq -r '.name') || die "the job for $name was refused"
+    --test-fraction 0.2 "$@" | jq -r '.name') || die "the job for $name was refused"
   graft watch "${job#jobs/}" || die "the job for $name did not succeed"
   graft job "${job#jobs/}" --json >"$scratch/$name.json" || die "the job for $name could not be read"
 }

@@ -191,6 +191,17 @@ def check_headers(tree):
     return faults
 
 
+def check_environment(tree):
+    """The environment is read in a main.cc and handed on; elsewhere it would be a hidden input."""
+    faults = []
+    for path, text in sorted(_code(tree).items()):
+        if path.startswith(("tests/", "bench/")) or os.path.basename(path) == "main.cc":
+            continue
+        if re.search(r"\b(secure_)?getenv\s*\(", text):
+            faults.append(f"{path}: reads the environment, which only a main.cc may")
+    return faults
+
+
 # In pieces, so that this file does not hold what it forbids.
 _BANNED = [
     (re.compile(r"(?<![\w.>}])/" + r"(work|root|home|Users|mnt)/(?!\.\.\.)[\w.]"), "a path of one machine"),

@@ -46,6 +46,9 @@ class ProjectTest(unittest.TestCase):
     def test_headers_carry_the_contract(self):
         self.expect_none(checks.check_headers(self.tree))
 
+    def test_environment_is_read_in_main_only(self):
+        self.expect_none(checks.check_environment(self.tree))
+
     def test_no_banned_words(self):
         self.expect_none(checks.check_words(self.tree))
 
@@ -95,7 +98,7 @@ class FixtureTest(unittest.TestCase):
 
     def test_good_tree_passes(self):
         for check in (checks.check_includes, checks.check_links, checks.check_sizes, checks.check_headers,
-                      checks.check_words):
+                      checks.check_environment, checks.check_words):
             self.assertEqual([], check(GOOD), check.__name__)
 
     def test_forbidden_library_in_each_layer(self):
@@ -156,6 +159,11 @@ class FixtureTest(unittest.TestCase):
     def test_headers(self):
         self.expect(checks.check_headers, "no #pragma once", files={"common/base/b.h": "/// B.\n"})
         self.expect(checks.check_headers, "no /// contract", files={"common/base/b.h": "#pragma once\n"})
+
+    def test_environment(self):
+        text = 'const char* x = std::getenv("X");\n'
+        self.expect(checks.check_environment, "reads the environment", files={"server/core/x.cc": text})
+        self.assertEqual([], checks.check_environment({"server/app/main.cc": text, "tests/support/x.h": text}))
 
     def test_banned_words(self):
         for text in ("/ro" + "ot/x", 'open("/wo' + 'rk/main")', "https://py" + "pi.org/simple", "// TO" + "DO: later",

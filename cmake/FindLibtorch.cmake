@@ -6,6 +6,14 @@
 #
 # Hints: LIBTORCH_PYTHON (a Python that has torch), or LIBTORCH_ROOT (…/site-packages/torch).
 
+# A libtorch that was set up anew may lie elsewhere (another Python): forget what was found before.
+if(LIBTORCH_ROOT AND NOT EXISTS ${LIBTORCH_ROOT}/lib)
+  foreach(_name ROOT PYTHON CPU_LIBRARY C10_LIBRARY TORCH_LIBRARY CUDA_LIBRARY C10_CUDA_LIBRARY CUDA_INCLUDE_DIR
+      CUDA_CRT_DIR CUDA_CCCL_DIR)
+    unset(LIBTORCH_${_name} CACHE)
+  endforeach()
+endif()
+
 if(NOT LIBTORCH_ROOT)
   if(NOT LIBTORCH_PYTHON)
     set(_cache "$ENV{GRAFT_CACHE}")

@@ -7,11 +7,14 @@
 # Hints: LIBTORCH_PYTHON (a Python that has torch), or LIBTORCH_ROOT (…/site-packages/torch).
 
 # A libtorch that was set up anew may lie elsewhere (another Python): forget what was found before.
-if(LIBTORCH_ROOT AND NOT EXISTS ${LIBTORCH_ROOT}/lib)
-  foreach(_name ROOT PYTHON CPU_LIBRARY C10_LIBRARY TORCH_LIBRARY CUDA_LIBRARY C10_CUDA_LIBRARY CUDA_INCLUDE_DIR
+if(NOT EXISTS "${LIBTORCH_ROOT}/lib" OR NOT LIBTORCH_ROOT)
+  foreach(_name ROOT CPU_LIBRARY C10_LIBRARY TORCH_LIBRARY CUDA_LIBRARY C10_CUDA_LIBRARY CUDA_INCLUDE_DIR
       CUDA_CRT_DIR CUDA_CCCL_DIR)
     unset(LIBTORCH_${_name} CACHE)
   endforeach()
+  if(NOT EXISTS "${LIBTORCH_PYTHON}")
+    unset(LIBTORCH_PYTHON CACHE)
+  endif()
 endif()
 
 if(NOT LIBTORCH_ROOT)
@@ -25,7 +28,11 @@ if(NOT LIBTORCH_ROOT)
   execute_process(COMMAND ${LIBTORCH_PYTHON} -c
     "import importlib.util as u, os; print(os.path.dirname(u.find_spec('torch').origin))"
     OUTPUT_VARIABLE LIBTORCH_ROOT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-  set(LIBTORCH_ROOT "${LIBTORCH_ROOT}" CACHE PATH "Folder of the torch package")
+  if(LIBTORCH_ROOT)
+    set(LIBTORCH_ROOT "${LIBTORCH_ROOT}" CACHE PATH "Folder of the torch package")
+  else()
+    unset(LIBTORCH_PYTHON CACHE)   # The next configure, after a set-up, looks again.
+  endif()
 endif()
 
 find_library(LIBTORCH_CPU_LIBRARY torch_cpu HINTS ${LIBTORCH_ROOT}/lib NO_DEFAULT_PATH)

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <grpcpp/client_context.h>
+#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/post.hpp>
@@ -85,15 +86,13 @@ auto Read(Runtime& runtime, core::Store& store, F work) {
   return internal::RunTransaction<false, F>(runtime, store, std::move(work));
 }
 
-/// Runs `work()` on the disk threads and returns what it returned. An exception becomes Internal
-/// (Result must be Status or StatusOr). `work` may outlive a cancelled caller: it captures by value
-/// or shared ownership.
+namespace internal {
 template <typename F>
-Awaitable<std::invoke_result_t<F&>> OnDisk(Runtime& runtime, F work) {
+Awaitable<std::invoke_result_t<F&>> RunOn(Runtime& runtime, asio::thread_pool& pool, F work) {
   using Result = std::invoke_result_t<F&>;
   auto shared_work = std::make_shared<F>(std::move(work));
-  auto start = [&runtime, shared_work](auto done) {
-    asio::post(runtime.disk(), [shared_work, done = std::move(done)]() mutable {
+  auto start = [&pool, shared_work](auto done) {
+    asio::post(pool, [shared_work, done = std::move(done)]() mutable {
       try {
         done((*shared_work)());
       } catch (const std::bad_alloc&) {
@@ -105,13 +104,27 @@ Awaitable<std::invoke_result_t<F&>> OnDisk(Runtime& runtime, F work) {
   };
   co_return co_await AwaitCallback<Result>(runtime, std::move(start));
 }
+}  // namespace internal
+
+/// Runs `work()`, which returns Status or StatusOr<T>, on the disk threads. An exception becomes
+/// Internal. `work` may outlive a cancelled caller: it captures by value or shared ownership.
+template <typename F>
+auto OnDisk(Runtime& runtime, F work) {
+  return internal::RunOn<F>(runtime, runtime.disk(), std::move(work));
+}
+/// The same for work that takes seconds, on threads of its own.
+template <typename F>
+auto OnIntake(Runtime& runtime, F work) {
+  return internal::RunOn<F>(runtime, runtime.intake(), std::move(work));
+}
 
 /// Calls a unary method of another process. `method` is a member of the stub's async interface:
-///   AsyncUnary<Reply>(runtime, stub->async(), &Engine::Stub::async::Classify, request, deadline)
+///   AsyncUnary<Reply>(runtime, stub.async(), &Engine::StubInterface::async_interface::Classify,
+///   request, deadline)
 /// Cancelling the caller cancels the call. Returns the peer's status with its details.
 /// Ownership: keeps request, reply and context until the call is over; `async` must outlive it.
 template <typename Reply, typename Async, typename Request>
-Awaitable<StatusOr<Reply>> AsyncUnary(Runtime& runtime, Async* async,
+Awaitable<StatusOr<Reply>> AsyncUnary(Runtime& runtime, std::type_identity_t<Async>* async,
                                       void (Async::*method)(grpc::ClientContext*, const Request*,
                                                             Reply*,
                                                             std::function<void(grpc::Status)>),

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "common/base/sha256.h"
+#include "server/core/jobs.h"
 #include "server/rpc/status.h"
 
 namespace graft::server::rpc {
@@ -213,18 +214,6 @@ graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adap
   return message;
 }
 
-core::JobError ToJobError(const Status& status) {
-  core::JobError error{status.code(), CutText(status.message(), kMaxMessageBytes), {}, 0};
-  for (const ErrorDetail& detail : status.details()) {
-    if (error.details.size() < static_cast<size_t>(kMaxDetails)) {
-      error.details.push_back(detail);
-    } else {
-      ++error.omitted_details;
-    }
-  }
-  return error;
-}
-
 Status ToStatus(const core::JobError& error) {
   Status status(error.code, error.message);
   for (const ErrorDetail& detail : error.details) status.AddDetail(detail);
@@ -232,7 +221,7 @@ Status ToStatus(const core::JobError& error) {
 }
 
 core::JobError FromProto(const graft::v1::ErrorInfo& error) {
-  core::JobError out = ToJobError(FromErrorInfo(error));
+  core::JobError out = core::ToJobError(FromErrorInfo(error));
   out.omitted_details += error.omitted_details();
   return out;
 }

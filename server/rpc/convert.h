@@ -26,7 +26,6 @@ graft::v1::Adapter ToProto(const core::Adapter& adapter);
 /// `adapter` gives the aliases that point at the version.
 graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adapter& adapter);
 
-core::JobError ToJobError(const Status& status);
 Status ToStatus(const core::JobError& error);
 core::JobError FromProto(const graft::v1::ErrorInfo& error);
 core::Progress FromProto(const graft::v1::Progress& progress);

@@ -7,8 +7,11 @@
 #include <utility>
 
 #include <grpcpp/support/server_callback.h>
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
 
 #include "server/rpc/call.h"
 
@@ -18,9 +21,17 @@ namespace internal {
 
 /// A read or write that a coroutine waits for. Confined to the io thread.
 struct PendingOp {
-  asio::any_completion_handler<void(bool)> handler;
+  std::function<void(bool)> resume;  ///< Empty unless one waits.
+  template <typename Handler>
+  void Await(Handler handler) {
+    auto shared = std::make_shared<Handler>(std::move(handler));
+    resume = [shared](bool ok) {
+      Handler complete = std::move(*shared);
+      std::move(complete)(ok);
+    };
+  }
   void Complete(bool ok) {
-    if (handler) std::exchange(handler, nullptr)(ok);
+    if (auto go_on = std::exchange(resume, nullptr)) go_on(ok);
   }
 };
 
@@ -40,7 +51,7 @@ template <typename Request>
 class StreamReader {
  public:
   virtual ~StreamReader() = default;
-  /// False at the end, and if the call is broken. The message is valid until the next Read.
+  /// False at the end. Throws if the call is interrupted. The message is valid until the next Read.
   virtual Awaitable<bool> Read() = 0;
   virtual Request& message() = 0;
 };
@@ -97,7 +108,7 @@ class ServerStreamReactor final : public grpc::ServerWriteReactor<Response>,
     message_ = std::move(message);
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(
         [this](auto handler) {
-          pending_->handler = std::move(handler);
+          pending_->Await(std::move(handler));
           this->StartWrite(&message_);
         },
         asio::use_awaitable);
@@ -127,7 +138,7 @@ class ClientStreamReactor final : public grpc::ServerReadReactor<Request>,
                   [this](grpc::Status status) { this->Finish(std::move(status)); });
   }
   Awaitable<bool> Read() override {
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(
+    const bool ok = co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(
         [this](auto handler) {
           // A client that sends nothing must not outlive its deadline: an interrupted read ends at
           // once.
@@ -137,10 +148,16 @@ class ClientStreamReactor final : public grpc::ServerReadReactor<Request>,
                   asio::post(io, [pending] { pending->Complete(false); });
                 });
           }
-          pending_->handler = std::move(handler);
+          pending_->Await(std::move(handler));
           this->StartRead(&message_);
         },
         asio::use_awaitable);
+    // An end that comes from an interruption is no end of the data.
+    const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+    if (!ok && state.cancelled() != asio::cancellation_type::none) {
+      throw boost::system::system_error(asio::error::operation_aborted);
+    }
+    co_return ok;
   }
   Request& message() override { return message_; }
   void OnReadDone(bool ok) override {

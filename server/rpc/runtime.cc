@@ -7,8 +7,10 @@
 
 namespace graft::server::rpc {
 
-Runtime::Runtime(int num_disk_threads)
-    : disk_(static_cast<size_t>(num_disk_threads)), guard_(io_.get_executor()) {
+Runtime::Runtime(Options options)
+    : disk_(static_cast<size_t>(options.disk_threads)),
+      intake_(static_cast<size_t>(options.intake_threads)),
+      guard_(io_.get_executor()) {
   thread_ = std::thread([this] {
     while (true) {
       try {
@@ -25,6 +27,7 @@ Runtime::Runtime(int num_disk_threads)
 Runtime::~Runtime() { Stop(); }
 
 void Runtime::Stop() {
+  intake_.join();
   disk_.join();
   guard_.reset();
   if (thread_.joinable()) thread_.join();

@@ -14,16 +14,22 @@ namespace graft::server::rpc {
 /// Thread safety: thread-safe until Stop.
 class Runtime {
  public:
-  /// Starts one io thread and `num_disk_threads` others.
-  explicit Runtime(int num_disk_threads = 2);
+  struct Options {
+    int disk_threads = 2;
+    int intake_threads = 2;
+  };
+  Runtime() : Runtime(Options{}) {}
+  explicit Runtime(Options options);
   ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
   /// What runs here runs one at a time: no locks needed, nothing may block.
   boost::asio::io_context& io() { return io_; }
-  /// For what blocks or computes: reading data sets, hashing, object stores.
+  /// For what blocks shortly: object stores, folders.
   boost::asio::thread_pool& disk() { return disk_; }
+  /// For what takes seconds: reading and checking data sets.
+  boost::asio::thread_pool& intake() { return intake_; }
   bool OnIoThread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
   /// Lets posted work finish and joins. Idempotent. Requires: nothing waits on a timer any more;
@@ -33,6 +39,7 @@ class Runtime {
  private:
   boost::asio::io_context io_{1};
   boost::asio::thread_pool disk_;
+  boost::asio::thread_pool intake_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
   std::thread thread_;
 };

@@ -35,6 +35,9 @@ struct ChildSetup : bp::extend::handler {
   template <typename Executor>
   void on_exec_setup(Executor&) const {
     ::setpgid(0, 0);
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     // Not bp::limit_handles: it allocates between fork and exec, where another thread may have held
     // the heap's lock.

@@ -3,6 +3,12 @@
 #include <system_error>
 
 namespace graft::server::supervisor {
+namespace {
+
+/// The workers' sockets lie beside the server's and have slightly longer names.
+constexpr size_t kRoomForOthers = 8;
+
+}  // namespace
 
 StatusOr<SocketPlace> PrepareSocket(const std::filesystem::path& data) {
   namespace fs = std::filesystem;
@@ -10,7 +16,7 @@ StatusOr<SocketPlace> PrepareSocket(const std::filesystem::path& data) {
   SocketPlace place;
   const fs::path folder = fs::absolute(data, error) / "run";
   place.path = folder / "server.sock";
-  if (place.path.string().size() > kMaxSocketPath) {
+  if (place.path.string().size() + kRoomForOthers > kMaxSocketPath) {
     GRAFT_ASSIGN_OR_RETURN(place.fallback, TempFolder::Create("graft"));
     place.path = place.fallback->path() / "server.sock";
     fs::permissions(place.fallback->path(), fs::perms::owner_all, error);

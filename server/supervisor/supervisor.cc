@@ -12,9 +12,9 @@ namespace graft::server::supervisor {
 using std::chrono::steady_clock;
 
 struct Supervisor::Slot {
-  Slot(std::string d, RestartPolicy::Options restart, boost::asio::io_context& io)
-      : device(std::move(d)), policy(restart), timer(io) {}
-  const std::string device;
+  Slot(Place p, RestartPolicy::Options restart, boost::asio::io_context& io)
+      : place(std::move(p)), policy(restart), timer(io) {}
+  const Place place;
   RestartPolicy policy;
   boost::asio::steady_timer timer;
   std::string worker_id;
@@ -36,8 +36,8 @@ Supervisor::Supervisor(boost::asio::io_context& io, WorkerLauncher& launcher, Op
       options_(std::move(options)),
       on_lost_(std::move(on_lost)),
       drain_timer_(io) {
-  for (const std::string& device : options_.devices) {
-    slots_.push_back(std::make_unique<Slot>(device, options_.restart, io_));
+  for (const Place& place : options_.places) {
+    slots_.push_back(std::make_unique<Slot>(place, options_.restart, io_));
   }
 }
 
@@ -53,11 +53,13 @@ int Supervisor::num_running() const {
 }
 
 void Supervisor::Launch(Slot& slot) {
-  slot.worker_id = NewWorkerId(slot.device);
+  slot.worker_id = NewWorkerId(slot.place.device);
   slot.started = steady_clock::now();
   WorkerCommand command{options_.binary, options_.arguments, slot.worker_id};
+  command.arguments.insert(command.arguments.end(), slot.place.arguments.begin(),
+                           slot.place.arguments.end());
   command.arguments.insert(command.arguments.end(),
-                           {"--device", slot.device, "--worker-id", slot.worker_id});
+                           {"--device", slot.place.device, "--worker-id", slot.worker_id});
   auto handle = launcher_.Launch(
       command,
       [id = slot.worker_id](const std::string& line) { spdlog::info("[{}] {}", id, line); },
@@ -67,7 +69,7 @@ void Supervisor::Launch(Slot& slot) {
       });
   if (!handle.ok()) return Ended(slot, handle.status().ToString());
   slot.handle = *handle;
-  spdlog::info("worker {} started on {} (pid {})", slot.worker_id, slot.device, slot.handle);
+  spdlog::info("worker {} started on {} (pid {})", slot.worker_id, slot.place.device, slot.handle);
 }
 
 void Supervisor::Ended(Slot& slot, const std::string& how) {

@@ -21,10 +21,15 @@ namespace graft::server::supervisor {
 
 class Supervisor {
  public:
+  /// Where a worker runs.
+  struct Place {
+    std::string device;                  ///< "cuda:0", "cpu"
+    std::vector<std::string> arguments;  ///< Of this one only.
+  };
   struct Options {
     std::string binary;                  ///< Path of graft-worker.
     std::vector<std::string> arguments;  ///< Common to all; --device and --worker-id are added.
-    std::vector<std::string> devices;    ///< One worker each.
+    std::vector<Place> places;           ///< One worker each.
     RestartPolicy::Options restart;
     std::chrono::milliseconds drain{10'000};  ///< Between SIGTERM and SIGKILL at Stop.
   };

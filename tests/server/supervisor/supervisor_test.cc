@@ -23,7 +23,7 @@ class SupervisorTest : public testing::Test {
     Supervisor::Options options;
     options.binary = "/opt/graft-worker";
     options.arguments = {"--bases", "/bases"};
-    options.devices = std::move(devices);
+    for (std::string& device : devices) options.places.push_back({std::move(device), {"--own"}});
     options.restart = {milliseconds(1), milliseconds(2), hours(1)};
     options.drain = drain;
     supervisor_.emplace(io_, launcher_, options,
@@ -50,7 +50,7 @@ TEST_F(SupervisorTest, StartsOneWorkerForEachDevice) {
   ASSERT_THAT(launcher_.launched(), SizeIs(2));
   const auto& arguments = launcher_.launched()[1].arguments;
   EXPECT_THAT(std::vector(arguments.begin(), arguments.end() - 1),
-              ElementsAre("--bases", "/bases", "--device", "cuda:1", "--worker-id"));
+              ElementsAre("--bases", "/bases", "--own", "--device", "cuda:1", "--worker-id"));
   EXPECT_TRUE(arguments.back().starts_with("cuda-1-")) << arguments.back();
   EXPECT_EQ(supervisor_->num_running(), 2);
 }

@@ -1,0 +1,233 @@
+#include "server/app/config.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <map>
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+#include <CLI/CLI.hpp>
+
+#include "common/base/failpoint.h"
+#include "common/base/file.h"
+
+namespace graft::server::app {
+namespace {
+
+constexpr uint64_t kMaxConfigBytes = 1 << 20;
+
+/// "data-roots" -> "GRAFT_DATA_ROOTS"
+std::string VariableName(const std::string& option) {
+  std::string name = "GRAFT_" + option;
+  for (char& c : name)
+    c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+/// Adds every option; returns those that a file or variable may also set, by name.
+std::map<std::string, CLI::Option*> AddOptions(CLI::App& app, Config& c) {
+  std::map<std::string, CLI::Option*> options;
+  const auto add = [&](const char* name, auto& value, const char* help) {
+    return options[name] =
+               app.add_option(std::string("--") + name, value, help)->capture_default_str();
+  };
+  add("data", c.data, "Folder for everything that must not be lost");
+  add("bases", c.bases, "Folder whose sub-folders are HuggingFace models");
+  add("listen", c.listen, "Address of the gRPC API; port 0 picks a free one");
+  add("http", c.http, "Address of the HTTP API (reserved: not served yet)");
+  add("metrics", c.metrics, "Address of /metrics for Prometheus; \"none\" for none");
+  add("workers", c.workers,
+      "Workers to run: auto (one a GPU, else one on the CPU), none, or a number");
+  add("data-roots", c.data_roots,
+      "Folders that file:// URIs may name, separated by commas; none by default")
+      ->delimiter(',');
+  add("job-store", c.job_store, "sqlite or memory (which forgets everything at exit)")
+      ->check(CLI::IsMember({"sqlite", "memory"}));
+  add("object-store", c.object_store, "local or memory (which forgets everything at exit)")
+      ->check(CLI::IsMember({"local", "memory"}));
+  add("worker-binary", c.worker_binary, "Path of graft-worker; default: beside this program");
+  add("worker-token", c.worker_token,
+      "Secret with which workers may dial in over TCP; better set as GRAFT_WORKER_TOKEN than as a "
+      "flag");
+  options["insecure"] = app.add_flag("--insecure", c.insecure,
+                                     "Listen off loopback although there is no TLS and no token");
+  add("lease-seconds", c.lease_seconds,
+      "How long a worker may be silent before its jobs are given away")
+      ->check(CLI::Range(0.5, 3600.0));
+  add("stall-seconds", c.stall_seconds,
+      "How long a running job may make no progress before it is given away")
+      ->check(CLI::Range(1.0, 1e6));
+  add("drain-seconds", c.drain_seconds, "What calls and workers get to finish at shutdown")
+      ->check(CLI::Range(0.0, 3600.0));
+  add("max-queued-jobs", c.max_queued_jobs, "Jobs that may wait before new ones are refused")
+      ->check(CLI::Range(1, 100'000'000));
+  add("failpoints", c.failpoints, "For tests: name=crash[@N],... (see --list-failpoints)");
+  add("log-level", c.log_level, "trace, debug, info, warn or error")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  return options;
+}
+
+/// The scalar of a YAML node, or a list's items joined by commas.
+StatusOr<std::string> YamlValue(const std::string& key, const YAML::Node& node) {
+  if (node.IsScalar()) return node.Scalar();
+  std::string joined;
+  if (node.IsSequence()) {
+    for (const YAML::Node& item : node) {
+      if (!item.IsScalar())
+        return InvalidArgumentError("the configuration file's " + key + " must be a list of texts");
+      joined += (joined.empty() ? "" : ",") + item.Scalar();
+    }
+    return joined;
+  }
+  return InvalidArgumentError("the configuration file's " + key + " must be a value or a list");
+}
+
+StatusOr<std::map<std::string, std::string>> ReadConfigFile(
+    const std::string& path, const std::map<std::string, CLI::Option*>& options) {
+  GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
+  std::map<std::string, std::string> values;
+  try {
+    const YAML::Node root = YAML::Load(text);
+    if (root.IsNull()) return values;
+    if (!root.IsMap()) return InvalidArgumentError(path + " must hold \"name: value\" lines");
+    for (const auto& entry : root) {
+      const std::string key = entry.first.Scalar();
+      if (!options.contains(key)) {
+        return InvalidArgumentError(path + " sets \"" + key + "\", which is no option; see --help");
+      }
+      GRAFT_ASSIGN_OR_RETURN(values[key], YamlValue(key, entry.second));
+    }
+  } catch (const YAML::Exception& error) {
+    return InvalidArgumentError(path + " is not valid YAML: " + error.what());
+  }
+  return values;
+}
+
+/// Gives `option` a value from elsewhere than the command line.
+Status Set(CLI::Option* option, const std::string& name, const std::string& value,
+           const std::string& source) {
+  try {
+    // An option without a value is a flag: it would take "--insecure false" as set.
+    option->add_result(
+        option->get_items_expected_max() == 0 ? option->get_flag_value("--" + name, value) : value);
+    option->run_callback();
+  } catch (const CLI::Error& error) {
+    return InvalidArgumentError(
+        fmt::format("{} \"{}\" is no value for {}: {}", source, value, name, error.what()));
+  }
+  return OkStatus();
+}
+
+Status Check(const Config& config) {
+  if (config.workers != "auto" && config.workers != "none") {
+    int n = 0;
+    const auto [end, error] =
+        std::from_chars(config.workers.data(), config.workers.data() + config.workers.size(), n);
+    if (error != std::errc() || end != config.workers.data() + config.workers.size() || n < 1 ||
+        n > 1024) {
+      return InvalidArgumentError("--workers is \"" + config.workers +
+                                  "\"; it may be auto, none, or a number from 1 to 1024");
+    }
+  }
+  for (const auto& [name, value] :
+       {std::pair{"listen", config.listen}, {"metrics", config.metrics}}) {
+    if (std::string_view(name) == "metrics" && value == "none") continue;
+    auto address = ParseAddress(value);
+    if (!address.ok())
+      return InvalidArgumentError(fmt::format("--{}: {}", name, address.status().message()));
+    if (!address->loopback && !config.insecure) {
+      return InvalidArgumentError(
+          fmt::format("--{} {} can be reached from other machines, and TLS and tokens are not "
+                      "built yet; listen on 127.0.0.1, or "
+                      "say --insecure if the network is trusted",
+                      name, value));
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+std::string Address::ToString() const {
+  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
+                                             : fmt::format("[{}]:{}", host, port);
+}
+
+StatusOr<Address> ParseAddress(const std::string& text) {
+  const auto bad = [&] {
+    return InvalidArgumentError("\"" + text +
+                                "\" is no address like 127.0.0.1:7070 (port 0 picks a free one)");
+  };
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return bad();
+  Address address;
+  address.host = text.substr(0, colon);
+  if (address.host.front() == '[' && address.host.back() == ']') {
+    address.host = address.host.substr(1, address.host.size() - 2);
+  } else if (address.host.find(':') != std::string::npos) {
+    return bad();
+  }
+  const char* begin = text.data() + colon + 1;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, address.port);
+  if (error != std::errc() || stop != end || address.host.empty() || address.port < 0 ||
+      address.port > 65535) {
+    return bad();
+  }
+  address.loopback =
+      address.host == "localhost" || address.host == "::1" || address.host.starts_with("127.");
+  return address;
+}
+
+StatusOr<Invocation> ParseCommandLine(int argc, const char* const* argv, Environment environment) {
+  Invocation invocation;
+  CLI::App app(
+      "graft-server: admits, validates and queues finetuning jobs, keeps adapters and routes "
+      "requests to "
+      "workers.\nEvery option may also stand in the --config file under the same name, or in a "
+      "variable "
+      "GRAFT_<NAME>; a flag wins over the file, the file over a variable.",
+      "graft-server");
+  std::string config_file;
+  bool list_failpoints = false;
+  auto options = AddOptions(app, invocation.config);
+  app.add_option("--config", config_file, "YAML file with the options above");
+  app.add_flag("--list-failpoints", list_failpoints, "Print the names of all failpoints and exit");
+  app.set_version_flag("--version", "graft-server 0.1.0");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    invocation.action = Invocation::Action::kPrintAndExit;
+    invocation.text =
+        success.get_name() == "CallForVersion" ? std::string(success.what()) + "\n" : app.help();
+    return invocation;
+  } catch (const CLI::ParseError& error) {
+    return InvalidArgumentError(std::string(error.what()) + " (see --help)");
+  }
+  if (list_failpoints) {
+    invocation.action = Invocation::Action::kPrintAndExit;
+    for (const std::string_view name : FailpointNames())
+      invocation.text += std::string(name) + "\n";
+    return invocation;
+  }
+
+  if (const char* path = environment("GRAFT_CONFIG"); config_file.empty() && path != nullptr)
+    config_file = path;
+  std::map<std::string, std::string> file;
+  if (!config_file.empty()) {
+    GRAFT_ASSIGN_OR_RETURN(file, ReadConfigFile(config_file, options));
+  }
+  for (const auto& [name, option] : options) {
+    if (option->count() > 0) continue;
+    if (const auto found = file.find(name); found != file.end()) {
+      GRAFT_RETURN_IF_ERROR(Set(option, name, found->second, config_file + ":"));
+    } else if (const char* value = environment(VariableName(name).c_str()); value != nullptr) {
+      GRAFT_RETURN_IF_ERROR(Set(option, name, value, "the variable " + VariableName(name) + ":"));
+    }
+  }
+  GRAFT_RETURN_IF_ERROR(Check(invocation.config));
+  return invocation;
+}
+
+}  // namespace graft::server::app

@@ -1,0 +1,83 @@
+/// graft-server: see --help.
+
+#include <unistd.h>
+#include <csignal>
+
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "common/base/failpoint.h"
+#include "server/app/config.h"
+#include "server/app/server.h"
+
+namespace {
+
+using namespace graft;
+using namespace graft::server::app;
+
+int Fail(const Status& status, int code) {
+  std::cerr << "graft-server: " << status.message() << "\n";
+  return code;
+}
+
+int WaitForSignal(const sigset_t& signals) {
+  int signal = 0;
+  ::sigwait(&signals, &signal);
+  return signal;
+}
+
+int Run(const Config& config) {
+  // Blocked in every thread from here on; this one waits for them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  auto server = Server::Start(config);
+  if (!server.ok()) return Fail(server.status(), 1);
+  std::cout << "graft-server is ready\n  gRPC     port " << (*server)->grpc_port()
+            << "\n  metrics  ";
+  if ((*server)->metrics_port() != 0) {
+    std::cout << "port " << (*server)->metrics_port() << ", path /metrics\n";
+  } else {
+    std::cout << "not served\n";
+  }
+  std::cout << "  HTTP     not built yet: nothing listens on --http\n  data     " << config.data
+            << std::endl;
+
+  const int signal = WaitForSignal(signals);
+  spdlog::info("{}: finishing what is under way; a second signal ends at once",
+               signal == SIGINT ? "interrupted" : "asked to stop");
+  std::thread([signals] {
+    WaitForSignal(signals);
+    spdlog::warn("a second signal: ending at once");
+    ::_exit(1);  // Nothing is lost: all that was acknowledged is on disk, and workers die with
+                 // their server.
+  }).detach();
+  (*server)->Stop();
+  spdlog::info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto invocation = ParseCommandLine(
+      argc, argv, [](const char* name) -> const char* { return std::getenv(name); });
+  if (!invocation.ok()) return Fail(invocation.status(), 2);
+  if (invocation->action == Invocation::Action::kPrintAndExit) {
+    std::cout << invocation->text;
+    return 0;
+  }
+  const Config& config = invocation->config;
+  spdlog::set_default_logger(spdlog::stderr_color_mt("server"));
+  spdlog::set_level(spdlog::level::from_str(config.log_level));
+  if (const Status armed = ArmFailpoints(config.failpoints); !armed.ok()) return Fail(armed, 2);
+  return Run(config);
+}

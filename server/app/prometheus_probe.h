@@ -1,0 +1,63 @@
+#pragma once
+/// The server's metrics as Prometheus sees them (names and meanings: docs, "Metrics").
+/// Thread safety: thread-safe.
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include <prometheus/counter.h>
+#include <prometheus/exposer.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include "server/rpc/probe.h"
+
+namespace graft::server::app {
+
+class PrometheusProbe : public rpc::Probe {
+ public:
+  PrometheusProbe();
+
+  void CallFinished(std::string_view rpc, StatusCode code, double seconds) override;
+  void InferenceWaiting(int delta) override;
+  void InferenceRunning(int delta) override;
+  void InferenceRejected(std::string_view reason) override;
+  void InferenceFinished(double seconds) override;
+  void JobTransition(core::JobState to, std::string_view reason) override;
+  void JobStarted(double queue_seconds) override;
+  void JobEnded(std::string_view method, double seconds) override;
+  void LeaseExpired() override;
+  void SetJobs(core::JobState state, int64_t count) override;
+  void SetWorkers(std::string_view state, int count) override;
+  void SetBaseResident(const std::string& base, int count) override;
+
+  const std::shared_ptr<prometheus::Registry>& registry() const { return registry_; }
+
+ private:
+  std::shared_ptr<prometheus::Registry> registry_;
+  prometheus::Family<prometheus::Counter>& requests_;
+  prometheus::Family<prometheus::Histogram>& rpc_seconds_;
+  prometheus::Gauge& requests_waiting_;
+  prometheus::Gauge& requests_running_;
+  prometheus::Family<prometheus::Counter>& requests_rejected_;
+  prometheus::Histogram& e2e_seconds_;
+  prometheus::Family<prometheus::Counter>& transitions_;
+  prometheus::Histogram& queue_seconds_;
+  prometheus::Family<prometheus::Histogram>& job_seconds_;
+  prometheus::Counter& leases_expired_;
+  prometheus::Family<prometheus::Gauge>& jobs_;
+  prometheus::Family<prometheus::Gauge>& workers_;
+  prometheus::Family<prometheus::Gauge>& base_resident_;
+};
+
+/// Serves `probe`'s metrics at http://<address>/metrics.
+/// Errors:    Unavailable with the address if it can't be listened on.
+StatusOr<std::unique_ptr<prometheus::Exposer>> ServeMetrics(const std::string& address,
+                                                            const PrometheusProbe& probe);
+
+}  // namespace graft::server::app

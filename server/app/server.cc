@@ -1,0 +1,304 @@
+#include "server/app/server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <future>
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "common/base/file.h"
+#include "common/base/json.h"
+#include "common/objects/local_object_store.h"
+#include "common/objects/memory_object_store.h"
+#include "server/app/data_folder.h"
+#include "server/app/prometheus_probe.h"
+#include "server/rpc/housekeeping.h"
+#include "server/rpc/rpc_server.h"
+#include "server/rpc/validator.h"
+#include "server/stores/memory_store.h"
+#include "server/stores/sqlite_store.h"
+#include "server/supervisor/devices.h"
+#include "server/supervisor/process_launcher.h"
+#include "server/supervisor/socket_path.h"
+#include "server/supervisor/supervisor.h"
+
+namespace graft::server::app {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+milliseconds Milliseconds(double seconds) {
+  return milliseconds(static_cast<int64_t>(seconds * 1000));
+}
+
+StatusOr<std::unique_ptr<core::Store>> OpenStore(const Config& config, const fs::path& data) {
+  if (config.job_store == "memory") return std::make_unique<stores::MemoryStore>();
+  GRAFT_ASSIGN_OR_RETURN(auto store, stores::SqliteStore::Open((data / "graft.sqlite").string()));
+  return std::unique_ptr<core::Store>(std::move(store));
+}
+
+StatusOr<std::unique_ptr<objects::ObjectStore>> OpenObjects(const Config& config,
+                                                            const fs::path& data) {
+  if (config.object_store == "memory") return std::make_unique<objects::MemoryObjectStore>();
+  GRAFT_ASSIGN_OR_RETURN(auto store, objects::LocalObjectStore::Open(data / "objects"));
+  return std::unique_ptr<objects::ObjectStore>(std::move(store));
+}
+
+StatusOr<std::vector<fs::path>> DataRoots(const Config& config) {
+  std::vector<fs::path> roots;
+  for (const std::string& root : config.data_roots) {
+    std::error_code error;
+    const fs::path real = fs::canonical(root, error);
+    if (error || !fs::is_directory(real, error)) {
+      return InvalidArgumentError("--data-roots names " + root + ", which is no folder");
+    }
+    roots.push_back(real);
+  }
+  return roots;
+}
+
+/// Returns `wanted` if nothing listens there, else a free port: a worker's metrics must not keep it
+/// from starting.
+int FreePort(int wanted) {
+  for (const int port : {wanted, 0}) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (socket < 0) return 0;
+    const int on = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    socklen_t size = sizeof address;
+    const bool bound = ::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                       ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+    ::close(socket);
+    if (bound) return ntohs(address.sin_port);
+  }
+  return 0;
+}
+
+std::vector<std::string> Devices(const Config& config) {
+  if (config.workers == "none") return {};
+  std::vector<std::string> devices = supervisor::FindDevices();
+  if (config.workers == "auto") return devices;
+  size_t count = 0;
+  std::from_chars(config.workers.data(), config.workers.data() + config.workers.size(), count);
+  devices.resize(count, devices.front() == "cpu" ? "cpu" : devices.back());
+  return devices;
+}
+
+StatusOr<std::string> WorkerBinary(const Config& config) {
+  fs::path binary = config.worker_binary;
+  if (binary.empty()) {
+    std::error_code error;
+    binary = fs::read_symlink("/proc/self/exe", error).parent_path() / "graft-worker";
+  }
+  if (::access(binary.c_str(), X_OK) != 0) {
+    return InvalidArgumentError("there is no worker program " + binary.string() +
+                                "; --worker-binary names one, --workers none runs without");
+  }
+  return binary.string();
+}
+
+}  // namespace
+
+/// In the order in which one needs the other; destroyed the other way round. The runtime stands
+/// near the front because a store's last callbacks are still posted to it.
+struct Server::Parts {
+  explicit Parts(const Config& c, DataFolder folder) : config(c), data(std::move(folder)) {}
+
+  const Config config;
+  DataFolder data;
+  PrometheusProbe probe;
+  rpc::Runtime runtime;
+  rpc::JobChanges changes{runtime};
+  std::optional<rpc::WorkerHub> workers;
+  std::unique_ptr<objects::ObjectStore> objects;
+  std::unique_ptr<core::Store> store;
+  std::optional<intake::BaseCatalog> bases;
+  std::optional<intake::DatasetSources> sources;
+  std::optional<intake::Intake> intake;
+  std::optional<rpc::Backend> backend;
+  rpc::CallHost host{runtime, probe};
+  std::optional<rpc::Services> services;
+  std::optional<rpc::Housekeeping> housekeeping;
+  std::optional<rpc::Validator> validator;
+  supervisor::SocketPlace socket;
+  std::optional<supervisor::ProcessLauncher> launcher;
+  std::optional<supervisor::Supervisor> supervisor;
+  std::unique_ptr<rpc::RpcServer> server;
+  std::unique_ptr<prometheus::Exposer> exposer;
+  int metrics_port = 0;
+  std::vector<int> worker_metrics_ports;
+  bool stopped = false;
+
+  Status OpenStores();
+  Status Listen();
+  Status StartWorkers();
+  Status WritePorts() const;
+  void OnIo(std::function<void()> work);
+};
+
+void Server::Parts::OnIo(std::function<void()> work) {
+  std::promise<void> done;
+  boost::asio::post(runtime.io(), [&] {
+    work();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+Status Server::Parts::OpenStores() {
+  GRAFT_ASSIGN_OR_RETURN(objects, OpenObjects(config, data.path()));
+  GRAFT_ASSIGN_OR_RETURN(store, OpenStore(config, data.path()));
+  store->OnJobsChanged([this](const std::vector<core::JobKey>& keys) { changes.Notify(keys); });
+  std::error_code error;
+  if (!fs::is_directory(config.bases, error)) {
+    return InvalidArgumentError(
+        "--bases names " + config.bases +
+        ", which is no folder; it holds one sub-folder for each HuggingFace model");
+  }
+  GRAFT_ASSIGN_OR_RETURN(auto roots, DataRoots(config));
+  bases.emplace(fs::absolute(config.bases), data.path() / "cache");
+  sources.emplace(std::move(roots), *objects);
+  intake.emplace(*bases, *sources, *objects);
+
+  rpc::Limits limits;
+  limits.max_queued_jobs = config.max_queued_jobs;
+  limits.lease = Milliseconds(config.lease_seconds);
+  limits.stall = Milliseconds(config.stall_seconds);
+  rpc::WorkerHub::Options hub;
+  hub.silent_after = limits.lease;
+  workers.emplace(runtime, probe, hub);
+  workers->set_expecting(config.workers != "none");
+  backend.emplace(rpc::Backend{runtime, probe, *store, *objects, changes, *workers, *bases,
+                               *sources, *intake, limits});
+  services.emplace(*backend);
+  return OkStatus();
+}
+
+Status Server::Parts::Listen() {
+  GRAFT_ASSIGN_OR_RETURN(socket, supervisor::PrepareSocket(data.path()));
+  rpc::RpcServer::Options options;
+  options.listen = config.listen;
+  options.unix_socket = socket.path.string();
+  options.worker_token = config.worker_token;
+  if (config.metrics != "none") {
+    GRAFT_ASSIGN_OR_RETURN(exposer, ServeMetrics(config.metrics, probe));
+    metrics_port = exposer->GetListeningPorts().front();
+  }
+  GRAFT_ASSIGN_OR_RETURN(server, rpc::RpcServer::Start(options, host, *services));
+  return OkStatus();
+}
+
+Status Server::Parts::StartWorkers() {
+  const std::vector<std::string> devices = Devices(config);
+  if (devices.empty()) return OkStatus();
+  supervisor::Supervisor::Options options;
+  GRAFT_ASSIGN_OR_RETURN(options.binary, WorkerBinary(config));
+  options.drain = Milliseconds(config.drain_seconds);
+  options.arguments = {"--server",        "unix:" + socket.path.string(),
+                       "--bases",         fs::absolute(config.bases).string(),
+                       "--data",          data.path().string(),
+                       "--supervised-by", std::to_string(::getpid()),
+                       "--drain-seconds", std::to_string(static_cast<int>(config.drain_seconds)),
+                       "--log-level",     config.log_level == "trace" ? "debug" : config.log_level};
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  GRAFT_ASSIGN_OR_RETURN(const Address metrics,
+                         ParseAddress(config.metrics == "none" ? "127.0.0.1:0" : config.metrics));
+  for (size_t i = 0; i < devices.size(); ++i) {
+    supervisor::Supervisor::Place place{devices[i], {}};
+    place.arguments = {
+        "--listen",
+        "unix:" + (socket.path.parent_path() / fmt::format("engine-{}.sock", i)).string()};
+    // Beside the server's, so that Prometheus' targets can be written down once.
+    const int port = FreePort(metrics.port == 0 ? 0 : metrics.port + 1 + static_cast<int>(i));
+    place.arguments.insert(place.arguments.end(), {"--metrics", fmt::format("127.0.0.1:{}", port)});
+    worker_metrics_ports.push_back(port);
+    if (devices[i] == "cpu" && devices.size() > 1) {
+      const int threads = std::max(1, cores / static_cast<int>(devices.size()));
+      place.arguments.insert(place.arguments.end(), {"--threads", std::to_string(threads)});
+    }
+    options.places.push_back(std::move(place));
+  }
+  launcher.emplace(runtime.io());
+  supervisor.emplace(runtime.io(), *launcher, std::move(options),
+                     [this](const std::string& worker) { housekeeping->WorkerDied(worker); });
+  OnIo([this] { supervisor->Start(); });
+  return OkStatus();
+}
+
+Status Server::Parts::WritePorts() const {
+  const Json ports = {{"grpc", server->port()},         {"http", 0},
+                      {"metrics", metrics_port},        {"worker_metrics", worker_metrics_ports},
+                      {"socket", socket.path.string()}, {"pid", ::getpid()}};
+  return WriteFileDurably(data.path() / "ports.json", ports.dump(2) + "\n");
+}
+
+StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
+  GRAFT_ASSIGN_OR_RETURN(DataFolder data, DataFolder::Open(config.data));
+  // Whoever waits for this start must not read where the last one listened.
+  std::error_code ignored;
+  fs::remove(data.path() / "ports.json", ignored);
+  auto server =
+      std::unique_ptr<Server>(new Server(std::make_unique<Parts>(config, std::move(data))));
+  Parts& parts = *server->parts_;
+  const auto start = [&]() -> Status {
+    GRAFT_RETURN_IF_ERROR(parts.OpenStores());
+    parts.housekeeping.emplace(*parts.backend, rpc::Housekeeping::Options{});
+    rpc::Validator::Options validation;
+    validation.server_id = parts.data.server_id();
+    parts.validator.emplace(*parts.backend, validation);
+    GRAFT_RETURN_IF_ERROR(parts.Listen());
+    parts.housekeeping->Start();
+    parts.validator->Start();
+    GRAFT_RETURN_IF_ERROR(parts.StartWorkers());
+    parts.server->SetServing(true);
+    return parts.WritePorts();
+  };
+  if (Status status = start(); !status.ok()) {
+    server->Stop();
+    return status;
+  }
+  return server;
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Server::~Server() = default;
+
+int Server::grpc_port() const { return parts_->server->port(); }
+int Server::metrics_port() const { return parts_->metrics_port; }
+
+void Server::Stop() {
+  Parts& p = *parts_;
+  if (p.stopped) return;
+  p.stopped = true;
+  const milliseconds grace = Milliseconds(p.config.drain_seconds);
+  if (p.server != nullptr) p.server->SetServing(false);
+  p.OnIo([&] {
+    p.host.Drain();
+    if (p.workers) p.workers->set_expecting(false);
+  });
+  if (p.server != nullptr) p.server->StopPublic(grace);
+  if (p.supervisor) {
+    std::promise<void> ended;
+    p.OnIo([&] { p.supervisor->Stop([&] { ended.set_value(); }); });
+    ended.get_future().wait();
+  }
+  if (p.server != nullptr) p.server->StopInternal(milliseconds(1000));
+  p.exposer.reset();
+  if (p.validator) p.validator->Stop();
+  if (p.housekeeping) p.housekeeping->Stop();
+  p.runtime.Stop();
+}
+
+}  // namespace graft::server::app

@@ -1,0 +1,38 @@
+#pragma once
+/// A whole graft-server: the object graph, how it starts and how it stops. main.cc adds flags and
+/// signals.
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/status.h"
+#include "server/app/config.h"
+
+namespace graft::server::app {
+
+/// Thread safety: Start and Stop from one thread.
+class Server {
+ public:
+  /// Starts everything; once it returns, calls are accepted and `<data>/ports.json` tells where.
+  /// Errors:    a sentence that names what is wrong and what to do (a port taken, the data folder
+  /// in use, ...).
+  static StatusOr<std::unique_ptr<Server>> Start(const Config& config);
+  /// Requires: Stop was called.
+  ~Server();
+
+  /// Stops in order: no new calls, streams end UNAVAILABLE, calls in flight finish (up to
+  /// drain_seconds), workers checkpoint and go, then the rest. What is left undone is taken up by
+  /// the next start.
+  void Stop();
+
+  int grpc_port() const;
+  int metrics_port() const;  ///< 0: not served.
+
+ private:
+  struct Parts;
+  explicit Server(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace graft::server::app

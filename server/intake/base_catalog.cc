@@ -1,0 +1,112 @@
+#include "server/intake/base_catalog.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "common/base/file.h"
+#include "common/base/ids.h"
+#include "common/safetensors/checkpoint.h"
+
+namespace graft::server::intake {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMaxConfigBytes = 4 << 20;
+constexpr size_t kMaxNamedBases = 20;
+
+/// Sizes and times of what a base is read from: equal stamps mean that nothing has to be read
+/// again.
+std::string Stamp(const fs::path& folder) {
+  std::vector<std::string> parts;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (name != "config.json" && name.find(".safetensors") == std::string::npos) continue;
+    std::error_code ignored;
+    const auto size = fs::file_size(it->path(), ignored);
+    const auto time = fs::last_write_time(it->path(), ignored).time_since_epoch().count();
+    parts.push_back(name + ":" + std::to_string(size) + ":" + std::to_string(time));
+  }
+  std::sort(parts.begin(), parts.end());
+  std::string stamp;
+  for (const std::string& part : parts) stamp += part + "/";
+  return stamp;
+}
+
+Status Read(const fs::path& cache, Base& base) {
+  GRAFT_ASSIGN_OR_RETURN(const std::string config,
+                         ReadFile(base.folder / "config.json", kMaxConfigBytes));
+  GRAFT_ASSIGN_OR_RETURN(const auto checkpoint, safetensors::Checkpoint::Open(base.folder));
+  GRAFT_ASSIGN_OR_RETURN(base.layout, families::ReadLayout(config, checkpoint->names()));
+  for (const std::string& name : checkpoint->names()) {
+    base.weight_bytes += static_cast<int64_t>(checkpoint->Find(name)->data.size());
+  }
+  GRAFT_ASSIGN_OR_RETURN(
+      base.fingerprint,
+      safetensors::Fingerprint(*checkpoint, base.layout.fingerprint_config.dump(), cache));
+  return OkStatus();
+}
+
+std::vector<std::string> FolderNames(const fs::path& bases) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(bases, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    const std::string name = it->path().filename().string();
+    if (IsValidName(name) && fs::is_directory(it->path(), ignored)) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+BaseCatalog::BaseCatalog(fs::path bases, fs::path cache)
+    : bases_(std::move(bases)), cache_(std::move(cache)) {}
+
+std::shared_ptr<const Base> BaseCatalog::Refresh(const std::string& id) {
+  const fs::path folder = bases_ / id;
+  const std::string stamp = Stamp(folder);
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = entries_.find(id);
+        found != entries_.end() && found->second.stamp == stamp) {
+      return found->second.base;
+    }
+  }
+  // Hashing a large base takes long: others may look up theirs meanwhile.
+  auto base = std::make_shared<Base>();
+  base->id = id;
+  base->folder = folder;
+  base->error = Read(cache_, *base);
+  const std::lock_guard lock(mutex_);
+  entries_[id] = {stamp, base};
+  return base;
+}
+
+std::vector<std::shared_ptr<const Base>> BaseCatalog::List() {
+  std::vector<std::shared_ptr<const Base>> bases;
+  for (const std::string& name : FolderNames(bases_)) bases.push_back(Refresh(name));
+  return bases;
+}
+
+StatusOr<std::shared_ptr<const Base>> BaseCatalog::Find(const std::string& id) {
+  std::error_code error;
+  if (!IsValidName(id) || !fs::is_directory(bases_ / id, error)) {
+    std::string known;
+    const auto names = FolderNames(bases_);
+    for (size_t i = 0; i < std::min(names.size(), kMaxNamedBases); ++i)
+      known += (i == 0 ? "" : ", ") + names[i];
+    return NotFoundError(
+        "no base named \"" + id.substr(0, 128) + "\"; " +
+        (names.empty() ? "the server's --bases folder holds none" : "there are: " + known));
+  }
+  auto base = Refresh(id);
+  if (!base->error.ok()) {
+    return FailedPreconditionError("the base " + id + " can't be used: " + base->error.message());
+  }
+  return base;
+}
+
+}  // namespace graft::server::intake

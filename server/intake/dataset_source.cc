@@ -1,0 +1,175 @@
+#include "server/intake/dataset_source.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "common/base/file.h"
+#include "common/base/json.h"
+#include "common/base/sha256.h"
+#include "common/objects/keys.h"
+
+namespace graft::server::intake {
+namespace {
+
+namespace fs = std::filesystem;
+using datasets::ByteSource;
+using datasets::SourceFile;
+
+constexpr uint64_t kMaxInfoBytes = 64 << 10;
+constexpr std::string_view kFile = "file://";
+constexpr std::string_view kDataset = "graft://datasets/";
+
+/// Pulls an object in pieces, so that a large upload is never whole in memory twice.
+class ObjectSource : public ByteSource {
+ public:
+  ObjectSource(objects::ObjectStore& store, std::string key)
+      : store_(store), key_(std::move(key)) {}
+  StatusOr<size_t> Read(char* buffer, size_t size) override {
+    if (used_ == piece_.size()) {
+      GRAFT_ASSIGN_OR_RETURN(piece_, store_.ReadRange(key_, offset_, kPiece));
+      offset_ += piece_.size();
+      used_ = 0;
+    }
+    const size_t n = std::min(size, piece_.size() - used_);
+    std::copy_n(piece_.data() + used_, n, buffer);
+    used_ += n;
+    return n;
+  }
+
+ private:
+  static constexpr uint64_t kPiece = 1 << 20;
+  objects::ObjectStore& store_;
+  const std::string key_;
+  uint64_t offset_ = 0;
+  std::string piece_;
+  size_t used_ = 0;
+};
+
+int HexValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+/// Undoes %20 and the like.
+StatusOr<std::string> PercentDecode(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    const int high = i + 2 < text.size() ? HexValue(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? HexValue(text[i + 2]) : -1;
+    if (high < 0 || low < 0)
+      return InvalidArgumentError("a % in a URI must be followed by two hex digits");
+    out += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  if (out.find('\0') != std::string::npos)
+    return InvalidArgumentError("a path can't hold a zero byte");
+  return out;
+}
+
+}  // namespace
+
+std::string UploadInfo(const std::string& file_name, int64_t bytes) {
+  return Json{{"file_name", file_name}, {"bytes", bytes}}.dump();
+}
+
+StatusOr<SourceFile> DatasetSources::ResolveFile(const std::string& uri) const {
+  GRAFT_ASSIGN_OR_RETURN(const std::string decoded,
+                         PercentDecode(std::string_view(uri).substr(kFile.size())));
+  const fs::path path(decoded);
+  if (!path.is_absolute()) {
+    return InvalidArgumentError(
+        "\"" + uri.substr(0, 256) +
+        "\" must name an absolute path on the server, as in file:///data/train.csv");
+  }
+  const bool inside = std::any_of(roots_.begin(), roots_.end(),
+                                  [&](const auto& root) { return IsInside(path, root); });
+  if (!inside) {
+    return PermissionDeniedError(
+        roots_.empty()
+            ? "file:// is off: the server was started without --data-roots; upload the file "
+              "instead (graft upload)"
+            : path.string().substr(0, 256) + " lies outside the server's --data-roots");
+  }
+  std::error_code error;
+  // Opened by its real name, so that a link swapped in later leads nowhere else.
+  const fs::path real = fs::canonical(path, error);
+  if (error || !std::any_of(roots_.begin(), roots_.end(),
+                            [&](const auto& root) { return IsInside(real, root); })) {
+    return NotFoundError("there is no file " + path.string().substr(0, 256));
+  }
+  if (!fs::is_regular_file(real, error)) {
+    return InvalidArgumentError(path.string().substr(0, 256) + " is not a regular file");
+  }
+  return SourceFile{path.filename().string(), [real] { return datasets::FromFile(real); }};
+}
+
+StatusOr<SourceFile> DatasetSources::ResolveUpload(const std::string& tenant,
+                                                   const std::string& uri) const {
+  const std::string sha256 = uri.substr(kDataset.size());
+  if (!IsSha256Hex(sha256)) {
+    return InvalidArgumentError("\"" + uri.substr(0, 256) +
+                                "\" must end in the 64 hex digits of an uploaded file");
+  }
+  auto info = objects_.Get(objects::UploadInfoKey(tenant, sha256), kMaxInfoBytes);
+  if (!info.ok()) {
+    if (info.status().code() != StatusCode::kNotFound) return info.status();
+    return NotFoundError("no data set " + sha256 + " was uploaded");
+  }
+  GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(*info, "an upload's info.json"));
+  if (!json.is_object() || !json.contains("file_name") || !json["file_name"].is_string()) {
+    return DataLossError("the upload " + sha256 + " has lost its name; upload it again");
+  }
+  return SourceFile{json["file_name"].get<std::string>(),
+                    [this, key = objects::UploadDataKey(
+                               tenant, sha256)]() -> StatusOr<std::unique_ptr<ByteSource>> {
+                      return std::make_unique<ObjectSource>(objects_, key);
+                    }};
+}
+
+StatusOr<SourceFile> DatasetSources::Resolve(const std::string& tenant, const std::string& uri,
+                                             const std::string& field) const {
+  const auto at = [&](StatusOr<SourceFile> result) -> StatusOr<SourceFile> {
+    if (result.ok()) return result;
+    return Status(result.status()).At(field);
+  };
+  if (uri.starts_with(kFile)) return at(ResolveFile(uri));
+  if (uri.starts_with(kDataset)) return at(ResolveUpload(tenant, uri));
+  if (uri.starts_with("s3://") || uri.starts_with("https://")) {
+    return UnimplementedError(
+               "s3:// and https:// data sets are not built yet; upload the file instead (graft "
+               "upload)")
+        .At(field);
+  }
+  return InvalidArgumentError("\"" + uri.substr(0, 256) +
+                              "\" is no data set; use file:///path or graft://datasets/<sha256>")
+      .At(field);
+}
+
+StatusOr<datasets::IngestSpec> DatasetSources::Resolve(const std::string& tenant,
+                                                       const spec::DatasetSpec& dataset) const {
+  datasets::IngestSpec ingest;
+  GRAFT_ASSIGN_OR_RETURN(ingest.train, Resolve(tenant, dataset.train, "dataset.train"));
+  if (!dataset.validation.empty()) {
+    GRAFT_ASSIGN_OR_RETURN(ingest.validation,
+                           Resolve(tenant, dataset.validation, "dataset.validation"));
+  }
+  if (!dataset.test.empty()) {
+    GRAFT_ASSIGN_OR_RETURN(ingest.test, Resolve(tenant, dataset.test, "dataset.test"));
+  }
+  ingest.validation_fraction = dataset.validation_fraction;
+  ingest.test_fraction = dataset.test_fraction;
+  ingest.text_columns = dataset.text_columns;
+  ingest.label_column = dataset.label_column;
+  ingest.format = dataset.format;
+  ingest.has_header = dataset.has_header;
+  ingest.max_examples = dataset.max_examples;
+  return ingest;
+}
+
+}  // namespace graft::server::intake

@@ -1,0 +1,48 @@
+#pragma once
+/// Turns a dataset's URIs into files to read: file:// inside the allowed folders,
+/// graft://datasets/<sha256> for uploads.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/datasets/ingest.h"
+#include "common/objects/object_store.h"
+#include "common/spec/job_spec.h"
+
+namespace graft::server::intake {
+
+/// Thread safety: const methods only; reads disk.
+class DatasetSources {
+ public:
+  /// `roots` are the folders that file:// may name; none means that file:// is off.
+  DatasetSources(std::vector<std::filesystem::path> roots, objects::ObjectStore& objects)
+      : roots_(std::move(roots)), objects_(objects) {}
+
+  /// Finds what `uri` names. `field` is its path in the request.
+  /// Errors:    InvalidArgument if it isn't a URI that graft reads; PermissionDenied if a path,
+  /// with every link and ..
+  ///            resolved, lies outside the roots; NotFound if there is no such file or upload;
+  ///            Unimplemented for schemes to come. A path outside the roots looks the same whether
+  ///            it exists or not.
+  StatusOr<datasets::SourceFile> Resolve(const std::string& tenant, const std::string& uri,
+                                         const std::string& field) const;
+
+  /// Resolves every URI of `dataset`.
+  StatusOr<datasets::IngestSpec> Resolve(const std::string& tenant,
+                                         const spec::DatasetSpec& dataset) const;
+
+ private:
+  StatusOr<datasets::SourceFile> ResolveFile(const std::string& uri) const;
+  StatusOr<datasets::SourceFile> ResolveUpload(const std::string& tenant,
+                                               const std::string& uri) const;
+
+  const std::vector<std::filesystem::path> roots_;
+  objects::ObjectStore& objects_;
+};
+
+/// What is kept beside an uploaded file, as JSON.
+std::string UploadInfo(const std::string& file_name, int64_t bytes);
+
+}  // namespace graft::server::intake

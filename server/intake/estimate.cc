@@ -1,0 +1,112 @@
+#include "server/intake/estimate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <fmt/format.h>
+
+namespace graft::server::intake {
+namespace {
+
+/// Share of a measured GEMM speed that whole passes reach: norms, attention and short batches take
+/// the rest.
+constexpr double kEfficiency = 0.55;
+/// Process, libraries, allocator slack.
+constexpr int64_t kOverheadBytes = int64_t{400} << 20;
+/// Floats kept a token and layer for backward (inputs of the wrapped parts, norms, attention's q,
+/// k, v and output).
+constexpr int64_t kSavedHiddens = 14;
+
+int64_t MaxTokensPerMicroBatch(const spec::Hyperparameters& h, std::vector<int32_t> lengths) {
+  if (lengths.empty()) return 0;
+  if (h.batch_tokens > 0)
+    return std::max<int64_t>(h.batch_tokens, *std::max_element(lengths.begin(), lengths.end()));
+  const auto n = std::min<size_t>(static_cast<size_t>(h.batch_size), lengths.size());
+  std::partial_sort(lengths.begin(), lengths.begin() + static_cast<ptrdiff_t>(n), lengths.end(),
+                    std::greater<>());
+  return std::accumulate(lengths.begin(), lengths.begin() + static_cast<ptrdiff_t>(n), int64_t{0});
+}
+
+/// Parameters that take part in a GEMM for every token.
+int64_t GemmParameters(const families::Layout& layout) {
+  int64_t sum = 0;
+  for (const families::Linear& linear : layout.linears) sum += linear.in * linear.out;
+  return sum;
+}
+
+}  // namespace
+
+int64_t MicroBatches(const spec::Hyperparameters& h, const std::vector<int32_t>& lengths) {
+  if (h.batch_tokens <= 0) {
+    return (static_cast<int64_t>(lengths.size()) + h.batch_size - 1) / std::max(h.batch_size, 1);
+  }
+  int64_t batches = 0;
+  int64_t filled = 0;
+  for (const int32_t length : lengths) {
+    if (batches == 0 || filled + length > h.batch_tokens) {
+      ++batches;
+      filled = 0;
+    }
+    filled += length;
+  }
+  return batches;
+}
+
+void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const TokenCounts& tokens,
+              const Machine& machine, core::JobFacts& facts) {
+  const spec::Hyperparameters& h = spec.hyperparameters;
+  const auto tensors = spec.method->Tensors(layout, facts.labels);
+  int64_t stored = 0;
+  bool overlay = false;
+  for (const methods::TensorSpec& tensor : tensors) {
+    stored +=
+        std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
+    overlay |= tensor.overrides_base && tensor.layer >= 0 && tensor.trained;
+  }
+  facts.train_tokens = std::accumulate(tokens.train.begin(), tokens.train.end(), int64_t{0});
+  facts.truncated_examples = tokens.truncated_examples;
+  const int64_t batches = MicroBatches(h, tokens.train);
+  facts.total_steps = spec::TotalSteps(h, batches);
+  facts.trainable_parameters = methods::TrainableParameters(tensors);
+  facts.base_parameters = layout.ParameterCount();
+  facts.artifact_bytes = stored * 4 + 8192;
+
+  const int64_t batch_tokens = MaxTokensPerMicroBatch(h, tokens.train);
+  const int64_t activation = batch_tokens * layout.num_layers *
+                             (kSavedHiddens * layout.hidden + 2 * layout.intermediate) * 4;
+  // Weights, gradients and two moments of what is trained, and the best state beside the current
+  // one.
+  const int64_t states = facts.trainable_parameters * 4 * 4 + stored * 4 * 2;
+  facts.peak_memory_bytes =
+      facts.base_parameters * (machine.bf16 ? 2 : 4) + states + activation + kOverheadBytes;
+
+  const double epochs = facts.total_steps == 0 || batches == 0
+                            ? 0
+                            : static_cast<double>(facts.total_steps) *
+                                  h.gradient_accumulation_steps / static_cast<double>(batches);
+  // Forward 2 flops a weight and token; backward through frozen weights 2 more, and 2 for gradients
+  // of trained ones.
+  const double flops_per_token =
+      static_cast<double>(GemmParameters(layout)) * (overlay ? 6.0 : 4.0);
+  const double evaluations = std::max(1.0, h.evaluations_per_epoch * epochs);
+  const double flops = static_cast<double>(facts.train_tokens) * epochs * flops_per_token +
+                       static_cast<double>(tokens.validation) * evaluations * flops_per_token / 2 +
+                       static_cast<double>(tokens.test) * flops_per_token / 2;
+  facts.seconds = machine.gflops > 0 ? flops / (machine.gflops * 1e9 * kEfficiency) : 0;
+}
+
+Status CheckFits(const core::JobFacts& facts, const Machine& machine) {
+  if (machine.memory_bytes == 0 || facts.peak_memory_bytes <= machine.memory_bytes)
+    return OkStatus();
+  return FailedPreconditionError(
+             fmt::format(
+                 "the job needs about {:.1f} GiB and the largest worker that has its base has "
+                 "{:.1f} GiB; a "
+                 "smaller batch_size or max_length, or a method with fewer parameters, needs less",
+                 static_cast<double>(facts.peak_memory_bytes) / (1 << 30),
+                 static_cast<double>(machine.memory_bytes) / (1 << 30)))
+      .AddDetail({"DOES_NOT_FIT", "spec.hyperparameters.batch_size", 0, "", ""});
+}
+
+}  // namespace graft::server::intake

@@ -1,0 +1,43 @@
+#pragma once
+/// What a job would cost, from its data's size and the base's shape. Rough by design: within a
+/// factor of two.
+
+#include <cstdint>
+#include <vector>
+
+#include "common/families/layout.h"
+#include "common/spec/job_spec.h"
+#include "server/core/rows.h"
+
+namespace graft::server::intake {
+
+/// The machine that would run it.
+struct Machine {
+  int64_t memory_bytes = 0;  ///< 0: unknown; then nothing is refused for its size.
+  double gflops =
+      0;  ///< Measured, in the precision that the job would use; 0: unknown, and so are seconds.
+  bool bf16 = false;  ///< Bases are held in bf16.
+};
+
+/// Lengths in tokens of one epoch's examples.
+struct TokenCounts {
+  std::vector<int32_t> train;
+  int64_t validation = 0, test = 0;  ///< Sums.
+  int64_t truncated_examples = 0;
+};
+
+/// Fills train_tokens, total_steps, trainable_parameters, base_parameters, artifact_bytes,
+/// peak_memory_bytes and seconds. Requires: `spec` is resolved for `layout`; `facts.labels` and the
+/// examples are set.
+void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const TokenCounts& tokens,
+              const Machine& machine, core::JobFacts& facts);
+
+/// Micro-batches of one epoch, as the trainer cuts them: by examples, or as many as fit into
+/// batch_tokens.
+int64_t MicroBatches(const spec::Hyperparameters& hyperparameters,
+                     const std::vector<int32_t>& lengths);
+
+/// FailedPrecondition with the numbers if the job would not fit.
+Status CheckFits(const core::JobFacts& facts, const Machine& machine);
+
+}  // namespace graft::server::intake

@@ -1,0 +1,133 @@
+#include "server/intake/intake.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "common/base/failpoint.h"
+#include "common/base/sha256.h"
+#include "common/objects/keys.h"
+#include "common/tokenizers/tokenizer.h"
+
+namespace graft::server::intake {
+namespace {
+
+constexpr size_t kMaxCountedBytes = 4 << 20;
+
+/// Gives a data set's memory back to the system: the server should be small when it is idle.
+struct TrimOnExit {
+  ~TrimOnExit() { ::malloc_trim(0); }
+};
+
+/// Calls `visit(length, truncated)` for about every `stride`-th example.
+template <typename Visit>
+void ForSample(const std::vector<datasets::Example>& examples, bool pair,
+               const tokenizers::Tokenizer& tokenizer, int max_length, Visit visit) {
+  size_t bytes = 0;
+  for (const auto& example : examples) bytes += example.text.size() + example.text_pair.size();
+  const size_t stride = std::max<size_t>(1, bytes / kMaxCountedBytes);
+  // Uncut, to see which are too long.
+  constexpr tokenizers::EncodeOptions options{std::numeric_limits<int>::max()};
+  for (size_t i = 0; i < examples.size(); i += stride) {
+    const auto& example = examples[i];
+    const auto encoding = pair ? tokenizer.EncodePair(example.text, example.text_pair, options)
+                               : tokenizer.Encode(example.text, options);
+    const size_t copies = std::min(stride, examples.size() - i);
+    const auto length = static_cast<int64_t>(encoding.ids.size());
+    visit(static_cast<int32_t>(std::min<int64_t>(length, max_length)), length > max_length, copies);
+  }
+}
+
+}  // namespace
+
+TokenCounts CountTokens(const datasets::IngestedDataset& dataset,
+                        const tokenizers::Tokenizer& tokenizer, int max_length) {
+  TokenCounts counts;
+  counts.train.reserve(dataset.train.size());
+  ForSample(dataset.train, dataset.has_pair, tokenizer, max_length,
+            [&](int32_t length, bool truncated, size_t copies) {
+              counts.train.insert(counts.train.end(), copies, length);
+              if (truncated) counts.truncated_examples += static_cast<int64_t>(copies);
+            });
+  const auto sum = [&](const std::vector<datasets::Example>& examples) {
+    int64_t tokens = 0;
+    ForSample(examples, dataset.has_pair, tokenizer, max_length,
+              [&](int32_t length, bool, size_t copies) {
+                tokens += length * static_cast<int64_t>(copies);
+              });
+    return tokens;
+  };
+  counts.validation = sum(dataset.validation);
+  counts.test = sum(dataset.test);
+  return counts;
+}
+
+StatusOr<std::string> Intake::StoreDataset(const std::string& tenant,
+                                           const datasets::IngestedDataset& dataset) const {
+  const std::string bytes = datasets::Serialize(dataset);
+  const std::string sha256 = Sha256Hex(bytes);
+  const std::string key = objects::DatasetKey(tenant, sha256);
+  if (!objects_.Stat(key).ok()) {
+    GRAFT_RETURN_IF_ERROR(objects_.Put(key, bytes));
+  }
+  GRAFT_FAILPOINT("server.after_dataset_stored");
+  return sha256;
+}
+
+StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpec& spec,
+                                   const Machine& machine, bool store) const {
+  const TrimOnExit trim;
+  GRAFT_ASSIGN_OR_RETURN(const auto base, bases_.Find(spec.base));
+  GRAFT_ASSIGN_OR_RETURN(auto ingest, sources_.Resolve(tenant, spec.dataset));
+  ingest.label_names = spec.label_names;
+  ingest.seed = spec.hyperparameters.seed;
+  datasets::IngestedDataset dataset;
+  GRAFT_ASSIGN_OR_RETURN(const datasets::Report report, datasets::Ingest(ingest, &dataset));
+  GRAFT_RETURN_IF_ERROR(datasets::ToStatus(report));
+
+  Prepared prepared;
+  prepared.warnings = report.warnings;
+  core::JobFacts& facts = prepared.facts;
+  facts.train_examples = static_cast<int64_t>(dataset.train.size());
+  facts.validation_examples = static_cast<int64_t>(dataset.validation.size());
+  facts.test_examples = static_cast<int64_t>(dataset.test.size());
+  facts.labels = static_cast<int64_t>(dataset.label_names.size());
+  {
+    GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer(base->folder));
+    const TokenCounts tokens = CountTokens(dataset, *tokenizer, spec.hyperparameters.max_length);
+    Estimate(spec, base->layout, tokens, machine, facts);
+  }
+  GRAFT_RETURN_IF_ERROR(CheckFits(facts, machine));
+  if (store) {
+    GRAFT_ASSIGN_OR_RETURN(prepared.dataset_sha256, StoreDataset(tenant, dataset));
+  } else {
+    prepared.dataset_sha256 = Sha256Hex(datasets::Serialize(dataset));
+  }
+  return prepared;
+}
+
+StatusOr<datasets::Report> Intake::Check(const std::string& tenant,
+                                         const spec::DatasetSpec& dataset) const {
+  const TrimOnExit trim;
+  GRAFT_ASSIGN_OR_RETURN(const auto ingest, sources_.Resolve(tenant, dataset));
+  datasets::IngestedDataset ingested;
+  return datasets::Ingest(ingest, &ingested);
+}
+
+StatusOr<std::string> Intake::PrepareEvaluation(const std::string& tenant,
+                                                const spec::DatasetSpec& dataset,
+                                                const std::vector<std::string>& label_names) const {
+  const TrimOnExit trim;
+  GRAFT_ASSIGN_OR_RETURN(auto ingest, sources_.Resolve(tenant, dataset));
+  ingest.validation = ingest.test = {};
+  ingest.validation_fraction = ingest.test_fraction = 0;
+  ingest.label_names = label_names;
+  ingest.allow_one_class = true;
+  datasets::IngestedDataset ingested;
+  GRAFT_ASSIGN_OR_RETURN(const datasets::Report report, datasets::Ingest(ingest, &ingested));
+  GRAFT_RETURN_IF_ERROR(datasets::ToStatus(report));
+  return StoreDataset(tenant, ingested);
+}
+
+}  // namespace graft::server::intake

@@ -1,0 +1,256 @@
+#include "server/rpc/adapter_service.h"
+
+#include <fmt/format.h>
+
+#include "server/core/filter.h"
+#include "server/core/registry.h"
+#include "server/rpc/convert.h"
+#include "server/rpc/paging.h"
+#include "server/rpc/version_ref.h"
+
+namespace graft::server::rpc {
+namespace {
+
+namespace pb = graft::internal::v1;
+using core::Transaction;
+
+std::string AliasOrLive(const std::string& alias) { return alias.empty() ? "live" : alias; }
+
+}  // namespace
+
+Awaitable<StatusOr<core::Version>> AdapterService::Resolve(const CallContext& context,
+                                                           std::string name, std::string field) {
+  auto resolve = [tenant = context.tenant, name = std::move(name)](Transaction& tx) {
+    return core::ResolveVersion(tx, tenant, name);
+  };
+  StatusOr<core::Version> version =
+      co_await Read(backend_.runtime, backend_.store, std::move(resolve));
+  if (!version.ok()) co_return Status(version.status()).At(std::move(field));
+  co_return version;
+}
+
+Awaitable<StatusOr<graft::v1::ListAdaptersResponse>> AdapterService::ListAdapters(
+    CallContext& context, const graft::v1::ListAdaptersRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string base, core::ParseBaseFilter(request.filter()));
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string after,
+                            core::ParsePageToken(request.page_token(), request.filter()));
+  auto list = [tenant = context.tenant, base, after, page_size](Transaction& tx) {
+    return tx.ListAdapters(tenant, base, after, page_size + 1);
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(std::vector<core::Adapter> adapters,
+                            co_await Read(backend_.runtime, backend_.store, std::move(list)));
+  graft::v1::ListAdaptersResponse response;
+  if (adapters.size() > page_size) {
+    adapters.resize(page_size);
+    response.set_next_page_token(core::MakePageToken(adapters.back().id, request.filter()));
+  }
+  for (const core::Adapter& adapter : adapters) *response.add_adapters() = ToProto(adapter);
+  co_return response;
+}
+
+Awaitable<StatusOr<graft::v1::Adapter>> AdapterService::GetAdapter(
+    CallContext& context, const graft::v1::GetAdapterRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string id, ParseName(request.name(), "adapters", "name"));
+  auto get = [tenant = context.tenant, id](Transaction& tx) { return tx.GetAdapter(tenant, id); };
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Adapter adapter,
+                            co_await Read(backend_.runtime, backend_.store, std::move(get)));
+  co_return ToProto(adapter);
+}
+
+Awaitable<StatusOr<graft::v1::ListVersionsResponse>> AdapterService::ListVersions(
+    CallContext& context, const graft::v1::ListVersionsRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string id,
+                            ParseName(request.adapter(), "adapters", "adapter"));
+  if (!request.filter().empty())
+    co_return InvalidArgumentError("versions can't be filtered").At("filter");
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string token,
+                            core::ParsePageToken(request.page_token(), id));
+  const int64_t before = token.empty() ? 0 : std::atoll(token.c_str());
+  struct Page {
+    core::Adapter adapter;
+    std::vector<core::Version> versions;
+  };
+  auto list = [tenant = context.tenant, id, before, page_size](Transaction& tx) -> StatusOr<Page> {
+    Page page;
+    GRAFT_ASSIGN_OR_RETURN(page.adapter, tx.GetAdapter(tenant, id));
+    GRAFT_ASSIGN_OR_RETURN(page.versions, tx.ListVersions(tenant, id, before, page_size + 1));
+    return page;
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(Page page,
+                            co_await Read(backend_.runtime, backend_.store, std::move(list)));
+  graft::v1::ListVersionsResponse response;
+  if (page.versions.size() > page_size) {
+    page.versions.resize(page_size);
+    response.set_next_page_token(
+        core::MakePageToken(std::to_string(page.versions.back().number), id));
+  }
+  for (const core::Version& version : page.versions)
+    *response.add_versions() = ToProto(version, page.adapter);
+  co_return response;
+}
+
+Awaitable<StatusOr<std::vector<std::string>>> AdapterService::Load(const CallContext& context,
+                                                                   core::Version version,
+                                                                   bool prove) {
+  std::vector<std::string> loaded;
+  Status last = UnavailableError("no worker could load it");
+  GRAFT_CO_ASSIGN_OR_RETURN(const auto links, backend_.workers.ServingLinks(version.base));
+  pb::LoadVersionRequest request;
+  *request.mutable_version() = RefTo(version);
+  request.set_prove(prove);
+  for (const std::shared_ptr<EngineLink>& link : links) {
+    StatusOr<pb::LoadVersionResponse> reply = co_await AsyncUnary<pb::LoadVersionResponse>(
+        backend_.runtime, link->stub().async(), kLoadVersion, request, context.deadline);
+    if (reply.ok()) {
+      loaded.push_back(link->worker_id());
+      backend_.workers.NoteLoaded(link->worker_id(), version.sha256);
+      continue;
+    }
+    last = reply.status();
+    // A worker that went away proves nothing; the others decide.
+    if (last.code() != StatusCode::kUnavailable) {
+      co_return Status(last.code(),
+                       fmt::format("{} can't be used: {}",
+                                   VersionName(version.adapter, version.number), last.message()));
+    }
+  }
+  if (loaded.empty()) co_return last;
+  co_return loaded;
+}
+
+Awaitable<StatusOr<core::Adapter>> AdapterService::Flip(const CallContext& context,
+                                                        core::Version version, std::string alias,
+                                                        std::string etag) {
+  auto loaded = co_await Load(context, version, /*prove=*/true);
+  if (!loaded.ok()) {
+    const Status& status = loaded.status();
+    const bool its_fault = status.code() == StatusCode::kInvalidArgument ||
+                           status.code() == StatusCode::kDataLoss ||
+                           status.code() == StatusCode::kNotFound;
+    co_return Status(its_fault ? StatusCode::kFailedPrecondition : status.code(), status.message());
+  }
+  auto flip = [tenant = context.tenant, version, alias = std::move(alias),
+               etag = std::move(etag)](Transaction& tx) {
+    return core::SetAlias(tx, tenant, version.adapter, alias, version.number, etag);
+  };
+  co_return co_await Write(backend_.runtime, backend_.store, std::move(flip));
+}
+
+Awaitable<StatusOr<graft::v1::Adapter>> AdapterService::SetAlias(
+    CallContext& context, const graft::v1::SetAliasRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string id,
+                            ParseName(request.adapter(), "adapters", "adapter"));
+  GRAFT_CO_RETURN_IF_ERROR(CheckName(AliasOrLive(request.alias()), "alias", "alias"));
+  if (request.version().empty()) co_return InvalidArgumentError("say which version").At("version");
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
+                            co_await Resolve(context, id + "@" + request.version(), "version"));
+  GRAFT_CO_ASSIGN_OR_RETURN(
+      const core::Adapter adapter,
+      co_await Flip(context, version, AliasOrLive(request.alias()), request.etag()));
+  co_return ToProto(adapter);
+}
+
+Awaitable<StatusOr<graft::v1::Adapter>> AdapterService::Rollback(
+    CallContext& context, const graft::v1::RollbackRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string id,
+                            ParseName(request.adapter(), "adapters", "adapter"));
+  const std::string alias = AliasOrLive(request.alias());
+  struct Target {
+    core::Version version;
+    int64_t revision = 0;
+  };
+  auto find = [tenant = context.tenant, id, alias](Transaction& tx) -> StatusOr<Target> {
+    Target target;
+    GRAFT_ASSIGN_OR_RETURN(const core::Adapter adapter, tx.GetAdapter(tenant, id));
+    GRAFT_ASSIGN_OR_RETURN(const int64_t number, core::RollbackTarget(adapter, alias));
+    GRAFT_ASSIGN_OR_RETURN(target.version, tx.GetVersion(tenant, id, number));
+    target.revision = adapter.revision;
+    return target;
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
+                            co_await Read(backend_.runtime, backend_.store, std::move(find)));
+  auto loaded = co_await Load(context, target.version, /*prove=*/true);
+  if (!loaded.ok()) co_return loaded.status();
+  auto flip = [tenant = context.tenant, id, alias,
+               revision = target.revision](Transaction& tx) -> StatusOr<core::Adapter> {
+    GRAFT_ASSIGN_OR_RETURN(const core::Adapter adapter, tx.GetAdapter(tenant, id));
+    if (adapter.revision != revision)
+      return AbortedError("the adapter changed meanwhile; look again, then retry");
+    return core::Rollback(tx, tenant, id, alias);
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Adapter adapter,
+                            co_await Write(backend_.runtime, backend_.store, std::move(flip)));
+  co_return ToProto(adapter);
+}
+
+Awaitable<StatusOr<graft::v1::EvaluateVersionResponse>> AdapterService::EvaluateVersion(
+    CallContext& context, const graft::v1::EvaluateVersionRequest& request) {
+  StatusOr<spec::DatasetSpec> dataset = FromProto(request.dataset());
+  if (!dataset.ok()) co_return PrefixFields(dataset.status(), "dataset");
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
+                            co_await Resolve(context, request.adapter(), "adapter"));
+  auto prepare = [&intake = backend_.intake, tenant = context.tenant, spec = *dataset,
+                  labels = version.label_names] {
+    return intake.PrepareEvaluation(tenant, spec, labels);
+  };
+  pb::EngineEvaluateRequest engine_request;
+  *engine_request.mutable_version() = RefTo(version);
+  GRAFT_CO_ASSIGN_OR_RETURN(*engine_request.mutable_dataset_sha256(),
+                            co_await OnIntake(backend_.runtime, std::move(prepare)));
+  std::function call = [&](EngineLink& link) {
+    return AsyncUnary<pb::EngineEvaluateResponse>(
+        backend_.runtime, link.stub().async(), kEvaluateVersion, engine_request, context.deadline);
+  };
+  StatusOr<pb::EngineEvaluateResponse> reply =
+      co_await backend_.workers.CallOne<pb::EngineEvaluateResponse>(context, version.base,
+                                                                    version.sha256, call);
+  if (!reply.ok()) co_return reply.status();
+  graft::v1::EvaluateVersionResponse response;
+  response.set_adapter_version(VersionName(version.adapter, version.number));
+  response.set_adapter_version_sha256(version.sha256);
+  *response.mutable_evaluation() = reply->evaluation();
+  *response.mutable_labels() = reply->labels();
+  response.set_base_fingerprint(reply->base_fingerprint());
+  co_return response;
+}
+
+Awaitable<StatusOr<graft::v1::WarmAdapterResponse>> AdapterService::WarmAdapter(
+    CallContext& context, const graft::v1::WarmAdapterRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
+                            co_await Resolve(context, request.adapter(), "adapter"));
+  GRAFT_CO_ASSIGN_OR_RETURN(const auto workers, co_await Load(context, version, /*prove=*/false));
+  graft::v1::WarmAdapterResponse response;
+  for (const std::string& worker : workers) response.add_workers(worker);
+  co_return response;
+}
+
+Awaitable<StatusOr<graft::v1::PinAdapterResponse>> AdapterService::PinAdapter(
+    CallContext&, const graft::v1::PinAdapterRequest&) {
+  co_return UnimplementedError(
+      "PinAdapter is not built yet; WarmAdapter loads a version without keeping it");
+}
+
+Awaitable<StatusOr<graft::v1::DeleteVersionResponse>> AdapterService::DeleteVersion(
+    CallContext& context, const graft::v1::DeleteVersionRequest& request) {
+  StatusOr<core::VersionName> name = core::ParseVersionName(request.name());
+  if (!name.ok()) co_return Status(name.status()).At("name");
+  auto remove = [tenant = context.tenant, name = *name](Transaction& tx) {
+    return core::DeleteVersion(tx, tenant, name.adapter, name.number);
+  };
+  GRAFT_CO_RETURN_IF_ERROR(co_await Write(backend_.runtime, backend_.store, std::move(remove)));
+  co_return graft::v1::DeleteVersionResponse();
+}
+
+Awaitable<StatusOr<graft::v1::DeleteAdapterResponse>> AdapterService::DeleteAdapter(
+    CallContext& context, const graft::v1::DeleteAdapterRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string id, ParseName(request.name(), "adapters", "name"));
+  auto remove = [tenant = context.tenant, id](Transaction& tx) {
+    return core::DeleteAdapter(tx, tenant, id);
+  };
+  GRAFT_CO_RETURN_IF_ERROR(co_await Write(backend_.runtime, backend_.store, std::move(remove)));
+  co_return graft::v1::DeleteAdapterResponse();
+}
+
+}  // namespace graft::server::rpc

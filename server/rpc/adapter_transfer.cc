@@ -1,0 +1,213 @@
+#include <map>
+
+#include <fmt/format.h>
+
+#include "common/artifacts/artifact.h"
+#include "common/base/ids.h"
+#include "common/objects/keys.h"
+#include "common/tokenizers/tokenizer.h"
+#include "server/core/registry.h"
+#include "server/rpc/adapter_service.h"
+#include "server/rpc/convert.h"
+
+namespace graft::server::rpc {
+namespace {
+
+constexpr size_t kMaxChunk = 1 << 20;
+constexpr size_t kMaxFiles = 64;
+constexpr size_t kMaxFileName = 255;
+constexpr size_t kExportChunk = 256 << 10;
+constexpr size_t kMaxLabels = 10'000;
+
+Status CheckFileName(const std::string& name) {
+  const bool odd = name.empty() || name.size() > kMaxFileName || name.front() == '.' ||
+                   name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos;
+  if (!odd) return OkStatus();
+  return InvalidArgumentError("a file's name must be plain, like adapter_config.json, not \"" +
+                              CutText(name, 64) + "\"")
+      .At("file.name");
+}
+
+Status CheckHeader(const graft::v1::ImportAdapterRequest::Header& header) {
+  GRAFT_RETURN_IF_ERROR(CheckName(header.base(), "base", "header.base"));
+  GRAFT_RETURN_IF_ERROR(CheckName(header.adapter(), "adapter", "header.adapter"));
+  if (header.request_id().size() > 128) {
+    return InvalidArgumentError("request_id may have up to 128 bytes").At("header.request_id");
+  }
+  if (header.description().size() > 1024) {
+    return InvalidArgumentError("description may have up to 1024 bytes").At("header.description");
+  }
+  if (static_cast<size_t>(header.label_names_size()) > kMaxLabels) {
+    return InvalidArgumentError("there may be up to 10000 label names").At("header.label_names");
+  }
+  if (header.max_length() < 0)
+    return InvalidArgumentError("max_length can't be negative").At("header.max_length");
+  return OkStatus();
+}
+
+/// Collects a stream's files, bounded.
+class FileCollector {
+ public:
+  explicit FileCollector(int64_t max_bytes) : max_bytes_(max_bytes) {}
+  Status Add(graft::v1::ImportAdapterRequest& message) {
+    if (!message.has_file()) return InvalidArgumentError("behind the header come files").At("file");
+    const std::string& name = message.file().name();
+    const std::string& chunk = message.file().chunk();
+    GRAFT_RETURN_IF_ERROR(CheckFileName(name));
+    if (chunk.size() > kMaxChunk)
+      return InvalidArgumentError("chunks may have up to 1 MiB").At("file.chunk");
+    if (name != current_ && files_.contains(name)) {
+      return InvalidArgumentError("the chunks of " + name + " must follow one another")
+          .At("file.name");
+    }
+    total_ += static_cast<int64_t>(chunk.size());
+    if (total_ > max_bytes_) {
+      return ResourceExhaustedError(
+          fmt::format("an imported folder may have up to {} bytes", max_bytes_));
+    }
+    current_ = name;
+    files_[name] += chunk;
+    if (files_.size() > kMaxFiles)
+      return ResourceExhaustedError("an imported folder may have up to 64 files");
+    return OkStatus();
+  }
+  artifacts::Files Take() { return std::move(files_); }
+
+ private:
+  const int64_t max_bytes_;
+  int64_t total_ = 0;
+  std::string current_;
+  artifacts::Files files_;
+};
+
+/// Checks the files against the base, stores them and returns the row that is to be. For the disk
+/// threads.
+StatusOr<core::Version> StoreImport(Backend& backend, const std::string& tenant,
+                                    const graft::v1::ImportAdapterRequest::Header& header,
+                                    artifacts::Files files) {
+  auto base = backend.bases.Find(header.base());
+  if (!base.ok()) return Status(base.status()).At("header.base");
+  GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer((*base)->folder));
+  const families::Layout& layout = (*base)->layout;
+  artifacts::ImportRequest import;
+  import.base = header.base();
+  import.base_fingerprint = (*base)->fingerprint;
+  import.tokenizer = tokenizer->fingerprint();
+  import.label_names = {header.label_names().begin(), header.label_names().end()};
+  import.max_length = static_cast<int>(std::min<int64_t>(512, layout.max_positions));
+  if (header.max_length() > layout.max_positions) {
+    return InvalidArgumentError(fmt::format("max_length may be up to {} for {}",
+                                            layout.max_positions, header.base()))
+        .At("header.max_length");
+  }
+  if (header.max_length() > 0) import.max_length = header.max_length();
+  GRAFT_ASSIGN_OR_RETURN(const artifacts::Manifest manifest,
+                         artifacts::Import(import, layout, files));
+
+  core::Version version;
+  version.tenant = tenant;
+  version.adapter = header.adapter();
+  version.sha256 = manifest.sha256;
+  version.artifact_prefix = objects::ImportPrefix(tenant, NewId(SystemClock().Now()));
+  version.base = header.base();
+  version.base_proved = manifest.record.base_proved;
+  if (version.base_proved) version.base_fingerprint = manifest.identity.base_fingerprint;
+  const methods::MethodSpec& method = *manifest.identity.method;
+  version.method_json = Json{{std::string(method.name()), method.ToJson()}}.dump();
+  version.label_names = manifest.identity.label_names;
+  version.max_length = manifest.identity.max_length;
+  for (const auto& tensor :
+       method.Tensors(layout, static_cast<int64_t>(version.label_names.size()))) {
+    int64_t elements = 1;
+    for (const int64_t size : tensor.shape) elements *= size;
+    version.parameters += elements;
+  }
+  version.request_id = header.request_id();
+  version.description = header.description();
+  for (const auto& [name, bytes] : files) {
+    version.bytes += static_cast<int64_t>(bytes.size());
+    GRAFT_RETURN_IF_ERROR(backend.objects.Put(version.artifact_prefix + name, bytes));
+  }
+  return version;
+}
+
+}  // namespace
+
+Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
+    CallContext& context, StreamReader<graft::v1::ImportAdapterRequest>& reader) {
+  if (!co_await reader.Read() || !reader.message().has_header()) {
+    co_return InvalidArgumentError("an import begins with a header").At("header");
+  }
+  const graft::v1::ImportAdapterRequest::Header header = reader.message().header();
+  GRAFT_CO_RETURN_IF_ERROR(CheckHeader(header));
+  FileCollector collector(backend_.limits.max_import_bytes);
+  while (co_await reader.Read()) GRAFT_CO_RETURN_IF_ERROR(collector.Add(reader.message()));
+
+  auto files = std::make_shared<artifacts::Files>(collector.Take());
+  auto store = [&backend = backend_, tenant = context.tenant, header, files] {
+    return StoreImport(backend, tenant, header, std::move(*files));
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Version imported,
+                            co_await OnDisk(backend_.runtime, std::move(store)));
+  struct Result {
+    core::Version version;
+    core::Adapter adapter;
+  };
+  auto record = [imported](core::Transaction& tx) -> StatusOr<Result> {
+    Result result;
+    GRAFT_ASSIGN_OR_RETURN(result.version, core::ImportVersion(tx, imported));
+    GRAFT_ASSIGN_OR_RETURN(result.adapter, tx.GetAdapter(imported.tenant, imported.adapter));
+    return result;
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(Result result,
+                            co_await Write(backend_.runtime, backend_.store, std::move(record)));
+  if (header.promote()) {
+    GRAFT_CO_ASSIGN_OR_RETURN(result.adapter, co_await Flip(context, result.version, "live", ""));
+  }
+  co_return ToProto(result.version, result.adapter);
+}
+
+Awaitable<Status> AdapterService::ExportAdapter(
+    CallContext& context, const graft::v1::ExportAdapterRequest& request,
+    StreamWriter<graft::v1::ExportAdapterResponse>& writer) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
+                            co_await Resolve(context, request.adapter(), "adapter"));
+  auto get = [tenant = context.tenant, id = version.adapter](core::Transaction& tx) {
+    return tx.GetAdapter(tenant, id);
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Adapter adapter,
+                            co_await Read(backend_.runtime, backend_.store, std::move(get)));
+  using Names = std::vector<std::string>;
+  auto list = [&store = backend_.objects, prefix = version.artifact_prefix]() -> StatusOr<Names> {
+    return objects::ListAll(store, prefix, kMaxFiles);
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const Names keys, co_await OnDisk(backend_.runtime, std::move(list)));
+  if (keys.empty())
+    co_return DataLossError("the files of " + VersionName(version.adapter, version.number) +
+                            " are gone");
+
+  graft::v1::ExportAdapterResponse first;
+  *first.mutable_version() = ToProto(version, adapter);
+  if (!co_await writer.Write(std::move(first))) co_return CancelledError("the caller went away");
+  for (const std::string& key : keys) {
+    for (uint64_t offset = 0;;) {
+      auto read = [&store = backend_.objects, key, offset] {
+        return store.ReadRange(key, offset, kExportChunk);
+      };
+      GRAFT_CO_ASSIGN_OR_RETURN(std::string chunk,
+                                co_await OnDisk(backend_.runtime, std::move(read)));
+      if (chunk.empty() && offset > 0) break;
+      offset += chunk.size();
+      const bool last = chunk.size() < kExportChunk;
+      graft::v1::ExportAdapterResponse message;
+      message.mutable_file()->set_name(key.substr(version.artifact_prefix.size()));
+      message.mutable_file()->set_chunk(std::move(chunk));
+      if (!co_await writer.Write(std::move(message)))
+        co_return CancelledError("the caller went away");
+      if (last) break;
+    }
+  }
+  co_return OkStatus();
+}
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,42 @@
+#pragma once
+/// What the services stand on. Built once by server/app (or a test's fixture) and outlives every
+/// call.
+
+#include "common/objects/object_store.h"
+#include "server/core/store.h"
+#include "server/intake/base_catalog.h"
+#include "server/intake/dataset_source.h"
+#include "server/intake/intake.h"
+#include "server/rpc/changes.h"
+#include "server/rpc/probe.h"
+#include "server/rpc/runtime.h"
+#include "server/rpc/worker_hub.h"
+
+namespace graft::server::rpc {
+
+struct Limits {
+  int64_t max_queued_jobs = 100'000;
+  int64_t max_upload_bytes = int64_t{8} << 30;
+  int64_t max_import_bytes = int64_t{2}
+                             << 30;  ///< Of one adapter; its files are checked in memory.
+  int max_inference_calls = 1024;    ///< In flight; beyond it RESOURCE_EXHAUSTED.
+  std::chrono::milliseconds lease{10'000};
+  std::chrono::milliseconds stall{900'000};
+  /// How often to look for changes that another server on the same store made.
+  std::chrono::milliseconds poll{1'000};
+};
+
+struct Backend {
+  Runtime& runtime;
+  Probe& probe;
+  core::Store& store;
+  objects::ObjectStore& objects;
+  JobChanges& changes;
+  WorkerHub& workers;
+  intake::BaseCatalog& bases;
+  const intake::DatasetSources& sources;
+  const intake::Intake& intake;
+  Limits limits;
+};
+
+}  // namespace graft::server::rpc

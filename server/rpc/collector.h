@@ -1,0 +1,26 @@
+#pragma once
+/// Removes what attempts and imports left in the object store and no row points at: a file is kept
+/// while its attempt may still need it (the job hasn't ended and its token is the newest), while it
+/// is the job's checkpoint, or while a version lies there.
+
+#include <string>
+
+#include "server/core/store.h"
+#include "server/rpc/backend.h"
+
+namespace graft::server::rpc {
+
+/// Returns how many objects were removed. Errors: of the stores; then what was removed stays
+/// removed.
+Awaitable<StatusOr<int64_t>> CollectOrphans(Backend& backend, std::string tenant);
+
+/// Where an attempt's object belongs, from its key.
+struct AttemptObject {
+  std::string job;
+  int64_t token = 0;
+  bool is_artifact = false;
+};
+/// NotFound if `key` isn't one of an attempt's.
+StatusOr<AttemptObject> ParseAttemptKey(const std::string& tenant, const std::string& key);
+
+}  // namespace graft::server::rpc

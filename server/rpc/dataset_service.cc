@@ -1,0 +1,140 @@
+#include "server/rpc/dataset_service.h"
+
+#include <fmt/format.h>
+
+#include "common/base/ids.h"
+#include "common/base/sha256.h"
+#include "common/datasets/ingest.h"
+#include "common/objects/keys.h"
+#include "server/rpc/convert.h"
+
+namespace graft::server::rpc {
+namespace {
+
+constexpr size_t kMaxChunk = 1 << 20;
+constexpr size_t kMaxFileName = 255;
+
+Status CheckFileName(const std::string& name) {
+  if (name.empty() || name.size() > kMaxFileName || name.find('/') != std::string::npos ||
+      name.find('\0') != std::string::npos) {
+    return InvalidArgumentError(
+               "header.file_name must be a plain name like train.csv, up to 255 bytes")
+        .At("header.file_name");
+  }
+  auto format = datasets::FormatOf(name, "");
+  if (!format.ok()) return Status(format.status()).At("header.file_name");
+  return OkStatus();
+}
+
+void Describe(const datasets::SplitReport& from, graft::v1::CheckDatasetResponse::Split& to) {
+  to.set_name(from.name);
+  to.set_examples(from.examples);
+  for (const auto& [label, count] : from.labels) (*to.mutable_labels())[label] = count;
+  to.set_min_bytes(from.min_bytes);
+  to.set_mean_bytes(from.mean_bytes);
+  to.set_max_bytes(from.max_bytes);
+}
+
+}  // namespace
+
+Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
+    CallContext& context, StreamReader<graft::v1::UploadDatasetRequest>& reader) {
+  if (!co_await reader.Read() || !reader.message().has_header()) {
+    co_return InvalidArgumentError("an upload begins with a header that has the file's name")
+        .At("header");
+  }
+  const std::string file_name = reader.message().header().file_name();
+  GRAFT_CO_RETURN_IF_ERROR(CheckFileName(file_name));
+
+  // The name is known only behind the last byte: written elsewhere, then moved.
+  struct Upload {
+    std::unique_ptr<objects::ObjectWriter> writer;
+    Sha256 hash;
+    int64_t bytes = 0;
+  };
+  auto upload = std::make_shared<Upload>();
+  const std::string temporary =
+      objects::TenantPrefix(context.tenant) + "incoming/" + NewId(SystemClock().Now());
+  auto open = [upload, temporary, &store = backend_.objects]() -> Status {
+    GRAFT_ASSIGN_OR_RETURN(upload->writer, store.OpenWriter(temporary));
+    return OkStatus();
+  };
+  GRAFT_CO_RETURN_IF_ERROR(co_await OnDisk(backend_.runtime, open));
+  while (co_await reader.Read()) {
+    if (!reader.message().has_chunk() || reader.message().chunk().size() > kMaxChunk) {
+      co_return InvalidArgumentError("behind the header come chunks of up to 1 MiB").At("chunk");
+    }
+    upload->bytes += static_cast<int64_t>(reader.message().chunk().size());
+    if (upload->bytes > backend_.limits.max_upload_bytes) {
+      co_return ResourceExhaustedError(fmt::format("an uploaded file may have up to {} bytes",
+                                                   backend_.limits.max_upload_bytes));
+    }
+    auto write = [upload, chunk = std::move(*reader.message().mutable_chunk())]() -> Status {
+      upload->hash.Update(chunk);
+      return upload->writer->Write(chunk);
+    };
+    GRAFT_CO_RETURN_IF_ERROR(co_await OnDisk(backend_.runtime, std::move(write)));
+  }
+  if (upload->bytes == 0) co_return InvalidArgumentError("the uploaded file is empty").At("chunk");
+
+  auto commit = [upload, file_name, tenant = context.tenant,
+                 &store = backend_.objects]() -> StatusOr<std::string> {
+    const std::string sha256 = upload->hash.HexDigest();
+    const std::string key = objects::UploadDataKey(tenant, sha256);
+    if (store.Stat(key).ok()) {
+      upload->writer.reset();
+    } else {
+      GRAFT_RETURN_IF_ERROR(upload->writer->CommitAs(key));
+    }
+    // Last: an upload without it doesn't exist.
+    GRAFT_RETURN_IF_ERROR(store.Put(objects::UploadInfoKey(tenant, sha256),
+                                    intake::UploadInfo(file_name, upload->bytes)));
+    return sha256;
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string sha256,
+                            co_await OnDisk(backend_.runtime, std::move(commit)));
+  graft::v1::Dataset dataset;
+  dataset.set_name("datasets/" + sha256);
+  dataset.set_bytes(upload->bytes);
+  dataset.set_uri("graft://datasets/" + sha256);
+  dataset.set_file_name(file_name);
+  co_return dataset;
+}
+
+Awaitable<StatusOr<graft::v1::CheckDatasetResponse>> DatasetService::CheckDataset(
+    CallContext& context, const graft::v1::CheckDatasetRequest& request) {
+  StatusOr<spec::DatasetSpec> spec = FromProto(request.dataset());
+  if (!spec.ok()) co_return spec.status();
+  auto check = [&intake = backend_.intake, tenant = context.tenant, dataset = std::move(*spec)] {
+    return intake.Check(tenant, dataset);
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const datasets::Report report,
+                            co_await OnIntake(backend_.runtime, std::move(check)));
+  graft::v1::CheckDatasetResponse response;
+  response.set_usable(report.usable());
+  for (const auto& split : report.splits) Describe(split, *response.add_splits());
+  *response.mutable_errors() = ToErrorInfo(datasets::ToStatus(report)).details();
+  response.set_omitted_errors(report.omitted_errors);
+  for (const std::string& warning : report.warnings) response.add_warnings(warning);
+  response.set_summary(report.Summary());
+  co_return response;
+}
+
+Awaitable<StatusOr<graft::v1::DeleteDatasetResponse>> DatasetService::DeleteDataset(
+    CallContext& context, const graft::v1::DeleteDatasetRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string sha256,
+                            ParseName(request.name(), "datasets", "name"));
+  auto remove = [sha256, tenant = context.tenant, &store = backend_.objects]() -> Status {
+    const std::string info = objects::UploadInfoKey(tenant, sha256);
+    if (auto stat = store.Stat(info); !stat.ok()) {
+      if (stat.status().code() != StatusCode::kNotFound) return stat.status();
+      return NotFoundError("no data set " + sha256 + " was uploaded").At("name");
+    }
+    GRAFT_RETURN_IF_ERROR(store.Delete(info));
+    return store.Delete(objects::UploadDataKey(tenant, sha256));
+  };
+  GRAFT_CO_RETURN_IF_ERROR(co_await OnDisk(backend_.runtime, std::move(remove)));
+  co_return graft::v1::DeleteDatasetResponse();
+}
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,268 @@
+#include "server/rpc/finetuning_service.h"
+
+#include <fmt/format.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/sha256.h"
+#include "server/core/filter.h"
+#include "server/core/jobs.h"
+#include "server/core/registry.h"
+#include "server/rpc/convert.h"
+#include "server/rpc/paging.h"
+
+namespace graft::server::rpc {
+namespace {
+
+using core::Transaction;
+
+constexpr size_t kMaxRequestId = 128;
+
+/// What a repeated request_id is compared by.
+std::string RequestHash(const spec::JobSpec& asked) { return Sha256Hex(asked.ToJson().dump()); }
+
+StatusOr<core::JobKey> KeyOf(const CallContext& context, const std::string& name) {
+  GRAFT_ASSIGN_OR_RETURN(std::string id, ParseName(name, "jobs", "name"));
+  return core::JobKey{context.tenant, std::move(id)};
+}
+
+}  // namespace
+
+Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
+    const CallContext& context, const graft::v1::JobSpec& message) {
+  StatusOr<spec::JobSpec> asked = FromProto(message);
+  if (!asked.ok()) co_return PrefixFields(asked.status(), "spec");
+  Admitted admitted;
+  admitted.request_sha256 = RequestHash(*asked);
+
+  if (!asked->init_from.empty()) {
+    auto resolve = [tenant = context.tenant, name = asked->init_from](Transaction& tx) {
+      return core::ResolveVersion(tx, tenant, name);
+    };
+    StatusOr<core::Version> parent = co_await Read(backend_.runtime, backend_.store, resolve);
+    if (!parent.ok()) co_return Status(parent.status()).At("spec.init_from");
+    if (parent->base != asked->base) {
+      co_return InvalidArgumentError(fmt::format("{} was trained on the base {}, not on {}",
+                                                 asked->init_from, parent->base, asked->base))
+          .At("spec.init_from");
+    }
+    admitted.init_from_sha256 = parent->sha256;
+    if (asked->label_names.empty()) asked->label_names = parent->label_names;
+  }
+
+  // Base and files lie on disk.
+  auto check = [&bases = backend_.bases, &sources = backend_.sources, tenant = context.tenant,
+                unresolved = std::move(*asked)]() -> StatusOr<spec::JobSpec> {
+    auto base = bases.Find(unresolved.base);
+    if (!base.ok()) return Status(base.status()).At("spec.base");
+    auto resolved = spec::Resolve(unresolved, (*base)->layout);
+    if (!resolved.ok()) return PrefixFields(resolved.status(), "spec");
+    if (auto files = sources.Resolve(tenant, resolved->dataset); !files.ok()) {
+      return PrefixFields(files.status(), "spec");
+    }
+    return resolved;
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(admitted.spec, co_await OnDisk(backend_.runtime, std::move(check)));
+  co_return admitted;
+}
+
+Awaitable<StatusOr<intake::Prepared>> FinetuningService::Prepare(const CallContext& context,
+                                                                 const Admitted& admitted) {
+  const auto machine =
+      backend_.workers.MachineFor(admitted.spec.base, admitted.spec.hyperparameters.precision);
+  auto prepare = [&intake = backend_.intake, tenant = context.tenant, spec = admitted.spec,
+                  machine] { return intake.Prepare(tenant, spec, machine, /*store=*/false); };
+  StatusOr<intake::Prepared> prepared = co_await OnIntake(backend_.runtime, std::move(prepare));
+  if (!prepared.ok()) co_return PrefixFields(prepared.status(), "spec");
+  co_return prepared;
+}
+
+Awaitable<StatusOr<std::optional<core::Job>>> FinetuningService::FindEarlier(
+    const CallContext& context, const graft::v1::CreateJobRequest& request) {
+  StatusOr<spec::JobSpec> asked = FromProto(request.spec());
+  if (!asked.ok()) co_return PrefixFields(asked.status(), "spec");
+  auto find = [tenant = context.tenant, id = request.request_id()](Transaction& tx) {
+    return tx.FindJobByRequest(tenant, id);
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(std::optional<core::Job> job,
+                            co_await Read(backend_.runtime, backend_.store, std::move(find)));
+  if (job && job->request_sha256 != RequestHash(*asked)) {
+    co_return AlreadyExistsError("the request_id was used for another job, " + JobName(job->key.id))
+        .At("request_id");
+  }
+  co_return job;
+}
+
+Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CreateJob(
+    CallContext& context, const graft::v1::CreateJobRequest& request) {
+  if (request.request_id().size() > kMaxRequestId) {
+    co_return InvalidArgumentError("request_id may have up to 128 bytes").At("request_id");
+  }
+  if (!request.request_id().empty() && !request.validate_only()) {
+    // A repeated request is answered even where what it named is gone by now.
+    GRAFT_CO_ASSIGN_OR_RETURN(const auto earlier, co_await FindEarlier(context, request));
+    if (earlier) co_return ToProto(*earlier);
+  }
+  GRAFT_CO_ASSIGN_OR_RETURN(const Admitted admitted, co_await Admit(context, request.spec()));
+  core::NewJob job;
+  job.tenant = context.tenant;
+  job.request_id = request.request_id();
+  job.request_sha256 = admitted.request_sha256;
+  job.spec_json = admitted.spec.ToJson().dump();
+  job.base = admitted.spec.base;
+  job.adapter = admitted.spec.adapter;
+  job.labels = admitted.spec.labels;
+  job.priority = admitted.spec.priority;
+  job.init_from_sha256 = admitted.init_from_sha256;
+
+  if (request.validate_only()) {
+    GRAFT_CO_ASSIGN_OR_RETURN(const intake::Prepared prepared, co_await Prepare(context, admitted));
+    core::Job preview;
+    preview.spec_json = job.spec_json;
+    preview.state = core::JobState::kValidating;
+    preview.create_time = SystemClock().Now();
+    preview.facts = prepared.facts;
+    preview.dataset_sha256 = prepared.dataset_sha256;
+    preview.warnings = prepared.warnings;
+    co_return ToProto(preview);
+  }
+
+  auto create = [job, limits = core::JobLimits{backend_.limits.max_queued_jobs}](Transaction& tx) {
+    return core::CreateJob(tx, job, limits);
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Job created,
+                            co_await Write(backend_.runtime, backend_.store, std::move(create)));
+  GRAFT_FAILPOINT("server.after_job_created");
+  co_return ToProto(created);
+}
+
+Awaitable<StatusOr<graft::v1::EstimateJobResponse>> FinetuningService::EstimateJob(
+    CallContext& context, const graft::v1::EstimateJobRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const Admitted admitted, co_await Admit(context, request.spec()));
+  GRAFT_CO_ASSIGN_OR_RETURN(const intake::Prepared prepared, co_await Prepare(context, admitted));
+  graft::v1::EstimateJobResponse response;
+  *response.mutable_facts() = ToProto(prepared.facts);
+  response.set_dataset_sha256(prepared.dataset_sha256);
+  for (const std::string& warning : prepared.warnings) response.add_warnings(warning);
+  if (prepared.facts.seconds == 0) {
+    response.add_warnings("no worker that has this base is known, so seconds can't be estimated");
+  }
+  co_return response;
+}
+
+Awaitable<StatusOr<graft::v1::Job>> FinetuningService::GetJob(
+    CallContext& context, const graft::v1::GetJobRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, request.name()));
+  auto get = [key](Transaction& tx) { return tx.GetJob(key); };
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Job job,
+                            co_await Read(backend_.runtime, backend_.store, get));
+  co_return ToProto(job);
+}
+
+Awaitable<StatusOr<graft::v1::ListJobsResponse>> FinetuningService::ListJobs(
+    CallContext& context, const graft::v1::ListJobsRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
+  GRAFT_CO_ASSIGN_OR_RETURN(core::JobQuery query, core::ParseJobFilter(request.filter()));
+  query.tenant = context.tenant;
+  GRAFT_CO_ASSIGN_OR_RETURN(query.after_id,
+                            core::ParsePageToken(request.page_token(), request.filter()));
+  query.limit = page_size + 1;  // One more tells whether there is another page.
+  struct Page {
+    std::vector<core::Job> jobs;
+    int64_t total = 0;
+  };
+  auto list = [query](Transaction& tx) -> StatusOr<Page> {
+    Page page;
+    GRAFT_ASSIGN_OR_RETURN(page.jobs, tx.ListJobs(query));
+    core::JobQuery all = query;
+    all.after_id.clear();
+    GRAFT_ASSIGN_OR_RETURN(page.total, tx.CountJobs(all));
+    return page;
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(Page page,
+                            co_await Read(backend_.runtime, backend_.store, std::move(list)));
+
+  graft::v1::ListJobsResponse response;
+  response.set_total_size(page.total);
+  if (page.jobs.size() > page_size) {
+    page.jobs.resize(page_size);
+    response.set_next_page_token(core::MakePageToken(page.jobs.back().key.id, request.filter()));
+  }
+  for (const core::Job& job : page.jobs) *response.add_jobs() = ToProto(job);
+  co_return response;
+}
+
+Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CancelJob(
+    CallContext& context, const graft::v1::CancelJobRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, request.name()));
+  auto cancel = [key](Transaction& tx) { return core::CancelJob(tx, key); };
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Job job,
+                            co_await Write(backend_.runtime, backend_.store, cancel));
+  co_return ToProto(job);
+}
+
+Awaitable<StatusOr<graft::v1::Job>> FinetuningService::PauseJob(
+    CallContext& context, const graft::v1::PauseJobRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, request.name()));
+  auto pause = [key](Transaction& tx) { return core::PauseJob(tx, key); };
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Job job,
+                            co_await Write(backend_.runtime, backend_.store, pause));
+  co_return ToProto(job);
+}
+
+Awaitable<StatusOr<graft::v1::Job>> FinetuningService::ResumeJob(
+    CallContext& context, const graft::v1::ResumeJobRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, request.name()));
+  auto resume = [key](Transaction& tx) { return core::ResumeJob(tx, key); };
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Job job,
+                            co_await Write(backend_.runtime, backend_.store, resume));
+  co_return ToProto(job);
+}
+
+Awaitable<StatusOr<graft::v1::DeleteJobResponse>> FinetuningService::DeleteJob(
+    CallContext& context, const graft::v1::DeleteJobRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, request.name()));
+  auto remove = [key](Transaction& tx) { return core::DeleteJob(tx, key); };
+  GRAFT_CO_RETURN_IF_ERROR(co_await Write(backend_.runtime, backend_.store, remove));
+  co_return graft::v1::DeleteJobResponse();
+}
+
+Awaitable<Status> FinetuningService::WatchJob(CallContext& context,
+                                              const graft::v1::WatchJobRequest& request,
+                                              StreamWriter<graft::v1::JobEvent>& writer) {
+  constexpr size_t kBatch = 256;
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, request.name()));
+  if (request.after_event() < 0)
+    co_return InvalidArgumentError("after_event can't be negative").At("after_event");
+  struct News {
+    std::vector<core::JobEvent> events;
+    bool over = false;  ///< The job has ended, and these are its last events.
+  };
+  JobChanges::Subscription changes(backend_.changes, key);
+  int64_t after = request.after_event();
+  while (true) {
+    auto read = [key, after](Transaction& tx) -> StatusOr<News> {
+      GRAFT_ASSIGN_OR_RETURN(const core::Job job, tx.GetJob(key));
+      if (after > job.num_events) {
+        return OutOfRangeError(
+                   fmt::format("the job has {} events so far, so none follows number {}",
+                               job.num_events, after))
+            .At("after_event");
+      }
+      News news;
+      GRAFT_ASSIGN_OR_RETURN(news.events, tx.ListEvents(key, after, kBatch));
+      const int64_t last = news.events.empty() ? after : news.events.back().number;
+      news.over = core::IsTerminal(job.state) && last == job.num_events;
+      return news;
+    };
+    GRAFT_CO_ASSIGN_OR_RETURN(const News news,
+                              co_await Read(backend_.runtime, backend_.store, read));
+    for (const core::JobEvent& event : news.events) {
+      if (!co_await writer.Write(ToProto(event))) co_return CancelledError("the watcher went away");
+      after = event.number;
+    }
+    if (news.over) co_return OkStatus();
+    if (news.events.empty()) co_await changes.Wait(backend_.limits.poll);
+  }
+}
+
+}  // namespace graft::server::rpc

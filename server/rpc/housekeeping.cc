@@ -1,0 +1,110 @@
+#include "server/rpc/housekeeping.h"
+
+#include <spdlog/spdlog.h>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "common/base/ids.h"
+#include "server/core/leases.h"
+#include "server/rpc/collector.h"
+#include "server/rpc/job_probe.h"
+
+namespace graft::server::rpc {
+namespace {
+
+using core::Transaction;
+using std::chrono::milliseconds;
+
+}  // namespace
+
+void Housekeeping::Start() {
+  loop_ = std::make_unique<Background>(backend_.runtime, "housekeeping", [this] { return Loop(); });
+  auto collect = [this]() -> Awaitable<void> {
+    while (true) {
+      const StatusOr<int64_t> removed =
+          co_await CollectOrphans(backend_, std::string(kDefaultTenant));
+      if (!removed.ok())
+        spdlog::warn("cannot remove orphaned objects now: {}", removed.status().message());
+      if (removed.ok() && *removed > 0)
+        spdlog::info("removed {} objects that nothing points at", *removed);
+      co_await SleepFor(options_.collect_every);
+    }
+  };
+  collector_ =
+      std::make_unique<Background>(backend_.runtime, "removal of orphans", std::move(collect));
+}
+
+void Housekeeping::Stop() {
+  if (loop_ != nullptr) loop_->Stop();
+  if (collector_ != nullptr) collector_->Stop();
+  loop_.reset();
+  collector_.reset();
+}
+
+void Housekeeping::WorkerDied(const std::string& worker_id) {
+  backend_.workers.Remove(worker_id);
+  asio::co_spawn(backend_.runtime.io(), Expire(worker_id), asio::detached);
+}
+
+Awaitable<void> Housekeeping::Expire(std::string dead_worker) {
+  auto look = [](Transaction& tx) -> StatusOr<bool> {
+    core::JobQuery running;
+    running.states = {core::JobState::kRunning};
+    running.limit = 1;
+    GRAFT_ASSIGN_OR_RETURN(const auto jobs, tx.ListJobs(running));
+    return !jobs.empty();
+  };
+  // An idle server writes nothing.
+  const StatusOr<bool> any = co_await Read(backend_.runtime, backend_.store, std::move(look));
+  if (any.ok() && !*any) co_return;
+  core::LeaseOptions options;
+  options.duration = backend_.limits.lease.count() * 1000;
+  options.stall_after = backend_.limits.stall.count() * 1000;
+  auto expire = [options, dead_worker](Transaction& tx) {
+    return core::ExpireLeases(tx, options, dead_worker);
+  };
+  const StatusOr<std::vector<core::Job>> jobs =
+      co_await Write(backend_.runtime, backend_.store, std::move(expire));
+  if (!jobs.ok()) {
+    spdlog::warn("cannot take back expired leases now: {}", jobs.status().message());
+    co_return;
+  }
+  for (const core::Job& job : *jobs) {
+    backend_.probe.LeaseExpired();
+    NoteAttemptEnded(backend_.probe, job);
+    spdlog::warn("job {} lost its worker and is {}", job.key.id, core::JobStateName(job.state));
+  }
+}
+
+Awaitable<void> Housekeeping::Count() {
+  using Counts = std::vector<std::pair<core::JobState, int64_t>>;
+  auto count = [](Transaction& tx) -> StatusOr<Counts> {
+    Counts counts;
+    for (int s = static_cast<int>(core::JobState::kValidating);
+         s <= static_cast<int>(core::JobState::kCancelled); ++s) {
+      core::JobQuery query;
+      query.states = {static_cast<core::JobState>(s)};
+      GRAFT_ASSIGN_OR_RETURN(const int64_t jobs, tx.CountJobs(query));
+      counts.emplace_back(query.states[0], jobs);
+    }
+    return counts;
+  };
+  const StatusOr<Counts> counts = co_await Read(backend_.runtime, backend_.store, std::move(count));
+  if (!counts.ok()) co_return;
+  for (const auto& [state, jobs] : *counts) backend_.probe.SetJobs(state, jobs);
+}
+
+Awaitable<void> Housekeeping::Loop() {
+  auto next_count = std::chrono::steady_clock::now();
+  while (true) {
+    for (const std::string& worker : backend_.workers.RemoveSilent()) co_await Expire(worker);
+    co_await Expire({});
+    if (std::chrono::steady_clock::now() >= next_count) {
+      co_await Count();
+      next_count = std::chrono::steady_clock::now() + options_.count_every;
+    }
+    co_await SleepFor(options_.expire_every);
+  }
+}
+
+}  // namespace graft::server::rpc

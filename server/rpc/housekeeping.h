@@ -1,0 +1,41 @@
+#pragma once
+/// What a server does by the clock: takes back leases whose workers are gone, counts jobs for the
+/// metrics, removes objects that no row points at any more.
+
+#include <memory>
+#include <string>
+
+#include "server/rpc/backend.h"
+#include "server/rpc/background.h"
+
+namespace graft::server::rpc {
+
+/// Thread safety: Start and Stop from one thread that isn't the io thread; WorkerDied on the io
+/// thread.
+class Housekeeping {
+ public:
+  struct Options {
+    std::chrono::milliseconds expire_every{500};
+    std::chrono::milliseconds count_every{2'000};
+    std::chrono::milliseconds collect_every{600'000};
+  };
+  Housekeeping(Backend& backend, Options options) : backend_(backend), options_(options) {}
+  ~Housekeeping() { Stop(); }
+
+  void Start();
+  void Stop();
+
+  /// A worker's process ended: its leases are taken back at once, rather than when they expire.
+  void WorkerDied(const std::string& worker_id);
+
+ private:
+  Awaitable<void> Loop();
+  Awaitable<void> Expire(std::string dead_worker);
+  Awaitable<void> Count();
+
+  Backend& backend_;
+  const Options options_;
+  std::unique_ptr<Background> loop_, collector_;
+};
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,35 @@
+#include "server/rpc/job_probe.h"
+
+#include "common/base/json.h"
+
+namespace graft::server::rpc {
+namespace {
+
+double Seconds(TimeUs from, TimeUs to) { return static_cast<double>(to - from) / 1e6; }
+
+}  // namespace
+
+std::string MethodName(const std::string& spec_json) {
+  const Json spec = Json::parse(spec_json, nullptr, /*allow_exceptions=*/false);
+  if (!spec.is_object() || !spec.contains("method") || !spec["method"].is_object() ||
+      spec["method"].empty()) {
+    return "unknown";
+  }
+  return spec["method"].begin().key();
+}
+
+void NoteTransition(Probe& probe, const core::Job& job, std::string_view reason) {
+  probe.JobTransition(job.state, reason);
+  if (job.state == core::JobState::kRunning && !job.attempts.empty()) {
+    probe.JobStarted(Seconds(job.queue_time, job.attempts.back().start_time));
+  }
+  if (core::IsTerminal(job.state) && job.start_time != 0) {
+    probe.JobEnded(MethodName(job.spec_json), Seconds(job.start_time, job.end_time));
+  }
+}
+
+void NoteAttemptEnded(Probe& probe, const core::Job& job) {
+  NoteTransition(probe, job, job.attempts.empty() ? "UNKNOWN" : job.attempts.back().end_reason);
+}
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,49 @@
+#pragma once
+/// Takes VALIDATING jobs, whoever created them and before whichever restart, reads their data and
+/// queues or fails them.
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "server/rpc/backend.h"
+#include "server/rpc/background.h"
+
+namespace graft::server::rpc {
+
+/// Thread safety: Start and Stop from one thread that isn't the io thread.
+class Validator {
+ public:
+  struct Options {
+    std::string server_id;  ///< The same after a restart: then its claims are its own again.
+    std::chrono::milliseconds claim{10'000};  ///< How long a claim lasts without renewal.
+    std::chrono::milliseconds retry{
+        2'000};          ///< Before a fault of the machine (disk full) is tried again.
+    int max_tries = 30;  ///< Then such a fault fails the job.
+    int max_running = 2;
+  };
+  Validator(Backend& backend, Options options) : backend_(backend), options_(std::move(options)) {}
+  ~Validator() { Stop(); }
+
+  void Start();
+  /// Returns when nothing of it runs any more; what was begun is taken up after the next start.
+  void Stop();
+
+ private:
+  Awaitable<void> Loop();
+  Awaitable<void> Validate(core::JobKey key);
+  /// Renews the claim until the work is done.
+  template <typename Work>
+  Awaitable<StatusOr<intake::Prepared>> WhileRenewing(core::JobKey key, int64_t token, Work work);
+  bool WorthRetrying(const core::JobKey& key, const Status& status);
+
+  Backend& backend_;
+  const Options options_;
+  std::set<core::JobKey> running_;
+  std::map<core::JobKey, int> tries_;
+  std::map<core::JobKey, std::chrono::steady_clock::time_point> not_before_;
+  std::unique_ptr<Background> loop_;
+};
+
+}  // namespace graft::server::rpc

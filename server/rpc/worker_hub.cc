@@ -1,0 +1,191 @@
+#include "server/rpc/worker_hub.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <spdlog/spdlog.h>
+#include <boost/asio/experimental/as_tuple.hpp>
+
+#include "common/base/ids.h"
+
+namespace graft::server::rpc {
+namespace {
+
+/// 256 embeddings of a large model are more than gRPC's default of 4 MiB.
+constexpr int kMaxReplyBytes = 64 << 20;
+
+std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxReplyBytes);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
+  // A worker whose machine vanished says nothing: pings find out.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+TimeUs ToUs(std::chrono::milliseconds duration) { return duration.count() * 1000; }
+
+}  // namespace
+
+EngineLink::EngineLink(std::string worker_id, const std::string& address)
+    : worker_id_(std::move(worker_id)),
+      stub_(graft::internal::v1::Engine::NewStub(Dial(address))) {}
+
+WorkerHub::Outstanding::Outstanding(WorkerHub& hub, std::string worker_id, std::string sha256)
+    : hub_(hub), worker_id_(std::move(worker_id)), sha256_(std::move(sha256)) {
+  hub_.table_.Began(worker_id_);
+  hub_.probe_.InferenceRunning(1);
+}
+
+WorkerHub::Outstanding::~Outstanding() {
+  hub_.table_.Ended(worker_id_, sha256_, ok_);
+  hub_.probe_.InferenceRunning(-1);
+}
+
+WorkerHub::WorkerHub(Runtime& runtime, Probe& probe, Options options)
+    : runtime_(runtime), probe_(probe), options_(options), table_(ToUs(options.silent_after)) {}
+
+void WorkerHub::Register(const graft::internal::v1::RegisterRequest& request) {
+  const std::string& id = request.worker_id();
+  const auto known = registrations_.find(id);
+  if (known == registrations_.end() || known->second.engine_address() != request.engine_address()) {
+    links_[id] = std::make_shared<EngineLink>(id, request.engine_address());
+    spdlog::info("worker {} registered: {} ({}), {:.1f} GiB, engine at {}", id, request.device(),
+                 request.device_name(), static_cast<double>(request.memory_bytes()) / (1 << 30),
+                 request.engine_address());
+  }
+  registrations_[id] = request;
+  draining_[id] = false;
+  table_.Put({id, {request.bases().begin(), request.bases().end()}, {}, false},
+             SystemClock().Now());
+  Changed();
+}
+
+bool WorkerHub::Touch(const std::string& worker_id) {
+  return table_.Touch(worker_id, SystemClock().Now());
+}
+
+void WorkerHub::Update(const graft::internal::v1::RenewLeasesRequest& request) {
+  std::vector<std::string> resident;
+  for (const auto& base : request.resident()) resident.push_back(base.id());
+  std::sort(resident.begin(), resident.end());
+  table_.SetResident(request.worker_id(), std::move(resident), request.draining());
+  draining_[request.worker_id()] = request.draining();
+  Changed();
+}
+
+void WorkerHub::Remove(const std::string& worker_id) {
+  if (!Knows(worker_id)) return;
+  table_.Remove(worker_id);
+  links_.erase(worker_id);
+  registrations_.erase(worker_id);
+  draining_.erase(worker_id);
+  Changed();
+}
+
+std::vector<std::string> WorkerHub::RemoveSilent() {
+  std::vector<std::string> gone = table_.RemoveSilent(SystemClock().Now());
+  for (const std::string& id : gone) {
+    spdlog::warn("worker {} has been silent for {} s and is taken for dead", id,
+                 options_.silent_after.count() / 1000);
+    Remove(id);
+  }
+  return gone;
+}
+
+void WorkerHub::NoteLoaded(const std::string& worker_id, const std::string& sha256) {
+  table_.Began(worker_id);
+  table_.Ended(worker_id, sha256, true);
+}
+
+intake::Machine WorkerHub::MachineFor(const std::string& base, spec::Precision precision) const {
+  intake::Machine machine;
+  for (const auto& [id, worker] : registrations_) {
+    if (std::find(worker.bases().begin(), worker.bases().end(), base) == worker.bases().end())
+      continue;
+    if (machine.memory_bytes >= worker.memory_bytes()) continue;
+    machine.memory_bytes = worker.memory_bytes();
+    machine.bf16 = worker.fast_bf16();
+    const bool bf16 = precision == spec::Precision::kBf16 ||
+                      (precision == spec::Precision::kAuto && worker.fast_bf16());
+    machine.gflops = bf16 ? worker.bf16_gflops() : worker.fp32_gflops();
+  }
+  return machine;
+}
+
+Status WorkerHub::NoWorkerFor(const std::string& base) const {
+  if (links_.empty()) {
+    return UnavailableError(expecting_ ? "no worker is ready yet; try again in a moment"
+                                       : "no worker has registered with this server");
+  }
+  return UnavailableError(
+      fmt::format("none of the {} workers has the base {} in its folder", links_.size(), base));
+}
+
+StatusOr<std::vector<std::shared_ptr<EngineLink>>> WorkerHub::ServingLinks(
+    const std::string& base) const {
+  std::vector<std::shared_ptr<EngineLink>> links;
+  for (const std::string& id : table_.Holders(base)) {
+    if (const auto found = links_.find(id); found != links_.end()) links.push_back(found->second);
+  }
+  if (!links.empty()) return links;
+  const auto able = table_.Pick(base, "");
+  if (!able || !links_.contains(*able)) return NoWorkerFor(base);
+  links.push_back(links_.at(*able));
+  return links;
+}
+
+Awaitable<StatusOr<std::shared_ptr<EngineLink>>> WorkerHub::Pick(
+    const CallContext& context, std::string base, std::string sha256,
+    const std::set<std::string>& tried) {
+  const auto give_up = std::chrono::steady_clock::now() + options_.wait_for_worker;
+  struct Waiting {
+    explicit Waiting(WorkerHub& h) : hub(h), timer(h.runtime_.io()) {
+      hub.probe_.InferenceWaiting(1);
+    }
+    ~Waiting() {
+      hub.waiting_.erase(&timer);
+      hub.probe_.InferenceWaiting(-1);
+    }
+    WorkerHub& hub;
+    asio::steady_timer timer;
+  } waiting(*this);
+  while (true) {
+    if (const auto id = table_.Pick(base, sha256, tried); id && links_.contains(*id))
+      co_return links_.at(*id);
+    const bool hopeless = !expecting_ && tried.empty();
+    if (hopeless || std::chrono::steady_clock::now() >= give_up ||
+        context.TimeLeft().count() <= 0) {
+      probe_.InferenceRejected("no_worker");
+      co_return NoWorkerFor(base);
+    }
+    waiting_.insert(&waiting.timer);
+    waiting.timer.expires_at(give_up);
+    co_await waiting.timer.async_wait(asio::experimental::as_tuple(asio::use_awaitable));
+    // A cancelled call throws here rather than going round once more.
+    co_await asio::post(runtime_.io(), asio::use_awaitable);
+  }
+}
+
+void WorkerHub::Changed() {
+  for (asio::steady_timer* timer : waiting_) timer->cancel();
+  waiting_.clear();
+  int draining = 0;
+  for (const auto& [id, is_draining] : draining_) draining += is_draining ? 1 : 0;
+  probe_.SetWorkers("ready", static_cast<int>(draining_.size()) - draining);
+  probe_.SetWorkers("draining", draining);
+  std::set<std::string> bases;
+  for (const auto& [id, worker] : registrations_)
+    bases.insert(worker.bases().begin(), worker.bases().end());
+  bases.insert(reported_bases_.begin(), reported_bases_.end());
+  for (const std::string& base : bases) {
+    probe_.SetBaseResident(base, static_cast<int>(table_.Holders(base).size()));
+  }
+  reported_bases_ = std::move(bases);
+}
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,135 @@
+#pragma once
+/// The workers that this server knows, and its connections to their Engine services. A cache: a
+/// server that restarts learns all of it again as the workers register. Thread safety: confined to
+/// the io thread.
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "common/spec/job_spec.h"
+#include "graft/internal/v1/coordinator.pb.h"
+#include "graft/internal/v1/engine.grpc.pb.h"
+#include "server/core/routing.h"
+#include "server/intake/estimate.h"
+#include "server/rpc/await.h"
+#include "server/rpc/call.h"
+#include "server/rpc/probe.h"
+
+namespace graft::server::rpc {
+
+/// A connection to one worker's Engine; shared by the calls on it, so that a worker's end breaks no
+/// pointer.
+class EngineLink {
+ public:
+  EngineLink(std::string worker_id, const std::string& address);
+  const std::string& worker_id() const { return worker_id_; }
+  graft::internal::v1::Engine::Stub& stub() { return *stub_; }
+
+ private:
+  const std::string worker_id_;
+  std::unique_ptr<graft::internal::v1::Engine::Stub> stub_;
+};
+
+class WorkerHub {
+ public:
+  struct Options {
+    std::chrono::milliseconds silent_after{
+        10'000};  ///< A worker that has not called for so long is gone.
+    /// How long a request waits for a worker to appear, within its deadline, while workers are
+    /// expected.
+    std::chrono::milliseconds wait_for_worker{10'000};
+  };
+  WorkerHub(Runtime& runtime, Probe& probe, Options options);
+
+  void Register(const graft::internal::v1::RegisterRequest& request);
+  /// A sign of life. False if the worker must register (again).
+  bool Touch(const std::string& worker_id);
+  void Update(const graft::internal::v1::RenewLeasesRequest& request);
+  /// The worker's process ended: forgets it.
+  void Remove(const std::string& worker_id);
+  /// Forgets silent workers and returns their ids.
+  std::vector<std::string> RemoveSilent();
+  /// The worker holds this version.
+  void NoteLoaded(const std::string& worker_id, const std::string& sha256);
+
+  bool Knows(const std::string& worker_id) const { return links_.contains(worker_id); }
+  std::vector<std::string> HoldersOf(const std::string& base) const { return table_.Holders(base); }
+  /// The machine for estimates: the largest worker that has `base`; all zero if none has.
+  intake::Machine MachineFor(const std::string& base, spec::Precision precision) const;
+
+  /// Links of the workers that hold `base`, else of one that has it in its folder.
+  /// Errors:    Unavailable with the reason if there is none.
+  StatusOr<std::vector<std::shared_ptr<EngineLink>>> ServingLinks(const std::string& base) const;
+
+  /// Calls one worker that serves `base`, preferring one that already holds the version `sha256`;
+  /// waits a little for a worker if there is none, and goes to another one if a worker is gone.
+  /// Requires: `call` may be repeated.
+  template <typename Reply>
+  Awaitable<StatusOr<Reply>> CallOne(const CallContext& context, std::string base,
+                                     std::string sha256,
+                                     std::function<Awaitable<StatusOr<Reply>>(EngineLink&)> call);
+
+  /// True while workers may be expected to appear: a request waits for one rather than being
+  /// refused.
+  void set_expecting(bool expecting) { expecting_ = expecting; }
+
+ private:
+  /// Counts a call on a worker, whatever ends it.
+  class Outstanding {
+   public:
+    Outstanding(WorkerHub& hub, std::string worker_id, std::string sha256);
+    ~Outstanding();
+    Outstanding(const Outstanding&) = delete;
+    Outstanding& operator=(const Outstanding&) = delete;
+    void Succeeded() { ok_ = true; }
+
+   private:
+    WorkerHub& hub_;
+    const std::string worker_id_, sha256_;
+    bool ok_ = false;
+  };
+
+  /// Waits for and chooses a worker that isn't in `tried`.
+  Awaitable<StatusOr<std::shared_ptr<EngineLink>>> Pick(const CallContext& context,
+                                                        std::string base, std::string sha256,
+                                                        const std::set<std::string>& tried);
+  Status NoWorkerFor(const std::string& base) const;
+  /// Wakes those who wait for a worker, and tells the metrics.
+  void Changed();
+
+  Runtime& runtime_;
+  Probe& probe_;
+  const Options options_;
+  core::WorkerTable table_;
+  std::map<std::string, std::shared_ptr<EngineLink>> links_;
+  std::map<std::string, graft::internal::v1::RegisterRequest> registrations_;
+  std::map<std::string, bool> draining_;
+  std::set<std::string> reported_bases_;
+  std::unordered_set<asio::steady_timer*> waiting_;
+  bool expecting_ = false;
+};
+
+template <typename Reply>
+Awaitable<StatusOr<Reply>> WorkerHub::CallOne(
+    const CallContext& context, std::string base, std::string sha256,
+    std::function<Awaitable<StatusOr<Reply>>(EngineLink&)> call) {
+  std::set<std::string> tried;
+  while (true) {
+    auto picked = co_await Pick(context, base, sha256, tried);
+    if (!picked.ok()) co_return picked.status();
+    const std::shared_ptr<EngineLink> link = *picked;
+    Outstanding outstanding(*this, link->worker_id(), sha256);
+    StatusOr<Reply> reply = co_await call(*link);
+    if (reply.ok()) outstanding.Succeeded();
+    if (reply.ok() || reply.status().code() != StatusCode::kUnavailable) co_return reply;
+    tried.insert(link->worker_id());
+  }
+}
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,162 @@
+#pragma once
+/// A real server on a free port whose methods are whatever coroutine a test gives them: for the
+/// properties that all methods share, whichever service they belong to.
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <gtest/gtest.h>
+
+#include "graft/v1/base_model.grpc.pb.h"
+#include "graft/v1/dataset.grpc.pb.h"
+#include "graft/v1/finetuning.grpc.pb.h"
+#include "server/rpc/call.h"
+#include "server/rpc/reactors.h"
+
+namespace graft::server::rpc {
+
+/// Keeps what calls ended with.
+class RecordingProbe : public Probe {
+ public:
+  void CallFinished(std::string_view rpc, StatusCode code, double) override {
+    const std::lock_guard lock(mutex_);
+    ended_.emplace_back(std::string(rpc), code);
+    changed_.notify_all();
+  }
+  /// Waits until `n` calls have ended and returns them.
+  std::vector<std::pair<std::string, StatusCode>> WaitForEnded(size_t n) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(20), [&] { return ended_.size() >= n; });
+    return ended_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::pair<std::string, StatusCode>> ended_;
+};
+
+/// Something that happens once; threads wait for it.
+class Flag {
+ public:
+  void Set() {
+    const std::lock_guard lock(mutex_);
+    set_ = true;
+    changed_.notify_all();
+  }
+  [[nodiscard]] bool Wait() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return set_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool set_ = false;
+};
+
+class CallFixture : public testing::Test {
+ protected:
+  using UnaryMethod = UnaryBody<graft::v1::GetBaseRequest, graft::v1::BaseModel>;
+  using StreamMethod = ServerStreamBody<graft::v1::WatchJobRequest, graft::v1::JobEvent>;
+  using UploadMethod = ClientStreamBody<graft::v1::UploadDatasetRequest, graft::v1::Dataset>;
+
+  struct UnaryService : graft::v1::BaseModelService::CallbackService {
+    explicit UnaryService(CallFixture& f) : fixture(f) {}
+    grpc::ServerUnaryReactor* GetBase(grpc::CallbackServerContext* c,
+                                      const graft::v1::GetBaseRequest* q,
+                                      graft::v1::BaseModel* r) override {
+      return Unary<graft::v1::GetBaseRequest, graft::v1::BaseModel>(fixture.host_, fixture.options_,
+                                                                    c, q, r, fixture.unary_);
+    }
+    CallFixture& fixture;
+  };
+  struct StreamService : graft::v1::FinetuningService::CallbackService {
+    explicit StreamService(CallFixture& f) : fixture(f) {}
+    grpc::ServerWriteReactor<graft::v1::JobEvent>* WatchJob(
+        grpc::CallbackServerContext* c, const graft::v1::WatchJobRequest* q) override {
+      return ServerStream<graft::v1::WatchJobRequest, graft::v1::JobEvent>(
+          fixture.host_, fixture.options_, c, q, fixture.stream_);
+    }
+    CallFixture& fixture;
+  };
+  struct UploadService : graft::v1::DatasetService::CallbackService {
+    explicit UploadService(CallFixture& f) : fixture(f) {}
+    grpc::ServerReadReactor<graft::v1::UploadDatasetRequest>* UploadDataset(
+        grpc::CallbackServerContext* c, graft::v1::Dataset* r) override {
+      return ClientStream<graft::v1::UploadDatasetRequest, graft::v1::Dataset>(
+          fixture.host_, fixture.options_, c, r, fixture.upload_);
+    }
+    CallFixture& fixture;
+  };
+
+  void SetUp() override {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(&unary_service_);
+    builder.RegisterService(&stream_service_);
+    builder.RegisterService(&upload_service_);
+    server_ = builder.BuildAndStart();
+    ASSERT_NE(server_, nullptr);
+    channel_ = grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
+                                   grpc::InsecureChannelCredentials());
+    bases_ = graft::v1::BaseModelService::NewStub(channel_);
+    jobs_ = graft::v1::FinetuningService::NewStub(channel_);
+    datasets_ = graft::v1::DatasetService::NewStub(channel_);
+  }
+  void TearDown() override {
+    server_->Shutdown(std::chrono::system_clock::now());
+    server_->Wait();
+    runtime_.Stop();
+  }
+
+  grpc::Status GetBase(graft::v1::BaseModel* reply = nullptr, const std::string& name = "bases/x") {
+    grpc::ClientContext context;
+    graft::v1::GetBaseRequest request;
+    request.set_name(name);
+    graft::v1::BaseModel ignored;
+    return bases_->GetBase(&context, request, reply == nullptr ? &ignored : reply);
+  }
+  /// Runs on the io thread and waits for it.
+  void OnIo(std::function<void()> work) {
+    Flag done;
+    asio::post(runtime_.io(), [&] {
+      work();
+      done.Set();
+    });
+    ASSERT_TRUE(done.Wait());
+  }
+  /// Never ends by itself.
+  static Awaitable<void> Forever() {
+    asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::hours(24));
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+
+  Runtime runtime_;
+  RecordingProbe probe_;
+  CallHost host_{runtime_, probe_};
+  CallOptions options_{"Test.Method"};
+  UnaryMethod unary_;
+  StreamMethod stream_;
+  UploadMethod upload_;
+  UnaryService unary_service_{*this};
+  StreamService stream_service_{*this};
+  UploadService upload_service_{*this};
+  std::unique_ptr<grpc::Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<graft::v1::BaseModelService::Stub> bases_;
+  std::unique_ptr<graft::v1::FinetuningService::Stub> jobs_;
+  std::unique_ptr<graft::v1::DatasetService::Stub> datasets_;
+};
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,88 @@
+#include "call_fixture.h"
+
+namespace graft::server::rpc {
+namespace {
+
+using graft::v1::BaseModel;
+using graft::v1::GetBaseRequest;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::system_clock;
+
+class DeadlineTest : public CallFixture {
+ protected:
+  void SetUp() override {
+    CallFixture::SetUp();
+    unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+      co_await Forever();
+      co_return BaseModel();
+    };
+  }
+};
+
+TEST_F(DeadlineTest, CallWithoutADeadlineEndsAtTheServersCap) {
+  options_.max_duration = milliseconds(30);
+
+  EXPECT_EQ(GetBase().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(probe_.WaitForEnded(1).at(0).second, StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(DeadlineTest, CallersDeadlineEndsTheWorkOnTheServer) {
+  grpc::ClientContext context;
+  context.set_deadline(system_clock::now() + milliseconds(30));
+  BaseModel reply;
+
+  EXPECT_EQ(bases_->GetBase(&context, {}, &reply).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+
+  ASSERT_EQ(probe_.WaitForEnded(1).size(), 1U) << "the coroutine ended too";
+}
+
+TEST_F(DeadlineTest, MethodSeesTheEarlierOfBothDeadlines) {
+  milliseconds left{};
+  unary_ = [&](CallContext& call, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+    left = call.TimeLeft();
+    co_return BaseModel();
+  };
+  options_.max_duration = seconds(60);
+
+  ASSERT_TRUE(GetBase().ok());
+  EXPECT_LE(left, seconds(60));
+  EXPECT_GT(left, seconds(40));
+
+  grpc::ClientContext context;
+  context.set_deadline(system_clock::now() + seconds(20));
+  BaseModel reply;
+  ASSERT_TRUE(bases_->GetBase(&context, {}, &reply).ok());
+  EXPECT_LT(left, seconds(30));
+}
+
+TEST_F(DeadlineTest, UploaderThatSendsNothingIsSentAway) {
+  options_.max_duration = milliseconds(30);
+  upload_ = [](CallContext&, StreamReader<graft::v1::UploadDatasetRequest>& reader)
+      -> Awaitable<StatusOr<graft::v1::Dataset>> {
+    while (co_await reader.Read()) {
+    }
+    co_return graft::v1::Dataset();
+  };
+  grpc::ClientContext context;
+  graft::v1::Dataset reply;
+  auto writer = datasets_->UploadDataset(&context, &reply);
+
+  EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
+TEST_F(DeadlineTest, AnswerReachedInTimeIsNotTakenBack) {
+  options_.max_duration = milliseconds(30);
+  unary_ = [](CallContext& call, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+    // Work that can't be interrupted, like a store's commit, may end behind the deadline.
+    while (call.TimeLeft() > milliseconds(0)) {
+    }
+    co_return BaseModel();
+  };
+
+  EXPECT_TRUE(GetBase().ok());
+}
+
+}  // namespace
+}  // namespace graft::server::rpc

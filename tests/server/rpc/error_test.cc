@@ -1,0 +1,111 @@
+#include <stdexcept>
+
+#include <gmock/gmock.h>
+
+#include "call_fixture.h"
+
+namespace graft::server::rpc {
+namespace {
+
+using graft::v1::BaseModel;
+using graft::v1::GetBaseRequest;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::Pair;
+
+class ErrorTest : public CallFixture {};
+
+TEST_F(ErrorTest, AnswerArrives) {
+  unary_ = [](CallContext& context,
+              const GetBaseRequest& request) -> Awaitable<StatusOr<BaseModel>> {
+    BaseModel model;
+    model.set_name(request.name() + " of " + context.tenant);
+    co_return model;
+  };
+  BaseModel reply;
+
+  EXPECT_TRUE(GetBase(&reply, "bases/minilm").ok());
+  EXPECT_EQ(reply.name(), "bases/minilm of default");
+  EXPECT_THAT(probe_.WaitForEnded(1), ElementsAre(Pair("Test.Method", StatusCode::kOk)));
+}
+
+TEST_F(ErrorTest, EveryCodeArrivesWithItsDetails) {
+  for (int code = 1; code <= 16; ++code) {
+    Status status(static_cast<StatusCode>(code), "what to do");
+    status.AddDetail({"REASON", "spec.base", 3, "text", "more"});
+    unary_ = [status](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+      co_return status;
+    };
+
+    const grpc::Status received = GetBase();
+
+    EXPECT_EQ(received.error_code(), code);
+    EXPECT_EQ(FromGrpcStatus(received), status);
+    EXPECT_EQ(probe_.WaitForEnded(static_cast<size_t>(code)).back().second, status.code());
+  }
+}
+
+TEST_F(ErrorTest, ErrorTooLongForTheWireDoesNotHarmTheNextCall) {
+  unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+    Status status = InternalError(std::string(50'000, '\n'));
+    for (int i = 0; i < 100; ++i) status.AddDetail({"R", "f", i, "c", std::string(10'000, 'm')});
+    co_return status;
+  };
+  EXPECT_EQ(GetBase().error_code(), grpc::StatusCode::INTERNAL);
+
+  unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+    co_return BaseModel();
+  };
+  EXPECT_TRUE(GetBase().ok());
+}
+
+TEST_F(ErrorTest, ExceptionBecomesInternalAndKeepsItsTextToTheLog) {
+  unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+    throw std::runtime_error("a secret of the server");
+    co_return BaseModel();
+  };
+
+  const grpc::Status received = GetBase();
+
+  EXPECT_EQ(received.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_THAT(received.error_message(), HasSubstr("unexpected fault"));
+  EXPECT_THAT(received.error_message(), Not(HasSubstr("secret")));
+}
+
+TEST_F(ErrorTest, ExceptionInAStreamEndsIt) {
+  stream_ = [](CallContext&, const graft::v1::WatchJobRequest&,
+               StreamWriter<graft::v1::JobEvent>& writer) -> Awaitable<Status> {
+    (void)co_await writer.Write(graft::v1::JobEvent());
+    throw std::runtime_error("x");
+  };
+  grpc::ClientContext context;
+  auto reader = jobs_->WatchJob(&context, {});
+
+  graft::v1::JobEvent event;
+  EXPECT_TRUE(reader->Read(&event));
+  EXPECT_FALSE(reader->Read(&event));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::INTERNAL);
+}
+
+TEST_F(ErrorTest, WorkOnTheDiskThreadsReturnsWhatItReturned) {
+  unary_ = [this](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+    auto work = [this]() -> Status {
+      EXPECT_FALSE(runtime_.OnIoThread());
+      return DataLossError("torn");
+    };
+    Status status = co_await OnDisk(runtime_, work);
+    EXPECT_TRUE(runtime_.OnIoThread());
+    co_return status;
+  };
+  EXPECT_EQ(GetBase().error_code(), grpc::StatusCode::DATA_LOSS);
+
+  unary_ = [this](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+    auto work = []() -> Status { throw std::bad_alloc(); };
+    co_return co_await OnDisk(runtime_, work);
+  };
+  EXPECT_EQ(GetBase().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+}  // namespace
+}  // namespace graft::server::rpc

@@ -1,0 +1,195 @@
+#pragma once
+/// A whole graft-server in the test's process, over memory stores and a tiny base, on a free port
+/// and a Unix socket.
+
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <gtest/gtest.h>
+
+#include "common/base/file.h"
+#include "common/objects/memory_object_store.h"
+#include "fake_worker.h"
+#include "graft/v1/adapter.grpc.pb.h"
+#include "graft/v1/base_model.grpc.pb.h"
+#include "graft/v1/dataset.grpc.pb.h"
+#include "graft/v1/finetuning.grpc.pb.h"
+#include "graft/v1/inference.grpc.pb.h"
+#include "server/rpc/backend.h"
+#include "server/rpc/housekeeping.h"
+#include "server/rpc/rpc_server.h"
+#include "server/rpc/validator.h"
+#include "server/stores/memory_store.h"
+#include "tiny_base.h"
+
+namespace graft::server::rpc {
+
+namespace v1 = graft::v1;
+
+class ServerFixture : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto folder = TempFolder::Create();
+    ASSERT_TRUE(folder.ok()) << folder.status();
+    folder_.emplace(std::move(*folder));
+    MakeTinyBase(folder_->path() / "bases", "tiny");
+    std::filesystem::create_directories(folder_->path() / "data");
+    WriteData("train.csv",
+              "text,label\ngood film,good\nbad film,bad\nvery good,good\nnot good,bad\n");
+    Start();
+  }
+  void TearDown() override { Stop(); }
+
+  /// What a test may change before the server starts.
+  virtual void Configure() {}
+
+  void Start() {
+    store_.OnJobsChanged([this](const std::vector<core::JobKey>& keys) { changes_.Notify(keys); });
+    limits_.poll = std::chrono::milliseconds(200);
+    Configure();
+    bases_.emplace(folder_->path() / "bases", folder_->path() / "cache");
+    sources_.emplace(roots_.value_or(std::vector{folder_->path() / "data"}), objects_);
+    intake_.emplace(*bases_, *sources_, objects_);
+    workers_.emplace(runtime_, probe_, hub_options_);
+    backend_.emplace(Backend{runtime_, probe_, store_, objects_, changes_, *workers_, *bases_,
+                             *sources_, *intake_, limits_});
+    services_.emplace(*backend_);
+    validator_.emplace(*backend_, Validator::Options{"test-server"});
+    Housekeeping::Options housekeeping;
+    housekeeping.expire_every = std::chrono::milliseconds(20);
+    housekeeping_.emplace(*backend_, housekeeping);
+    RpcServer::Options options;
+    options.unix_socket = (folder_->path() / "server.sock").string();
+    options.worker_token = worker_token_;
+    auto server = RpcServer::Start(options, host_, *services_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = std::move(*server);
+    server_->SetServing(true);
+    validator_->Start();
+    housekeeping_->Start();
+    socket_ = "unix:" + options.unix_socket;
+    channel_ = grpc::CreateChannel("127.0.0.1:" + std::to_string(server_->port()),
+                                   grpc::InsecureChannelCredentials());
+    jobs_ = v1::FinetuningService::NewStub(channel_);
+    adapters_ = v1::AdapterService::NewStub(channel_);
+    inference_ = v1::InferenceService::NewStub(channel_);
+    base_models_ = v1::BaseModelService::NewStub(channel_);
+    datasets_ = v1::DatasetService::NewStub(channel_);
+  }
+  void Drain() {
+    std::promise<void> done;
+    asio::post(runtime_.io(), [&] {
+      host_.Drain();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  void Stop() {
+    if (server_ == nullptr) return;
+    Drain();
+    server_->StopPublic(std::chrono::seconds(5));
+    server_->StopInternal(std::chrono::seconds(5));
+    validator_->Stop();
+    housekeeping_->Stop();
+    runtime_.Stop();
+    server_.reset();
+  }
+
+  std::string WriteData(const std::string& name, const std::string& text) {
+    const auto path = folder_->path() / "data" / name;
+    std::ofstream(path) << text;
+    return "file://" + path.string();
+  }
+  v1::JobSpec Spec() {
+    v1::JobSpec spec;
+    spec.set_base("tiny");
+    spec.set_adapter("support");
+    spec.mutable_method()->mutable_lora()->set_rank(2);
+    spec.mutable_dataset()->set_train("file://" + (folder_->path() / "data/train.csv").string());
+    return spec;
+  }
+  grpc::Status Create(const v1::JobSpec& spec, v1::Job* job, const std::string& request_id = {}) {
+    grpc::ClientContext context;
+    v1::CreateJobRequest request;
+    *request.mutable_spec() = spec;
+    request.set_request_id(request_id);
+    return jobs_->CreateJob(&context, request, job);
+  }
+  v1::Job Get(const std::string& name) {
+    grpc::ClientContext context;
+    v1::GetJobRequest request;
+    request.set_name(name);
+    v1::Job job;
+    const grpc::Status status = jobs_->GetJob(&context, request, &job);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return job;
+  }
+  /// Follows the job's events until one leads to `state`; returns the job then.
+  v1::Job WaitFor(const std::string& name, v1::JobState state) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    v1::WatchJobRequest request;
+    request.set_name(name);
+    auto reader = jobs_->WatchJob(&context, request);
+    bool reached = false;
+    for (v1::JobEvent event; !reached && reader->Read(&event);) {
+      reached = event.has_state_change() && event.state_change().to() == state;
+    }
+    context.TryCancel();
+    (void)reader->Finish();
+    EXPECT_TRUE(reached) << name << " never became " << v1::JobState_Name(state);
+    return Get(name);
+  }
+  /// Runs a job to its end on `worker`; its version's hash is `digit` 64 times.
+  v1::Job MakeVersion(FakeWorker& worker, char digit, bool promote = false) {
+    v1::JobSpec spec = Spec();
+    spec.set_promote(promote);
+    v1::Job job;
+    const grpc::Status created = Create(spec, &job);
+    EXPECT_TRUE(created.ok()) << created.error_message();
+    const grpc::Status done = worker.Succeed(worker.AcquireOne(), std::string(64, digit));
+    EXPECT_TRUE(done.ok()) << done.error_message();
+    return Get(job.name());
+  }
+
+  std::optional<TempFolder> folder_;
+  Runtime runtime_;
+  Probe probe_;
+  CallHost host_{runtime_, probe_};
+  JobChanges changes_{runtime_};
+  stores::MemoryStore store_;
+  objects::MemoryObjectStore objects_;
+  Limits limits_;
+  WorkerHub::Options hub_options_;
+  std::optional<std::vector<std::filesystem::path>> roots_;
+  std::string worker_token_;
+  std::optional<intake::BaseCatalog> bases_;
+  std::optional<intake::DatasetSources> sources_;
+  std::optional<intake::Intake> intake_;
+  std::optional<WorkerHub> workers_;
+  std::optional<Backend> backend_;
+  std::optional<Services> services_;
+  std::optional<Validator> validator_;
+  std::optional<Housekeeping> housekeeping_;
+  std::unique_ptr<RpcServer> server_;
+  std::string socket_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::FinetuningService::Stub> jobs_;
+  std::unique_ptr<v1::AdapterService::Stub> adapters_;
+  std::unique_ptr<v1::InferenceService::Stub> inference_;
+  std::unique_ptr<v1::BaseModelService::Stub> base_models_;
+  std::unique_ptr<v1::DatasetService::Stub> datasets_;
+};
+
+/// The first detail's field path, or the message if there is none.
+inline std::string FieldOf(const grpc::Status& status) {
+  const Status converted = FromGrpcStatus(status);
+  return converted.details().empty() ? converted.message() : converted.details()[0].field;
+}
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,141 @@
+#include "server_fixture.h"
+
+namespace graft::server::rpc {
+namespace {
+
+using testing::ElementsAre;
+
+class WatchTest : public ServerFixture {
+ protected:
+  std::vector<v1::JobEvent> Watch(const std::string& name, int64_t after, grpc::Status* status) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    v1::WatchJobRequest request;
+    request.set_name(name);
+    request.set_after_event(after);
+    auto reader = jobs_->WatchJob(&context, request);
+    std::vector<v1::JobEvent> events;
+    for (v1::JobEvent event; reader->Read(&event);) events.push_back(event);
+    *status = reader->Finish();
+    return events;
+  }
+  static std::vector<std::string> Reasons(const std::vector<v1::JobEvent>& events) {
+    std::vector<std::string> reasons;
+    for (const auto& event : events) {
+      if (event.has_state_change()) reasons.push_back(event.state_change().reason());
+    }
+    return reasons;
+  }
+};
+
+TEST_F(WatchTest, StreamFollowsTheJobToItsEndAndEndsOk) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  grpc::ClientContext context;
+  v1::WatchJobRequest request;
+  request.set_name(job.name());
+  auto reader = jobs_->WatchJob(&context, request);
+  v1::JobEvent event;
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.state_change().to(), v1::VALIDATING);
+
+  ASSERT_TRUE(worker.Succeed(worker.AcquireOne(), std::string(64, 'a')).ok());
+
+  std::vector<v1::JobEvent> events = {event};
+  while (reader->Read(&event)) events.push_back(event);
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_THAT(Reasons(events), ElementsAre("CREATED", "DATA_READY", "LEASED", "COMPLETED"));
+  for (size_t i = 0; i < events.size(); ++i) EXPECT_EQ(events[i].number(), static_cast<int64_t>(i) + 1);
+  EXPECT_EQ(events.back().state_change().to(), v1::SUCCEEDED);
+}
+
+TEST_F(WatchTest, ResumedWatchMissesAndRepeatsNothing) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  const v1::Job job = MakeVersion(worker, 'a');
+  grpc::Status status;
+  const auto all = Watch(job.name(), 0, &status);
+  ASSERT_TRUE(status.ok());
+  ASSERT_GE(all.size(), 4U);
+
+  for (size_t seen = 0; seen <= all.size(); ++seen) {
+    const auto rest = Watch(job.name(), static_cast<int64_t>(seen), &status);
+
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    ASSERT_EQ(rest.size(), all.size() - seen);
+    for (size_t i = 0; i < rest.size(); ++i) {
+      EXPECT_EQ(rest[i].SerializeAsString(), all[seen + i].SerializeAsString());
+    }
+  }
+}
+
+TEST_F(WatchTest, EventsThatDoNotExistAreOutOfRange) {
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  grpc::Status status;
+
+  (void)Watch(job.name(), 1000, &status);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::OUT_OF_RANGE);
+  (void)Watch(job.name(), -1, &status);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  (void)Watch("jobs/nonesuch", 0, &status);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(WatchTest, DrainEndsTheStreamUnavailable) {
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  grpc::ClientContext context;
+  v1::WatchJobRequest request;
+  request.set_name(job.name());
+  auto reader = jobs_->WatchJob(&context, request);
+  v1::JobEvent event;
+  ASSERT_TRUE(reader->Read(&event));
+
+  Drain();
+
+  while (reader->Read(&event)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(WatchTest, WorkersReportsArriveInOrder) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  const pb::Lease lease = worker.AcquireOne();
+  pb::RenewLeasesRequest report;
+  auto& status = *report.add_leases();
+  status.set_tenant(lease.tenant());
+  status.set_job_id(lease.job_id());
+  status.set_token(lease.token());
+  status.set_step(7);
+  status.add_events()->mutable_progress()->set_step(7);
+  status.mutable_events(0)->mutable_progress()->set_total_steps(10);
+  status.add_events()->mutable_evaluation()->set_accuracy(0.5);
+  status.add_events()->set_warning("a label is rare");
+  pb::RenewLeasesResponse response;
+
+  ASSERT_TRUE(worker.Renew(report, &response).ok());
+
+  ASSERT_EQ(response.verdicts_size(), 1);
+  EXPECT_FALSE(response.verdicts(0).lost());
+  EXPECT_EQ(response.verdicts(0).desired(), v1::RUNNING);
+  ASSERT_TRUE(worker.Succeed(lease, std::string(64, 'a')).ok());
+  grpc::Status ended;
+  const auto events = Watch(job.name(), 3, &ended);
+  ASSERT_EQ(events.size(), 5U);
+  EXPECT_EQ(events[0].progress().step(), 7);
+  EXPECT_EQ(events[1].evaluation().accuracy(), 0.5);
+  EXPECT_EQ(events[2].warning(), "a label is rare");
+  EXPECT_TRUE(events[3].has_version_created());
+  const v1::Job done = Get(job.name());
+  EXPECT_EQ(done.progress().step(), 7);
+  EXPECT_EQ(done.evaluations_size(), 1);
+}
+
+}  // namespace
+}  // namespace graft::server::rpc

@@ -125,7 +125,7 @@ StatusOr<JobSpec> FromJson(const Json& json) {
   if (spec.base.empty()) return InvalidArgumentError("base is missing: the id of a base model").At("base", "MISSING_FIELD");
   if (spec.adapter.empty()) return InvalidArgumentError("adapter is missing: what the result shall be called").At("adapter", "MISSING_FIELD");
   GRAFT_RETURN_IF_ERROR(CheckName(spec.base, "base", "base"));
-  GRAFT_RETURN_IF_ERROR(CheckName(spec.adapter, "n adapter", "adapter"));
+  GRAFT_RETURN_IF_ERROR(CheckName(spec.adapter, "adapter", "adapter"));
 
   const Json empty = Json::object();
   const auto part = [&](const char* name) -> const Json& { return fields.Has(name) ? fields.raw(name) : empty; };

@@ -1,18 +1,22 @@
 #include "server/core/jobs.h"
 
+#include <optional>
 #include <utility>
+
+#include "server/core/registry.h"
 
 namespace graft::server::core {
 namespace {
 
 Status WrongState(const Job& job, const std::string& verb) {
-  return FailedPreconditionError("job " + job.key.id + " is " + std::string(JobStateName(job.state)) + "; it can't be " + verb)
+  return FailedPreconditionError("job " + job.key.id + " is " +
+                                 std::string(JobStateName(job.state)) + "; it can't be " + verb)
       .AddDetail({"WRONG_STATE", "name", 0, {}, {}});
 }
 
 /// Writes a transition to `to`.
-StatusOr<Job> Move(Transaction& tx, Job job, JobState to, std::string reason) {
-  JobEvent event = ChangeState(job, to, std::move(reason), tx.Now());
+StatusOr<Job> Move(Transaction& tx, Job job, JobState to, std::string_view reason) {
+  JobEvent event = ChangeState(job, to, reason, tx.Now());
   GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
   return job;
 }
@@ -27,26 +31,32 @@ StatusOr<Job> Wish(Transaction& tx, Job job, JobState desired) {
 StatusOr<Job> ForValidation(Transaction& tx, const JobKey& key, int64_t token) {
   GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(key));
   if (job.state != JobState::kValidating) return WrongState(job, "validated");
-  if (job.lease.token != token) return AbortedError("another server validates job " + key.id + " now");
+  if (job.lease.token != token)
+    return AbortedError("another server validates job " + key.id + " now");
   return job;
 }
 
 }  // namespace
 
-JobError ToJobError(const Status& status) { return {status.code(), status.message(), status.details(), 0}; }
+JobError ToJobError(const Status& status) {
+  return {status.code(), status.message(), status.details(), 0};
+}
 
-JobEvent ChangeState(Job& job, JobState to, std::string reason, TimeUs now) {
+void CloseAttempt(Job& job, std::string_view reason, TimeUs now) {
+  if (job.attempts.empty() || !job.attempts.back().end_reason.empty()) return;
+  Attempt& attempt = job.attempts.back();
+  attempt.end_time = now;
+  attempt.end_reason = reason;
+  attempt.last_step = job.lease.step;
+}
+
+JobEvent ChangeState(Job& job, JobState to, std::string_view reason, TimeUs now) {
   JobEvent event;
   event.time = now;
   event.kind = EventKind::kStateChange;
   event.from = job.state;
   event.to = to;
-  if (job.state == JobState::kRunning && !job.attempts.empty()) {
-    Attempt& attempt = job.attempts.back();
-    attempt.end_time = now;
-    attempt.end_reason = reason;
-    attempt.last_step = job.lease.step;
-  }
+  CloseAttempt(job, reason, now);
   job.state = to;
   job.lease.worker.clear();
   job.lease.expiry = 0;
@@ -54,28 +64,37 @@ JobEvent ChangeState(Job& job, JobState to, std::string reason, TimeUs now) {
     job.queue_time = now;
     job.desired_state = JobState::kRunning;
   }
-  if (to == JobState::kPaused) job.desired_state = JobState::kPaused;
+  if (to == JobState::kPaused || to == JobState::kCancelled) job.desired_state = to;
   if (IsTerminal(to)) job.end_time = now;
-  event.reason = std::move(reason);
+  event.reason = reason;
   return event;
 }
 
 StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits& limits) {
   if (!request.request_id.empty()) {
-    GRAFT_ASSIGN_OR_RETURN(std::optional<Job> first, tx.FindJobByRequest(request.tenant, request.request_id));
+    GRAFT_ASSIGN_OR_RETURN(std::optional<Job> first,
+                           tx.FindJobByRequest(request.tenant, request.request_id));
     if (first && first->request_sha256 == request.request_sha256) return *std::move(first);
     if (first) {
-      return AlreadyExistsError("request_id " + request.request_id + " was used for job " + first->key.id +
-                                " with another spec; use a new one")
+      return AlreadyExistsError("request_id " + request.request_id + " was used for job " +
+                                first->key.id + " with another spec; use a new one")
           .At("request_id", "REQUEST_ID_REUSED");
     }
+  }
+  const StatusOr<Adapter> adapter = tx.GetAdapter(request.tenant, request.adapter);
+  if (adapter.ok()) {
+    GRAFT_RETURN_IF_ERROR(CheckBase(*adapter, request.base));
+  } else if (adapter.status().code() != StatusCode::kNotFound) {
+    return adapter.status();
   }
   JobQuery waiting;
   waiting.tenant = request.tenant;
   waiting.states = {JobState::kValidating, JobState::kQueued, JobState::kPaused};
   GRAFT_ASSIGN_OR_RETURN(const int64_t count, tx.CountJobs(waiting));
   if (count >= limits.max_queued_jobs) {
-    return ResourceExhaustedError(std::to_string(count) + " jobs wait already, which is the limit; try again when some have run")
+    return ResourceExhaustedError(
+               std::to_string(count) +
+               " jobs wait already, which is the limit; try again when some have run")
         .AddDetail({"QUEUE_FULL", {}, 0, {}, {}});
   }
   Job job;
@@ -98,7 +117,8 @@ StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits&
   return job;
 }
 
-StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::string& server, TimeUs duration) {
+StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::string& server,
+                              TimeUs duration) {
   GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(key));
   if (job.state != JobState::kValidating) return WrongState(job, "validated");
   if (job.lease.expiry > tx.Now() && job.lease.worker != server) {
@@ -117,8 +137,9 @@ Status RenewValidation(Transaction& tx, const JobKey& key, int64_t token, TimeUs
   return tx.PutJob(job, {});
 }
 
-StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token, const std::string& dataset_sha256,
-                               const JobFacts& facts, const std::vector<std::string>& warnings) {
+StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token,
+                               const std::string& dataset_sha256, const JobFacts& facts,
+                               const std::vector<std::string>& warnings) {
   GRAFT_ASSIGN_OR_RETURN(Job job, ForValidation(tx, key, token));
   job.dataset_sha256 = dataset_sha256;
   job.facts = facts;
@@ -136,7 +157,8 @@ StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token
   return job;
 }
 
-StatusOr<Job> FailValidation(Transaction& tx, const JobKey& key, int64_t token, const JobError& error) {
+StatusOr<Job> FailValidation(Transaction& tx, const JobKey& key, int64_t token,
+                             const JobError& error) {
   GRAFT_ASSIGN_OR_RETURN(Job job, ForValidation(tx, key, token));
   job.error = error;
   JobEvent event = ChangeState(job, JobState::kFailed, "BAD_DATA", tx.Now());
@@ -150,17 +172,20 @@ StatusOr<Job> CancelJob(Transaction& tx, const JobKey& key) {
   if (job.state == JobState::kCancelled) return job;
   if (IsTerminal(job.state)) return WrongState(job, "cancelled");
   if (job.state == JobState::kRunning) return Wish(tx, std::move(job), JobState::kCancelled);
-  return Move(tx, std::move(job), JobState::kCancelled, "CANCELLED_BY_USER");
+  return Move(tx, std::move(job), JobState::kCancelled, kCancelledByUser);
 }
 
 StatusOr<Job> PauseJob(Transaction& tx, const JobKey& key) {
   GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(key));
   if (job.state == JobState::kPaused) return job;
-  if (job.state == JobState::kRunning && job.desired_state != JobState::kCancelled) {
-    return Wish(tx, std::move(job), JobState::kPaused);
+  if (job.state == JobState::kRunning) {
+    if (job.desired_state != JobState::kCancelled)
+      return Wish(tx, std::move(job), JobState::kPaused);
+    return FailedPreconditionError("job " + key.id + " is being cancelled; it can't be paused")
+        .AddDetail({"WRONG_STATE", "name", 0, {}, {}});
   }
   if (job.state != JobState::kQueued) return WrongState(job, "paused");
-  return Move(tx, std::move(job), JobState::kPaused, "PAUSED_BY_USER");
+  return Move(tx, std::move(job), JobState::kPaused, kPausedByUser);
 }
 
 StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key) {

@@ -1,8 +1,9 @@
 #pragma once
-/// What can happen to a job outside of a worker: each function is one transition, made inside one transaction that writes
-/// the row and its numbered event together. Leases are in leases.h.
+/// What can happen to a job outside of a worker: each function is one transition, made inside one
+/// transaction that writes the row and its numbered event together. Leases are in leases.h.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/core/store.h"
@@ -24,32 +25,42 @@ struct NewJob {
   std::string init_from_sha256;
 };
 
-/// (new) -> VALIDATING. A request_id that was used before with the same content returns that first job.
-/// Errors:    AlreadyExists if it was used with another content; ResourceExhausted over the limit.
+/// (new) -> VALIDATING. A request_id that was used before with the same content returns that first
+/// job.
+/// Errors:    AlreadyExists if it was used with another content; ResourceExhausted over the limit;
+///            FailedPrecondition if the adapter exists with another base.
 StatusOr<Job> CreateJob(Transaction& tx, const NewJob& job, const JobLimits& limits = {});
 
-/// Takes the right to validate a job for `duration`; only its holder may finish. Validation's token is the lease's. A
-/// server that restarts under its name takes back at once what it held.
+/// Takes the right to validate a job for `duration`; only its holder may finish. Validation's token
+/// is the lease's. A server that restarts under its name takes back at once what it held.
 /// Errors:    FailedPrecondition if it isn't VALIDATING; Aborted if another server validates it now.
-StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::string& server, TimeUs duration);
+StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::string& server,
+                              TimeUs duration);
 
-/// Keeps that right for another `duration`. Errors: as FinishValidation.
+/// Keeps that right for another `duration`, for data that takes long to read; so a server that dies
+/// holds its claims for seconds only.
+/// Errors:    as FinishValidation; the caller then drops what it is doing.
 Status RenewValidation(Transaction& tx, const JobKey& key, int64_t token, TimeUs duration);
 
 /// VALIDATING -> QUEUED.
-/// Errors:    Aborted if `token` is old; FailedPrecondition if the job isn't VALIDATING any more (cancelled).
-StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token, const std::string& dataset_sha256,
-                               const JobFacts& facts, const std::vector<std::string>& warnings);
+/// Errors:    Aborted if `token` is old; FailedPrecondition if the job isn't VALIDATING any more
+/// (cancelled).
+StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token,
+                               const std::string& dataset_sha256, const JobFacts& facts,
+                               const std::vector<std::string>& warnings);
 
 /// VALIDATING -> FAILED. Errors: as FinishValidation.
-StatusOr<Job> FailValidation(Transaction& tx, const JobKey& key, int64_t token, const JobError& error);
+StatusOr<Job> FailValidation(Transaction& tx, const JobKey& key, int64_t token,
+                             const JobError& error);
 
 /// VALIDATING | QUEUED | PAUSED -> CANCELLED; RUNNING: stores the wish. Cancelling twice is fine.
+/// What was wished comes true when the worker hears of it and completes its lease so, or loses it;
+/// a completion that comes first wins.
 /// Errors:    FailedPrecondition if the job has ended otherwise.
 StatusOr<Job> CancelJob(Transaction& tx, const JobKey& key);
 
 /// QUEUED -> PAUSED; RUNNING: stores the wish. Pausing twice is fine.
-/// Errors:    FailedPrecondition from any other state.
+/// Errors:    FailedPrecondition from any other state, or if it is to be cancelled.
 StatusOr<Job> PauseJob(Transaction& tx, const JobKey& key);
 
 /// PAUSED -> QUEUED; RUNNING with a wish to pause: takes the wish back.
@@ -59,11 +70,20 @@ StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key);
 /// Removes an ended job with its events. Errors: FailedPrecondition if it hasn't ended.
 Status DeleteJob(Transaction& tx, const JobKey& key);
 
-/// Changes the state and returns the event that says so; closes the attempt and the lease when RUNNING is left.
-/// Used by jobs.cc and leases.cc, which decide whether the transition is legal.
-JobEvent ChangeState(Job& job, JobState to, std::string reason, TimeUs now);
+/// Reasons that more than one place gives or asks for.
+inline constexpr std::string_view kCancelledByUser = "CANCELLED_BY_USER";
+inline constexpr std::string_view kPausedByUser = "PAUSED_BY_USER";
+inline constexpr std::string_view kWorkerDrained = "WORKER_DRAINED";
+inline constexpr std::string_view kRetry = "RETRY";
 
-/// "a Status as the value that a FAILED job carries."
+/// Changes the state and returns the event that says so; ends the lease, and the attempt if it is
+/// open. Used by jobs.cc and leases.cc, which decide whether the transition is legal.
+JobEvent ChangeState(Job& job, JobState to, std::string_view reason, TimeUs now);
+
+/// Ends the running attempt, if there is one that is open.
+void CloseAttempt(Job& job, std::string_view reason, TimeUs now);
+
+/// A Status as the value that a FAILED job carries.
 JobError ToJobError(const Status& status);
 
 }  // namespace graft::server::core

@@ -1,6 +1,10 @@
 #include "server/core/leases.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
+#include <tuple>
+#include <utility>
 
 #include "server/core/jobs.h"
 #include "server/core/registry.h"
@@ -9,12 +13,42 @@ namespace graft::server::core {
 namespace {
 
 constexpr size_t kMaxEvaluations = 100;
+constexpr size_t kMaxWarnings = 100;
+constexpr size_t kMaxExpired = 1000;
+constexpr size_t kMaxEndMessage = 500;
+constexpr size_t kMaxAttempts = 1000;  ///< Of one job that are kept; only drains make so many.
 
 bool Holds(const Job& job, const LeaseReport& report) {
-  return job.state == JobState::kRunning && job.lease.token == report.token;
+  return job.state == JobState::kRunning && job.lease.token == report.token &&
+         !job.attempts.empty();
 }
 
-/// Takes over what the worker reported; fills in what events lack.
+/// The first bytes of `text`, no character cut in two.
+std::string Cut(const std::string& text, size_t max_bytes) {
+  size_t size = std::min(text.size(), max_bytes);
+  while (size < text.size() && size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
+    --size;
+  return text.substr(0, size);
+}
+
+TimeUs ExpiryOf(const Job& job, const LeaseOptions& options, TimeUs now) {
+  return std::min(now + options.duration, job.lease.last_progress + options.stall_after);
+}
+
+bool IsWorkersToTell(const JobEvent& event) {
+  return event.kind != EventKind::kStateChange && event.kind != EventKind::kVersionCreated;
+}
+
+/// A resumed attempt evaluates again what an earlier one had evaluated after its last checkpoint.
+void Keep(std::vector<Evaluation>& evaluations, const Evaluation& evaluation) {
+  std::erase_if(evaluations, [&](const Evaluation& earlier) {
+    return earlier.step == evaluation.step && earlier.split == evaluation.split;
+  });
+  evaluations.push_back(evaluation);
+  if (evaluations.size() > kMaxEvaluations) evaluations.erase(evaluations.begin());
+}
+
+/// Takes over what the worker reported; returns the events to append.
 std::vector<JobEvent> Record(Job& job, const LeaseReport& report, TimeUs now) {
   if (report.step > job.lease.step) {
     job.lease.step = report.step;
@@ -23,75 +57,165 @@ std::vector<JobEvent> Record(Job& job, const LeaseReport& report, TimeUs now) {
   if (!report.resolved_precision.empty()) job.resolved_precision = report.resolved_precision;
   if (!report.checkpoint.key.empty()) {
     job.checkpoint = report.checkpoint;
-    job.lease.last_progress = now;
-    if (!job.attempts.empty()) job.attempts.back().made_checkpoint = true;
+    Attempt& attempt = job.attempts.back();
+    if (report.checkpoint.step > attempt.first_step) attempt.made_checkpoint = true;
   }
-  std::vector<JobEvent> events = report.events;
+  std::vector<JobEvent> events;
+  std::copy_if(report.events.begin(), report.events.end(), std::back_inserter(events),
+               &IsWorkersToTell);
   for (JobEvent& event : events) {
     event.time = now;
     if (event.kind == EventKind::kProgress) job.progress = event.progress;
-    if (event.kind == EventKind::kWarning) job.warnings.push_back(event.text);
-    if (event.kind == EventKind::kEvaluation) {
-      job.evaluations.push_back(event.evaluation);
-      if (job.evaluations.size() > kMaxEvaluations) job.evaluations.erase(job.evaluations.begin());
+    if (event.kind == EventKind::kEvaluation) Keep(job.evaluations, event.evaluation);
+    if (event.kind == EventKind::kWarning && job.warnings.size() < kMaxWarnings) {
+      job.warnings.push_back(event.text);
     }
   }
   return events;
 }
 
-/// Ends the attempt without a result: back to the queue, unless the user wished otherwise or it failed too often.
-JobEvent GiveBack(Job& job, const std::string& reason, const LeaseOptions& options, TimeUs now) {
-  if (job.desired_state == JobState::kCancelled) return ChangeState(job, JobState::kCancelled, "CANCELLED_BY_USER", now);
-  if (job.desired_state == JobState::kPaused) return ChangeState(job, JobState::kPaused, "PAUSED_BY_USER", now);
-  JobEvent event = ChangeState(job, JobState::kQueued, reason, now);
+/// The attempts since the last one that made a checkpoint, as a failure if they are too many.
+std::optional<JobError> TooManyAttempts(const Job& job, const LeaseOptions& options) {
   int fruitless = 0;
   std::string reasons;
-  for (auto attempt = job.attempts.rbegin(); attempt != job.attempts.rend() && !attempt->made_checkpoint; ++attempt) {
-    if (attempt->end_reason == "WORKER_DRAINED") continue;
+  for (auto attempt = job.attempts.rbegin();
+       attempt != job.attempts.rend() && !attempt->made_checkpoint; ++attempt) {
+    if (attempt->end_reason == kWorkerDrained) continue;
     ++fruitless;
-    reasons = "attempt " + std::to_string(attempt->number) + ": " + attempt->end_reason + (reasons.empty() ? "" : "; ") + reasons;
+    reasons = "attempt " + std::to_string(attempt->number) + " on " + attempt->worker + ": " +
+              attempt->end_reason +
+              (attempt->end_message.empty() ? "" : " (" + attempt->end_message + ")") +
+              (reasons.empty() ? "" : "; ") + reasons;
   }
-  if (fruitless < options.max_attempts_without_checkpoint) return event;
-  job.error = JobError{StatusCode::kUnavailable,
-                       std::to_string(fruitless) + " attempts in a row ended before a checkpoint (" + reasons + ")",
-                       {{"TOO_MANY_ATTEMPTS", {}, 0, {}, {}}},
-                       0};
-  job.state = JobState::kFailed;
-  job.end_time = now;
-  event.to = JobState::kFailed;
-  event.reason = "TOO_MANY_ATTEMPTS";
-  event.error = job.error;
+  if (fruitless < options.max_attempts_without_checkpoint) return {};
+  return JobError{StatusCode::kUnavailable,
+                  std::to_string(fruitless) +
+                      " attempts in a row ended before their first checkpoint: " + reasons,
+                  {{"TOO_MANY_ATTEMPTS", {}, 0, {}, {}}},
+                  0};
+}
+
+/// Ends the attempt without a result: back to the queue, unless the user wished otherwise or it
+/// failed too often.
+JobEvent GiveBack(Job& job, std::string_view reason, const LeaseOptions& options, TimeUs now,
+                  const JobError& error = {}) {
+  CloseAttempt(job, reason, now);
+  if (!job.attempts.empty()) {
+    job.attempts.back().end_message = Cut(error.message, kMaxEndMessage);
+  }
+  if (job.desired_state == JobState::kCancelled) {
+    return ChangeState(job, JobState::kCancelled, kCancelledByUser, now);
+  }
+  if (job.desired_state == JobState::kPaused) {
+    return ChangeState(job, JobState::kPaused, kPausedByUser, now);
+  }
+  if (auto failure = TooManyAttempts(job, options)) {
+    job.error = std::move(failure);
+    JobEvent event = ChangeState(job, JobState::kFailed, "TOO_MANY_ATTEMPTS", now);
+    event.error = job.error;
+    return event;
+  }
+  JobEvent event = ChangeState(job, JobState::kQueued, reason, now);
+  if (error.code != StatusCode::kOk) event.error = error;
   return event;
 }
 
-/// Makes the version, and the alias if asked; returns the event that tells.
-StatusOr<JobEvent> MakeVersion(Transaction& tx, Job& job, const Completion& completion) {
+JobEvent Fail(Job& job, const JobError& error, TimeUs now) {
+  job.error = error;
+  JobEvent event = ChangeState(job, JobState::kFailed, "ERROR", now);
+  event.error = error;
+  return event;
+}
+
+/// Makes the version, and the alias if asked, and ends the job.
+Status Succeed(Transaction& tx, Job& job, const Completion& completion,
+               std::vector<JobEvent>& events) {
+  for (const Evaluation& evaluation : completion.version.evaluations) {
+    Keep(job.evaluations, evaluation);
+  }
   Version version = completion.version;
   version.tenant = job.key.tenant;
   version.adapter = job.adapter;
   version.job_id = job.key.id;
   version.base = job.base;
   version.base_proved = true;
+  version.request_id.clear();
   version.evaluations = job.evaluations;
-  GRAFT_ASSIGN_OR_RETURN(version, AddVersion(tx, std::move(version), completion.promote));
-  job.version_number = version.number;
-  job.version_sha256 = version.sha256;
+  StatusOr<Version> made = AddVersion(tx, std::move(version), completion.promote);
+  if (!made.ok()) {
+    if (made.status().code() != StatusCode::kFailedPrecondition) return made.status();
+    // It can never be stored, so a worker that retried would retry for ever.
+    events.push_back(Fail(job, ToJobError(made.status()), tx.Now()));
+    return OkStatus();
+  }
+  job.version_number = made->number;
+  job.version_sha256 = made->sha256;
   JobEvent event;
   event.time = tx.Now();
   event.kind = EventKind::kVersionCreated;
-  event.text = "adapters/" + version.adapter + "/versions/" + std::to_string(version.number);
-  event.sha256 = version.sha256;
+  event.text = "adapters/" + made->adapter + "/versions/" + std::to_string(made->number);
+  event.sha256 = made->sha256;
   event.promoted = completion.promote;
-  return event;
+  events.push_back(std::move(event));
+  events.push_back(ChangeState(job, JobState::kSucceeded, "COMPLETED", tx.Now()));
+  return OkStatus();
+}
+
+/// True if the job is as this completion left it: its answer was lost on its way.
+bool IsRepeated(const Job& job, const Completion& completion) {
+  if (job.lease.token != completion.report.token || job.attempts.empty()) return false;
+  const std::string& reason = job.attempts.back().end_reason;
+  switch (completion.outcome) {
+    case Outcome::kSucceeded:
+      return job.state == JobState::kSucceeded && job.version_sha256 == completion.version.sha256;
+    case Outcome::kFailed:
+      return job.state == JobState::kFailed && reason == "ERROR";
+    case Outcome::kRetry:
+      return reason == kRetry;
+    case Outcome::kReleased:
+      return reason == kWorkerDrained;
+    case Outcome::kPaused:
+      return reason == kPausedByUser || reason == kWorkerDrained;
+    case Outcome::kCancelled:
+      return reason == kCancelledByUser || reason == kWorkerDrained;
+  }
+  return false;
+}
+
+/// What the worker stopped for, if it is still wished; else back to the queue, by no one's fault.
+JobEvent StopAs(Job& job, JobState wished, std::string_view reason, const LeaseOptions& options,
+                TimeUs now) {
+  if (job.desired_state == wished) return ChangeState(job, wished, reason, now);
+  return GiveBack(job, kWorkerDrained, options, now);
+}
+
+void Measure(JobFacts& facts, const JobFacts& measured) {
+  const auto take = [](auto& field, auto value) {
+    if (value != 0) field = value;
+  };
+  take(facts.train_examples, measured.train_examples);
+  take(facts.validation_examples, measured.validation_examples);
+  take(facts.test_examples, measured.test_examples);
+  take(facts.train_tokens, measured.train_tokens);
+  take(facts.total_steps, measured.total_steps);
+  take(facts.trainable_parameters, measured.trainable_parameters);
+  take(facts.base_parameters, measured.base_parameters);
+  take(facts.artifact_bytes, measured.artifact_bytes);
+  take(facts.peak_memory_bytes, measured.peak_memory_bytes);
+  take(facts.seconds, measured.seconds);
+  take(facts.labels, measured.labels);
+  take(facts.truncated_examples, measured.truncated_examples);
 }
 
 }  // namespace
 
-StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask, const LeaseOptions& options) {
+StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
+                                         const LeaseOptions& options) {
   std::vector<Job> granted;
   std::vector<Job> candidates;
   // One query a base, so that thousands of queued jobs of other bases are never read.
-  for (const std::string& base : ask.bases) {
+  for (const std::string& base : std::set<std::string>(ask.bases.begin(), ask.bases.end())) {
+    if (base.empty()) continue;
     JobQuery query;
     query.states = {JobState::kQueued};
     query.base = base;
@@ -101,7 +225,8 @@ StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask, 
     std::move(found.begin(), found.end(), std::back_inserter(candidates));
   }
   std::sort(candidates.begin(), candidates.end(), [](const Job& a, const Job& b) {
-    return std::tie(b.priority, a.create_time, a.key.id) < std::tie(a.priority, b.create_time, b.key.id);
+    return std::tie(b.priority, a.create_time, a.key.id) <
+           std::tie(a.priority, b.create_time, b.key.id);
   });
   const TimeUs now = tx.Now();
   for (Job& job : candidates) {
@@ -109,15 +234,16 @@ StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask, 
     JobEvent event = ChangeState(job, JobState::kRunning, "LEASED", now);
     job.lease.worker = ask.worker;
     ++job.lease.token;
-    job.lease.expiry = now + options.duration;
     job.lease.last_progress = now;
+    job.lease.expiry = ExpiryOf(job, options, now);
     job.lease.step = job.checkpoint.step;
     if (job.start_time == 0) job.start_time = now;
     Attempt attempt;
-    attempt.number = static_cast<int>(job.attempts.size()) + 1;
+    attempt.number = job.attempts.empty() ? 1 : job.attempts.back().number + 1;
     attempt.worker = ask.worker;
     attempt.start_time = now;
     attempt.first_step = job.checkpoint.step;
+    if (job.attempts.size() >= kMaxAttempts) job.attempts.erase(job.attempts.begin());
     job.attempts.push_back(attempt);
     GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
     granted.push_back(std::move(job));
@@ -125,91 +251,97 @@ StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask, 
   return granted;
 }
 
-StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report, const LeaseOptions& options) {
+StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report,
+                                  const LeaseOptions& options) {
   StatusOr<Job> found = tx.GetJob(report.key);
-  if (!found.ok() && found.status().code() == StatusCode::kNotFound) return LeaseVerdict{true, JobState::kCancelled};
+  if (!found.ok() && found.status().code() == StatusCode::kNotFound) {
+    return LeaseVerdict{true, JobState::kCancelled};
+  }
   GRAFT_ASSIGN_OR_RETURN(Job job, std::move(found));
   if (!Holds(job, report)) return LeaseVerdict{true, JobState::kCancelled};
   std::vector<JobEvent> events = Record(job, report, tx.Now());
-  job.lease.expiry = tx.Now() + options.duration;
+  job.lease.expiry = ExpiryOf(job, options, tx.Now());
   GRAFT_RETURN_IF_ERROR(tx.PutJob(job, std::move(events)));
   return LeaseVerdict{false, job.desired_state};
 }
 
-StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion, const LeaseOptions& options) {
+StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion,
+                            const LeaseOptions& options) {
   const LeaseReport& report = completion.report;
-  GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(report.key));
+  StatusOr<Job> found = tx.GetJob(report.key);
+  if (!found.ok() && found.status().code() == StatusCode::kNotFound) {
+    return AbortedError("job " + report.key.id + " was deleted");
+  }
+  GRAFT_ASSIGN_OR_RETURN(Job job, std::move(found));
   if (!Holds(job, report)) {
-    // The answer to the same completion may have been lost on its way.
-    const bool repeated = job.lease.token == report.token && job.state != JobState::kRunning &&
-                          (completion.outcome != Outcome::kSucceeded || job.version_sha256 == completion.version.sha256);
-    if (repeated) return job;
-    return AbortedError("the lease of job " + job.key.id + " has passed on to another attempt");
+    if (IsRepeated(job, completion)) return job;
+    return AbortedError("the lease of job " + job.key.id + " with token " +
+                        std::to_string(report.token) + " is over; the job is " +
+                        std::string(JobStateName(job.state)));
   }
   const TimeUs now = tx.Now();
   std::vector<JobEvent> events = Record(job, report, now);
-  const double seconds = completion.facts.seconds;
-  if (seconds > 0) job.facts.seconds = seconds;
+  Measure(job.facts, completion.facts);
   switch (completion.outcome) {
-    case Outcome::kSucceeded: {
-      job.evaluations = completion.version.evaluations.empty() ? job.evaluations : completion.version.evaluations;
-      job.facts = completion.facts;
-      GRAFT_ASSIGN_OR_RETURN(JobEvent made, MakeVersion(tx, job, completion));
-      events.push_back(std::move(made));
-      events.push_back(ChangeState(job, JobState::kSucceeded, "COMPLETED", now));
+    case Outcome::kSucceeded:
+      GRAFT_RETURN_IF_ERROR(Succeed(tx, job, completion, events));
       break;
-    }
     case Outcome::kFailed:
-      job.error = completion.error;
-      events.push_back(ChangeState(job, JobState::kFailed, "ERROR", now));
-      events.back().error = completion.error;
+      events.push_back(Fail(job, completion.error, now));
       break;
     case Outcome::kRetry:
-      events.push_back(GiveBack(job, "RETRY: " + completion.error.message.substr(0, 200), options, now));
+      events.push_back(GiveBack(job, kRetry, options, now, completion.error));
       break;
     case Outcome::kReleased:
-      events.push_back(GiveBack(job, "WORKER_DRAINED", options, now));
+      events.push_back(GiveBack(job, kWorkerDrained, options, now));
       break;
     case Outcome::kPaused:
-      // The wish may have been taken back while the worker stored its checkpoint.
-      events.push_back(job.desired_state == JobState::kPaused
-                           ? ChangeState(job, JobState::kPaused, "PAUSED_BY_USER", now)
-                           : GiveBack(job, "WORKER_DRAINED", options, now));
+      events.push_back(StopAs(job, JobState::kPaused, kPausedByUser, options, now));
       break;
     case Outcome::kCancelled:
-      events.push_back(job.desired_state == JobState::kCancelled
-                           ? ChangeState(job, JobState::kCancelled, "CANCELLED_BY_USER", now)
-                           : GiveBack(job, "WORKER_DRAINED", options, now));
+      events.push_back(StopAs(job, JobState::kCancelled, kCancelledByUser, options, now));
       break;
   }
   GRAFT_RETURN_IF_ERROR(tx.PutJob(job, std::move(events)));
   return job;
 }
 
-StatusOr<std::vector<Job>> ExpireLeases(Transaction& tx, const LeaseOptions& options, const std::string& dead_worker) {
+StatusOr<std::vector<Job>> ExpireLeases(Transaction& tx, const LeaseOptions& options,
+                                        const std::string& dead_worker) {
+  const TimeUs now = tx.Now();
   JobQuery query;
   query.states = {JobState::kRunning};
-  query.order = JobQuery::Order::kRunFirst;
-  query.limit = 10'000;
-  GRAFT_ASSIGN_OR_RETURN(std::vector<Job> running, tx.ListJobs(query));
+  query.limit = kMaxExpired;
+  query.order = JobQuery::Order::kLeaseExpiryFirst;
+  query.lease_expires_before = now + 1;
+  GRAFT_ASSIGN_OR_RETURN(std::vector<Job> over, tx.ListJobs(query));
   std::vector<Job> changed;
-  const TimeUs now = tx.Now();
-  for (Job& job : running) {
-    std::string reason;
-    if (!dead_worker.empty() && job.lease.worker == dead_worker) {
-      reason = "WORKER_DIED";
-    } else if (job.lease.expiry <= now) {
-      reason = "LEASE_EXPIRED";
-    } else if (now - job.lease.last_progress > options.stall_after) {
-      reason = "STALLED";
-    } else {
-      continue;
-    }
-    JobEvent event = GiveBack(job, reason, options, now);
+  for (Job& job : over) {
+    const bool stalled = now - job.lease.last_progress >= options.stall_after;
+    JobEvent event = GiveBack(job, stalled ? "STALLED" : "LEASE_EXPIRED", options, now);
+    GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
+    changed.push_back(std::move(job));
+  }
+  if (dead_worker.empty()) return changed;
+  query.lease_expires_before.reset();
+  query.lease_worker = dead_worker;
+  GRAFT_ASSIGN_OR_RETURN(std::vector<Job> held, tx.ListJobs(query));
+  for (Job& job : held) {
+    JobEvent event = GiveBack(job, "WORKER_DIED", options, now);
     GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
     changed.push_back(std::move(job));
   }
   return changed;
+}
+
+StatusOr<std::optional<TimeUs>> NextLeaseExpiry(Transaction& tx) {
+  JobQuery query;
+  query.states = {JobState::kRunning};
+  query.order = JobQuery::Order::kLeaseExpiryFirst;
+  query.limit = 1;
+  GRAFT_ASSIGN_OR_RETURN(const std::vector<Job> first, tx.ListJobs(query));
+  if (first.empty()) return std::optional<TimeUs>();
+  return std::optional<TimeUs>(first.front().lease.expiry);
 }
 
 }  // namespace graft::server::core

@@ -1,7 +1,9 @@
 #pragma once
-/// Leases: which worker may run a job, until when, and with which fencing token. Every write that a worker asks for is
-/// checked against the token; a worker that was away and comes back overwrites nothing.
+/// Leases: which worker may run a job, until when, and with which fencing token. Every write that a
+/// worker asks for is checked against the token; a worker that was away and comes back overwrites
+/// nothing.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,19 +12,22 @@
 namespace graft::server::core {
 
 struct LeaseOptions {
-  TimeUs duration = 10'000'000;        ///< Without renewal.
-  TimeUs stall_after = 600'000'000;    ///< Without a new step; a job that hangs is taken back.
+  TimeUs duration = 10'000'000;      ///< Without renewal.
+  TimeUs stall_after = 600'000'000;  ///< Without a new step; a job that hangs is taken back.
+  /// In a row. A drained worker's attempt isn't counted: it is no one's fault.
   int max_attempts_without_checkpoint = 3;
 };
 
 struct WorkerAsk {
   std::string worker;
-  std::vector<std::string> bases;      ///< That it can load.
+  std::vector<std::string> bases;  ///< That it can load.
   int max_leases = 1;
 };
 
-/// QUEUED -> RUNNING for up to `max_leases` jobs, highest priority first, then oldest. Each gets the next token.
-StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask, const LeaseOptions& options);
+/// QUEUED -> RUNNING for up to `max_leases` jobs, highest priority first, then oldest. Each gets
+/// the next token and a new attempt.
+StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
+                                         const LeaseOptions& options);
 
 /// What a worker reports of one lease.
 struct LeaseReport {
@@ -30,25 +35,30 @@ struct LeaseReport {
   int64_t token = 0;
   std::string worker;
   int64_t step = 0;
-  std::vector<JobEvent> events;        ///< Progress, evaluations, checkpoints, warnings; unnumbered.
-  Checkpoint checkpoint;               ///< Newest stored, if new.
+  /// Progress, evaluations, checkpoints, warnings; unnumbered. Others are the server's to make and
+  /// are left out. A report that is repeated because its answer was lost repeats its events.
+  std::vector<JobEvent> events;
+  Checkpoint checkpoint;  ///< Newest stored, if new.
   std::string resolved_precision;
 };
 
 struct LeaseVerdict {
-  bool lost = false;                   ///< The token is old, or the job isn't RUNNING: drop it.
+  bool lost = false;  ///< The token is old, or the job isn't RUNNING: drop it.
   JobState desired = JobState::kRunning;
 };
 
-/// Renews and records. A lost lease is a verdict, not an error.
-StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report, const LeaseOptions& options);
+/// Renews and records. The lease then lasts `duration` from now, but no longer than `stall_after`
+/// from its last new step, so a job that hangs loses it though its worker lives.
+/// A lost lease is a verdict, not an error, and records nothing.
+StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report,
+                                  const LeaseOptions& options);
 
 /// How an attempt ended.
 enum class Outcome {
   kSucceeded,
-  kFailed,     ///< The job's own fault.
-  kRetry,      ///< The worker's or the machine's fault.
-  kReleased,   ///< The worker drains; its checkpoint is stored.
+  kFailed,    ///< The job's own fault.
+  kRetry,     ///< The worker's or the machine's fault.
+  kReleased,  ///< The worker drains; its checkpoint is stored.
   kPaused,
   kCancelled,
 };
@@ -56,18 +66,30 @@ enum class Outcome {
 struct Completion {
   LeaseReport report;
   Outcome outcome = Outcome::kFailed;
-  JobError error;
-  JobFacts facts;                      ///< Measured; merged into the job's.
-  Version version;                     ///< If kSucceeded; number, tenant, adapter and times are filled in here.
+  JobError error;   ///< Of kFailed and kRetry.
+  JobFacts facts;   ///< Measured; those that aren't 0 replace the job's.
+  Version version;  ///< If kSucceeded; number, tenant, adapter and times are filled in here.
   bool promote = false;
 };
 
-/// Ends a lease. On success the version row, its adapter, the alias (if the job asked for it) and the job's end are one
-/// transaction. Repeating a completion that was answered by a lost connection is fine.
-/// Errors:    Aborted if the token is old.
-StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion, const LeaseOptions& options);
+/// Ends a lease. On success the version row, its adapter, the alias (if the job asked for it) and
+/// the job's end are one transaction; it wins over a cancel or pause that was only wished.
+///   kSucceeded          -> SUCCEEDED, or FAILED if its adapter now belongs to another base
+///   kFailed             -> FAILED
+///   kRetry, kReleased   -> QUEUED, or FAILED at the attempt limit
+///   kPaused, kCancelled -> PAUSED, CANCELLED; QUEUED if the wish was taken back meanwhile
+/// All but the first two become CANCELLED or PAUSED if that is wished.
+/// Repeating a completion whose answer was lost is fine: it returns the job as it is.
+/// Errors:    Aborted if the token is old, or the lease ended in another way, or the job is gone.
+StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion,
+                            const LeaseOptions& options);
 
-/// Takes back leases that expired or stalled, and all of `dead_worker` if it is named. Returns the jobs that changed.
-StatusOr<std::vector<Job>> ExpireLeases(Transaction& tx, const LeaseOptions& options, const std::string& dead_worker = {});
+/// Takes back leases that expired, and all of `dead_worker` if it is named; up to 1000 at a time.
+/// Each job goes to QUEUED, to FAILED at the attempt limit, or to what was wished. Returns them.
+StatusOr<std::vector<Job>> ExpireLeases(Transaction& tx, const LeaseOptions& options,
+                                        const std::string& dead_worker = {});
+
+/// When the next lease expires, for a timer. Nothing if no job runs.
+StatusOr<std::optional<TimeUs>> NextLeaseExpiry(Transaction& tx);
 
 }  // namespace graft::server::core

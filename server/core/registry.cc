@@ -11,8 +11,6 @@ namespace graft::server::core {
 namespace {
 
 constexpr size_t kMaxHistory = 50;
-/// How far back a repeated import is looked for.
-constexpr size_t kImportWindow = 200;
 
 std::optional<int64_t> ParseNumber(std::string_view text) {
   int64_t number = 0;
@@ -25,10 +23,12 @@ Status NoAlias(const Adapter& adapter, const std::string& alias) {
   std::string known;
   for (const auto& [name, target] : adapter.aliases) known += (known.empty() ? "" : ", ") + name;
   if (alias == kLive) {
-    return NotFoundError("adapter " + adapter.id + " has no live version; promote one, or name a version like " + adapter.id + "@" +
-                         std::to_string(std::max<int64_t>(1, adapter.latest_version)));
+    return NotFoundError("adapter " + adapter.id +
+                         " has no live version; promote one, or name a version like " + adapter.id +
+                         "@" + std::to_string(std::max<int64_t>(1, adapter.latest_version)));
   }
-  return NotFoundError("adapter " + adapter.id + " has no alias " + alias + (known.empty() ? "" : "; there are " + known));
+  return NotFoundError("adapter " + adapter.id + " has no alias " + alias +
+                       (known.empty() ? "" : "; there are " + known));
 }
 
 void Point(Adapter& adapter, const std::string& alias, int64_t number) {
@@ -50,41 +50,59 @@ StatusOr<VersionName> ParseVersionName(std::string_view name) {
     const auto number = ParseNumber(name.substr(middle + kMiddle.size()));
     if (IsValidName(adapter) && number) return VersionName{std::string(adapter), *number};
   }
-  return InvalidArgumentError("\"" + std::string(name.substr(0, 200)) + "\" isn't the name of a version: adapters/<id>/versions/<n>");
+  return InvalidArgumentError("\"" + std::string(name.substr(0, 200)) +
+                              "\" isn't the name of a version: adapters/<id>/versions/<n>");
 }
 
-StatusOr<Version> ResolveVersion(Transaction& tx, const std::string& tenant, std::string_view name) {
+StatusOr<Version> ResolveVersion(Transaction& tx, const std::string& tenant,
+                                 std::string_view name) {
+  constexpr std::string_view kPrefix = "adapters/";
+  if (name.starts_with(kPrefix)) {
+    if (name.find('/', kPrefix.size()) != std::string_view::npos) {
+      GRAFT_ASSIGN_OR_RETURN(const VersionName version, ParseVersionName(name));
+      return tx.GetVersion(tenant, version.adapter, version.number);
+    }
+    name.remove_prefix(kPrefix.size());
+  }
   const size_t at = name.find('@');
   const std::string id(name.substr(0, at));
   const std::string selector(at == std::string_view::npos ? kLive : name.substr(at + 1));
-  GRAFT_RETURN_IF_ERROR(CheckName(id, "n adapter", "adapter"));
+  GRAFT_RETURN_IF_ERROR(CheckName(id, "adapter", "adapter"));
   GRAFT_ASSIGN_OR_RETURN(const Adapter adapter, tx.GetAdapter(tenant, id));
   constexpr std::string_view kSha = "sha256:";
   if (std::string_view(selector).starts_with(kSha)) {
     const std::string sha256 = selector.substr(kSha.size());
-    if (!IsSha256Hex(sha256)) return InvalidArgumentError("sha256: is followed by 64 lower-case hex digits");
+    if (!IsSha256Hex(sha256)) {
+      return InvalidArgumentError("sha256: is followed by 64 lower-case hex digits")
+          .At("adapter", "BAD_NAME");
+    }
     return tx.FindVersionByHash(tenant, id, sha256);
   }
   if (const auto number = ParseNumber(selector)) return tx.GetVersion(tenant, id, *number);
   if (selector == "latest") {
-    if (adapter.latest_version == 0) return NotFoundError("adapter " + id + " has no version");
-    return tx.GetVersion(tenant, id, adapter.latest_version);
+    // Not latest_version: that one may have been deleted.
+    GRAFT_ASSIGN_OR_RETURN(std::vector<Version> newest, tx.ListVersions(tenant, id, 0, 1));
+    if (newest.empty()) return NotFoundError("adapter " + id + " has no version");
+    return std::move(newest.front());
   }
-  GRAFT_RETURN_IF_ERROR(CheckName(selector, "n alias", "adapter"));
+  GRAFT_RETURN_IF_ERROR(CheckName(selector, "alias", "adapter"));
   const auto alias = adapter.aliases.find(selector);
   if (alias == adapter.aliases.end()) return NoAlias(adapter, selector);
   return tx.GetVersion(tenant, id, alias->second.version);
 }
 
-StatusOr<Adapter> SetAlias(Transaction& tx, const std::string& tenant, const std::string& id, const std::string& alias,
-                           int64_t number, const std::string& etag) {
-  GRAFT_RETURN_IF_ERROR(CheckName(alias, "n alias", "alias"));
+StatusOr<Adapter> SetAlias(Transaction& tx, const std::string& tenant, const std::string& id,
+                           const std::string& alias, int64_t number, const std::string& etag) {
+  GRAFT_RETURN_IF_ERROR(CheckName(alias, "alias", "alias"));
   if (alias == "latest" || ParseNumber(alias)) {
-    return InvalidArgumentError("\"" + alias + "\" already has a meaning behind @; choose another alias").At("alias", "BAD_NAME");
+    return InvalidArgumentError("\"" + alias +
+                                "\" already has a meaning behind @; choose another alias")
+        .At("alias", "BAD_NAME");
   }
   GRAFT_ASSIGN_OR_RETURN(Adapter adapter, tx.GetAdapter(tenant, id));
   if (!etag.empty() && etag != std::to_string(adapter.revision)) {
-    return AbortedError("adapter " + id + " was changed since it was read; read it again").At("etag", "ETAG_OLD");
+    return AbortedError("adapter " + id + " was changed since it was read; read it again")
+        .At("etag", "ETAG_OLD");
   }
   GRAFT_RETURN_IF_ERROR(tx.GetVersion(tenant, id, number).status());
   Point(adapter, alias, number);
@@ -96,13 +114,15 @@ StatusOr<int64_t> RollbackTarget(const Adapter& adapter, const std::string& alia
   const auto found = adapter.aliases.find(alias);
   if (found == adapter.aliases.end()) return NoAlias(adapter, alias);
   if (found->second.history.empty()) {
-    return FailedPreconditionError("the alias " + alias + " of adapter " + adapter.id + " never pointed at another version")
+    return FailedPreconditionError("the alias " + alias + " of adapter " + adapter.id +
+                                   " never pointed at another version")
         .AddDetail({"NO_HISTORY", "alias", 0, {}, {}});
   }
   return found->second.history.back();
 }
 
-StatusOr<Adapter> Rollback(Transaction& tx, const std::string& tenant, const std::string& id, const std::string& alias) {
+StatusOr<Adapter> Rollback(Transaction& tx, const std::string& tenant, const std::string& id,
+                           const std::string& alias) {
   GRAFT_ASSIGN_OR_RETURN(Adapter adapter, tx.GetAdapter(tenant, id));
   GRAFT_ASSIGN_OR_RETURN(const int64_t number, RollbackTarget(adapter, alias));
   GRAFT_RETURN_IF_ERROR(tx.GetVersion(tenant, id, number).status());
@@ -111,6 +131,13 @@ StatusOr<Adapter> Rollback(Transaction& tx, const std::string& tenant, const std
   target.history.pop_back();
   GRAFT_RETURN_IF_ERROR(tx.PutAdapter(adapter));
   return adapter;
+}
+
+Status CheckBase(const Adapter& adapter, const std::string& base) {
+  if (adapter.base == base) return OkStatus();
+  return FailedPreconditionError("adapter " + adapter.id + " is one of base " + adapter.base +
+                                 "; a version for " + base + " needs an adapter of its own")
+      .At("adapter", "BASE_MISMATCH");
 }
 
 StatusOr<Version> AddVersion(Transaction& tx, Version version, bool promote) {
@@ -126,11 +153,7 @@ StatusOr<Version> AddVersion(Transaction& tx, Version version, bool promote) {
   } else {
     return found.status();
   }
-  if (adapter.base != version.base) {
-    return FailedPreconditionError("adapter " + adapter.id + " is one of base " + adapter.base + "; a version for " + version.base +
-                                   " needs an adapter of its own")
-        .At("adapter", "BASE_MISMATCH");
-  }
+  GRAFT_RETURN_IF_ERROR(CheckBase(adapter, version.base));
   version.number = ++adapter.latest_version;
   version.create_time = tx.Now();
   if (promote) Point(adapter, std::string(kLive), version.number);
@@ -140,26 +163,37 @@ StatusOr<Version> AddVersion(Transaction& tx, Version version, bool promote) {
 }
 
 StatusOr<Version> ImportVersion(Transaction& tx, const Version& version, bool promote) {
-  if (!version.request_id.empty() && tx.GetAdapter(version.tenant, version.adapter).ok()) {
-    GRAFT_ASSIGN_OR_RETURN(const auto recent, tx.ListVersions(version.tenant, version.adapter, 0, kImportWindow));
-    for (const Version& earlier : recent) {
-      if (earlier.request_id != version.request_id) continue;
-      if (earlier.sha256 == version.sha256) return earlier;
-      return AlreadyExistsError("request_id " + version.request_id + " was used for another import").At("header.request_id", "REQUEST_ID_REUSED");
+  if (!version.request_id.empty()) {
+    GRAFT_ASSIGN_OR_RETURN(std::optional<Version> first,
+                           tx.FindVersionByRequest(version.tenant, version.request_id));
+    if (first && first->adapter == version.adapter && first->sha256 == version.sha256)
+      return *std::move(first);
+    if (first) {
+      return AlreadyExistsError("request_id " + version.request_id + " was used for version " +
+                                std::to_string(first->number) + " of adapter " + first->adapter +
+                                ", which is another one; use a new one")
+          .At("header.request_id", "REQUEST_ID_REUSED");
     }
   }
   return AddVersion(tx, version, promote);
 }
 
-Status DeleteVersion(Transaction& tx, const std::string& tenant, const std::string& id, int64_t number) {
+Status DeleteVersion(Transaction& tx, const std::string& tenant, const std::string& id,
+                     int64_t number) {
   GRAFT_ASSIGN_OR_RETURN(Adapter adapter, tx.GetAdapter(tenant, id));
   GRAFT_RETURN_IF_ERROR(tx.GetVersion(tenant, id, number).status());
   for (auto& [alias, target] : adapter.aliases) {
     if (target.version == number) {
-      return FailedPreconditionError("the alias " + alias + " points at version " + std::to_string(number) + "; move it first")
+      return FailedPreconditionError("the alias " + alias + " points at version " +
+                                     std::to_string(number) + "; move it first")
           .AddDetail({"VERSION_IN_USE", "name", 0, {}, {}});
     }
     std::erase(target.history, number);
+    // What is left must still lead to another version than the one before it.
+    target.history.push_back(target.version);
+    target.history.erase(std::unique(target.history.begin(), target.history.end()),
+                         target.history.end());
+    target.history.pop_back();
   }
   GRAFT_RETURN_IF_ERROR(tx.PutAdapter(adapter));
   return tx.DeleteVersion(tenant, id, number);

@@ -28,7 +28,8 @@ bool WorkerTable::Touch(const std::string& id, TimeUs now) {
   return true;
 }
 
-void WorkerTable::SetResident(const std::string& id, std::vector<std::string> resident, bool draining) {
+void WorkerTable::SetResident(const std::string& id, std::vector<std::string> resident,
+                              bool draining) {
   const auto found = workers_.find(id);
   if (found == workers_.end()) return;
   found->second.facts.resident = std::move(resident);
@@ -60,7 +61,8 @@ void WorkerTable::Ended(const std::string& id, const std::string& version_sha256
   entry.versions.insert(version_sha256);
 }
 
-std::optional<std::string> WorkerTable::Pick(const std::string& base, const std::string& version_sha256,
+std::optional<std::string> WorkerTable::Pick(const std::string& base,
+                                             const std::string& version_sha256,
                                              const std::set<std::string>& excluded) const {
   std::optional<std::tuple<int, int, std::string>> best;
   for (const auto& [id, entry] : workers_) {

@@ -1,5 +1,6 @@
 #pragma once
-/// Which worker serves a request: pure state over what workers have said. A cache; a server that restarts learns it again.
+/// Which worker serves a request: pure state over what workers have said. A cache; a server that
+/// restarts learns it again.
 
 #include <map>
 #include <optional>
@@ -37,8 +38,9 @@ class WorkerTable {
   void Began(const std::string& id);
   void Ended(const std::string& id, const std::string& version_sha256, bool ok);
 
-  /// The best worker for a request, none of `excluded`: one that has the version, else one that holds the base, else one
-  /// that can load it; among equals the one with fewest requests under way, then the smallest id. Draining ones never.
+  /// The best worker for a request, none of `excluded`: one that has the version, else one that
+  /// holds the base, else one that can load it; among equals the one with fewest requests under
+  /// way, then the smallest id. Draining ones never.
   std::optional<std::string> Pick(const std::string& base, const std::string& version_sha256,
                                   const std::set<std::string>& excluded = {}) const;
   /// Workers that hold the base, sorted.

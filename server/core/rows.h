@@ -1,5 +1,6 @@
 #pragma once
-/// The rows of the store: jobs, their events, adapters and versions. Plain values; the only state that graft must not lose.
+/// The rows of the store: jobs, their events, adapters and versions. Plain values; the only state
+/// that graft must not lose.
 
 #include <cstdint>
 #include <map>
@@ -52,16 +53,21 @@ struct Attempt {
   int number = 1;
   std::string worker;
   TimeUs start_time = 0;
-  TimeUs end_time = 0;       ///< 0 while it runs.
-  std::string end_reason;    ///< COMPLETED, LEASE_EXPIRED, WORKER_DRAINED, PAUSED, CANCELLED, ERROR, RETRY
+  TimeUs end_time = 0;  ///< 0 while it runs.
+  /// One of a fixed set: COMPLETED, ERROR, RETRY, WORKER_DRAINED, WORKER_DIED, LEASE_EXPIRED,
+  /// STALLED, PAUSED_BY_USER, CANCELLED_BY_USER. Empty while it runs.
+  std::string end_reason;
+  std::string end_message;  ///< What the worker said, if it said something.
   int64_t first_step = 0;
   int64_t last_step = 0;
-  bool made_checkpoint = false;  ///< Only attempts without one count toward the attempt limit.
+  bool made_checkpoint =
+      false;  ///< Of a later step than it began at. Only attempts without one count to the limit.
 };
 
 struct Progress {
   int64_t step = 0, total_steps = 0;
-  double epoch = 0, loss = 0, learning_rate = 0, grad_norm = 0, tokens_per_second = 0, eta_seconds = 0;
+  double epoch = 0, loss = 0, learning_rate = 0, grad_norm = 0, tokens_per_second = 0,
+         eta_seconds = 0;
   int64_t tokens = 0;
 };
 
@@ -81,16 +87,17 @@ struct JobFacts {
   int64_t labels = 0, truncated_examples = 0;
 };
 
+/// A worker's on a RUNNING job, or a server's on a VALIDATING one; no other job has one.
 struct Lease {
-  std::string worker;
-  int64_t token = 0;          ///< Rises with every grant; kept (not reset) when the lease ends.
-  TimeUs expiry = 0;          ///< 0: no lease.
-  TimeUs last_progress = 0;   ///< When `step` last rose; a lease that stalls is revoked.
+  std::string worker;        ///< Who holds it; empty: no one.
+  int64_t token = 0;         ///< Rises with every grant; kept (not reset) when the lease ends.
+  TimeUs expiry = 0;         ///< 0: no lease.
+  TimeUs last_progress = 0;  ///< When `step` last rose; a lease that stalls isn't extended.
   int64_t step = 0;
 };
 
 struct Checkpoint {
-  std::string key;            ///< Object key; empty: none.
+  std::string key;  ///< Object key; empty: none.
   std::string sha256;
   int64_t step = 0;
 };
@@ -114,15 +121,22 @@ struct Job {
   JobFacts facts;
   std::string dataset_sha256;
   std::string init_from_sha256;
-  std::string version_sha256;           ///< If SUCCEEDED.
+  std::string version_sha256;  ///< If SUCCEEDED.
   int64_t version_number = 0;
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings;  ///< The first 100.
   std::string resolved_precision;
-  int64_t num_events = 0;               ///< Number of the last event.
-  int64_t revision = 0;                 ///< Rises with every write of the row; the etag.
+  int64_t num_events = 0;  ///< Number of the last event.
+  int64_t revision = 0;    ///< Rises with every write of the row; the etag.
 };
 
-enum class EventKind { kStateChange, kProgress, kEvaluation, kCheckpoint, kWarning, kVersionCreated };
+enum class EventKind {
+  kStateChange,
+  kProgress,
+  kEvaluation,
+  kCheckpoint,
+  kWarning,
+  kVersionCreated
+};
 
 struct JobEvent {
   int64_t number = 0;  ///< From 1, without gaps within a job.
@@ -130,12 +144,12 @@ struct JobEvent {
   EventKind kind = EventKind::kStateChange;
   JobState from = JobState::kValidating, to = JobState::kValidating;  ///< kStateChange
   std::string reason;                                                 ///< kStateChange
-  std::optional<JobError> error;                                      ///< kStateChange to FAILED
+  std::optional<JobError> error;  ///< kStateChange to FAILED; also of a RETRY
   Progress progress;
   Evaluation evaluation;
   int64_t checkpoint_step = 0, checkpoint_bytes = 0;
-  std::string text;                                ///< kWarning; the version's name for kVersionCreated
-  std::string sha256;                              ///< kVersionCreated
+  std::string text;    ///< kWarning; the version's name for kVersionCreated
+  std::string sha256;  ///< kVersionCreated
   bool promoted = false;
 };
 
@@ -163,12 +177,12 @@ struct Version {
   TimeUs create_time = 0;
   std::string base, base_fingerprint;
   bool base_proved = false;
-  std::string method_json;      ///< {"lora": {...}}
+  std::string method_json;  ///< {"lora": {...}}
   std::vector<std::string> label_names;
   int max_length = 0;
   int64_t parameters = 0, bytes = 0;
-  std::string job_id;           ///< Empty if imported.
-  std::string request_id;       ///< Of the import.
+  std::string job_id;      ///< Empty if imported.
+  std::string request_id;  ///< Of the import.
   std::vector<Evaluation> evaluations;
   std::string description;
 };

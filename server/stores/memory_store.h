@@ -2,7 +2,6 @@
 /// A store in memory: for tests, and the plainest statement of what a store does.
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -11,6 +10,8 @@
 #include "server/core/store.h"
 
 namespace graft::server::stores {
+
+struct MemoryTables;
 
 /// Thread safety: thread-safe; works and callbacks run on the caller's thread, works one at a time.
 class MemoryStore : public core::Store {
@@ -22,12 +23,10 @@ class MemoryStore : public core::Store {
   void Read(Work work, Done done) override;
   void OnJobsChanged(std::function<void(const std::vector<core::JobKey>&)> listener) override;
 
-  struct Tables;
-
  private:
   Clock& clock_;
   std::mutex mutex_;
-  std::unique_ptr<Tables> tables_;
+  std::unique_ptr<MemoryTables> tables_;
   std::vector<std::function<void(const std::vector<core::JobKey>&)>> listeners_;
 };
 

@@ -1,62 +1,197 @@
 #include "server/stores/row_json.h"
 
+#include <cmath>
+#include <concepts>
+#include <limits>
+#include <type_traits>
+
 #include "common/base/json.h"
 
-// nlohmann finds to_json and from_json beside the types. _WITH_DEFAULT: an absent field keeps its default.
-namespace graft {
-
-static void to_json(Json& j, const ErrorDetail& d) {
-  j = {{"reason", d.reason}, {"field", d.field}, {"line", d.line}, {"column", d.column}, {"message", d.message}};
-}
-static void from_json(const Json& j, ErrorDetail& d) {
-  d.reason = j.value("reason", "");
-  d.field = j.value("field", "");
-  d.line = j.value("line", int64_t{0});
-  d.column = j.value("column", "");
-  d.message = j.value("message", "");
-}
-
-namespace server::core {
-
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(JobKey, tenant, id)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(JobError, code, message, details, omitted_details)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Attempt, number, worker, start_time, end_time, end_reason, first_step,
-                                                last_step, made_checkpoint)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Progress, step, total_steps, epoch, loss, learning_rate, grad_norm,
-                                                tokens_per_second, eta_seconds, tokens)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Evaluation, step, split, examples, loss, accuracy, macro_f1)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(JobFacts, train_examples, validation_examples, test_examples,
-                                                train_tokens, total_steps, trainable_parameters, base_parameters,
-                                                artifact_bytes, peak_memory_bytes, seconds, labels, truncated_examples)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Lease, worker, token, expiry, last_progress, step)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Checkpoint, key, sha256, step)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Alias, version, history)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Adapter, tenant, id, base, create_time, latest_version, aliases, revision)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Version, tenant, adapter, number, sha256, artifact_prefix, create_time,
-                                                base, base_fingerprint, base_proved, method_json, label_names, max_length,
-                                                parameters, bytes, job_id, request_id, evaluations, description)
-
-}  // namespace server::core
-
-namespace server::stores {
+namespace graft::server::stores {
 namespace {
 
 using core::Job;
 using core::JobEvent;
 
-Json ErrorOrNull(const std::optional<core::JobError>& error) { return error ? Json(*error) : Json(); }
+/// `Row` as it is or const: one list of fields serves writing and reading.
+template <typename T, typename Row>
+concept Is = std::same_as<std::remove_const_t<T>, Row>;
 
-std::optional<core::JobError> ReadError(const Json& json) {
-  const Json error = json.value("error", Json());
-  if (error.is_null()) return {};
-  return error.get<core::JobError>();
+void Fields(Is<ErrorDetail> auto& d, auto field) {
+  field("reason", d.reason), field("field", d.field), field("line", d.line);
+  field("column", d.column), field("message", d.message);
+}
+void Fields(Is<core::JobKey> auto& k, auto field) { field("tenant", k.tenant), field("id", k.id); }
+void Fields(Is<core::JobError> auto& e, auto field) {
+  field("code", e.code), field("message", e.message), field("details", e.details);
+  field("omitted_details", e.omitted_details);
+}
+void Fields(Is<core::Attempt> auto& a, auto field) {
+  field("number", a.number), field("worker", a.worker), field("start_time", a.start_time);
+  field("end_time", a.end_time), field("end_reason", a.end_reason);
+  field("end_message", a.end_message), field("first_step", a.first_step);
+  field("last_step", a.last_step), field("made_checkpoint", a.made_checkpoint);
+}
+void Fields(Is<core::Progress> auto& p, auto field) {
+  field("step", p.step), field("total_steps", p.total_steps), field("epoch", p.epoch);
+  field("loss", p.loss), field("learning_rate", p.learning_rate), field("grad_norm", p.grad_norm);
+  field("tokens_per_second", p.tokens_per_second), field("eta_seconds", p.eta_seconds);
+  field("tokens", p.tokens);
+}
+void Fields(Is<core::Evaluation> auto& e, auto field) {
+  field("step", e.step), field("split", e.split), field("examples", e.examples);
+  field("loss", e.loss), field("accuracy", e.accuracy), field("macro_f1", e.macro_f1);
+}
+void Fields(Is<core::JobFacts> auto& f, auto field) {
+  field("train_examples", f.train_examples), field("validation_examples", f.validation_examples);
+  field("test_examples", f.test_examples), field("train_tokens", f.train_tokens);
+  field("total_steps", f.total_steps), field("trainable_parameters", f.trainable_parameters);
+  field("base_parameters", f.base_parameters), field("artifact_bytes", f.artifact_bytes);
+  field("peak_memory_bytes", f.peak_memory_bytes), field("seconds", f.seconds);
+  field("labels", f.labels), field("truncated_examples", f.truncated_examples);
+}
+void Fields(Is<core::Lease> auto& l, auto field) {
+  field("worker", l.worker), field("token", l.token), field("expiry", l.expiry);
+  field("last_progress", l.last_progress), field("step", l.step);
+}
+void Fields(Is<core::Checkpoint> auto& c, auto field) {
+  field("key", c.key), field("sha256", c.sha256), field("step", c.step);
+}
+void Fields(Is<core::Alias> auto& a, auto field) {
+  field("version", a.version), field("history", a.history);
+}
+void Fields(Is<Job> auto& j, auto field) {
+  field("key", j.key), field("spec_json", j.spec_json), field("base", j.base);
+  field("adapter", j.adapter), field("labels", j.labels), field("priority", j.priority);
+  field("request_id", j.request_id), field("request_sha256", j.request_sha256);
+  field("state", j.state), field("desired_state", j.desired_state);
+  field("create_time", j.create_time), field("queue_time", j.queue_time);
+  field("start_time", j.start_time), field("end_time", j.end_time), field("error", j.error);
+  field("attempts", j.attempts), field("lease", j.lease), field("checkpoint", j.checkpoint);
+  field("progress", j.progress), field("evaluations", j.evaluations), field("facts", j.facts);
+  field("dataset_sha256", j.dataset_sha256), field("init_from_sha256", j.init_from_sha256);
+  field("version_sha256", j.version_sha256), field("version_number", j.version_number);
+  field("warnings", j.warnings), field("resolved_precision", j.resolved_precision);
+  field("num_events", j.num_events), field("revision", j.revision);
+}
+void Fields(Is<JobEvent> auto& e, auto field) {
+  field("number", e.number), field("time", e.time), field("kind", e.kind), field("from", e.from);
+  field("to", e.to), field("reason", e.reason), field("error", e.error);
+  field("progress", e.progress), field("evaluation", e.evaluation);
+  field("checkpoint_step", e.checkpoint_step), field("checkpoint_bytes", e.checkpoint_bytes);
+  field("text", e.text), field("sha256", e.sha256), field("promoted", e.promoted);
+}
+void Fields(Is<core::Adapter> auto& a, auto field) {
+  field("tenant", a.tenant), field("id", a.id), field("base", a.base);
+  field("create_time", a.create_time), field("latest_version", a.latest_version);
+  field("aliases", a.aliases), field("revision", a.revision);
+}
+void Fields(Is<core::Version> auto& v, auto field) {
+  field("tenant", v.tenant), field("adapter", v.adapter), field("number", v.number);
+  field("sha256", v.sha256), field("artifact_prefix", v.artifact_prefix);
+  field("create_time", v.create_time), field("base", v.base);
+  field("base_fingerprint", v.base_fingerprint), field("base_proved", v.base_proved);
+  field("method_json", v.method_json), field("label_names", v.label_names);
+  field("max_length", v.max_length), field("parameters", v.parameters), field("bytes", v.bytes);
+  field("job_id", v.job_id), field("request_id", v.request_id);
+  field("evaluations", v.evaluations), field("description", v.description);
 }
 
-/// Runs `read` on the parsed document.
-template <typename Row, typename Read>
-StatusOr<Row> Parse(const std::string& text, const char* what, Read&& read) {
+/// What a value that was never set looks like; such a field isn't written. Fields whose default
+/// differs (a state, an attempt's number) are never zero.
+bool IsNothing(const Json& json) {
+  switch (json.type()) {
+    case Json::value_t::null:
+      return true;
+    case Json::value_t::boolean:
+      return !json.get<bool>();
+    case Json::value_t::number_integer:
+    case Json::value_t::number_unsigned:
+      return json.get<int64_t>() == 0;
+    case Json::value_t::number_float: {
+      const double value = json.get<double>();
+      return value == 0 && !std::signbit(value);
+    }
+    case Json::value_t::string:
+      return json.get_ref<const std::string&>().empty();
+    default:
+      return json.empty();
+  }
+}
+
+template <typename T>
+Json Encode(const T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    return static_cast<int>(value);
+  } else if constexpr (std::is_same_v<T, double>) {
+    // JSON has no words for these.
+    if (std::isnan(value)) return "nan";
+    if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+    return value;
+  } else if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
+    return value;
+  } else if constexpr (requires { typename T::mapped_type; }) {
+    Json json = Json::object();
+    for (const auto& [key, item] : value) json[key] = Encode(item);
+    return json;
+  } else if constexpr (requires { value.capacity(); }) {
+    Json json = Json::array();
+    for (const auto& item : value) json.push_back(Encode(item));
+    return json;
+  } else if constexpr (requires { value.has_value(); }) {
+    return value ? Encode(*value) : Json();
+  } else {
+    Json json = Json::object();
+    Fields(value, [&](const char* name, const auto& item) {
+      if (Json encoded = Encode(item); !IsNothing(encoded)) json[name] = std::move(encoded);
+    });
+    return json;
+  }
+}
+
+/// Throws Json::exception if the types don't fit.
+template <typename T>
+void Decode(const Json& json, T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    value = static_cast<T>(json.get<int>());
+  } else if constexpr (std::is_same_v<T, double>) {
+    if (!json.is_string()) {
+      value = json.get<double>();
+    } else if (json.get_ref<const std::string&>() == "nan") {
+      value = std::numeric_limits<double>::quiet_NaN();
+    } else {
+      const double infinity = std::numeric_limits<double>::infinity();
+      value = json.get_ref<const std::string&>() == "inf" ? infinity : -infinity;
+    }
+  } else if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
+    value = json.get<T>();
+  } else if constexpr (requires { typename T::mapped_type; }) {
+    for (const auto& [key, item] : json.items()) Decode(item, value[key]);
+  } else if constexpr (requires { value.capacity(); }) {
+    for (const Json& item : json) Decode(item, value.emplace_back());
+  } else if constexpr (requires { value.has_value(); }) {
+    Decode(json, value.emplace());
+  } else {
+    Fields(value, [&](const char* name, auto& item) {
+      if (const auto found = json.find(name); found != json.end()) Decode(*found, item);
+    });
+  }
+}
+
+template <typename Row>
+std::string Write(const Row& row) {
+  // Messages come from elsewhere; one bad byte must not lose a row.
+  return Encode(row).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+template <typename Row>
+StatusOr<Row> Parse(std::string_view text, const char* what) {
   try {
-    return read(Json::parse(text));
+    const Json json = Json::parse(text);
+    if (!json.is_object()) return DataLossError(std::string("the store holds a damaged ") + what);
+    Row row;
+    Decode(json, row);
+    return row;
   } catch (const Json::exception& error) {
     return DataLossError(std::string("the store holds a damaged ") + what + ": " + error.what());
   }
@@ -64,136 +199,18 @@ StatusOr<Row> Parse(const std::string& text, const char* what, Read&& read) {
 
 }  // namespace
 
-std::string ToJson(const Job& job) {
-  return Json{{"key", job.key},
-              {"spec_json", job.spec_json},
-              {"base", job.base},
-              {"adapter", job.adapter},
-              {"labels", job.labels},
-              {"priority", job.priority},
-              {"request_id", job.request_id},
-              {"request_sha256", job.request_sha256},
-              {"state", job.state},
-              {"desired_state", job.desired_state},
-              {"create_time", job.create_time},
-              {"queue_time", job.queue_time},
-              {"start_time", job.start_time},
-              {"end_time", job.end_time},
-              {"error", ErrorOrNull(job.error)},
-              {"attempts", job.attempts},
-              {"lease", job.lease},
-              {"checkpoint", job.checkpoint},
-              {"progress", job.progress},
-              {"evaluations", job.evaluations},
-              {"facts", job.facts},
-              {"dataset_sha256", job.dataset_sha256},
-              {"init_from_sha256", job.init_from_sha256},
-              {"version_sha256", job.version_sha256},
-              {"version_number", job.version_number},
-              {"warnings", job.warnings},
-              {"resolved_precision", job.resolved_precision},
-              {"num_events", job.num_events},
-              {"revision", job.revision}}
-      .dump();
+std::string ToJson(const Job& job) { return Write(job); }
+std::string ToJson(const JobEvent& event) { return Write(event); }
+std::string ToJson(const core::Adapter& adapter) { return Write(adapter); }
+std::string ToJson(const core::Version& version) { return Write(version); }
+
+StatusOr<Job> JobFromJson(std::string_view text) { return Parse<Job>(text, "job"); }
+StatusOr<JobEvent> EventFromJson(std::string_view text) { return Parse<JobEvent>(text, "event"); }
+StatusOr<core::Adapter> AdapterFromJson(std::string_view text) {
+  return Parse<core::Adapter>(text, "adapter");
+}
+StatusOr<core::Version> VersionFromJson(std::string_view text) {
+  return Parse<core::Version>(text, "version");
 }
 
-StatusOr<Job> JobFromJson(const std::string& text) {
-  return Parse<Job>(text, "job", [](const Json& j) {
-    Job job;
-    const auto read = [&](const char* name, auto& field) {
-      if (j.contains(name)) j.at(name).get_to(field);
-    };
-    read("key", job.key);
-    read("spec_json", job.spec_json);
-    read("base", job.base);
-    read("adapter", job.adapter);
-    read("labels", job.labels);
-    read("priority", job.priority);
-    read("request_id", job.request_id);
-    read("request_sha256", job.request_sha256);
-    read("state", job.state);
-    read("desired_state", job.desired_state);
-    read("create_time", job.create_time);
-    read("queue_time", job.queue_time);
-    read("start_time", job.start_time);
-    read("end_time", job.end_time);
-    job.error = ReadError(j);
-    read("attempts", job.attempts);
-    read("lease", job.lease);
-    read("checkpoint", job.checkpoint);
-    read("progress", job.progress);
-    read("evaluations", job.evaluations);
-    read("facts", job.facts);
-    read("dataset_sha256", job.dataset_sha256);
-    read("init_from_sha256", job.init_from_sha256);
-    read("version_sha256", job.version_sha256);
-    read("version_number", job.version_number);
-    read("warnings", job.warnings);
-    read("resolved_precision", job.resolved_precision);
-    read("num_events", job.num_events);
-    read("revision", job.revision);
-    return job;
-  });
-}
-
-std::string ToJson(const JobEvent& e) {
-  Json json = {{"number", e.number}, {"time", e.time}, {"kind", e.kind}};
-  switch (e.kind) {
-    case core::EventKind::kStateChange:
-      json.update({{"from", e.from}, {"to", e.to}, {"reason", e.reason}, {"error", ErrorOrNull(e.error)}});
-      break;
-    case core::EventKind::kProgress:
-      json["progress"] = e.progress;
-      break;
-    case core::EventKind::kEvaluation:
-      json["evaluation"] = e.evaluation;
-      break;
-    case core::EventKind::kCheckpoint:
-      json.update({{"checkpoint_step", e.checkpoint_step}, {"checkpoint_bytes", e.checkpoint_bytes}});
-      break;
-    case core::EventKind::kWarning:
-      json["text"] = e.text;
-      break;
-    case core::EventKind::kVersionCreated:
-      json.update({{"text", e.text}, {"sha256", e.sha256}, {"promoted", e.promoted}});
-      break;
-  }
-  return json.dump();
-}
-
-StatusOr<JobEvent> EventFromJson(const std::string& text) {
-  return Parse<JobEvent>(text, "event", [](const Json& j) {
-    JobEvent e;
-    const auto read = [&](const char* name, auto& field) {
-      if (j.contains(name)) j.at(name).get_to(field);
-    };
-    read("number", e.number);
-    read("time", e.time);
-    read("kind", e.kind);
-    read("from", e.from);
-    read("to", e.to);
-    read("reason", e.reason);
-    e.error = ReadError(j);
-    read("progress", e.progress);
-    read("evaluation", e.evaluation);
-    read("checkpoint_step", e.checkpoint_step);
-    read("checkpoint_bytes", e.checkpoint_bytes);
-    read("text", e.text);
-    read("sha256", e.sha256);
-    read("promoted", e.promoted);
-    return e;
-  });
-}
-
-std::string ToJson(const core::Adapter& adapter) { return Json(adapter).dump(); }
-std::string ToJson(const core::Version& version) { return Json(version).dump(); }
-
-StatusOr<core::Adapter> AdapterFromJson(const std::string& text) {
-  return Parse<core::Adapter>(text, "adapter", [](const Json& j) { return j.get<core::Adapter>(); });
-}
-StatusOr<core::Version> VersionFromJson(const std::string& text) {
-  return Parse<core::Version>(text, "version", [](const Json& j) { return j.get<core::Version>(); });
-}
-
-}  // namespace server::stores
-}  // namespace graft
+}  // namespace graft::server::stores

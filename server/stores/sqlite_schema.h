@@ -1,0 +1,14 @@
+#pragma once
+/// The tables of a SQLite store, and how older files become current ones.
+
+#include "common/base/status.h"
+#include "server/stores/sqlite.h"
+
+namespace graft::server::stores {
+
+/// Makes or updates the tables in one transaction; several processes may do so at once.
+/// Errors:    DataLoss if the file is damaged or isn't graft's; FailedPrecondition if a newer graft
+///            wrote it.
+Status Migrate(Sqlite& db);
+
+}  // namespace graft::server::stores

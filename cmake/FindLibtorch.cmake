@@ -73,6 +73,8 @@ if(Libtorch_FOUND AND NOT TARGET Libtorch::libtorch)
         "CPU only. Run ./scripts/setup.sh, or install a CUDA toolkit")
     endif()
   endif()
+  # The wheel's own OpenMP runtime, which at::parallel_for's inlined regions call; a second one would start more threads.
+  file(GLOB _gomp ${LIBTORCH_ROOT}/lib/libgomp*.so*)
   target_link_libraries(Libtorch::libtorch INTERFACE ${_libs} ${_gomp} -Wl,--as-needed)
   target_link_options(Libtorch::libtorch INTERFACE -Wl,-rpath,${LIBTORCH_ROOT}/lib)
 endif()

@@ -1,0 +1,152 @@
+#include <algorithm>
+#include <iostream>
+#include <memory>
+
+#include "client/cli/commands/commands.h"
+
+namespace graft::cli {
+namespace {
+
+using Stub = graft::v1::InferenceService::Stub;
+constexpr size_t kMaxInputs = 256;
+
+struct Flags {
+  std::string adapter, base;
+  std::vector<std::string> texts;
+  bool pair = false, logits = false, normalize = false;
+  size_t top = 1;
+  int max_tokens = 0;
+};
+
+/// Texts from the arguments; "-" stands for the lines of standard input.
+StatusOr<std::vector<graft::v1::TextInput>> Inputs(const Flags& flags) {
+  std::vector<std::string> texts;
+  for (const std::string& text : flags.texts) {
+    if (text != "-") {
+      texts.push_back(text);
+      continue;
+    }
+    for (std::string line; std::getline(std::cin, line);) texts.push_back(line);
+  }
+  if (flags.pair && texts.size() % 2 != 0) return InvalidArgumentError("--pair needs an even number of texts");
+  std::vector<graft::v1::TextInput> inputs;
+  for (size_t i = 0; i < texts.size(); i += flags.pair ? 2 : 1) {
+    graft::v1::TextInput input;
+    input.set_text(texts[i]);
+    if (flags.pair) input.set_text_pair(texts[i + 1]);
+    inputs.push_back(std::move(input));
+  }
+  if (inputs.empty()) return InvalidArgumentError("no text given");
+  return inputs;
+}
+
+int Classify(Context& context, const Flags& flags) {
+  const auto inputs = Inputs(flags);
+  if (!inputs.ok()) return Refuse(context, inputs.status()), kUsage;
+  for (size_t begin = 0; begin < inputs->size(); begin += kMaxInputs) {
+    graft::v1::ClassifyRequest request;
+    request.set_adapter(flags.adapter);
+    request.set_return_logits(flags.logits);
+    const size_t end = std::min(inputs->size(), begin + kMaxInputs);
+    for (size_t i = begin; i < end; ++i) *request.add_inputs() = (*inputs)[i];
+    const auto answer = context.client->Call(context.client->inference(), &Stub::Classify, request);
+    if (!answer.ok()) return Refuse(context, answer.status());
+    if (context.json) {
+      PrintJson(context, *answer);
+      continue;
+    }
+    for (int i = 0; i < answer->predictions_size(); ++i) {
+      auto probabilities = answer->predictions(i).probabilities();
+      std::stable_sort(probabilities.begin(), probabilities.end(),
+                       [](const auto& a, const auto& b) { return a.probability() > b.probability(); });
+      for (size_t k = 0; k < std::min(flags.top, static_cast<size_t>(probabilities.size())); ++k) {
+        context.out << (k > 0 ? "  " : "") << probabilities[static_cast<int>(k)].label() << " " << Fixed(probabilities[static_cast<int>(k)].probability(), 4);
+      }
+      context.out << "  " << (*inputs)[begin + static_cast<size_t>(i)].text() << (answer->predictions(i).truncated() ? "  (cut)" : "") << "\n";
+    }
+  }
+  return kOk;
+}
+
+int Embed(Context& context, const Flags& flags) {
+  const auto inputs = Inputs(flags);
+  if (!inputs.ok()) return Refuse(context, inputs.status()), kUsage;
+  for (size_t begin = 0; begin < inputs->size(); begin += kMaxInputs) {
+    graft::v1::EmbedRequest request;
+    request.set_adapter(flags.adapter);
+    request.set_base(flags.base);
+    request.set_normalize(flags.normalize);
+    const size_t end = std::min(inputs->size(), begin + kMaxInputs);
+    for (size_t i = begin; i < end; ++i) *request.add_inputs() = (*inputs)[i];
+    const auto answer = context.client->Call(context.client->inference(), &Stub::Embed, request);
+    if (!answer.ok()) return Refuse(context, answer.status());
+    if (context.json) {
+      PrintJson(context, *answer);
+      continue;
+    }
+    for (const auto& embedding : answer->embeddings()) {
+      for (int i = 0; i < embedding.values_size(); ++i) context.out << (i > 0 ? " " : "") << Fixed(embedding.values(i), 6);
+      context.out << "\n";
+    }
+  }
+  return kOk;
+}
+
+int Generate(Context& context, const Flags& flags) {
+  graft::v1::GenerateRequest request;
+  request.set_adapter(flags.adapter);
+  request.set_prompt(flags.texts.empty() ? "" : flags.texts.front());
+  request.set_max_tokens(flags.max_tokens);
+  std::string text;
+  const Status status = context.client->Generate(request, [&](const graft::v1::GenerateResponse& part) {
+    if (context.json) {
+      PrintJson(context, part);
+    } else {
+      context.out << part.text() << std::flush;
+    }
+  });
+  if (!status.ok()) return Refuse(context, status);
+  if (!context.json) context.out << "\n";
+  return kOk;
+}
+
+int Score(Context& context, const Flags& flags) {
+  const auto inputs = Inputs(flags);
+  if (!inputs.ok()) return Refuse(context, inputs.status()), kUsage;
+  graft::v1::ScoreRequest request;
+  request.set_adapter(flags.adapter);
+  for (const auto& input : *inputs) *request.add_inputs() = input;
+  const auto answer = context.client->Call(context.client->inference(), &Stub::Score, request);
+  if (!answer.ok()) return Refuse(context, answer.status());
+  if (context.json) {
+    PrintJson(context, *answer);
+    return kOk;
+  }
+  for (const auto& score : answer->scores()) context.out << Fixed(score.log_probability(), 4) << "  " << score.tokens() << " tokens\n";
+  return kOk;
+}
+
+}  // namespace
+
+void AddInferenceCommands(CLI::App& app, Action& run) {
+  auto flags = std::make_shared<Flags>();
+  const auto add = [&](const char* name, const char* help, int (*action)(Context&, const Flags&)) {
+    CLI::App* command = app.add_subcommand(name, help);
+    command->add_option("--adapter", flags->adapter, "NAME, NAME@VERSION, NAME@sha256:...");
+    command->add_option("texts", flags->texts, "Texts; - reads lines from standard input");
+    command->callback([&run, flags, action] { run = [=](Context& context) { return action(context, *flags); }; });
+    return command;
+  };
+  CLI::App* classify = add("classify", "Classify texts", Classify);
+  classify->add_flag("--pair", flags->pair, "Texts are pairs: A1 B1 A2 B2 ...");
+  classify->add_option("--top", flags->top, "Show the k most probable labels");
+  classify->add_flag("--logits", flags->logits, "Ask for logits too (seen with --json)");
+  CLI::App* embed = add("embed", "Sentence embeddings of a base, or of one under an adapter", Embed);
+  embed->add_option("--base", flags->base, "The plain base");
+  embed->add_flag("--normalize", flags->normalize, "To length 1");
+  embed->add_flag("--pair", flags->pair, "Texts are pairs");
+  add("generate", "Continue a prompt", Generate)->add_option("--max-tokens", flags->max_tokens, "At most so many tokens");
+  add("score", "Log-probabilities of texts", Score);
+}
+
+}  // namespace graft::cli

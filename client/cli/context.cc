@@ -1,0 +1,55 @@
+#include "client/cli/context.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <cstdio>
+
+namespace graft::cli {
+
+int Refuse(Context& context, const Status& status) {
+  context.err << "graft: " << status.message() << "\n";
+  for (const ErrorDetail& detail : status.details()) {
+    std::string where;
+    if (!detail.field.empty()) where += detail.field;
+    if (detail.line > 0) where += (where.empty() ? "" : " ") + std::string("line ") + std::to_string(detail.line);
+    if (!detail.column.empty()) where += (where.empty() ? "" : ", ") + std::string("column ") + detail.column;
+    if (detail.message.empty() || detail.message == status.message()) continue;
+    context.err << "  " << where << (where.empty() ? "" : ": ") << detail.message << "\n";
+  }
+  if (client::IsUnreachable(status)) return kUnreachable;
+  return status.code() == StatusCode::kDeadlineExceeded ? kUnreachable : kRefused;
+}
+
+void PrintJson(Context& context, const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  (void)google::protobuf::util::MessageToJsonString(message, &text, options);
+  context.out << text << "\n";
+}
+
+std::string WithPrefix(const std::string& prefix, const std::string& name) {
+  return name.starts_with(prefix) ? name : prefix + name;
+}
+
+std::string Age(int64_t seconds) {
+  if (seconds < 5) return "just now";
+  if (seconds < 120) return std::to_string(seconds) + "s ago";
+  if (seconds < 7200) return std::to_string(seconds / 60) + "m ago";
+  if (seconds < 172800) return std::to_string(seconds / 3600) + "h ago";
+  return std::to_string(seconds / 86400) + "d ago";
+}
+
+std::string Fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.*f", digits, value);
+  return text;
+}
+
+std::string Bytes(int64_t bytes) {
+  if (bytes < 10'000) return std::to_string(bytes) + " B";
+  if (bytes < 10'000'000) return Fixed(static_cast<double>(bytes) / 1024, 1) + " KiB";
+  return Fixed(static_cast<double>(bytes) / (1024 * 1024), 1) + " MiB";
+}
+
+}  // namespace graft::cli

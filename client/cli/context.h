@@ -1,0 +1,41 @@
+#pragma once
+/// What every command has: the connection, where to print, and how.
+
+#include <memory>
+#include <ostream>
+#include <string>
+
+#include <google/protobuf/message.h>
+
+#include "client/lib/client.h"
+
+namespace graft::cli {
+
+/// 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused.
+enum ExitCode { kOk = 0, kJobFailed = 1, kUsage = 2, kUnreachable = 3, kRefused = 4 };
+
+struct Context {
+  std::ostream& out;
+  std::ostream& err;
+  bool terminal = false;        ///< Standard output is one.
+  bool json = false;
+  client::ClientOptions options;
+  std::unique_ptr<client::Client> client;
+};
+
+/// Prints the error with its details, a line each; returns the exit code it means.
+int Refuse(Context& context, const Status& status);
+
+/// Prints a message in protobuf's JSON form (field names as in the proto), on one line.
+void PrintJson(Context& context, const google::protobuf::Message& message);
+
+/// "jobs/x" and "x" -> "jobs/x".
+std::string WithPrefix(const std::string& prefix, const std::string& name);
+
+/// "3m ago", "just now", "2h ago", "5d ago".
+std::string Age(int64_t seconds);
+/// 12345678 -> "11.8 MB"
+std::string Bytes(int64_t bytes);
+std::string Fixed(double value, int digits);
+
+}  // namespace graft::cli

@@ -1,0 +1,22 @@
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "client/cli/run.h"
+
+namespace {
+
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
+  return value != nullptr ? value : "";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return graft::cli::Run({argv + 1, argv + argc},
+                         {Variable("GRAFT_SERVER"), Variable("GRAFT_TOKEN"), ::isatty(STDOUT_FILENO) != 0}, std::cout, std::cerr);
+}

@@ -1,0 +1,155 @@
+#include "client/cli/spec_flags.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "common/base/json.h"
+
+namespace graft::cli {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+std::string FieldNames(const Descriptor& message) {
+  std::string names;
+  for (int i = 0; i < message.field_count(); ++i) names += (i > 0 ? ", " : "") + message.field(i)->name();
+  return names;
+}
+
+/// Puts "name=value" pairs into a JSON object as the message's fields need them.
+StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& message, const std::string& flag) {
+  Json json = Json::object();
+  for (const std::string& pair : pairs) {
+    const size_t equals = pair.find('=');
+    const std::string name = pair.substr(0, equals);
+    const FieldDescriptor* field = message.FindFieldByName(name);
+    if (equals == std::string::npos || field == nullptr) {
+      return InvalidArgumentError(flag + " " + pair + ": use NAME=VALUE with one of " + FieldNames(message));
+    }
+    const std::string value = pair.substr(equals + 1);
+    if (field->is_repeated()) {
+      std::istringstream items(value);
+      for (std::string item; std::getline(items, item, ',');) json[name].push_back(item);
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
+      if (value != "true" && value != "false") return InvalidArgumentError(flag + " " + pair + ": use true or false");
+      json[name] = value == "true";
+    } else {
+      json[name] = value;  // Protobuf's JSON reads numbers and enums from strings too.
+    }
+  }
+  return json;
+}
+
+Status FromJson(const Json& json, google::protobuf::Message* message, const std::string& flag) {
+  const auto status = google::protobuf::util::JsonStringToMessage(json.dump(), message);
+  if (status.ok()) return OkStatus();
+  return InvalidArgumentError(flag + ": " + std::string(status.message()));
+}
+
+}  // namespace
+
+void AddSpecFlags(CLI::App& command, SpecFlags& flags) {
+  command.add_option("--spec", flags.file, "File with a JobSpec in JSON; flags win over it");
+  command.add_option("--base", flags.base, "Base model; `graft bases` lists them");
+  command.add_option("--adapter", flags.adapter, "What the result becomes a version of");
+  command.add_option("--train", flags.train, "Training data: a file (uploaded), file://..., graft://datasets/...");
+  command.add_option("--validation", flags.validation, "Validation data");
+  command.add_option("--test", flags.test, "Test data");
+  command.add_option("--validation-fraction", flags.validation_fraction, "Take this part of train as validation data");
+  command.add_option("--test-fraction", flags.test_fraction, "Take this part of train as test data");
+  command.add_option("--text-column", flags.text_columns, "Column with the text; twice for pairs (default: text)");
+  command.add_option("--label-column", flags.label_column, "Column with the label (default: label)");
+  command.add_option("--label-name", flags.label_names, "Label names in id order (default: from the data)");
+  command.add_option("--format", flags.format, "csv, tsv or jsonl (default: by the file's name)");
+  command.add_flag("--no-header", flags.no_header, "The file has no header; columns are 1, 2, ...");
+  command.add_option("--max-examples", flags.max_examples, "Train on at most so many");
+  command.add_option("--method", flags.method, "lora, bottleneck, last_layers or full");
+  command.add_option("--set", flags.set, "NAME=VALUE: a field of the method, e.g. rank=8");
+  command.add_option("--hp", flags.hyperparameters, "NAME=VALUE: a hyperparameter, e.g. warmup_ratio=0.1");
+  command.add_option("--init-from", flags.init_from, "A version to continue, e.g. support@3");
+  command.add_option("--priority", flags.priority, "-100 to 100; higher runs first");
+  command.add_option("--label", flags.labels, "KEY=VALUE: a note of your own on the job");
+  command.add_option("--description", flags.description, "A sentence about the job");
+  command.add_flag("--promote", flags.promote, "Make the new version live when the job succeeds");
+  for (const auto& [flag, name] : {std::pair<const char*, const char*>{"--epochs", "epochs"},
+                                   {"--max-steps", "max_steps"},
+                                   {"--batch-size", "batch_size"},
+                                   {"--lr", "learning_rate"},
+                                   {"--max-length", "max_length"},
+                                   {"--seed", "seed"},
+                                   {"--precision", "precision"}}) {
+    command.add_option_function<std::string>(
+        flag, [&flags, name = std::string(name)](const std::string& value) { flags.hyperparameters.push_back(name + "=" + value); },
+        std::string("Hyperparameter ") + name);
+  }
+}
+
+Status UploadIfPath(Context& context, std::string* uri) {
+  if (uri->empty() || uri->find("://") != std::string::npos) return OkStatus();
+  GRAFT_ASSIGN_OR_RETURN(const graft::v1::Dataset dataset, context.client->Upload(*uri));
+  if (!context.json) context.err << "uploaded " << *uri << " (" << Bytes(dataset.bytes()) << ")\n";
+  *uri = dataset.uri();
+  return OkStatus();
+}
+
+StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags) {
+  graft::v1::JobSpec spec;
+  if (!flags.file.empty()) {
+    std::ifstream file(flags.file);
+    std::stringstream text;
+    text << file.rdbuf();
+    if (!file) return InvalidArgumentError("--spec " + flags.file + " can't be read");
+    GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(text.str(), flags.file));
+    GRAFT_RETURN_IF_ERROR(FromJson(json, &spec, "--spec " + flags.file));
+  }
+  if (!flags.base.empty()) spec.set_base(flags.base);
+  if (!flags.adapter.empty()) spec.set_adapter(flags.adapter);
+  if (!flags.init_from.empty()) spec.set_init_from(flags.init_from);
+  if (!flags.description.empty()) spec.set_description(flags.description);
+  if (flags.priority != 0) spec.set_priority(flags.priority);
+  if (flags.promote) spec.set_promote(true);
+  for (const std::string& name : flags.label_names) spec.mutable_task()->mutable_sequence_classification()->add_label_names(name);
+  for (const std::string& label : flags.labels) {
+    const size_t equals = label.find('=');
+    if (equals == std::string::npos) return InvalidArgumentError("--label " + label + ": use KEY=VALUE");
+    (*spec.mutable_labels())[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  if (!flags.method.empty()) {
+    const Descriptor& method = *graft::v1::Method::descriptor();
+    const FieldDescriptor* field = method.FindFieldByName(flags.method);
+    if (field == nullptr) {
+      return InvalidArgumentError("--method " + flags.method + ": there are " + FieldNames(method));
+    }
+    GRAFT_ASSIGN_OR_RETURN(const Json fields, ToJson(flags.set, *field->message_type(), "--set"));
+    GRAFT_RETURN_IF_ERROR(FromJson(Json{{flags.method, fields}}, spec.mutable_method(), "--set"));
+  } else if (!flags.set.empty()) {
+    return InvalidArgumentError("--set needs --method");
+  }
+  GRAFT_ASSIGN_OR_RETURN(const Json hyperparameters,
+                         ToJson(flags.hyperparameters, *graft::v1::Hyperparameters::descriptor(), "--hp"));
+  graft::v1::Hyperparameters given;
+  GRAFT_RETURN_IF_ERROR(FromJson(hyperparameters, &given, "--hp"));
+  spec.mutable_hyperparameters()->MergeFrom(given);
+
+  graft::v1::DatasetSpec& data = *spec.mutable_dataset();
+  if (!flags.train.empty()) data.set_train(flags.train);
+  if (!flags.validation.empty()) data.set_validation(flags.validation);
+  if (!flags.test.empty()) data.set_test(flags.test);
+  if (flags.validation_fraction >= 0) data.set_validation_fraction(flags.validation_fraction);
+  if (flags.test_fraction >= 0) data.set_test_fraction(flags.test_fraction);
+  if (!flags.text_columns.empty()) data.clear_text_columns();
+  for (const std::string& column : flags.text_columns) data.add_text_columns(column);
+  if (!flags.label_column.empty()) data.set_label_column(flags.label_column);
+  if (!flags.format.empty()) data.set_format(flags.format);
+  if (flags.no_header) data.set_has_header(false);
+  if (flags.max_examples > 0) data.set_max_examples(flags.max_examples);
+  for (std::string* uri : {data.mutable_train(), data.mutable_validation(), data.mutable_test()}) {
+    GRAFT_RETURN_IF_ERROR(UploadIfPath(context, uri));
+  }
+  return spec;
+}
+
+}  // namespace graft::cli

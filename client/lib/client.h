@@ -1,0 +1,87 @@
+#pragma once
+/// The C++ client of graft.v1: channel, deadlines, retries, errors with their details.
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <grpcpp/client_context.h>
+
+#include "common/base/status.h"
+#include "graft/v1/adapter.grpc.pb.h"
+#include "graft/v1/base_model.grpc.pb.h"
+#include "graft/v1/dataset.grpc.pb.h"
+#include "graft/v1/finetuning.grpc.pb.h"
+#include "graft/v1/inference.grpc.pb.h"
+
+namespace graft::client {
+
+struct ClientOptions {
+  std::string server = "127.0.0.1:7070";  ///< host:port or unix:/path
+  std::string token;                      ///< Sent as a bearer token if set.
+  std::chrono::milliseconds timeout{30'000};   ///< Of a unary call, retries included.
+  int max_attempts = 5;                   ///< Of a call that may be repeated, while the server answers UNAVAILABLE.
+};
+
+/// Thread safety: thread-safe.
+class Client {
+ public:
+  /// Checks the address's form; connects at the first call.
+  static StatusOr<std::unique_ptr<Client>> Create(ClientOptions options);
+
+  /// Calls a unary method of a stub, again with backoff while the server is UNAVAILABLE and time is left. All of graft's
+  /// unary methods may be repeated (creates carry a request_id).
+  /// Errors:    the server's, with details; UnavailableError with reason UNREACHABLE if it can't be reached at all.
+  template <typename Stub, typename Request, typename Reply>
+  StatusOr<Reply> Call(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+                       const Request& request, std::chrono::milliseconds timeout = {}) {
+    Reply reply;
+    const Status status = Retry(timeout, [&](grpc::ClientContext& context) {
+      return (stub.*method)(&context, request, &reply);
+    });
+    if (!status.ok()) return status;
+    return reply;
+  }
+
+  /// Streams a file to the server under its SHA-256. Progress gets bytes sent so far.
+  StatusOr<graft::v1::Dataset> Upload(const std::string& path, const std::function<void(int64_t)>& progress = {});
+
+  /// Follows a job's events from `after_event` until it has ended or `on_event` returns false; a stream that breaks is taken
+  /// up again behind the last event, for as long as the server is away less than `patience`.
+  Status Watch(const std::string& job, int64_t after_event, const std::function<bool(const graft::v1::JobEvent&)>& on_event,
+               std::chrono::seconds patience = std::chrono::seconds(120));
+
+  using Files = std::map<std::string, std::string>;
+  StatusOr<graft::v1::AdapterVersion> Import(const graft::v1::ImportAdapterRequest::Header& header, const Files& files);
+  StatusOr<graft::v1::AdapterVersion> Export(const std::string& adapter, Files* files);
+
+  /// Calls `on_part` for each piece of generated text.
+  Status Generate(const graft::v1::GenerateRequest& request,
+                  const std::function<void(const graft::v1::GenerateResponse&)>& on_part);
+
+  graft::v1::FinetuningService::Stub& jobs() { return *jobs_; }
+  graft::v1::AdapterService::Stub& adapters() { return *adapters_; }
+  graft::v1::InferenceService::Stub& inference() { return *inference_; }
+  graft::v1::BaseModelService::Stub& bases() { return *bases_; }
+  graft::v1::DatasetService::Stub& datasets() { return *datasets_; }
+
+ private:
+  explicit Client(ClientOptions options);
+  Status Retry(std::chrono::milliseconds timeout, const std::function<grpc::Status(grpc::ClientContext&)>& call);
+  void Prepare(grpc::ClientContext& context, std::chrono::milliseconds timeout) const;
+  Status Convert(const grpc::Status& status) const;
+
+  const ClientOptions options_;
+  std::unique_ptr<graft::v1::FinetuningService::Stub> jobs_;
+  std::unique_ptr<graft::v1::AdapterService::Stub> adapters_;
+  std::unique_ptr<graft::v1::InferenceService::Stub> inference_;
+  std::unique_ptr<graft::v1::BaseModelService::Stub> bases_;
+  std::unique_ptr<graft::v1::DatasetService::Stub> datasets_;
+};
+
+/// True if the error says that no server was reached, rather than that one refused.
+bool IsUnreachable(const Status& status);
+
+}  // namespace graft::client

@@ -104,12 +104,12 @@ trap 'exit 130' INT TERM
 
 echo
 echo "== starting graft-server"
-rm -f "$data/ports.json"
 setsid "$bin/graft-server" --data "$data" --bases "$cache/bases" --listen "127.0.0.1:$port" --http 127.0.0.1:0 \
   --metrics "127.0.0.1:$metrics_port" >"$server_log" 2>&1 </dev/null &
 server_pid=$!
 waited=0
-until [ -s "$data/ports.json" ]; do
+# Ports of an earlier server may still stand there.
+until jq -e ".pid == $server_pid" "$data/ports.json" >/dev/null 2>&1; do
   kill -0 "$server_pid" 2>/dev/null || die "graft-server did not start"
   waited=$((waited + 1))
   [ "$waited" -le 300 ] || die "graft-server was not ready within 30 seconds"

@@ -12,7 +12,7 @@ case $(basename "$0") in
       exit 1
     fi
     while [ $# -gt 1 ]; do
-      if [ "$1" = --data ]; then echo '{"grpc": 1234, "http": 0, "metrics": 5678}' >"$2/ports.json"; fi
+      if [ "$1" = --data ]; then echo "{\"grpc\": 1234, \"http\": 0, \"metrics\": 5678, \"pid\": $$}" >"$2/ports.json"; fi
       shift
     done
     echo $$ >"$FAKE_STATE/server"

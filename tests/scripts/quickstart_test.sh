@@ -69,7 +69,11 @@ quickstart 1 'unknown option --fast' -- --fast
 quickstart 1 'eighty is not a port' -- --port eighty
 quickstart 0 '--keep' -- --help
 
+# What an earlier server left behind is not taken for this one's.
+mkdir "$temp/kept"
+echo '{"grpc": 1, "metrics": 2, "pid": 1}' >"$temp/kept/ports.json"
 quickstart 0 'the server still runs' -- --keep --data "$temp/kept"
+grep -q '^gRPC on 127.0.0.1:1234' "$temp/out" || fail "an earlier server's ports were taken"
 server=$(cat "$temp/state/server")
 kill -0 "$server" || fail "--keep did not keep the server"
 grep -q "stop it with: kill $server" "$temp/out" || fail "the wrong process is named"

@@ -172,7 +172,7 @@ StatusOr<Job> CancelJob(Transaction& tx, const JobKey& key) {
   if (job.state == JobState::kCancelled) return job;
   if (IsTerminal(job.state)) return WrongState(job, "cancelled");
   if (job.state == JobState::kRunning) return Wish(tx, std::move(job), JobState::kCancelled);
-  return Move(tx, std::move(job), JobState::kCancelled, kCancelledByUser);
+  return Move(tx, std::move(job), JobState::kCancelled, kReasonCancelled);
 }
 
 StatusOr<Job> PauseJob(Transaction& tx, const JobKey& key) {
@@ -185,7 +185,7 @@ StatusOr<Job> PauseJob(Transaction& tx, const JobKey& key) {
         .AddDetail({"WRONG_STATE", "name", 0, {}, {}});
   }
   if (job.state != JobState::kQueued) return WrongState(job, "paused");
-  return Move(tx, std::move(job), JobState::kPaused, kPausedByUser);
+  return Move(tx, std::move(job), JobState::kPaused, kReasonPaused);
 }
 
 StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key) {

@@ -71,10 +71,10 @@ StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key);
 Status DeleteJob(Transaction& tx, const JobKey& key);
 
 /// Reasons that more than one place gives or asks for.
-inline constexpr std::string_view kCancelledByUser = "CANCELLED_BY_USER";
-inline constexpr std::string_view kPausedByUser = "PAUSED_BY_USER";
-inline constexpr std::string_view kWorkerDrained = "WORKER_DRAINED";
-inline constexpr std::string_view kRetry = "RETRY";
+inline constexpr std::string_view kReasonCancelled = "CANCELLED_BY_USER";
+inline constexpr std::string_view kReasonPaused = "PAUSED_BY_USER";
+inline constexpr std::string_view kReasonDrained = "WORKER_DRAINED";
+inline constexpr std::string_view kReasonRetry = "RETRY";
 
 /// Changes the state and returns the event that says so; ends the lease, and the attempt if it is
 /// open. Used by jobs.cc and leases.cc, which decide whether the transition is legal.

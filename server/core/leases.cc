@@ -80,7 +80,7 @@ std::optional<JobError> TooManyAttempts(const Job& job, const LeaseOptions& opti
   std::string reasons;
   for (auto attempt = job.attempts.rbegin();
        attempt != job.attempts.rend() && !attempt->made_checkpoint; ++attempt) {
-    if (attempt->end_reason == kWorkerDrained) continue;
+    if (attempt->end_reason == kReasonDrained) continue;
     ++fruitless;
     reasons = "attempt " + std::to_string(attempt->number) + " on " + attempt->worker + ": " +
               attempt->end_reason +
@@ -104,10 +104,10 @@ JobEvent GiveBack(Job& job, std::string_view reason, const LeaseOptions& options
     job.attempts.back().end_message = Cut(error.message, kMaxEndMessage);
   }
   if (job.desired_state == JobState::kCancelled) {
-    return ChangeState(job, JobState::kCancelled, kCancelledByUser, now);
+    return ChangeState(job, JobState::kCancelled, kReasonCancelled, now);
   }
   if (job.desired_state == JobState::kPaused) {
-    return ChangeState(job, JobState::kPaused, kPausedByUser, now);
+    return ChangeState(job, JobState::kPaused, kReasonPaused, now);
   }
   if (auto failure = TooManyAttempts(job, options)) {
     job.error = std::move(failure);
@@ -171,13 +171,13 @@ bool IsRepeated(const Job& job, const Completion& completion) {
     case Outcome::kFailed:
       return job.state == JobState::kFailed && reason == "ERROR";
     case Outcome::kRetry:
-      return reason == kRetry;
+      return reason == kReasonRetry;
     case Outcome::kReleased:
-      return reason == kWorkerDrained;
+      return reason == kReasonDrained;
     case Outcome::kPaused:
-      return reason == kPausedByUser || reason == kWorkerDrained;
+      return reason == kReasonPaused || reason == kReasonDrained;
     case Outcome::kCancelled:
-      return reason == kCancelledByUser || reason == kWorkerDrained;
+      return reason == kReasonCancelled || reason == kReasonDrained;
   }
   return false;
 }
@@ -186,7 +186,7 @@ bool IsRepeated(const Job& job, const Completion& completion) {
 JobEvent StopAs(Job& job, JobState wished, std::string_view reason, const LeaseOptions& options,
                 TimeUs now) {
   if (job.desired_state == wished) return ChangeState(job, wished, reason, now);
-  return GiveBack(job, kWorkerDrained, options, now);
+  return GiveBack(job, kReasonDrained, options, now);
 }
 
 void Measure(JobFacts& facts, const JobFacts& measured) {
@@ -290,16 +290,16 @@ StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion,
       events.push_back(Fail(job, completion.error, now));
       break;
     case Outcome::kRetry:
-      events.push_back(GiveBack(job, kRetry, options, now, completion.error));
+      events.push_back(GiveBack(job, kReasonRetry, options, now, completion.error));
       break;
     case Outcome::kReleased:
-      events.push_back(GiveBack(job, kWorkerDrained, options, now));
+      events.push_back(GiveBack(job, kReasonDrained, options, now));
       break;
     case Outcome::kPaused:
-      events.push_back(StopAs(job, JobState::kPaused, kPausedByUser, options, now));
+      events.push_back(StopAs(job, JobState::kPaused, kReasonPaused, options, now));
       break;
     case Outcome::kCancelled:
-      events.push_back(StopAs(job, JobState::kCancelled, kCancelledByUser, options, now));
+      events.push_back(StopAs(job, JobState::kCancelled, kReasonCancelled, options, now));
       break;
   }
   GRAFT_RETURN_IF_ERROR(tx.PutJob(job, std::move(events)));

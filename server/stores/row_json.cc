@@ -166,14 +166,17 @@ void Decode(const Json& json, T& value) {
   } else if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
     value = json.get<T>();
   } else if constexpr (requires { typename T::mapped_type; }) {
-    for (const auto& [key, item] : json.items()) Decode(item, value[key]);
+    for (const auto& [key, item] : json.get_ref<const Json::object_t&>()) Decode(item, value[key]);
   } else if constexpr (requires { value.capacity(); }) {
-    for (const Json& item : json) Decode(item, value.emplace_back());
+    for (const Json& item : json.get_ref<const Json::array_t&>()) {
+      Decode(item, value.emplace_back());
+    }
   } else if constexpr (requires { value.has_value(); }) {
     Decode(json, value.emplace());
   } else {
+    const auto& object = json.get_ref<const Json::object_t&>();
     Fields(value, [&](const char* name, auto& item) {
-      if (const auto found = json.find(name); found != json.end()) Decode(*found, item);
+      if (const auto found = object.find(name); found != object.end()) Decode(found->second, item);
     });
   }
 }
@@ -188,7 +191,6 @@ template <typename Row>
 StatusOr<Row> Parse(std::string_view text, const char* what) {
   try {
     const Json json = Json::parse(text);
-    if (!json.is_object()) return DataLossError(std::string("the store holds a damaged ") + what);
     Row row;
     Decode(json, row);
     return row;

@@ -1,0 +1,121 @@
+#include "server/stores/row_json.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "common/base/json.h"
+
+namespace graft::server::stores {
+namespace {
+
+using core::Job;
+using core::JobEvent;
+
+TEST(RowJsonTest, AnEmptyRowWritesNothingAndReadsBack) {
+  const StatusOr<core::Version> version = VersionFromJson("{}");
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(ToJson(*version), "{}");
+  const StatusOr<Job> job = JobFromJson("{}");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->state, core::JobState::kValidating);
+  EXPECT_EQ(job->desired_state, core::JobState::kRunning);
+  EXPECT_FALSE(job->error.has_value());
+}
+
+TEST(RowJsonTest, NumbersThatJsonLacksAreKept) {
+  JobEvent event;
+  event.kind = core::EventKind::kProgress;
+  event.progress.loss = std::numeric_limits<double>::quiet_NaN();
+  event.progress.grad_norm = std::numeric_limits<double>::infinity();
+  event.progress.eta_seconds = -std::numeric_limits<double>::infinity();
+  event.progress.learning_rate = 0.1 + 0.2;
+  event.progress.epoch = std::numeric_limits<double>::denorm_min();
+
+  const StatusOr<JobEvent> read = EventFromJson(ToJson(event));
+
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_TRUE(std::isnan(read->progress.loss));
+  EXPECT_EQ(read->progress.grad_norm, event.progress.grad_norm);
+  EXPECT_EQ(read->progress.eta_seconds, event.progress.eta_seconds);
+  EXPECT_EQ(read->progress.learning_rate, event.progress.learning_rate);
+  EXPECT_EQ(read->progress.epoch, event.progress.epoch);
+}
+
+TEST(RowJsonTest, LargeAndNegativeIntegersAreKept) {
+  core::Adapter adapter;
+  adapter.create_time = INT64_MAX;
+  adapter.latest_version = INT64_MIN;
+  adapter.aliases = {{"live", {3, {1, 2}}}, {"canary", {}}};
+
+  const StatusOr<core::Adapter> read = AdapterFromJson(ToJson(adapter));
+
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->create_time, INT64_MAX);
+  EXPECT_EQ(read->latest_version, INT64_MIN);
+  EXPECT_EQ(read->aliases.at("live").history, (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(read->aliases.at("canary").version, 0);
+}
+
+TEST(RowJsonTest, BytesThatAreNotUtf8AreReplacedNotLost) {
+  Job job;
+  job.warnings = {"bad \xFF byte", "fine \xC3\xA9"};
+  job.error = core::JobError{StatusCode::kInternal, "\xC3", {}, 0};
+
+  const StatusOr<Job> read = JobFromJson(ToJson(job));
+
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->warnings.at(0), "bad \xEF\xBF\xBD byte");
+  EXPECT_EQ(read->warnings.at(1), "fine \xC3\xA9");
+  EXPECT_EQ(read->error->code, StatusCode::kInternal);
+}
+
+TEST(RowJsonTest, EveryFieldOfAJobIsKept) {
+  // Each leaf of this document is set, so a field that is left out shows.
+  Job job;
+  job.key = {"t", "i"};
+  job.spec_json = "{}";
+  job.base = "b";
+  job.adapter = "a";
+  job.labels = {{"k", "v"}};
+  job.priority = -3;
+  job.request_id = "r";
+  job.request_sha256 = "rs";
+  job.state = core::JobState::kFailed;
+  job.desired_state = core::JobState::kPaused;
+  job.create_time = 1, job.queue_time = 2, job.start_time = 3, job.end_time = 4;
+  job.error = core::JobError{StatusCode::kAborted, "m", {{"R", "f", 1, "c", "dm"}}, 2};
+  job.attempts = {{2, "w", 3, 4, "er", "em", 5, 6, true}};
+  job.lease = {"lw", 7, 8, 9, 10};
+  job.checkpoint = {"ck", "cs", 11};
+  job.progress = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  job.evaluations = {{1, "s", 2, 3, 4, 5}};
+  job.facts = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  job.dataset_sha256 = "ds", job.init_from_sha256 = "is";
+  job.version_sha256 = "vs", job.version_number = 13;
+  job.warnings = {"w"};
+  job.resolved_precision = "bf16";
+  job.num_events = 14, job.revision = 15;
+  const Json json = Json::parse(ToJson(job));
+
+  EXPECT_EQ(json.size(), 29U);
+  EXPECT_EQ(json["attempts"][0].size(), 9U);
+  EXPECT_EQ(json["lease"].size(), 5U);
+  EXPECT_EQ(json["progress"].size(), 9U);
+  EXPECT_EQ(json["facts"].size(), 12U);
+  EXPECT_EQ(json["evaluations"][0].size(), 6U);
+  EXPECT_EQ(json["error"]["details"][0].size(), 5U);
+  EXPECT_EQ(ToJson(*JobFromJson(json.dump())), ToJson(job));
+}
+
+TEST(RowJsonTest, DamagedDocumentsAreDataLoss) {
+  for (const char* text : {"", "{", "[]", "null", "7", R"({"key":5})", R"({"state":"QUEUED"})",
+                           R"({"labels":[1]})", R"({"attempts":[{"number":"x"}]})",
+                           R"({"evaluations":[{"loss":true}]})", R"({"warnings":[5]})"}) {
+    EXPECT_EQ(JobFromJson(text).status().code(), StatusCode::kDataLoss) << text;
+  }
+}
+
+}  // namespace
+}  // namespace graft::server::stores

@@ -8,6 +8,8 @@
 #include <map>
 #include <mutex>
 
+#include "common/base/utf8.h"
+
 namespace graft {
 namespace {
 
@@ -17,6 +19,7 @@ struct Arm {
 };
 
 std::mutex mutex;
+
 std::map<std::string, Arm, std::less<>>& Arms() {
   static auto* arms = new std::map<std::string, Arm, std::less<>>();
   return *arms;
@@ -26,8 +29,9 @@ std::map<std::string, Arm, std::less<>>& Arms() {
 bool Due(std::string_view name, bool* crash) {
   const std::lock_guard lock(mutex);
   const auto arm = Arms().find(name);
-  if (arm == Arms().end() || --arm->second.countdown != 0) return false;
+  if (arm == Arms().end() || --arm->second.countdown > 0) return false;
   *crash = arm->second.crash;
+  Arms().erase(arm);
   return true;
 }
 
@@ -55,20 +59,20 @@ const std::vector<std::string_view>& FailpointNames() {
   static const std::vector<std::string_view> kNames = {
       "file.after_rename",
       "file.before_rename",
-      "store.after_commit",
-      "store.before_commit",
+      "server.after_complete",
       "server.after_dataset_stored",
       "server.after_job_created",
-      "server.before_complete",
-      "server.after_complete",
       "server.after_lease_granted",
+      "server.before_complete",
+      "store.after_commit",
+      "store.before_commit",
       "worker.after_artifact_stored",
       "worker.after_checkpoint_stored",
+      "worker.after_lease_acquired",
       "worker.after_step",
       "worker.before_artifact_stored",
       "worker.before_checkpoint_stored",
       "worker.before_complete",
-      "worker.after_lease_acquired",
   };
   return kNames;
 }
@@ -82,10 +86,9 @@ Status ArmFailpoints(std::string_view specification) {
     const size_t equals = item.find('=');
     const std::string_view name = item.substr(0, equals);
     const auto& names = FailpointNames();
-    if (equals == std::string_view::npos ||
-        std::find(names.begin(), names.end(), name) == names.end()) {
-      return InvalidArgumentError("no failpoint like \"" + std::string(item) +
-                                  "\"; --list-failpoints prints them");
+    if (equals == std::string_view::npos || !std::binary_search(names.begin(), names.end(), name)) {
+      return InvalidArgumentError("no failpoint like " + Quoted(item) +
+                                  "; --list-failpoints prints them");
     }
     std::string_view action = item.substr(equals + 1);
     Arm arm;
@@ -94,17 +97,17 @@ Status ArmFailpoints(std::string_view specification) {
       const auto [end, error] =
           std::from_chars(count.data(), count.data() + count.size(), arm.countdown);
       if (error != std::errc() || end != count.data() + count.size() || arm.countdown < 1) {
-        return InvalidArgumentError("\"" + std::string(item) +
-                                    "\": the count after @ must be 1 or more");
+        return InvalidArgumentError(Quoted(item) + ": the count after @ must be 1 or more");
       }
       action = action.substr(0, at);
     }
     if (action != "crash" && action != "error") {
-      return InvalidArgumentError("\"" + std::string(item) +
-                                  "\": the action must be crash or error");
+      return InvalidArgumentError(Quoted(item) + ": the action must be crash or error");
     }
     arm.crash = action == "crash";
-    arms[std::string(name)] = arm;
+    if (!arms.emplace(name, arm).second) {
+      return InvalidArgumentError("the failpoint " + std::string(name) + " stands twice");
+    }
   }
   const std::lock_guard lock(mutex);
   internal::failpoints_armed = !arms.empty();

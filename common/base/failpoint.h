@@ -1,8 +1,8 @@
 #pragma once
 /// Named places between two durable writes where a test can crash or fail the process.
 /// Set with `--failpoints` or GRAFT_FAILPOINTS: "name=crash", "name=crash@3" (at the third pass),
-/// "name=error@2", separated by commas. An unset failpoint costs one relaxed load. Thread safety:
-/// thread-safe.
+/// "name=error@2", separated by commas. Each acts once. An unset failpoint costs one relaxed load.
+/// Thread safety: thread-safe.
 
 #include <atomic>
 #include <string>
@@ -13,8 +13,10 @@
 
 namespace graft {
 
-/// Arms failpoints from a specification like the one above, replacing what was armed.
-/// Errors:    InvalidArgument on a name that isn't in FailpointNames() or an unknown action.
+/// Arms failpoints from a specification like the one above, replacing what was armed; "" disarms
+/// all.
+/// Errors:    InvalidArgument on a name that isn't in FailpointNames(), a name that stands twice or
+///            an unknown action; what was armed stays.
 Status ArmFailpoints(std::string_view specification);
 
 /// Every name there is, sorted; `graft-server --list-failpoints` prints them and the chaos test
@@ -29,7 +31,7 @@ void PassFailpoint(std::string_view name);
 Status PassFailpointStatus(std::string_view name);
 }  // namespace internal
 
-/// A place to crash.
+/// A place to crash; "error" passes it by, since there is no way to report one from here.
 #define GRAFT_FAILPOINT(name)                                                  \
   do {                                                                         \
     if (::graft::internal::failpoints_armed.load(std::memory_order_relaxed)) { \

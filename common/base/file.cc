@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <system_error>
+#include <vector>
 
 #include "common/base/failpoint.h"
 
@@ -43,6 +45,46 @@ Status WriteAll(int fd, std::string_view bytes, const std::string& name) {
   return OkStatus();
 }
 
+/// ".tmp.<process>.<n>"; a process id comes again after a restart (always, in a container), so the
+/// name may be taken by what the one before left.
+std::string TempSuffix() {
+  static std::atomic<uint64_t> counter{0};
+  return ".tmp." + std::to_string(::getpid()) + "." + std::to_string(++counter);
+}
+
+/// The absolute path without links, "." and ".."; unlike weakly_canonical it follows dangling links
+/// as open(O_CREAT) would. Nothing if it can't be told.
+std::optional<fs::path> Resolve(const fs::path& path) {
+  if (path.empty()) return {};
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  if (error) return {};
+  std::vector<fs::path> todo(absolute.begin(), absolute.end());  // Next component last.
+  std::reverse(todo.begin(), todo.end());
+  fs::path resolved = "/";
+  for (int num_links = 0; !todo.empty();) {
+    const fs::path name = std::move(todo.back());
+    todo.pop_back();
+    if (name.empty() || name == "." || name == "/") continue;
+    if (name == "..") {
+      resolved = resolved.parent_path();
+      continue;
+    }
+    const fs::file_status status = fs::symlink_status(resolved / name, error);
+    if (status.type() == fs::file_type::none) return {};
+    if (status.type() != fs::file_type::symlink) {
+      resolved /= name;
+      continue;
+    }
+    const fs::path target = fs::read_symlink(resolved / name, error);
+    if (error || ++num_links > 40) return {};
+    if (target.is_absolute()) resolved = "/";
+    std::vector<fs::path> names(target.begin(), target.end());
+    todo.insert(todo.end(), names.rbegin(), names.rend());
+  }
+  return resolved;
+}
+
 }  // namespace
 
 Status ErrnoToStatus(int error, const std::string& what) {
@@ -58,8 +100,13 @@ Status ErrnoToStatus(int error, const std::string& what) {
       return PermissionDeniedError(text);
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
+    case EFBIG:  // RLIMIT_FSIZE, or the file system's own limit.
       return ResourceExhaustedError(text + "; free some space and try again");
+    case ENAMETOOLONG:
+    case EISDIR:
+      return InvalidArgumentError(text);
+    case EEXIST:
+      return AlreadyExistsError(text);
     case EMFILE:
     case ENFILE:
     case ENOMEM:
@@ -72,6 +119,9 @@ Status ErrnoToStatus(int error, const std::string& what) {
 StatusOr<std::string> ReadFile(const fs::path& path, uint64_t max_bytes) {
   // Non-blocking, so that a FIFO named by a user can't hang us before fstat tells what it is.
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0 && errno == ENXIO) {
+    return InvalidArgumentError(path.string() + " is not a regular file");
+  }
   if (fd.get() < 0) return ErrnoToStatus(errno, "open " + path.string());
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return ErrnoToStatus(errno, "stat " + path.string());
@@ -108,21 +158,38 @@ Status RenameDurably(const fs::path& from, const fs::path& to) {
   return OkStatus();
 }
 
-Status WriteFileDurably(const fs::path& path, std::string_view bytes) {
-  const fs::path folder = path.parent_path();
-  std::error_code error;
-  if (!folder.empty() && !fs::exists(folder, error)) {
-    fs::create_directories(folder, error);
-    if (error) return ErrnoToStatus(error.value(), "create folder " + folder.string());
-    // The new folders' own names must be durable too, up to the first that was there before.
-    GRAFT_RETURN_IF_ERROR(SyncFolder(folder.parent_path()));
+Status CreateFoldersDurably(const fs::path& folder) {
+  if (folder.empty()) return OkStatus();
+  struct stat info {};
+  if (::stat(folder.c_str(), &info) == 0) {
+    return S_ISDIR(info.st_mode) ? OkStatus()
+                                 : FailedPreconditionError(folder.string() + " is not a folder");
   }
-  static std::atomic<uint64_t> counter{0};
-  const fs::path temp =
-      path.string() + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(++counter);
+  if (errno != ENOENT) return ErrnoToStatus(errno, "look at " + folder.string());
+  const fs::path parent = folder.parent_path();
+  if (parent != folder) GRAFT_RETURN_IF_ERROR(CreateFoldersDurably(parent));
+  // Another process may make it at the same moment, and a trailing slash names it twice.
+  if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) {
+    return ErrnoToStatus(errno, "create folder " + folder.string());
+  }
+  return SyncFolder(parent);
+}
+
+Status WriteFileDurably(const fs::path& path, std::string_view bytes) {
+  GRAFT_RETURN_IF_ERROR(CreateFoldersDurably(path.parent_path()));
+  fs::path temp;
   Status status = [&]() -> Status {
-    const Descriptor fd(::open(temp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (fd.get() < 0) return ErrnoToStatus(errno, "create " + temp.string());
+    int opened = -1;
+    do {
+      temp = path.string() + TempSuffix();
+      opened = ::open(temp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    } while (opened < 0 && errno == EEXIST);  // What a killed process left.
+    const Descriptor fd(opened);
+    if (fd.get() < 0) {
+      const Status failed = ErrnoToStatus(errno, "create " + temp.string());
+      temp.clear();
+      return failed;
+    }
     GRAFT_RETURN_IF_ERROR(WriteAll(fd.get(), bytes, temp.string()));
     if (::fsync(fd.get()) != 0) return ErrnoToStatus(errno, "fsync " + temp.string());
     return OkStatus();
@@ -130,23 +197,23 @@ Status WriteFileDurably(const fs::path& path, std::string_view bytes) {
   GRAFT_FAILPOINT("file.before_rename");
   if (status.ok()) status = RenameDurably(temp, path);
   GRAFT_FAILPOINT("file.after_rename");
-  if (!status.ok()) ::unlink(temp.c_str());
+  if (!status.ok() && !temp.empty()) ::unlink(temp.c_str());
   return status;
 }
 
 bool IsInside(const fs::path& path, const fs::path& root) {
-  std::error_code error;
-  const fs::path real_root = fs::weakly_canonical(root, error);
-  if (error) return false;
-  const fs::path real_path = fs::weakly_canonical(path, error);
-  if (error) return false;
-  const auto [root_end, unused] =
-      std::mismatch(real_root.begin(), real_root.end(), real_path.begin(), real_path.end());
-  return root_end == real_root.end();
+  const std::optional<fs::path> real_root = Resolve(root);
+  const std::optional<fs::path> real_path = Resolve(path);
+  if (!real_root || !real_path) return false;
+  return std::mismatch(real_root->begin(), real_root->end(), real_path->begin(), real_path->end())
+             .first == real_root->end();
 }
 
 StatusOr<TempFolder> TempFolder::Create(std::string_view prefix) {
-  std::string pattern = (fs::temp_directory_path() / (std::string(prefix) + ".XXXXXX")).string();
+  std::error_code error;
+  const fs::path parent = fs::temp_directory_path(error);
+  if (error) return ErrnoToStatus(error.value(), "find the folder for temporary files ($TMPDIR)");
+  std::string pattern = (parent / (std::string(prefix) + ".XXXXXX")).string();
   if (::mkdtemp(pattern.data()) == nullptr)
     return ErrnoToStatus(errno, "create a folder like " + pattern);
   return TempFolder(fs::path(pattern));

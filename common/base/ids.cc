@@ -4,6 +4,8 @@
 #include <chrono>
 #include <random>
 
+#include "common/base/utf8.h"
+
 namespace graft {
 namespace {
 
@@ -52,8 +54,7 @@ Status CheckName(std::string_view name, std::string_view what, std::string_view 
       !what.empty() && std::string_view("aeiou").find(what[0]) != std::string_view::npos;
   const std::string article = vowel ? "an " : "a ";
   return InvalidArgumentError(
-             "\"" + std::string(name.substr(0, 80)) + "\" can't name " + article +
-             std::string(what) +
+             Quoted(name, 80) + " can't name " + article + std::string(what) +
              ": use 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit")
       .At(std::string(field), "BAD_NAME");
 }

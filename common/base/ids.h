@@ -1,6 +1,7 @@
 #pragma once
 /// Names of things: tenant, job, adapter. Time in the store's unit.
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@ class Clock {
 Clock& SystemClock();
 
 /// A clock that stands still until it is told to move.
+/// Thread safety: thread-safe.
 class FakeClock : public Clock {
  public:
   explicit FakeClock(TimeUs start = 1'700'000'000'000'000) : now_(start) {}
@@ -31,11 +33,11 @@ class FakeClock : public Clock {
   void Advance(TimeUs us) { now_ += us; }
 
  private:
-  TimeUs now_;
+  std::atomic<TimeUs> now_;
 };
 
-/// Returns 26 lower-case characters that sort by time: 10 of milliseconds, 16 random (the ULID
-/// layout).
+/// Returns 26 lower-case characters that sort by time: 10 of milliseconds, 16 random.
+/// Source: the ULID layout.
 std::string NewId(TimeUs now);
 
 /// True for [a-z0-9] followed by up to 62 of [a-z0-9._-]: what users may call a base, an adapter or

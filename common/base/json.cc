@@ -3,27 +3,29 @@
 #include <set>
 #include <vector>
 
+#include "common/base/utf8.h"
+
 namespace graft {
 namespace {
 
-/// Builds the value through nlohmann's DOM parser and adds what it doesn't check: depth and
-/// duplicate keys.
+/// A first pass, before anything is built, for what nlohmann's parser doesn't check: depth, number
+/// of values and duplicate keys.
 class Checker : public nlohmann::json_sax<Json> {
  public:
-  explicit Checker(int max_depth) : max_depth_(max_depth) {}
+  explicit Checker(const JsonLimits& limits) : limits_(limits) {}
   const std::string& error() const { return error_; }
 
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
+  bool null() override { return Count(); }
+  bool boolean(bool) override { return Count(); }
+  bool number_integer(number_integer_t) override { return Count(); }
+  bool number_unsigned(number_unsigned_t) override { return Count(); }
+  bool number_float(number_float_t, const string_t&) override { return Count(); }
+  bool string(string_t&) override { return Count(); }
+  bool binary(binary_t&) override { return Count(); }
   bool start_object(std::size_t) override { return Push(); }
   bool key(string_t& key) override {
     if (keys_.back().insert(key).second) return true;
-    error_ = "the key \"" + key.substr(0, 80) + "\" stands twice in one object";
+    error_ = "the key " + Quoted(key, 80) + " stands twice in one object";
     return false;
   }
   bool end_object() override {
@@ -42,15 +44,21 @@ class Checker : public nlohmann::json_sax<Json> {
   }
 
  private:
+  bool Count() {
+    if (++num_values_ <= limits_.max_values) return true;
+    error_ = "more than " + std::to_string(limits_.max_values) + " values";
+    return false;
+  }
   bool Push() {
     keys_.emplace_back();
-    if (static_cast<int>(keys_.size()) <= max_depth_) return true;
-    error_ = "nested deeper than " + std::to_string(max_depth_) + " levels";
+    if (static_cast<int>(keys_.size()) <= limits_.max_depth) return Count();
+    error_ = "nested deeper than " + std::to_string(limits_.max_depth) + " levels";
     return false;
   }
 
-  const int max_depth_;
+  const JsonLimits limits_;
   std::vector<std::set<std::string>> keys_;
+  size_t num_values_ = 0;
   std::string error_;
 };
 
@@ -61,7 +69,12 @@ StatusOr<Json> ParseJson(std::string_view text, std::string_view what, const Jso
     return InvalidArgumentError(std::string(what) + ": " + std::to_string(text.size()) +
                                 " bytes of JSON, the limit is " + std::to_string(limits.max_bytes));
   }
-  Checker checker(limits.max_depth);
+  // nlohmann's parser takes a NUL for the end of the text and would ignore what follows.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return InvalidArgumentError(std::string(what) + ": not valid JSON at byte " +
+                                std::to_string(nul + 1));
+  }
+  Checker checker(limits);
   if (!Json::sax_parse(text, &checker))
     return InvalidArgumentError(std::string(what) + ": " + checker.error());
   return Json::parse(text);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -102,8 +103,8 @@ __attribute__((target("sha,sse4.1,ssse3"))) void CompressShaNi(std::array<uint32
 }
 
 bool HasShaNi() {
-  uint32_t eax = 7, ebx = 0, ecx = 0, edx = 0;
-  __asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
   return (ebx >> 29 & 1U) != 0 && __builtin_cpu_supports("sse4.1") &&
          __builtin_cpu_supports("ssse3");
 }
@@ -111,19 +112,17 @@ bool HasShaNi() {
 
 }  // namespace
 
-Sha256::Sha256()
-    : state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-             0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19} {}
-
-void Sha256::Compress(const uint8_t* block, size_t num_blocks) {
+Sha256::Sha256([[maybe_unused]] Sha256Code code)
+    : compress_(&CompressPortable), state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                           0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19} {
 #if defined(__x86_64__)
   static const bool has_sha_ni = HasShaNi();
-  if (has_sha_ni) return CompressShaNi(state_, block, num_blocks);
+  if (code == Sha256Code::kFastest && has_sha_ni) compress_ = &CompressShaNi;
 #endif
-  CompressPortable(state_, block, num_blocks);
 }
 
 void Sha256::Update(const void* data, size_t size) {
+  if (size == 0) return;  // `data` may be null then, which memcpy mustn't see.
   const auto* bytes = static_cast<const uint8_t*>(data);
   total_ += size;
   if (buffered_ > 0) {
@@ -133,10 +132,10 @@ void Sha256::Update(const void* data, size_t size) {
     bytes += take;
     size -= take;
     if (buffered_ < 64) return;
-    Compress(buffer_.data(), 1);
+    compress_(state_, buffer_.data(), 1);
     buffered_ = 0;
   }
-  Compress(bytes, size / 64);
+  compress_(state_, bytes, size / 64);
   buffered_ = size % 64;
   if (buffered_ > 0) std::memcpy(buffer_.data(), bytes + (size - buffered_), buffered_);
 }

@@ -1,14 +1,15 @@
 #pragma once
 /// The one error type of the whole tree: a code and a sentence that tells the user what to do.
 /// Codes and names are absl's (and so gRPC's), but the type is ours, because the engine and
-/// everything under common/ also builds on machines that have neither. Thread safety: a Status is a
-/// value.
+/// everything under common/ also builds on machines that have neither.
+/// Thread safety: a Status is a value.
 
 #include <cstdint>
 #include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -125,7 +126,10 @@ template <typename T>
 class [[nodiscard]] StatusOr {
  public:
   using value_type = T;
-  StatusOr(Status status) : rep_(std::move(status)) {}  // NOLINT: implicit on purpose
+  /// An OK status without a value is a bug, and becomes Internal.
+  StatusOr(Status status)  // NOLINT: implicit on purpose
+      : rep_(status.ok() ? InternalError("a StatusOr was made of OK without a value")
+                         : std::move(status)) {}
   template <typename U = T, typename = std::enable_if_t<std::is_constructible_v<T, U&&> &&
                                                         !std::is_same_v<std::decay_t<U>, Status> &&
                                                         !std::is_same_v<std::decay_t<U>, StatusOr>>>

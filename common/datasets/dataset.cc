@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/base/json.h"
-#include "common/datasets/utf8.h"
+#include "common/base/utf8.h"
 
 namespace graft::datasets {
 namespace {

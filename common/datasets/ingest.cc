@@ -6,7 +6,7 @@
 #include "common/datasets/labels.h"
 #include "common/datasets/records.h"
 #include "common/datasets/split.h"
-#include "common/datasets/utf8.h"
+#include "common/base/utf8.h"
 
 namespace graft::datasets {
 namespace {

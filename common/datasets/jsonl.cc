@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/datasets/record_faults.h"
-#include "common/datasets/utf8.h"
+#include "common/base/utf8.h"
 
 namespace graft::datasets {
 namespace {

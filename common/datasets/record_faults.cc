@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "common/datasets/utf8.h"
+#include "common/base/utf8.h"
 
 namespace graft::datasets {
 

@@ -6,7 +6,7 @@
 
 #include "common/datasets/delimited.h"
 #include "common/datasets/jsonl.h"
-#include "common/datasets/utf8.h"
+#include "common/base/utf8.h"
 
 namespace graft::datasets {
 namespace {

@@ -33,7 +33,7 @@ StatusOr<Job> CreateJob(Transaction& tx, const NewJob& job, const JobLimits& lim
 
 /// Takes the right to validate a job for `duration`; only its holder may finish. Validation's token
 /// is the lease's. A server that restarts under its name takes back at once what it held.
-/// Errors:    FailedPrecondition if it isn't VALIDATING; Aborted if another server validates it now.
+/// Errors:    FailedPrecondition if it isn't VALIDATING; Aborted if another server validates it.
 StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::string& server,
                               TimeUs duration);
 

@@ -17,6 +17,7 @@ bool Contains(const std::vector<std::string>& list, const std::string& item) {
 
 void WorkerTable::Put(WorkerFacts facts, TimeUs now) {
   Entry& entry = workers_[facts.id];
+  if (facts.resident.empty()) entry.versions.clear();
   entry.facts = std::move(facts);
   entry.last_seen = now;
 }

@@ -25,7 +25,7 @@ class WorkerTable {
  public:
   explicit WorkerTable(TimeUs silent_after = 10'000'000) : silent_after_(silent_after) {}
 
-  /// Adds or replaces a worker; keeps what it is known to have loaded if it only renews.
+  /// Adds or replaces a worker. One that holds no base has started anew, so it has no version.
   void Put(WorkerFacts facts, TimeUs now);
   /// A sign of life. False if the worker isn't known.
   bool Touch(const std::string& id, TimeUs now);

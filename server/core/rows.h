@@ -60,8 +60,8 @@ struct Attempt {
   std::string end_message;  ///< What the worker said, if it said something.
   int64_t first_step = 0;
   int64_t last_step = 0;
-  bool made_checkpoint =
-      false;  ///< Of a later step than it began at. Only attempts without one count to the limit.
+  /// Of a later step than it began at. Only attempts without one count toward the attempt limit.
+  bool made_checkpoint = false;
 };
 
 struct Progress {

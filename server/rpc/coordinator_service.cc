@@ -177,8 +177,7 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
       }
       if (!jobs.empty()) co_return response;
     }
-    const auto left =
-        std::chrono::duration_cast<milliseconds>(give_up - std::chrono::steady_clock::now());
+    const auto left = std::chrono::ceil<milliseconds>(give_up - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return response;
     co_await changes.Wait(std::min(left, backend_.limits.poll));
   }

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server_builder.h>
@@ -31,6 +32,9 @@ void Stop(std::unique_ptr<grpc::Server>& server, std::chrono::milliseconds grace
 
 StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, CallHost& host,
                                                       Services& services) {
+  // Held until the process ends: when the last user of gRPC goes away it winds itself up, which can
+  // take ten seconds.
+  [[maybe_unused]] static const bool held = (grpc_init(), true);
   // Both are global and take effect only before a server is built.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();

@@ -1,6 +1,9 @@
 #include "server/stores/sqlite_schema.h"
 
+#include <sqlite3.h>
+
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace graft::server::stores {
@@ -29,9 +32,9 @@ CREATE UNIQUE INDEX jobs_key ON jobs (tenant, id);
 CREATE UNIQUE INDEX jobs_request ON jobs (tenant, request_id) WHERE request_id <> '';
 CREATE INDEX jobs_state ON jobs (state, tenant, id);
 CREATE INDEX jobs_adapter ON jobs (tenant, adapter, id);
-CREATE INDEX jobs_validate ON jobs (priority DESC, create_time, id) WHERE state = 1;
-CREATE INDEX jobs_run ON jobs (base, priority DESC, create_time, id) WHERE state = 2;
-CREATE INDEX jobs_expiry ON jobs (lease_expiry, id) WHERE state = 3;
+CREATE INDEX jobs_validate ON jobs (priority DESC, create_time, id, tenant) WHERE state = 1;
+CREATE INDEX jobs_run ON jobs (base, priority DESC, create_time, id, tenant) WHERE state = 2;
+CREATE INDEX jobs_expiry ON jobs (lease_expiry, id, tenant) WHERE state = 3;
 CREATE INDEX jobs_worker ON jobs (lease_worker) WHERE lease_worker <> '';
 
 CREATE TABLE labels (
@@ -96,10 +99,21 @@ Status Update(Sqlite& db) {
                     "; PRAGMA user_version=" + std::to_string(known));
 }
 
+/// The switch to WAL does not wait for the busy timeout when another process makes it too.
+Status SwitchToWal(Sqlite& db, std::chrono::milliseconds patience) {
+  const auto give_up = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    const Status status = db.Execute("PRAGMA journal_mode=WAL");
+    const bool busy = !status.ok() && (sqlite3_errcode(db.handle()) & 0xFF) == SQLITE_BUSY;
+    if (!busy || std::chrono::steady_clock::now() >= give_up) return status;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
 }  // namespace
 
-Status Migrate(Sqlite& db) {
-  GRAFT_RETURN_IF_ERROR(db.Execute("PRAGMA journal_mode=WAL"));
+Status Migrate(Sqlite& db, std::chrono::milliseconds patience) {
+  GRAFT_RETURN_IF_ERROR(SwitchToWal(db, patience));
   GRAFT_RETURN_IF_ERROR(CheckFile(db));
   GRAFT_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   Status status = Update(db);

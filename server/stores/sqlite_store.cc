@@ -37,7 +37,8 @@ StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path
   StatusOr<std::unique_ptr<Sqlite>> writer = Sqlite::Open(path, connection);
   if (!writer.ok()) return in_file(writer.status());
   store->writer_ = *std::move(writer);
-  if (const Status status = Migrate(*store->writer_); !status.ok()) return in_file(status);
+  if (const Status status = Migrate(*store->writer_, options.busy_timeout); !status.ok())
+    return in_file(status);
   auto checkpointer = WalCheckpointer::Open(path, connection);
   if (!checkpointer.ok()) return in_file(checkpointer.status());
   store->checkpointer_ = *std::move(checkpointer);

@@ -52,6 +52,29 @@ void BindWhere(Statement& statement, const JobQuery& query) {
   }
 }
 
+/// The planner knows no row counts and would rather sort ten thousand rows than take one of these.
+std::string From(const JobQuery& query) {
+  const auto only = [&](core::JobState state) {
+    return query.states == std::vector<core::JobState>{state};
+  };
+  switch (query.order) {
+    case JobQuery::Order::kRunFirst:
+      if (only(core::JobState::kValidating)) return " FROM jobs INDEXED BY jobs_validate";
+      if (only(core::JobState::kQueued) && !query.base.empty()) {
+        return " FROM jobs INDEXED BY jobs_run";
+      }
+      break;
+    case JobQuery::Order::kLeaseExpiryFirst:
+      if (only(core::JobState::kRunning) && query.lease_worker.empty()) {
+        return " FROM jobs INDEXED BY jobs_expiry";
+      }
+      break;
+    case JobQuery::Order::kNewestFirst:
+      break;
+  }
+  return " FROM jobs";
+}
+
 std::string OrderBy(JobQuery::Order order) {
   switch (order) {
     case JobQuery::Order::kRunFirst:
@@ -138,7 +161,7 @@ StatusOr<std::vector<Job>> SqliteTransaction::ListJobs(const JobQuery& query) {
     if (all.size() > query.limit) all.resize(query.limit);
     return all;
   }
-  GRAFT_ASSIGN_OR_RETURN(Statement list, db_.Prepare("SELECT doc FROM jobs" + Where(query) +
+  GRAFT_ASSIGN_OR_RETURN(Statement list, db_.Prepare("SELECT doc" + From(query) + Where(query) +
                                                      OrderBy(query.order) + " LIMIT ?"));
   BindWhere(list, query);
   list.Bind(Limit(query.limit));

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "common/datasets/ingest.h"
-#include "common/datasets/utf8.h"
+#include "common/base/utf8.h"
 #include "tests/common/datasets/support.h"
 
 namespace graft::datasets {

@@ -101,6 +101,16 @@ TEST_F(RoutingTest, EndsOfUnknownWorkersAreIgnored) {
   EXPECT_TRUE(table_.Ids().empty());
 }
 
+TEST_F(RoutingTest, AWorkerThatStartsAnewHasNoVersions) {
+  Add("w1", {"minilm"});
+  Add("w2", {"minilm"});
+  Serve("w2", "v");
+  Add("w2", {});
+  table_.SetResident("w2", {"minilm"}, false);
+
+  EXPECT_EQ(table_.Pick("minilm", "v"), "w1");
+}
+
 TEST_F(RoutingTest, AWorkerThatRegistersAgainKeepsItsCount) {
   Add("w1", {"minilm"});
   Add("w2", {"minilm"});

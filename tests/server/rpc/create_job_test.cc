@@ -22,7 +22,8 @@ TEST_F(CreateJobTest, ValidJobIsQueuedWithItsFacts) {
   EXPECT_EQ(queued.facts().total_steps(), 3) << "one batch an epoch, three epochs";
   EXPECT_EQ(queued.dataset_sha256().size(), 64U);
   EXPECT_TRUE(objects_.Stat(objects::DatasetKey("default", queued.dataset_sha256())).ok());
-  EXPECT_EQ(queued.spec().hyperparameters().batch_size(), 16) << "a stored job shows what was resolved";
+  EXPECT_EQ(queued.spec().hyperparameters().batch_size(), 16)
+      << "a stored job shows what was resolved";
 }
 
 TEST_F(CreateJobTest, FaultsOfTheSpecNameTheirField) {
@@ -33,27 +34,33 @@ TEST_F(CreateJobTest, FaultsOfTheSpecNameTheirField) {
     const char* field;
   };
   const std::vector<Case> cases = {
-      {"unknown base", [](auto& s) { s.set_base("nonesuch"); }, grpc::StatusCode::NOT_FOUND, "spec.base"},
-      {"base that climbs", [](auto& s) { s.set_base("../tiny"); }, grpc::StatusCode::INVALID_ARGUMENT, "spec.base"},
-      {"no adapter", [](auto& s) { s.clear_adapter(); }, grpc::StatusCode::INVALID_ARGUMENT, "spec.adapter"},
-      {"no method", [](auto& s) { s.clear_method(); }, grpc::StatusCode::INVALID_ARGUMENT, "spec.method"},
-      {"rank 0", [](auto& s) { s.mutable_method()->mutable_lora()->set_rank(0); }, grpc::StatusCode::INVALID_ARGUMENT,
-       "spec.method.lora.rank"},
+      {"unknown base", [](auto& s) { s.set_base("nonesuch"); }, grpc::StatusCode::NOT_FOUND,
+       "spec.base"},
+      {"base that climbs", [](auto& s) { s.set_base("../tiny"); },
+       grpc::StatusCode::INVALID_ARGUMENT, "spec.base"},
+      {"no adapter", [](auto& s) { s.clear_adapter(); }, grpc::StatusCode::INVALID_ARGUMENT,
+       "spec.adapter"},
+      {"no method", [](auto& s) { s.clear_method(); }, grpc::StatusCode::INVALID_ARGUMENT,
+       "spec.method"},
+      {"rank 0", [](auto& s) { s.mutable_method()->mutable_lora()->set_rank(0); },
+       grpc::StatusCode::INVALID_ARGUMENT, "spec.method.lora.rank"},
       {"absurd lr", [](auto& s) { s.mutable_hyperparameters()->set_learning_rate(1e9); },
        grpc::StatusCode::INVALID_ARGUMENT, "spec.hyperparameters.learning_rate"},
       {"NaN lr", [](auto& s) { s.mutable_hyperparameters()->set_learning_rate(std::nan("")); },
        grpc::StatusCode::INVALID_ARGUMENT, "spec.hyperparameters.learning_rate"},
-      {"too long", [](auto& s) { s.mutable_hyperparameters()->set_max_length(65); }, grpc::StatusCode::INVALID_ARGUMENT,
-       "spec.hyperparameters.max_length"},
-      {"no data", [](auto& s) { s.mutable_dataset()->clear_train(); }, grpc::StatusCode::INVALID_ARGUMENT,
-       "spec.dataset.train"},
+      {"too long", [](auto& s) { s.mutable_hyperparameters()->set_max_length(65); },
+       grpc::StatusCode::INVALID_ARGUMENT, "spec.hyperparameters.max_length"},
+      {"no data", [](auto& s) { s.mutable_dataset()->clear_train(); },
+       grpc::StatusCode::INVALID_ARGUMENT, "spec.dataset.train"},
       {"bare path", [](auto& s) { s.mutable_dataset()->set_train("/etc/passwd"); },
        grpc::StatusCode::INVALID_ARGUMENT, "spec.dataset.train"},
       {"no such upload",
-       [](auto& s) { s.mutable_dataset()->set_validation("graft://datasets/" + std::string(64, 'a')); },
+       [](auto& s) {
+         s.mutable_dataset()->set_validation("graft://datasets/" + std::string(64, 'a'));
+       },
        grpc::StatusCode::NOT_FOUND, "spec.dataset.validation"},
-      {"no such version", [](auto& s) { s.set_init_from("nonesuch@3"); }, grpc::StatusCode::NOT_FOUND,
-       "spec.init_from"},
+      {"no such version", [](auto& s) { s.set_init_from("nonesuch@3"); },
+       grpc::StatusCode::NOT_FOUND, "spec.init_from"},
   };
   for (const Case& c : cases) {
     v1::JobSpec spec = Spec();
@@ -77,7 +84,8 @@ TEST_F(CreateJobTest, UnknownBaseNamesThoseThereAre) {
 
 TEST_F(CreateJobTest, FaultsOfTheDataEndTheJobFailedWithTheirLines) {
   v1::JobSpec spec = Spec();
-  spec.mutable_dataset()->set_train(WriteData("holes.csv", "text,label\ngood film,good\nbad film,\nx,bad\n"));
+  spec.mutable_dataset()->set_train(
+      WriteData("holes.csv", "text,label\ngood film,good\nbad film,\nx,bad\n"));
   v1::Job job;
   ASSERT_TRUE(Create(spec, &job).ok());
 
@@ -193,7 +201,8 @@ TEST_F(CreateJobTest, ListPagesNewestFirst) {
   bad.set_page_size(1001);
   grpc::ClientContext context;
   v1::ListJobsResponse response;
-  EXPECT_EQ(jobs_->ListJobs(&context, bad, &response).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(jobs_->ListJobs(&context, bad, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 }  // namespace

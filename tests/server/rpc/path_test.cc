@@ -13,7 +13,9 @@ class PathTest : public ServerFixture {
     v1::Job job;
     return Create(spec, &job);
   }
-  std::string Data(const std::string& path) { return "file://" + (folder_->path() / "data" / path).string(); }
+  std::string Data(const std::string& path) {
+    return "file://" + (folder_->path() / "data" / path).string();
+  }
 };
 
 TEST_F(PathTest, NothingOutsideTheRootsIsRead) {
@@ -22,8 +24,9 @@ TEST_F(PathTest, NothingOutsideTheRootsIsRead) {
   fs::create_directory_symlink(folder_->path(), folder_->path() / "data/up");
 
   for (const std::string& uri :
-       {std::string("file:///etc/passwd"), std::string("file:///nonexistent"), Data("../secret.csv"),
-        Data("%2e%2e/secret.csv"), Data("link.csv"), Data("up/secret.csv"), Data("x/../../secret.csv")}) {
+       {std::string("file:///etc/passwd"), std::string("file:///nonexistent"),
+        Data("../secret.csv"), Data("%2e%2e/secret.csv"), Data("link.csv"), Data("up/secret.csv"),
+        Data("x/../../secret.csv")}) {
     EXPECT_EQ(CreateWith(uri).error_code(), grpc::StatusCode::PERMISSION_DENIED) << uri;
   }
 }
@@ -31,8 +34,10 @@ TEST_F(PathTest, NothingOutsideTheRootsIsRead) {
 TEST_F(PathTest, OutsideThePresentAndTheAbsentLookTheSame) {
   std::ofstream(folder_->path() / "there.csv") << "x";
 
-  const std::string there = CreateWith("file://" + (folder_->path() / "there.csv").string()).error_message();
-  const std::string absent = CreateWith("file://" + (folder_->path() / "absen.csv").string()).error_message();
+  const std::string there =
+      CreateWith("file://" + (folder_->path() / "there.csv").string()).error_message();
+  const std::string absent =
+      CreateWith("file://" + (folder_->path() / "absen.csv").string()).error_message();
 
   EXPECT_EQ(there.size(), absent.size());
 }
@@ -46,7 +51,8 @@ TEST_F(PathTest, InsideTheRootsWhatIsNoFileIsAnError) {
   EXPECT_EQ(CreateWith(Data("bad%zz.csv")).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(CreateWith(Data("zero%00.csv")).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(CreateWith("s3://bucket/key").error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_EQ(CreateWith("graft://datasets/../../x").error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(CreateWith("graft://datasets/../../x").error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(PathTest, LinkThatStaysInsideAndEscapedNamesWork) {

@@ -8,7 +8,8 @@ class UploadTest : public ServerFixture {
  protected:
   void Configure() override { limits_.max_upload_bytes = 4 << 20; }
 
-  grpc::Status Upload(const std::string& name, const std::vector<std::string>& chunks, v1::Dataset* dataset) {
+  grpc::Status Upload(const std::string& name, const std::vector<std::string>& chunks,
+                      v1::Dataset* dataset) {
     grpc::ClientContext context;
     auto writer = datasets_->UploadDataset(&context, dataset);
     v1::UploadDatasetRequest request;
@@ -108,13 +109,15 @@ TEST_F(UploadTest, DeletedUploadIsGone) {
   grpc::ClientContext first;
   EXPECT_TRUE(datasets_->DeleteDataset(&first, request, &response).ok());
   grpc::ClientContext second;
-  EXPECT_EQ(datasets_->DeleteDataset(&second, request, &response).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(datasets_->DeleteDataset(&second, request, &response).error_code(),
+            grpc::StatusCode::NOT_FOUND);
   EXPECT_THAT(Objects(), testing::IsEmpty());
 }
 
 TEST_F(UploadTest, CheckReportsLineByLine) {
   v1::CheckDatasetRequest request;
-  request.mutable_dataset()->set_train(WriteData("bad.csv", "text,label\ngood,good\n,bad\nx,bad\n"));
+  request.mutable_dataset()->set_train(
+      WriteData("bad.csv", "text,label\ngood,good\n,bad\nx,bad\n"));
   v1::CheckDatasetResponse response;
   grpc::ClientContext context;
 
@@ -128,7 +131,8 @@ TEST_F(UploadTest, CheckReportsLineByLine) {
 
   request.mutable_dataset()->set_train("file:///etc/passwd");
   grpc::ClientContext outside;
-  EXPECT_EQ(datasets_->CheckDataset(&outside, request, &response).error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(datasets_->CheckDataset(&outside, request, &response).error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
 }
 
 }  // namespace

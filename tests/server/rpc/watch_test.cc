@@ -47,7 +47,8 @@ TEST_F(WatchTest, StreamFollowsTheJobToItsEndAndEndsOk) {
   while (reader->Read(&event)) events.push_back(event);
   EXPECT_TRUE(reader->Finish().ok());
   EXPECT_THAT(Reasons(events), ElementsAre("CREATED", "DATA_READY", "LEASED", "COMPLETED"));
-  for (size_t i = 0; i < events.size(); ++i) EXPECT_EQ(events[i].number(), static_cast<int64_t>(i) + 1);
+  for (size_t i = 0; i < events.size(); ++i)
+    EXPECT_EQ(events[i].number(), static_cast<int64_t>(i) + 1);
   EXPECT_EQ(events.back().state_change().to(), v1::SUCCEEDED);
 }
 

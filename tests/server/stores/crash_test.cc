@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <memory>
 #include <set>
 
 #include "common/base/random.h"
@@ -147,6 +148,20 @@ TEST_F(CrashTest, TwoProcessesShareAStoreAndOneOutlivesTheOther) {
   EXPECT_EQ(kept.acknowledged().size(), 300U);
   ExpectAll(killed.acknowledged(), there);
   ExpectAll(kept.acknowledged(), there);
+}
+
+TEST_F(CrashTest, ManyProcessesOpenOneNewStoreAtOnce) {
+  for (int round = 0; round < 12; ++round) {
+    const std::string fresh = (folder_.path() / ("new-" + std::to_string(round))).string();
+    std::vector<std::unique_ptr<Writer>> writers;
+    for (int i = 0; i < 6; ++i) {
+      writers.push_back(std::make_unique<Writer>(fresh, "w" + std::to_string(i), 2));
+    }
+    for (const auto& writer : writers) {
+      EXPECT_EQ(writer->Wait(), 0);
+      EXPECT_EQ(writer->acknowledged().size(), 2U) << "round " << round;
+    }
+  }
 }
 
 TEST_F(CrashTest, ACrashBeforeTheCommitLeavesNothingOfIt) {

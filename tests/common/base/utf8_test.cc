@@ -1,10 +1,10 @@
-#include "common/datasets/utf8.h"
+#include "common/base/utf8.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdint>
 
-namespace graft::datasets {
+namespace graft {
 namespace {
 
 constexpr size_t kValid = std::string_view::npos;
@@ -69,4 +69,4 @@ TEST(Utf8Test, PrintableIsValidAndShort) {
 }
 
 }  // namespace
-}  // namespace graft::datasets
+}  // namespace graft

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace graft::datasets {
+namespace graft {
 
 /// Returns the offset of the first byte that isn't part of a valid sequence, npos if all are.
 /// Overlong forms, surrogates and values past U+10FFFF are invalid. Source: RFC 3629.
@@ -18,4 +18,4 @@ std::string Printable(std::string_view text, size_t max_bytes = 64);
 /// Printable in double quotes.
 std::string Quoted(std::string_view text, size_t max_bytes = 64);
 
-}  // namespace graft::datasets
+}  // namespace graft

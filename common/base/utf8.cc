@@ -1,9 +1,9 @@
-#include "common/datasets/utf8.h"
+#include "common/base/utf8.h"
 
 #include <cstdint>
 #include <cstring>
 
-namespace graft::datasets {
+namespace graft {
 namespace {
 
 /// Length of the valid sequence at the front of `text`, 0 if there is none.
@@ -68,4 +68,4 @@ std::string Quoted(std::string_view text, size_t max_bytes) {
   return '"' + Printable(text, max_bytes) + '"';
 }
 
-}  // namespace graft::datasets
+}  // namespace graft

@@ -1,0 +1,103 @@
+"""The peer's half of bench/training: transformers' Trainer with a PEFT LoRA, on the CPU.
+
+Usage: hf_train.py BASE_FOLDER DATA.jsonl [--precision bf16|fp32] [--defaults] [--compile] ...
+Prints one JSON line like train_bench's: real (non-padding) tokens and seconds of the steps after the warm-up.
+--defaults is what a user gets who sets nothing but the precision: padding to the longest of a batch, examples in
+random order, the base's dropout on. Without it everything that makes it faster is on.
+"""
+
+import argparse
+import json
+import os
+import time
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("base")
+parser.add_argument("data")
+parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
+parser.add_argument("--defaults", action="store_true")
+parser.add_argument("--compile", action="store_true")
+parser.add_argument("--attention", choices=["sdpa", "eager"], default="sdpa")
+parser.add_argument("--threads", type=int, default=os.cpu_count())
+parser.add_argument("--batch", type=int, default=16)
+parser.add_argument("--max-length", type=int, default=512)
+parser.add_argument("--rank", type=int, default=8)
+parser.add_argument("--epochs", type=float, default=1)
+parser.add_argument("--warmup", type=int, default=2)
+parser.add_argument("--output", default="/tmp/hf_train")
+arguments = parser.parse_args()
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+import torch  # noqa: E402
+from peft import LoraConfig, get_peft_model  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, Trainer, TrainerCallback,
+    TrainingArguments)
+from transformers.utils import logging  # noqa: E402
+
+logging.set_verbosity_error()
+torch.set_num_threads(arguments.threads)
+torch.manual_seed(42)
+
+tokenizer = AutoTokenizer.from_pretrained(arguments.base)
+dropout = {} if arguments.defaults else {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+model = AutoModelForSequenceClassification.from_pretrained(
+    arguments.base, num_labels=2, attn_implementation=arguments.attention, dtype=torch.float32, **dropout)
+model = get_peft_model(model, LoraConfig(
+    task_type="SEQ_CLS", r=arguments.rank, lora_alpha=2 * arguments.rank, target_modules=["query", "value"]))
+
+labels = {}
+examples = []
+with open(arguments.data, encoding="utf-8") as lines:
+    for line in lines:
+        row = json.loads(line)
+        encoded = tokenizer(row["text"], truncation=True, max_length=arguments.max_length)
+        encoded["labels"] = labels.setdefault(row["label"], len(labels))
+        encoded["length"] = len(encoded["input_ids"])
+        examples.append(dict(encoded))
+
+
+class Clock(TrainerCallback):
+    """Notes the end of each step."""
+
+    def __init__(self):
+        self.ends = []
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.ends.append(time.perf_counter())
+
+
+class Counting:
+    """Counts the real tokens of each batch in the order in which they are taken."""
+
+    def __init__(self):
+        self.pad = DataCollatorWithPadding(tokenizer)
+        self.tokens = []
+
+    def __call__(self, features):
+        features = [{k: v for k, v in feature.items() if k != "length"} for feature in features]
+        batch = self.pad(features)
+        self.tokens.append(int(batch["attention_mask"].sum()))
+        return batch
+
+
+best = {} if arguments.defaults else {"train_sampling_strategy": "group_by_length"}
+clock, collator = Clock(), Counting()
+trainer = Trainer(
+    model=model,
+    args=TrainingArguments(
+        output_dir=arguments.output, per_device_train_batch_size=arguments.batch, num_train_epochs=arguments.epochs,
+        learning_rate=5e-4, bf16=arguments.precision == "bf16", use_cpu=True, torch_compile=arguments.compile,
+        save_strategy="no", report_to=[], logging_strategy="no", disable_tqdm=True, remove_unused_columns=False,
+        dataloader_num_workers=0, **best),
+    train_dataset=examples, data_collator=collator, callbacks=[clock])
+trainer.train()
+
+steps = len(clock.ends)
+first = arguments.warmup
+print(json.dumps({
+    "tokens": sum(collator.tokens[first:steps]),
+    "seconds": clock.ends[-1] - clock.ends[first - 1],
+    "steps": steps - first,
+    "loss": trainer.state.log_history[-1].get("train_loss"),
+    "precision": arguments.precision}))

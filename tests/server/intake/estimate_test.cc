@@ -1,0 +1,91 @@
+#include "server/intake/estimate.h"
+
+#include <gtest/gtest.h>
+
+#include "../rpc/tiny_base.h"
+
+namespace graft::server::intake {
+namespace {
+
+class EstimateTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto layout = families::ReadLayout(kTinyConfig, {});
+    ASSERT_TRUE(layout.ok()) << layout.status();
+    layout_ = *layout;
+  }
+  spec::JobSpec Spec(const std::string& method = R"({"lora": {"rank": 2}})") {
+    auto spec = spec::FromJson(Json{{"base", "tiny"},
+                                    {"adapter", "a"},
+                                    {"method", Json::parse(method)},
+                                    {"dataset", {{"train", "file:///x.csv"}}},
+                                    {"hyperparameters", {{"batch_size", 4}, {"epochs", 2}}}});
+    EXPECT_TRUE(spec.ok()) << spec.status();
+    auto resolved = spec::Resolve(*spec, layout_);
+    EXPECT_TRUE(resolved.ok()) << resolved.status();
+    return *resolved;
+  }
+  core::JobFacts Run(const spec::JobSpec& spec, std::vector<int32_t> lengths,
+                     Machine machine = {}) {
+    core::JobFacts facts;
+    facts.labels = 2;
+    TokenCounts tokens;
+    tokens.train = std::move(lengths);
+    Estimate(spec, layout_, tokens, machine, facts);
+    return facts;
+  }
+  families::Layout layout_;
+};
+
+TEST_F(EstimateTest, StepsAndTokensAreCounted) {
+  const core::JobFacts facts = Run(Spec(), std::vector<int32_t>(10, 7));
+
+  EXPECT_EQ(facts.train_tokens, 70);
+  EXPECT_EQ(facts.total_steps, 6) << "three batches of four an epoch, two epochs";
+  EXPECT_EQ(facts.base_parameters, layout_.ParameterCount());
+}
+
+TEST_F(EstimateTest, TokensBoundMicroBatches) {
+  spec::JobSpec spec = Spec();
+  spec.hyperparameters.batch_tokens = 20;
+
+  EXPECT_EQ(MicroBatches(spec.hyperparameters, {10, 10, 10}), 2);
+  EXPECT_EQ(MicroBatches(spec.hyperparameters, {30, 5, 15, 1}), 3)
+      << "one that is too long stands alone";
+  EXPECT_EQ(MicroBatches(spec.hyperparameters, {}), 0);
+}
+
+TEST_F(EstimateTest, FullFinetuningTakesMoreOfEverything) {
+  Machine machine;
+  machine.gflops = 1;
+  const core::JobFacts lora = Run(Spec(), std::vector<int32_t>(10, 7), machine);
+  const core::JobFacts full = Run(Spec(R"({"full": {}})"), std::vector<int32_t>(10, 7), machine);
+
+  EXPECT_GT(full.trainable_parameters, lora.trainable_parameters);
+  EXPECT_GT(full.artifact_bytes, lora.artifact_bytes);
+  EXPECT_GT(full.peak_memory_bytes, lora.peak_memory_bytes);
+  EXPECT_GT(full.seconds, lora.seconds);
+}
+
+TEST_F(EstimateTest, WithoutAKnownMachineThereAreNoSeconds) {
+  EXPECT_EQ(Run(Spec(), {5}).seconds, 0);
+}
+
+TEST_F(EstimateTest, JobThatDoesNotFitIsRefusedWithTheNumbers) {
+  core::JobFacts facts;
+  facts.peak_memory_bytes = int64_t{20} << 30;
+  Machine machine;
+  machine.memory_bytes = int64_t{16} << 30;
+
+  const Status status = CheckFits(facts, machine);
+
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(status.message().find("20.0 GiB"), std::string::npos) << status;
+  EXPECT_NE(status.message().find("16.0 GiB"), std::string::npos) << status;
+  EXPECT_TRUE(CheckFits(facts, Machine{}).ok()) << "an unknown machine refuses nothing";
+  machine.memory_bytes = int64_t{20} << 30;
+  EXPECT_TRUE(CheckFits(facts, machine).ok());
+}
+
+}  // namespace
+}  // namespace graft::server::intake

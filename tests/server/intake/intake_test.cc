@@ -1,0 +1,133 @@
+#include "server/intake/intake.h"
+
+#include <fstream>
+#include <optional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../rpc/tiny_base.h"
+#include "common/base/sha256.h"
+#include "common/objects/keys.h"
+#include "common/objects/memory_object_store.h"
+
+namespace graft::server::intake {
+namespace {
+
+class IntakeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto folder = TempFolder::Create();
+    ASSERT_TRUE(folder.ok());
+    folder_.emplace(std::move(*folder));
+    MakeTinyBase(folder_->path() / "bases", "tiny");
+    std::filesystem::create_directories(folder_->path() / "data");
+    bases_.emplace(folder_->path() / "bases", folder_->path() / "cache");
+    sources_.emplace(std::vector{folder_->path() / "data"}, objects_);
+    intake_.emplace(*bases_, *sources_, objects_);
+  }
+  std::string Write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_->path() / "data" / name) << text;
+    return "file://" + (folder_->path() / "data" / name).string();
+  }
+  spec::JobSpec Spec(const std::string& train) {
+    auto spec = spec::FromJson(Json{{"base", "tiny"},
+                                    {"adapter", "a"},
+                                    {"method", {{"lora", Json::object()}}},
+                                    {"dataset", {{"train", train}}}});
+    EXPECT_TRUE(spec.ok()) << spec.status();
+    auto resolved = spec::Resolve(*spec, (*bases_->Find("tiny"))->layout);
+    EXPECT_TRUE(resolved.ok()) << resolved.status();
+    return *resolved;
+  }
+
+  std::optional<TempFolder> folder_;
+  objects::MemoryObjectStore objects_;
+  std::optional<BaseCatalog> bases_;
+  std::optional<DatasetSources> sources_;
+  std::optional<Intake> intake_;
+};
+
+TEST_F(IntakeTest, IngestedFormIsStoredUnderItsHash) {
+  const std::string uri = Write("t.csv", "text,label\ngood film,good\nbad film,bad\n");
+
+  auto prepared = intake_->Prepare("default", Spec(uri), {}, /*store=*/true);
+
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  auto bytes = objects_.Get(objects::DatasetKey("default", prepared->dataset_sha256), 1 << 20);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  EXPECT_EQ(Sha256Hex(*bytes), prepared->dataset_sha256);
+  auto dataset = datasets::Parse(*bytes);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->train.size(), 2U);
+  EXPECT_EQ(prepared->facts.train_tokens, 2 * 4) << "[CLS] good film [SEP]";
+}
+
+TEST_F(IntakeTest, SameDataUnderAnotherNameHasTheSameHash) {
+  auto csv = intake_->Prepare("default", Spec(Write("t.csv", "text,label\ngood,good\nbad,bad\n")),
+                              {}, false);
+  auto jsonl = intake_->Prepare(
+      "default",
+      Spec(Write("t.jsonl",
+                 "{\"label\":\"good\",\"text\":\"good\"}\n{\"text\":\"bad\",\"label\":\"bad\"}\n")),
+      {}, false);
+
+  ASSERT_TRUE(csv.ok()) << csv.status();
+  ASSERT_TRUE(jsonl.ok()) << jsonl.status();
+  EXPECT_EQ(csv->dataset_sha256, jsonl->dataset_sha256);
+}
+
+TEST_F(IntakeTest, LongExamplesCountAsTruncated) {
+  std::string text = "text,label\n";
+  for (int i = 0; i < 3; ++i) {
+    for (int w = 0; w < 100; ++w) text += "good ";
+    text += std::string(i == 0 ? "bad" : "film") + "," + (i == 0 ? "bad" : "good") + "\n";
+  }
+  auto prepared = intake_->Prepare("default", Spec(Write("long.csv", text)), {}, false);
+
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(prepared->facts.truncated_examples, prepared->facts.train_examples);
+  EXPECT_EQ(prepared->facts.train_tokens, prepared->facts.train_examples * 64);
+}
+
+TEST_F(IntakeTest, FaultsOfTheDataAreListed) {
+  auto prepared =
+      intake_->Prepare("default", Spec(Write("t.csv", "text,label\na,x\nb\nc,y\n")), {}, true);
+
+  ASSERT_FALSE(prepared.ok());
+  EXPECT_EQ(prepared.status().code(), StatusCode::kInvalidArgument);
+  ASSERT_FALSE(prepared.status().details().empty());
+  EXPECT_EQ(prepared.status().details()[0].line, 3);
+  EXPECT_THAT(*objects_.List("", "", 10), testing::IsEmpty());
+}
+
+TEST_F(IntakeTest, EvaluationDataTakesTheVersionsLabels) {
+  spec::DatasetSpec dataset = Spec(Write("e.csv", "text,label\ngood,good\n")).dataset;
+
+  auto sha256 = intake_->PrepareEvaluation("default", dataset, {"bad", "good"});
+  ASSERT_TRUE(sha256.ok()) << sha256.status();
+  auto stored = datasets::Parse(*objects_.Get(objects::DatasetKey("default", *sha256), 1 << 20));
+  ASSERT_TRUE(stored.ok());
+  EXPECT_EQ(stored->train.at(0).label, 1);
+
+  EXPECT_EQ(intake_->PrepareEvaluation("default", dataset, {"x", "y"}).status().code(),
+            StatusCode::kInvalidArgument);
+}
+
+TEST_F(IntakeTest, LargeDataIsCountedByASample) {
+  datasets::IngestedDataset dataset;
+  dataset.label_names = {"a", "b"};
+  std::string text;
+  for (int w = 0; w < 1000; ++w) text += "good film ";
+  for (int i = 0; i < 2000; ++i) dataset.train.push_back({text, "", i % 2});
+  auto tokenizer = tokenizers::LoadTokenizer(folder_->path() / "bases/tiny");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+
+  const TokenCounts counts = CountTokens(dataset, **tokenizer, 64);
+
+  EXPECT_EQ(counts.train, std::vector<int32_t>(2000, 64));
+  EXPECT_EQ(counts.truncated_examples, 2000);
+}
+
+}  // namespace
+}  // namespace graft::server::intake

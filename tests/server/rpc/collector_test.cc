@@ -1,0 +1,100 @@
+#include "server/rpc/collector.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include "server_fixture.h"
+
+namespace graft::server::rpc {
+namespace {
+
+using testing::UnorderedElementsAre;
+
+class CollectorTest : public ServerFixture {
+ protected:
+  void Collect() {
+    StatusOr<int64_t> removed = InternalError("not run");
+    // co_spawn wants a result with a default.
+    auto collect = [this, &removed]() -> Awaitable<void> {
+      removed = co_await CollectOrphans(*backend_, "default");
+    };
+    asio::co_spawn(runtime_.io(), collect(), asio::use_future).get();
+    ASSERT_TRUE(removed.ok()) << removed.status();
+  }
+  std::vector<std::string> Attempts() {
+    auto keys = objects_.List("tenants/default/attempts/", "", 1000);
+    EXPECT_TRUE(keys.ok());
+    return *keys;
+  }
+  void Put(const std::string& key) { ASSERT_TRUE(objects_.Put(key, "x").ok()); }
+};
+
+TEST_F(CollectorTest, VersionsStayAndTheRestOfAnEndedJobGoes) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  const v1::Job job = MakeVersion(worker, 'a');
+  const std::string id = job.name().substr(5);
+  Put(objects::CheckpointKey("default", id, 1, 5));
+  Put(objects::AttemptPrefix("default", id, 0) + "artifact/half.safetensors");
+  Put(objects::AttemptPrefix("default", "nosuchjob", 3) + "checkpoints/1");
+
+  Collect();
+
+  const auto left = Attempts();
+  EXPECT_EQ(left.size(), 2U) << "the two files of the version";
+  for (const std::string& key : left) EXPECT_NE(key.find("/artifact/"), std::string::npos) << key;
+}
+
+TEST_F(CollectorTest, RunningAttemptAndTheCheckpointToResumeFromStay) {
+  FakeWorker first(socket_, "w1", {"tiny"});
+  first.Register();
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  const pb::Lease old = first.AcquireOne();
+  const std::string checkpoint = objects::CheckpointKey("default", old.job_id(), old.token(), 5);
+  const std::string older = objects::CheckpointKey("default", old.job_id(), old.token(), 3);
+  ASSERT_TRUE(first.Put(checkpoint, "x").ok());
+  ASSERT_TRUE(first.Put(older, "x").ok());
+  auto release = first.Completion(old, pb::CompleteLeaseRequest::RELEASED);
+  release.mutable_lease()->set_checkpoint_key(checkpoint);
+  release.mutable_lease()->set_checkpoint_sha256(Sha256Hex("x"));
+  release.mutable_lease()->set_checkpoint_step(5);
+  ASSERT_TRUE(first.Complete(release).ok());
+  const pb::Lease current = first.AcquireOne();
+  EXPECT_EQ(current.checkpoint_key(), checkpoint);
+  const std::string growing =
+      objects::AttemptPrefix("default", current.job_id(), current.token()) + "artifact/x";
+  ASSERT_TRUE(first.Put(growing, "x").ok());
+
+  Collect();
+
+  EXPECT_THAT(Attempts(), UnorderedElementsAre(checkpoint, growing));
+}
+
+TEST_F(CollectorTest, FreshImportStaysAndAnOldOneGoes) {
+  const std::string fresh = objects::ImportPrefix("default", NewId(SystemClock().Now())) + "x";
+  const std::string old = objects::ImportPrefix("default", NewId(1'600'000'000'000'000)) + "x";
+  Put(fresh);
+  Put(old);
+
+  Collect();
+
+  EXPECT_TRUE(objects_.Stat(fresh).ok());
+  EXPECT_FALSE(objects_.Stat(old).ok());
+}
+
+TEST(AttemptKeyTest, TellsJobAndToken) {
+  const auto object = ParseAttemptKey("t", "tenants/t/attempts/job1/17/artifact/a.json");
+  ASSERT_TRUE(object.ok());
+  EXPECT_EQ(object->job, "job1");
+  EXPECT_EQ(object->token, 17);
+  EXPECT_TRUE(object->is_artifact);
+  for (const char* key :
+       {"tenants/t/attempts/job1", "tenants/t/attempts/job1/17", "tenants/t/attempts/job1/x/a",
+        "tenants/t/datasets/x/1/y", "tenants/u/attempts/job1/17/a", "tenants/t/attempts//1/a"}) {
+    EXPECT_FALSE(ParseAttemptKey("t", key).ok()) << key;
+  }
+}
+
+}  // namespace
+}  // namespace graft::server::rpc

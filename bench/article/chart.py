@@ -81,18 +81,34 @@ class Scale:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / (high - low)
 
 
-def place_labels(points, scale, lines):
-    """A Box for each point's label of lines[i] = (bold, small): beside its point, clear of all else if it can be."""
+def spread_out(points, scale, apart=15):
+    """Where each point is drawn along x: those that would cover each other's bars are pushed a few pixels apart."""
+    places = [scale.x(point.x) for point in points]
+    order = sorted(range(len(points)), key=lambda i: (places[i], i))
+    for _ in range(20):
+        for left, right in zip(order, order[1:]):
+            lack = apart - (places[right] - places[left])
+            if lack > 0:
+                places[left] -= lack / 2
+                places[right] += lack / 2
+    return [min(max(x, LEFT + 8), WIDTH - RIGHT - 8) for x in places]
+
+
+def place_labels(points, places, scale, lines):
+    """A Box for each point's label of lines[i] = (bold, small): beside its point, clear of all else if it can be.
+
+    places: of spread_out().
+    """
     obstacles = []
-    for point in points:
-        x, y, error = scale.x(point.x), scale.y(point.y), point.error or 0
+    for point, x in zip(points, places):
+        y, error = scale.y(point.y), point.error or 0
         obstacles.append(Box(x - 9, min(y - 9, scale.y(point.y + error) - 3), x + 9,
                              max(y + 9, scale.y(point.y - error) + 3)))
         obstacles += [Box(x - 4, scale.y(s) - 4, x + 4, scale.y(s) + 4) for s in point.samples]
     frame = Box(LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
     boxes = []
-    for point, (bold, small) in zip(points, lines):
-        x, y = scale.x(point.x), scale.y(point.y)
+    for point, x, (bold, small) in zip(points, places, lines):
+        y = scale.y(point.y)
         width, height = max(text_width(bold, 14), text_width(small, 12)) + 4, 34
         top, bottom = y - height / 2, y + height / 2
         candidates = []
@@ -149,9 +165,10 @@ def draw(points, title, subtitle, x_title, y_title):
     for point in points:
         spread = f" ± {100 * point.error:.1f}" if point.error is not None else ""
         lines.append((point.label, f"{100 * point.y:.1f}{spread} %, {short(point.x)}"))
-    boxes = place_labels(points, scale, lines)
+    places = spread_out(points, scale)
+    boxes = place_labels(points, places, scale, lines)
     for i, point in enumerate(points):
-        x, y, colour = scale.x(point.x), scale.y(point.y), COLOURS[i % len(COLOURS)]
+        x, y, colour = places[i], scale.y(point.y), COLOURS[i % len(COLOURS)]
         box = boxes[i]
         near_x = min(max(x, box.left), box.right)
         near_y = min(max(y, box.top), box.bottom)
@@ -166,9 +183,9 @@ def draw(points, title, subtitle, x_title, y_title):
         out.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{colour}" stroke="#ffffff" stroke-width="1.5"/>')
     for box, (bold, small), i in zip(boxes, lines, range(len(lines))):
         anchor_x, anchor = box.left + 2, "start"
-        if box.right <= scale.x(points[i].x):
+        if box.right <= places[i]:
             anchor_x, anchor = box.right - 2, "end"
-        elif box.left < scale.x(points[i].x):
+        elif box.left < places[i]:
             anchor_x, anchor = (box.left + box.right) / 2, "middle"
         text(anchor_x, box.top + 14, bold, 14, COLOURS[i % len(COLOURS)], anchor, ' font-weight="600"')
         text(anchor_x, box.top + 30, small, 12, MUTED, anchor)

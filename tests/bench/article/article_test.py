@@ -262,14 +262,18 @@ class ChartTest(unittest.TestCase):
             self.assertTrue(0 <= float(y) <= chart.HEIGHT, y)
 
         scale = chart.Scale(points)
-        boxes = chart.place_labels(points, scale, [(p.label, "88.4 ± 0.4 %, 1.23M") for p in points])
+        places = chart.spread_out(points, scale)
+        for i, x in enumerate(places):
+            self.assertLess(abs(x - scale.x(points[i].x)), 12)
+            self.assertTrue(all(abs(x - other) > 13 for other in places[:i]))
+        boxes = chart.place_labels(points, places, scale, [(p.label, "88.4 ± 0.4 %, 1.23M") for p in points])
         for i, box in enumerate(boxes):
             self.assertGreaterEqual(box.left, chart.LEFT - 1)
             self.assertLessEqual(box.right, chart.WIDTH - chart.RIGHT + 1)
             for other in boxes[:i]:
                 self.assertEqual(box.overlap(other), 0)
-            for point in points:
-                x, error = scale.x(point.x), point.error or 0
+            for point, x in zip(points, places):
+                error = point.error or 0
                 mark = chart.Box(x - 6, scale.y(point.y + error) - 1, x + 6, scale.y(point.y - error) + 1)
                 self.assertEqual(box.overlap(mark), 0)
         return text

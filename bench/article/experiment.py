@@ -35,7 +35,7 @@ class Settings:
 
 # The forms of --subset: settings, learning rates, seeds.
 FORMS = {
-    "small": (Settings(train=1200, validation=300, test=600, max_length=128, epochs=1),
+    "small": (Settings(train=1200, validation=300, test=600, max_length=64, epochs=1),
               (1e-4, 5e-4, 3e-3), (1, 2, 3)),
     "medium": (Settings(train=6000, validation=1000, test=3000, max_length=128, epochs=2),
                (1e-4, 3e-4, 1e-3, 3e-3), (1, 2, 3)),

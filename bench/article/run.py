@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import time
 
@@ -41,12 +42,13 @@ def parse_arguments():
     cache = os.environ.get("GRAFT_CACHE") or os.path.expanduser("~/.cache/graft")
     data = os.environ.get("GRAFT_TEST_DATA") or os.path.join(SOURCE, "..", "shared", "data")
     forms = "\n".join(
-        f"  {name:7} {s.train:,}/{s.validation:,}/{s.test:,} reviews, {s.max_length} tokens, {s.epochs:g} epochs; "
+        f"  {name:7} {s.train:,}/{s.validation:,}/{s.test:,} reviews, {s.max_length} tokens, {s.epochs:g} {'epoch' if s.epochs == 1 else 'epochs'}; "
         f"rates {' '.join(f'{rate:g}' for rate in grid)}; seeds {' '.join(map(str, seeds))}"
         for name, (s, grid, seeds) in experiment.FORMS.items())
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"The forms (train/validation/test):\n{forms}\nThe small one takes minutes on two cores, the full one days.")
+        epilog=f"The forms (train/validation/test):\n{forms}\nOn two idle cores the small one takes "
+               "about ten minutes, the medium one some hours, the full one days.")
     parser.add_argument("--subset", choices=tuple(experiment.FORMS), default="small", help="default: small")
     parser.add_argument("--out", metavar="DIR", help="results, data and logs; default: a folder article/SUBSET "
                         "beside set-up's cache")
@@ -316,6 +318,10 @@ def write_report(folder, path):
     print(f"\n{text}\nwritten to {path}" + (f" and {picture_path}" if picture else ""))
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def main():
     arguments = parse_arguments()
     check_outside(arguments.out)
@@ -327,6 +333,8 @@ def main():
             fail(f"there are no results in {folder.path}; run without --report first")
         write_report(folder, arguments.write)
         return
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     started = time.monotonic()
     folder.lock()
     settle(folder, arguments)

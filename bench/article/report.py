@@ -30,7 +30,8 @@ def table(rows, full):
         share = row.parameters / (full.parameters if full else row.base_parameters)
         lines.append("| " + _cells([
             row.run.title, _percent(row.mean, row.spread), str(len(row.accuracies)),
-            _percent(sum(row.validation) / len(row.validation)), f"{row.learning_rate:g}" + ("*" if row.at_edge else ""),
+            _percent(sum(row.validation) / len(row.validation)),
+            f"{row.learning_rate:g}" + ("*" if row.at_edge else ""),
             f"{row.parameters:,}", f"{100 * share:.2f} %", _seconds(row.seconds),
             f"{row.peak_bytes / 2**20:,.0f} MiB"]) + " |")
     return "\n".join(lines)
@@ -96,8 +97,8 @@ def markdown(state, results, picture=None):
              f"Reviews of the IMDB set, two labels, on the base {settings.base}: {settings.train:,} for training, "
              f"{settings.validation:,} for validation, {settings.test:,} for the test, half of them of either label, "
              f"copies of a review on one side ({state['data']['copies']:,} of {state['data']['reviews']:,} reviews are "
-             f"copies). {settings.epochs:g} {'epoch' if settings.epochs == 1 else 'epochs'}, {settings.max_length} tokens, "
-             f"batch {settings.batch_size}, AdamW, linear schedule after {100 * settings.warmup_ratio:g} % warm-up, "
+             f"copies). {settings.epochs:g} {'epoch' if settings.epochs == 1 else 'epochs'}, {settings.max_length} "
+             f"tokens, batch {settings.batch_size}, AdamW, linear schedule after {100 * settings.warmup_ratio:g} % warm-up, "
              f"precision {', '.join(sorted({r['precision'] for r in results if r.get('precision')})) or 'unknown'}. "
              f"The learning rate of each run is the one with the best validation accuracy at seed {seeds[0]}, from one "
              f"grid; test data is read only after that choice.", "",
@@ -107,10 +108,10 @@ def markdown(state, results, picture=None):
     if rows:
         parts += ["", table(rows, full), ""]
         noise = standard_error(rows, settings.test)
-        notes = [f"± is the standard deviation over seeds; besides, {settings.test:,} test reviews alone leave a standard "
-                 f"error of about {100 * noise:.1f} points. Training time is the mean of the seeds, validation included. "
-                 f"Peak memory is the greatest of the seeds: {' or '.join(sorted({s for r in rows for s in r.peak_sources}))}"
-                 f", of a worker started for that job alone, with its base model and libraries."]
+        sources = sorted({source for row in rows for source in row.peak_sources})
+        notes = [f"± is the standard deviation over seeds; besides, {settings.test:,} test reviews alone leave a "
+                 f"standard error of about {100 * noise:.1f} points. Training time is the mean of the seeds, validation "
+                 f"included. Peak memory is the greatest of the seeds: {' or '.join(sources)}, of a worker started for that job alone, with its base model and libraries."]
         if not full:
             notes[0] += " Shares are of the base's parameters, since full finetuning has not been run."
         if any(row.at_edge for row in rows):

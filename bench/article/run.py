@@ -47,7 +47,8 @@ def parse_arguments():
         for name, (s, grid, seeds) in experiment.FORMS.items())
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"The forms (train/validation/test):\n{forms}\nOn two idle cores the small one takes "
+        epilog=f"The forms (train/validation/test):\n{forms}\n"
+               "On two idle cores the small one takes "
                "about ten minutes, the medium one some hours, the full one days.")
     parser.add_argument("--subset", choices=tuple(experiment.FORMS), default="small", help="default: small")
     parser.add_argument("--out", metavar="DIR", help="results, data and logs; default: a folder article/SUBSET "
@@ -281,7 +282,8 @@ class Runner:
                 service.remove(folder)
 
     def _train(self, step, data):
-        print(f"[{self.progress()}] {step.run.title}, learning rate {step.learning_rate:g}, seed {step.seed}", flush=True)
+        print(f"[{self.progress()}] {step.run.title}, learning rate {step.learning_rate:g}, seed {step.seed}",
+              flush=True)
         started = time.monotonic()
         last = [started]
 

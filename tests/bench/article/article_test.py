@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The pure parts of bench/article: the split, the choice of the learning rate, the order of steps, table and picture."""
+"""The pure parts of bench/article: the split, the choice of the learning rate, the order of steps, table, picture."""
 
 import os
 import re
@@ -22,7 +22,7 @@ GRID, SEEDS = (1e-4, 1e-3), (1, 2, 3)
 def trained(run, rate, seed, accuracy, loss=0.5, parameters=1000, **more):
     return {"kind": "train", "run": run, "learning_rate": rate, "seed": seed, "validation_accuracy": accuracy,
             "validation_loss": loss, "trainable_parameters": parameters, "base_parameters": 20000, "seconds": 90.0,
-            "peak_memory_bytes": 2**30, "peak_memory_source": "worker's resident high-water", "precision": "bf16"} | more
+            "peak_memory_bytes": 2**30, "peak_memory_source": "a worker's high-water", "precision": "bf16"} | more
 
 
 def tested(run, rate, seed, accuracy):

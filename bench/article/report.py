@@ -98,8 +98,8 @@ def markdown(state, results, picture=None):
              f"{settings.validation:,} for validation, {settings.test:,} for the test, half of them of either label, "
              f"copies of a review on one side ({state['data']['copies']:,} of {state['data']['reviews']:,} reviews are "
              f"copies). {settings.epochs:g} {'epoch' if settings.epochs == 1 else 'epochs'}, {settings.max_length} "
-             f"tokens, batch {settings.batch_size}, AdamW, linear schedule after {100 * settings.warmup_ratio:g} % warm-up, "
-             f"precision {', '.join(sorted({r['precision'] for r in results if r.get('precision')})) or 'unknown'}. "
+             f"tokens, batch {settings.batch_size}, AdamW, linear schedule after {100 * settings.warmup_ratio:g} % "
+             f"warm-up, precision {', '.join(sorted({r['precision'] for r in results if r.get('precision')})) or 'unknown'}. "
              f"The learning rate of each run is the one with the best validation accuracy at seed {seeds[0]}, from one "
              f"grid; test data is read only after that choice.", "",
              f"{'Complete' if complete else 'Not complete'}: {done[0]} of {jobs} trainings and {done[1]} of {tests} "
@@ -110,8 +110,9 @@ def markdown(state, results, picture=None):
         noise = standard_error(rows, settings.test)
         sources = sorted({source for row in rows for source in row.peak_sources})
         notes = [f"± is the standard deviation over seeds; besides, {settings.test:,} test reviews alone leave a "
-                 f"standard error of about {100 * noise:.1f} points. Training time is the mean of the seeds, validation "
-                 f"included. Peak memory is the greatest of the seeds: {' or '.join(sources)}, of a worker started for that job alone, with its base model and libraries."]
+                 f"standard error of about {100 * noise:.1f} points. Training time is the mean of the seeds, "
+                 f"validation included. Peak memory is the greatest of the seeds: {' or '.join(sources)}, of a worker "
+                 f"started for that job alone, with its base model and libraries."]
         if not full:
             notes[0] += " Shares are of the base's parameters, since full finetuning has not been run."
         if any(row.at_edge for row in rows):

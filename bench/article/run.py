@@ -42,7 +42,8 @@ def parse_arguments():
     cache = os.environ.get("GRAFT_CACHE") or os.path.expanduser("~/.cache/graft")
     data = os.environ.get("GRAFT_TEST_DATA") or os.path.join(SOURCE, "..", "shared", "data")
     forms = "\n".join(
-        f"  {name:7} {s.train:,}/{s.validation:,}/{s.test:,} reviews, {s.max_length} tokens, {s.epochs:g} {'epoch' if s.epochs == 1 else 'epochs'}; "
+        f"  {name:7} {s.train:,}/{s.validation:,}/{s.test:,} reviews, {s.max_length} tokens, "
+        f"{s.epochs:g} {'epoch' if s.epochs == 1 else 'epochs'}; "
         f"rates {' '.join(f'{rate:g}' for rate in grid)}; seeds {' '.join(map(str, seeds))}"
         for name, (s, grid, seeds) in experiment.FORMS.items())
     parser = argparse.ArgumentParser(

@@ -85,6 +85,7 @@ def markdown(state, results, picture=None):
     all_runs = [run for run in experiment.runs(settings) if run.key in state["runs"]]
     grid, seeds = state["grid"], state["seeds"]
     rows = experiment.rows(all_runs, grid, seeds, results)
+    precisions = sorted({r["precision"] for r in results if r.get("precision")})
     whole = experiment.Settings()
     of_whole = "" if settings == whole else (
         f" (the whole experiment has {whole.train:,}/{whole.validation:,}/{whole.test:,} reviews, {whole.max_length} "
@@ -99,7 +100,7 @@ def markdown(state, results, picture=None):
              f"copies of a review on one side ({state['data']['copies']:,} of {state['data']['reviews']:,} reviews are "
              f"copies). {settings.epochs:g} {'epoch' if settings.epochs == 1 else 'epochs'}, {settings.max_length} "
              f"tokens, batch {settings.batch_size}, AdamW, linear schedule after {100 * settings.warmup_ratio:g} % "
-             f"warm-up, precision {', '.join(sorted({r['precision'] for r in results if r.get('precision')})) or 'unknown'}. "
+             f"warm-up, precision {' and '.join(precisions) or 'unknown'}. "
              f"The learning rate of each run is the one with the best validation accuracy at seed {seeds[0]}, from one "
              f"grid; test data is read only after that choice.", "",
              f"{'Complete' if complete else 'Not complete'}: {done[0]} of {jobs} trainings and {done[1]} of {tests} "

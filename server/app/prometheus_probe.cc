@@ -1,6 +1,9 @@
 #include "server/app/prometheus_probe.h"
 
 #include <exception>
+#include <utility>
+
+#include "common/methods/method_spec.h"
 
 namespace graft::server::app {
 namespace {
@@ -19,10 +22,22 @@ const Histogram::BucketBoundaries kE2eBuckets = {
 const Histogram::BucketBoundaries kJobBuckets = {0.1, 0.5, 1,    5,    10,   30,    60,    120,
                                                  300, 600, 1800, 3600, 7200, 14400, 43200, 86400};
 
+/// What a job's row goes through. A failure after too many attempts has its last attempt's reason.
+const std::pair<const char*, const char*> kTransitions[] = {
+    {"QUEUED", "DATA_READY"},     {"RUNNING", "LEASED"},
+    {"SUCCEEDED", "COMPLETED"},   {"FAILED", "ERROR"},
+    {"FAILED", "DATA_FAULT"},     {"FAILED", "RETRY"},
+    {"FAILED", "LEASE_EXPIRED"},  {"FAILED", "STALLED"},
+    {"FAILED", "WORKER_DIED"},    {"QUEUED", "RETRY"},
+    {"QUEUED", "LEASE_EXPIRED"},  {"QUEUED", "STALLED"},
+    {"QUEUED", "WORKER_DIED"},    {"QUEUED", "WORKER_DRAINED"},
+    {"PAUSED", "PAUSED_BY_USER"}, {"CANCELLED", "CANCELLED_BY_USER"}};
+
 }  // namespace
 
-PrometheusProbe::PrometheusProbe()
+PrometheusProbe::PrometheusProbe(std::filesystem::path data)
     : registry_(std::make_shared<prometheus::Registry>()),
+      system_(std::make_shared<SystemMetrics>(std::move(data))),
       requests_(BuildCounter()
                     .Name("graft_requests_total")
                     .Help("Finished RPCs by method and status code")
@@ -90,6 +105,11 @@ PrometheusProbe::PrometheusProbe()
   for (const char* state : {"ready", "draining"}) SetWorkers(state, 0);
   for (const char* reason : {"queue_full", "no_worker", "draining"})
     requests_rejected_.Add({{"reason", reason}});
+  // A series that appears with its first event hides that event from rate() and increase().
+  for (const std::string& method : methods::MethodNames())
+    job_seconds_.Add({{"method", method}}, kJobBuckets);
+  for (const auto& [state, reason] : kTransitions)
+    transitions_.Add({{"state", state}, {"reason", reason}});
 }
 
 void PrometheusProbe::CallFinished(std::string_view rpc, StatusCode code, double seconds) {
@@ -131,6 +151,7 @@ StatusOr<std::unique_ptr<prometheus::Exposer>> ServeMetrics(const std::string& a
   try {
     auto exposer = std::make_unique<prometheus::Exposer>(address, 1);
     exposer->RegisterCollectable(probe.registry());
+    exposer->RegisterCollectable(probe.system());
     return exposer;
   } catch (const std::exception& error) {
     return UnavailableError("cannot serve metrics on " + address + ": " + error.what() +

@@ -2,6 +2,7 @@
 /// The server's metrics as Prometheus sees them (names and meanings: docs, "Metrics").
 /// Thread safety: thread-safe.
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,13 +16,15 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include "server/app/system_metrics.h"
 #include "server/rpc/probe.h"
 
 namespace graft::server::app {
 
 class PrometheusProbe : public rpc::Probe {
  public:
-  PrometheusProbe();
+  /// `data` is the data folder, whose disk is watched; empty for none.
+  explicit PrometheusProbe(std::filesystem::path data = {});
 
   void CallFinished(std::string_view rpc, StatusCode code, double seconds) override;
   void InferenceWaiting(int delta) override;
@@ -37,9 +40,11 @@ class PrometheusProbe : public rpc::Probe {
   void SetBaseResident(const std::string& base, int count) override;
 
   const std::shared_ptr<prometheus::Registry>& registry() const { return registry_; }
+  const std::shared_ptr<SystemMetrics>& system() const { return system_; }
 
  private:
   std::shared_ptr<prometheus::Registry> registry_;
+  std::shared_ptr<SystemMetrics> system_;
   prometheus::Family<prometheus::Counter>& requests_;
   prometheus::Family<prometheus::Histogram>& rpc_seconds_;
   prometheus::Gauge& requests_waiting_;

@@ -19,6 +19,7 @@
 #include "common/objects/memory_object_store.h"
 #include "server/app/data_folder.h"
 #include "server/app/prometheus_probe.h"
+#include "server/app/scrape_targets.h"
 #include "server/rpc/housekeeping.h"
 #include "server/rpc/rpc_server.h"
 #include "server/rpc/validator.h"
@@ -118,7 +119,7 @@ struct Server::Parts {
 
   const Config config;
   DataFolder data;
-  PrometheusProbe probe;
+  PrometheusProbe probe{data.path()};
   rpc::Runtime runtime;
   rpc::JobChanges changes{runtime};
   std::optional<rpc::WorkerHub> workers;
@@ -138,7 +139,7 @@ struct Server::Parts {
   std::unique_ptr<rpc::RpcServer> server;
   std::unique_ptr<prometheus::Exposer> exposer;
   int metrics_port = 0;
-  std::vector<int> worker_metrics_ports;
+  std::vector<WorkerTarget> worker_metrics;
   bool stopped = false;
 
   Status OpenStores();
@@ -223,7 +224,7 @@ Status Server::Parts::StartWorkers() {
     // Beside the server's, so that Prometheus' targets can be written down once.
     const int port = FreePort(metrics.port == 0 ? 0 : metrics.port + 1 + static_cast<int>(i));
     place.arguments.insert(place.arguments.end(), {"--metrics", fmt::format("127.0.0.1:{}", port)});
-    worker_metrics_ports.push_back(port);
+    worker_metrics.push_back({devices[i], port});
     if (devices[i] == "cpu" && devices.size() > 1) {
       const int threads = std::max(1, cores / static_cast<int>(devices.size()));
       place.arguments.insert(place.arguments.end(), {"--threads", std::to_string(threads)});
@@ -238,8 +239,18 @@ Status Server::Parts::StartWorkers() {
 }
 
 Status Server::Parts::WritePorts() const {
+  Address metrics;
+  if (config.metrics != "none") {
+    GRAFT_ASSIGN_OR_RETURN(metrics, ParseAddress(config.metrics));
+  }
+  metrics.port = metrics_port;
+  // First, so that whoever waits for ports.json finds it too.
+  GRAFT_RETURN_IF_ERROR(WriteFileDurably(data.path() / "prometheus-targets.json",
+                                         ScrapeTargets(metrics, worker_metrics).dump(2) + "\n"));
+  Json worker_ports = Json::array();
+  for (const WorkerTarget& worker : worker_metrics) worker_ports.push_back(worker.port);
   const Json ports = {{"grpc", server->port()},         {"http", 0},
-                      {"metrics", metrics_port},        {"worker_metrics", worker_metrics_ports},
+                      {"metrics", metrics_port},        {"worker_metrics", worker_ports},
                       {"socket", socket.path.string()}, {"pid", ::getpid()}};
   return WriteFileDurably(data.path() / "ports.json", ports.dump(2) + "\n");
 }

@@ -1,5 +1,7 @@
 #include "worker/agent/engine_service.h"
 
+#include <chrono>
+
 #include "common/datasets/dataset.h"
 #include "common/objects/keys.h"
 #include "proto/grpc_status.h"
@@ -39,6 +41,13 @@ StatusOr<engine::LoadResult> EngineService::Load(const pb::VersionRef& version, 
                        .prove = prove});
 }
 
+std::function<void()> EngineService::TimeSwap(const pb::VersionRef& version) {
+  if (!on_swap_ || engine_.IsResident(version.sha256())) return [] {};
+  return [this, begin = std::chrono::steady_clock::now()] {
+    on_swap_(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  };
+}
+
 void EngineService::WhenResident(const pb::VersionRef& version, std::function<void(Status)> then) {
   if (engine_.IsResident(version.sha256())) return then(OkStatus());
   tasks_.Post([this, version, then = std::move(then)] {
@@ -52,11 +61,13 @@ grpc::ServerUnaryReactor* EngineService::Classify(grpc::CallbackServerContext* c
                                                   const pb::EngineClassifyRequest* request,
                                                   pb::EngineClassifyResponse* response) {
   return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
-    WhenResident(request->version(), [this, request, response, reactor](Status status) {
+    const auto answered = TimeSwap(request->version());
+    WhenResident(request->version(), [this, request, response, reactor, answered](Status status) {
       if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
       engine_.Classify({request->version().sha256(), Inputs(request->inputs())},
-                       [request, response, reactor](StatusOr<engine::ClassifyResult> result) {
+                       [request, response, reactor, answered](StatusOr<engine::ClassifyResult> result) {
                          if (result.ok()) {
+                           answered();
                            for (const engine::Prediction& prediction : result->predictions) {
                              *response->add_predictions() =
                                  ToProto(prediction, *result->label_names, request->return_logits());
@@ -73,11 +84,14 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
                                                const pb::EngineEmbedRequest* request,
                                                pb::EngineEmbedResponse* response) {
   return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
-    const auto run = [this, request, response, reactor](Status status) {
+    const std::function<void()> answered =
+        request->version().sha256().empty() ? [] {} : TimeSwap(request->version());
+    const auto run = [this, request, response, reactor, answered](Status status) {
       if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
       engine_.Embed({request->base(), request->version().sha256(), Inputs(request->inputs()), request->normalize()},
-                    [response, reactor](StatusOr<engine::EmbedResult> result) {
+                    [response, reactor, answered](StatusOr<engine::EmbedResult> result) {
                       if (result.ok()) {
+                        answered();
                         for (const engine::Embedding& embedding : result->embeddings) {
                           auto* out = response->add_embeddings();
                           out->mutable_values()->Add(embedding.values.begin(), embedding.values.end());

@@ -1,6 +1,7 @@
 #pragma once
 /// graft.internal.v1.Engine over the engine: inference on what is resident, loading what isn't.
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,8 +15,11 @@ namespace graft::worker::agent {
 /// Thread safety: thread-safe. Handlers only hand over: to the engine, or to a thread that may block on the object store.
 class EngineService : public graft::internal::v1::Engine::CallbackService {
  public:
-  EngineService(engine::Engine& engine, std::shared_ptr<Objects> objects)
-      : engine_(engine), objects_(std::move(objects)) {}
+  /// Called with the time from a request's arrival to its answer if its version wasn't resident.
+  using OnSwap = std::function<void(double seconds)>;
+
+  EngineService(engine::Engine& engine, std::shared_ptr<Objects> objects, OnSwap on_swap = {})
+      : engine_(engine), objects_(std::move(objects)), on_swap_(std::move(on_swap)) {}
 
   grpc::ServerUnaryReactor* Classify(grpc::CallbackServerContext* context,
                                      const graft::internal::v1::EngineClassifyRequest* request,
@@ -36,11 +40,14 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
  private:
   /// Fetches and loads a version; blocks.
   StatusOr<engine::LoadResult> Load(const graft::internal::v1::VersionRef& version, bool prove);
+  /// Starts the clock of a request whose version must be loaded; call what it returns when the request was answered.
+  std::function<void()> TimeSwap(const graft::internal::v1::VersionRef& version);
   /// Runs `then(OK)` once the version is resident (at once if it is), or with the reason why it can't be.
   void WhenResident(const graft::internal::v1::VersionRef& version, std::function<void(Status)> then);
 
   engine::Engine& engine_;
   std::shared_ptr<Objects> objects_;
+  const OnSwap on_swap_;
   TaskThreads tasks_{2};
 };
 

@@ -78,7 +78,7 @@ int Run(const Flags& flags) {
 
   auto server = std::make_shared<agent::ServerLink>(flags.server);
   auto objects = std::make_shared<agent::Objects>(server);
-  agent::EngineService service(**engine, objects);
+  agent::EngineService service(**engine, objects, (*metrics)->swapped());
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

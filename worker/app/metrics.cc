@@ -1,81 +1,170 @@
 #include "worker/app/metrics.h"
 
-#include <prometheus/counter.h>
+#include <unistd.h>
+
+#include <exception>
+#include <fstream>
+#include <mutex>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
-#include <mutex>
+#include "worker/app/adapter_losses.h"
 
 namespace graft::worker::app {
 namespace {
 
-using prometheus::BuildCounter;
-using prometheus::BuildGauge;
-using prometheus::BuildHistogram;
+using prometheus::Histogram;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
 
-const prometheus::Histogram::BucketBoundaries kSeconds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
-                                                          0.5,   1,      2.5,   5,    10,    30};
-const prometheus::Histogram::BucketBoundaries kRows = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
+const Histogram::BucketBoundaries kSeconds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                              0.25,  0.5,    1,     2.5,  5,     10,   30};
+const Histogram::BucketBoundaries kRows = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
+
+Histogram& AddHistogram(prometheus::Registry& registry, const char* name, const char* help,
+                        const Histogram::BucketBoundaries& buckets,
+                        const prometheus::Labels& labels = {}) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(labels, buckets);
+}
+
+struct Sample {
+  double value = 0;
+  std::vector<prometheus::ClientMetric::Label> labels;
+};
+
+MetricFamily Family(const char* name, const char* help, MetricType type,
+                    std::vector<Sample> samples) {
+  MetricFamily family{name, help, type, {}};
+  for (Sample& sample : samples) {
+    prometheus::ClientMetric metric;
+    metric.label = std::move(sample.labels);
+    (type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = sample.value;
+    family.metric.push_back(std::move(metric));
+  }
+  return family;
+}
+
+double ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  double pages = 0, resident_pages = 0;
+  statm >> pages >> resident_pages;
+  return resident_pages * static_cast<double>(::sysconf(_SC_PAGE_SIZE));
+}
+
+double Number(int64_t value) { return static_cast<double>(value); }
+
+std::vector<Sample> MemoryByKind(const engine::EngineFigures& f, int64_t total_bytes) {
+  return {{Number(total_bytes), {{"kind", "total"}}},
+          {Number(f.memory_bytes), {{"kind", "used"}}},
+          {Number(f.peak_memory_bytes), {{"kind", "peak"}}},
+          {Number(f.base_bytes), {{"kind", "bases"}}},
+          {Number(f.adapter_bytes), {{"kind", "adapters"}}}};
+}
+
+std::vector<Sample> OnePerBase(const std::vector<engine::ResidentBase>& bases) {
+  // One base may be held in two precisions.
+  std::set<std::string> ids;
+  for (const engine::ResidentBase& base : bases) ids.insert(base.id);
+  std::vector<Sample> samples;
+  for (const std::string& id : ids) samples.push_back({1, {{"base", id}}});
+  return samples;
+}
 
 }  // namespace
 
 class Metrics::Collector : public prometheus::Collectable {
  public:
   explicit Collector(const std::string& build)
-      : registry(std::make_shared<prometheus::Registry>()),
-        step_seconds(BuildHistogram().Name("graft_train_step_seconds").Help("Time of one optimizer step").Register(*registry).Add({}, kSeconds)),
-        batch_rows(BuildHistogram().Name("graft_batch_rows").Help("Packed rows (tokens) of a serving pass").Register(*registry).Add({}, kRows)),
-        load_seconds(BuildHistogram().Name("graft_adapter_load_seconds").Help("Time to load an adapter version").Register(*registry).Add({{"tier", "device"}}, kSeconds)) {
-    BuildGauge().Name("graft_build_info").Help("1, with the build as labels").Register(*registry).Add({{"version", build}, {"component", "worker"}}).Set(1);
+      : registry_(std::make_shared<prometheus::Registry>()),
+        step_seconds(AddHistogram(*registry_, "graft_train_step_seconds",
+                                  "Time of one optimizer step, of one job", kSeconds)),
+        batch_rows(AddHistogram(*registry_, "graft_batch_rows",
+                                "Packed rows (tokens) of a serving pass", kRows)),
+        load_seconds(AddHistogram(*registry_, "graft_adapter_load_seconds",
+                                  "Time to load an adapter version", kSeconds,
+                                  {{"tier", "device"}})),
+        swap_seconds(AddHistogram(*registry_, "graft_swap_to_first_token_seconds",
+                                  "Time from a request whose version had to be loaded to its "
+                                  "answer",
+                                  kSeconds)) {
+    prometheus::BuildGauge()
+        .Name("graft_build_info")
+        .Help("Always 1; its labels say what runs")
+        .Register(*registry_)
+        .Add({{"version", build}, {"process", "worker"}})
+        .Set(1);
   }
 
   /// Counters and gauges are read from the engine at each scrape, so that nothing is counted twice.
-  std::vector<prometheus::MetricFamily> Collect() const override {
-    const std::lock_guard lock(mutex);
-    std::vector<prometheus::MetricFamily> families = registry->Collect();
-    if (engine == nullptr) return families;
-    const engine::EngineFigures f = engine->figures();
-    const auto add = [&](const char* name, const char* help, prometheus::MetricType type, double value,
-                         std::vector<prometheus::ClientMetric::Label> labels = {}) {
-      prometheus::ClientMetric metric;
-      metric.label = std::move(labels);
-      if (type == prometheus::MetricType::Counter) {
-        metric.counter.value = value;
-      } else {
-        metric.gauge.value = value;
-      }
-      for (prometheus::MetricFamily& family : families) {
-        if (family.name == name) return family.metric.push_back(metric);
-      }
-      families.push_back({name, help, type, {metric}});
+  std::vector<MetricFamily> Collect() const override {
+    const std::lock_guard lock(mutex_);
+    std::vector<MetricFamily> families = registry_->Collect();
+    if (engine_ == nullptr) return families;
+    const engine::EngineFigures f = engine_->figures();
+    const auto counter = [&](const char* name, const char* help, std::vector<Sample> samples) {
+      families.push_back(Family(name, help, MetricType::Counter, std::move(samples)));
     };
-    using Type = prometheus::MetricType;
-    const auto number = [](int64_t value) { return static_cast<double>(value); };
-    add("graft_train_tokens_total", "Tokens trained on", Type::Counter, number(f.train_tokens));
-    add("graft_train_steps_total", "Optimizer steps", Type::Counter, number(f.train_steps));
-    add("graft_train_fused_jobs", "Jobs that train on this worker", Type::Gauge, number(f.training_jobs));
-    add("graft_engine_requests_waiting", "Inputs that wait for a serving pass", Type::Gauge, number(f.requests_waiting));
-    add("graft_adapters_resident", "Adapter versions held", Type::Gauge, number(f.adapters_resident), {{"tier", "device"}});
-    add("graft_adapter_bytes", "Bytes of adapter versions held", Type::Gauge, number(f.adapter_bytes), {{"tier", "device"}});
-    add("graft_adapter_lookups_total", "Lookups of adapter versions", Type::Counter, number(f.lookups_hit), {{"tier", "device"}, {"result", "hit"}});
-    add("graft_adapter_lookups_total", "Lookups of adapter versions", Type::Counter, number(f.lookups_miss), {{"tier", "device"}, {"result", "miss"}});
-    for (const engine::ResidentBase& base : engine->resident_bases()) {
-      add("graft_base_resident", "1 for each base held", Type::Gauge, 1, {{"base", base.id}});
+    const auto gauge = [&](const char* name, const char* help, std::vector<Sample> samples) {
+      families.push_back(Family(name, help, MetricType::Gauge, std::move(samples)));
+    };
+    counter("graft_train_tokens_total", "Tokens trained on", {{Number(f.train_tokens), {}}});
+    counter("graft_train_steps_total", "Optimizer steps", {{Number(f.train_steps), {}}});
+    gauge("graft_train_fused_jobs", "Jobs that train on this worker",
+          {{Number(f.training_jobs), {}}});
+    gauge("graft_engine_requests_waiting", "Inputs that wait for a serving pass",
+          {{Number(f.requests_waiting), {}}});
+    gauge("graft_adapters_resident", "Adapter versions held",
+          {{Number(f.adapters_resident), {{"tier", "device"}}}});
+    gauge("graft_adapter_bytes", "Bytes of adapter versions held",
+          {{Number(f.adapter_bytes), {{"tier", "device"}}}});
+    counter("graft_adapter_lookups_total", "Lookups of adapter versions by result",
+            {{Number(f.lookups_hit), {{"tier", "device"}, {"result", "hit"}}},
+             {Number(f.lookups_miss), {{"tier", "device"}, {"result", "miss"}}}});
+    gauge("graft_device_memory_bytes",
+          "Memory of the device: all of it, what this process uses and used at most, and what "
+          "bases and adapters take of that",
+          MemoryByKind(f, engine_->device_facts().memory_bytes));
+    gauge("process_resident_memory_bytes", "Memory of this process that is in RAM",
+          {{ResidentBytes(), {}}});
+    std::vector<Sample> by_adapter;
+    for (const auto& [adapter, loss] : losses.Get(AdapterLosses::Clock::now())) {
+      by_adapter.push_back({loss, {{"adapter", adapter}}});
     }
+    gauge("graft_train_loss",
+          "Loss of the last step of each adapter in training; beyond the busiest 20 the mean of "
+          "the rest as \"other\"",
+          std::move(by_adapter));
+    gauge("graft_base_resident", "1 for each base held", OnePerBase(engine_->resident_bases()));
     return families;
   }
 
-  mutable std::mutex mutex;
-  const engine::Engine* engine = nullptr;
-  std::shared_ptr<prometheus::Registry> registry;
-  prometheus::Histogram& step_seconds;
-  prometheus::Histogram& batch_rows;
-  prometheus::Histogram& load_seconds;
+  void set_engine(const engine::Engine* engine) {
+    const std::lock_guard lock(mutex_);
+    engine_ = engine;
+  }
+
+ private:
+  const std::shared_ptr<prometheus::Registry> registry_;
+  mutable std::mutex mutex_;
+  const engine::Engine* engine_ = nullptr;
+
+ public:
+  Histogram& step_seconds;
+  Histogram& batch_rows;
+  Histogram& load_seconds;
+  Histogram& swap_seconds;
+  AdapterLosses losses;
 };
 
-StatusOr<std::unique_ptr<Metrics>> Metrics::Create(const std::string& address, const std::string& build) {
+StatusOr<std::unique_ptr<Metrics>> Metrics::Create(const std::string& address,
+                                                   const std::string& build) {
   std::unique_ptr<Metrics> metrics(new Metrics());
   metrics->collector_ = std::make_shared<Collector>(build);
   try {
@@ -92,20 +181,20 @@ Metrics::~Metrics() = default;
 
 engine::Engine::Probe Metrics::probe() {
   return {.train_step = [c = collector_](double seconds) { c->step_seconds.Observe(seconds); },
-          .serving_pass = [c = collector_](int64_t rows) { c->batch_rows.Observe(static_cast<double>(rows)); },
+          .train_loss =
+              [c = collector_](const std::string& adapter, double loss) {
+                c->losses.Set(adapter, loss, AdapterLosses::Clock::now());
+              },
+          .serving_pass = [c = collector_](int64_t rows) { c->batch_rows.Observe(Number(rows)); },
           .adapter_load = [c = collector_](double seconds) { c->load_seconds.Observe(seconds); }};
 }
 
-void Metrics::Attach(const engine::Engine& engine) {
-  const std::lock_guard lock(collector_->mutex);
-  collector_->engine = &engine;
+std::function<void(double)> Metrics::swapped() {
+  return [c = collector_](double seconds) { c->swap_seconds.Observe(seconds); };
 }
 
-void Metrics::Detach() {
-  const std::lock_guard lock(collector_->mutex);
-  collector_->engine = nullptr;
-}
-
+void Metrics::Attach(const engine::Engine& engine) { collector_->set_engine(&engine); }
+void Metrics::Detach() { collector_->set_engine(nullptr); }
 int Metrics::port() const { return exposer_->GetListeningPorts().front(); }
 
 }  // namespace graft::worker::app

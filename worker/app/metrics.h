@@ -17,14 +17,19 @@ namespace graft::worker::app {
 /// Thread safety: thread-safe.
 class Metrics {
  public:
-  /// Listens on `address` ("127.0.0.1:0" picks a port).
+  /// Listens on `address` ("127.0.0.1:0" picks a port). `build` is the version that
+  /// graft_build_info tells.
   /// Errors:    Unavailable if the port is taken.
-  static StatusOr<std::unique_ptr<Metrics>> Create(const std::string& address, const std::string& build);
+  static StatusOr<std::unique_ptr<Metrics>> Create(const std::string& address,
+                                                   const std::string& build);
   ~Metrics();
 
-  /// Hooks for the engine; they outlive it if the Metrics do.
+  /// Hooks for the engine; they may be called after the Metrics are gone.
   engine::Engine::Probe probe();
-  /// Reads the engine's counters at each scrape from now on. The engine must outlive the Metrics, or Detach comes first.
+  /// Hook for graft_swap_to_first_token_seconds: a request waited so long for its answer because
+  /// its version had to be loaded. It may be called after the Metrics are gone.
+  std::function<void(double seconds)> swapped();
+  /// Reads the engine's counters at each scrape from now on. Detach comes before the engine ends.
   void Attach(const engine::Engine& engine);
   void Detach();
   int port() const;

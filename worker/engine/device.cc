@@ -109,6 +109,21 @@ int64_t TotalMemoryBytes(at::Device device) {
   return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
 }
 
+int64_t UsedMemoryBytes(at::Device device) {
+#ifdef GRAFT_WITH_CUDA
+  if (device.is_cuda()) {
+    return c10::cuda::CUDACachingAllocator::getDeviceStats(device.index())
+        .allocated_bytes[0]
+        .current;
+  }
+#endif
+  (void)device;
+  std::ifstream statm("/proc/self/statm");
+  int64_t pages = 0, resident_pages = 0;
+  statm >> pages >> resident_pages;
+  return resident_pages * ::sysconf(_SC_PAGE_SIZE);
+}
+
 int64_t PeakMemoryBytes(at::Device device) {
 #ifdef GRAFT_WITH_CUDA
   if (device.is_cuda()) {

@@ -26,7 +26,9 @@ double MeasureGflops(at::Device device, at::ScalarType type);
 
 std::string DeviceName(at::Device device);
 int64_t TotalMemoryBytes(at::Device device);
-/// Peak of the device's allocator; on the CPU of the process's resident set.
+/// What the device's allocator has given out; on the CPU the process's resident set.
+int64_t UsedMemoryBytes(at::Device device);
+/// Its peak since the process began.
 int64_t PeakMemoryBytes(at::Device device);
 void ReleaseCachedMemory(at::Device device);
 

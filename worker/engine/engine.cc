@@ -227,6 +227,9 @@ bool Engine::Impl::Advance(TrainJob& job) {
   ++train_steps_;
   train_tokens_ += job.run->last_step_tokens();
   if (probe_.train_step) probe_.train_step(SecondsSince(start));
+  if (probe_.train_loss) {
+    probe_.train_loss(job.run->input().request.spec->adapter, job.run->last_step_loss());
+  }
   GRAFT_FAILPOINT("worker.after_step");
   if (!job.run->done() && SecondsSince(job.last_checkpoint) >= static_cast<double>(hp.checkpoint_seconds)) {
     StoreCheckpoint(job);
@@ -443,6 +446,8 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
 
 EngineFigures Engine::Impl::figures() const {
   const AdapterCache::Figures adapters = adapters_.figures();
+  int64_t base_bytes = 0;
+  for (const auto& base : bases_.Resident()) base_bytes += base->bytes();
   return {.train_tokens = train_tokens_,
           .train_steps = train_steps_,
           .training_jobs = training_jobs_,
@@ -453,7 +458,10 @@ EngineFigures Engine::Impl::figures() const {
           .lookups_hit = adapters.hits,
           .lookups_miss = adapters.misses,
           .served_inputs = served_inputs_,
-          .served_passes = served_passes_};
+          .served_passes = served_passes_,
+          .base_bytes = base_bytes,
+          .memory_bytes = UsedMemoryBytes(device_),
+          .peak_memory_bytes = PeakMemoryBytes(device_)};
 }
 
 StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe probe) {

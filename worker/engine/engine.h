@@ -43,6 +43,9 @@ struct EngineFigures {
   int64_t adapters_resident = 0, adapter_bytes = 0, adapter_tensor_bytes = 0;
   int64_t lookups_hit = 0, lookups_miss = 0;
   int64_t served_inputs = 0, served_passes = 0;
+  int64_t base_bytes = 0;    ///< Of resident bases.
+  int64_t memory_bytes = 0;  ///< Of the device, that the engine uses now.
+  int64_t peak_memory_bytes = 0;
 };
 
 /// Thread safety: thread-safe. Callbacks run on the engine's thread and must only hand over.
@@ -51,6 +54,8 @@ class Engine {
   /// Called on the engine's thread after each event; for histograms. All optional.
   struct Probe {
     std::function<void(double seconds)> train_step;
+    /// The mean loss of the step's examples.
+    std::function<void(const std::string& adapter, double loss)> train_loss;
     std::function<void(int64_t rows)> serving_pass;
     std::function<void(double seconds)> adapter_load;
   };

@@ -149,7 +149,8 @@ Status TrainRun::Step(TrainObserver& observer, const Yield& yield) {
   ++step_;
   tokens_ += tokens;
   last_step_tokens_ = tokens;
-  Report(observer, loss / static_cast<double>(examples), lr, grad_norm, tokens);
+  last_step_loss_ = loss / static_cast<double>(examples);
+  Report(observer, last_step_loss_, lr, grad_norm, tokens);
   yield();
   if (EvaluationDue()) return EvaluateNow(observer, yield);
   return OkStatus();

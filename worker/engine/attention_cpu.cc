@@ -1,7 +1,13 @@
 #include "worker/engine/attention_cpu.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/mm.h>
+
+#include "worker/engine/attention_rows.h"
 
 namespace graft::worker::engine::cpu {
 namespace {
@@ -9,46 +15,131 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// Probabilities of a batch are kept for backward up to this many bytes, else computed again: with few long sequences they
-/// would outgrow everything else a step holds.
-constexpr int64_t kMaxKeptBytes = int64_t{512} << 20;
+/// Queries of one head that are worked on at once: their scores and score gradients against some hundred keys stay in
+/// the second-level cache, and the products around them are still large enough for a GEMM.
+constexpr int64_t kTileRows = 256;
 
-/// One sequence's heads as [N, n, H] views of columns [part * D, (part + 1) * D) of a packed projection.
-at::Tensor Heads(const at::Tensor& packed, int64_t begin, int64_t length, int64_t part, int64_t width,
-                 int64_t num_heads) {
-  return packed.narrow(0, begin, length)
-      .narrow(1, part * width, width)
-      .view({length, num_heads, width / num_heads})
-      .transpose(0, 1);
+/// One head of one sequence as a [n, H] view of a packed projection whose parts (q, k, v) are `width` columns each.
+struct Head {
+  int64_t begin, length, column, head_dim, width;
+
+  at::Tensor Of(const at::Tensor& packed, int64_t part) const {
+    return packed.as_strided({length, head_dim}, {packed.size(1), 1},
+                             packed.storage_offset() + begin * packed.size(1) + part * width + column);
+  }
+};
+
+/// Calls `body(head, index, scratch)` for each head of each sequence, longest sequences first, shared out among the threads as
+/// they get free. What a head computes doesn't depend on who does it. `scratch` is the thread's own, undefined at first.
+template <typename Body>
+void ForEachHead(const std::vector<int64_t>& offsets, int64_t num_heads, int64_t width, const Body& body) {
+  const int64_t num_sequences = static_cast<int64_t>(offsets.size()) - 1;
+  std::vector<int64_t> order(num_sequences);
+  for (int64_t s = 0; s < num_sequences; ++s) order[s] = s;
+  const auto length = [&](int64_t s) { return offsets[s + 1] - offsets[s]; };
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return length(a) > length(b); });
+  const int64_t head_dim = width / num_heads;
+  const int64_t num_tasks = num_sequences * num_heads;
+  const auto run = [&](std::atomic<int64_t>& next) {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    at::Tensor scratch;
+    for (int64_t task = next++; task < num_tasks; task = next++) {
+      const int64_t s = order[task / num_heads];
+      const int64_t head = task % num_heads;
+      body(Head{offsets[s], length(s), head * head_dim, head_dim, width}, head, scratch);
+    }
+  };
+  std::atomic<int64_t> next{0};
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) { run(next); });
 }
 
-at::Tensor Probabilities(const at::Tensor& q, const at::Tensor& k, double scale) {
-  return at::_softmax(at::bmm(q * scale, k.transpose(1, 2)), -1, false);
+/// A [rows, columns] corner of a thread's scratch.
+at::Tensor Corner(const at::Tensor& scratch, int64_t rows, int64_t columns) {
+  return scratch.as_strided({rows, columns}, {columns, 1});
+}
+
+template <typename T>
+void ForwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& out, float* lse, at::Tensor& scratch) {
+  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head.head_dim)));
+  const int64_t n = head.length;
+  if (!scratch.defined()) scratch = at::empty({kTileRows * n}, qkv.options());
+  const at::Tensor q = head.Of(qkv, 0);
+  const at::Tensor k_t = head.Of(qkv, 1).t();
+  const at::Tensor v = head.Of(qkv, 2);
+  const at::Tensor o = head.Of(out, 0);
+  for (int64_t row = 0; row < n; row += kTileRows) {
+    const int64_t rows = std::min(kTileRows, n - row);
+    at::Tensor p = Corner(scratch, rows, n);
+    at::mm_out(p, q.narrow(0, row, rows), k_t);
+    T* scores = p.mutable_data_ptr<T>();
+    for (int64_t i = 0; i < rows; ++i) lse[row + i] = SoftmaxRow(scores + i * n, n, scale);
+    at::Tensor o_tile = o.narrow(0, row, rows);
+    at::mm_out(o_tile, p, v);
+  }
+}
+
+/// Probabilities are computed again rather than kept: they would outgrow everything else that a step holds.
+template <typename T>
+void BackwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& d_out, const float* lse,
+                  const at::Tensor& d_qkv, at::Tensor& scratch) {
+  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head.head_dim)));
+  const int64_t n = head.length;
+  const int64_t tile = kTileRows * n;
+  if (!scratch.defined()) scratch = at::empty({2 * tile}, qkv.options());
+  const at::Tensor q = head.Of(qkv, 0);
+  const at::Tensor k = head.Of(qkv, 1);
+  const at::Tensor v = head.Of(qkv, 2);
+  const at::Tensor d_o = head.Of(d_out, 0);
+  const at::Tensor d_q = head.Of(d_qkv, 0);
+  at::Tensor d_k = head.Of(d_qkv, 1);
+  at::Tensor d_v = head.Of(d_qkv, 2);
+  for (int64_t row = 0; row < n; row += kTileRows) {
+    const int64_t rows = std::min(kTileRows, n - row);
+    const at::Tensor q_tile = q.narrow(0, row, rows);
+    const at::Tensor d_o_tile = d_o.narrow(0, row, rows);
+    at::Tensor p = Corner(scratch, rows, n);
+    at::Tensor d_s = Corner(scratch.narrow(0, scratch.numel() / 2, tile), rows, n);
+    at::mm_out(p, q_tile, k.t());
+    at::mm_out(d_s, d_o_tile, v.t());
+    T* scores = p.mutable_data_ptr<T>();
+    T* grads = d_s.mutable_data_ptr<T>();
+    for (int64_t i = 0; i < rows; ++i) SoftmaxBackwardRow(scores + i * n, grads + i * n, n, scale, lse[row + i]);
+    at::Tensor d_q_tile = d_q.narrow(0, row, rows);
+    at::mm_out(d_q_tile, d_s, k);
+    if (row == 0) {
+      at::mm_out(d_k, d_s.t(), q_tile);
+      at::mm_out(d_v, p.t(), d_o_tile);
+    } else {
+      at::addmm_out(d_k, d_k, d_s.t(), q_tile);
+      at::addmm_out(d_v, d_v, p.t(), d_o_tile);
+    }
+  }
+}
+
+/// Calls `body(T{})` for the compute type.
+template <typename Body>
+void Dispatch(const at::Tensor& like, const Body& body) {
+  if (like.scalar_type() == at::kBFloat16) return body(c10::BFloat16{});
+  TORCH_CHECK(like.scalar_type() == at::kFloat, "attention takes float32 or bfloat16");
+  body(float{});
 }
 
 class Attention : public torch::autograd::Function<Attention> {
  public:
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, std::vector<int64_t> offsets,
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv_in, std::vector<int64_t> offsets,
                             int64_t num_heads) {
+    const at::Tensor qkv = qkv_in.contiguous();
     const int64_t width = qkv.size(1) / 3;
-    const double scale = 1.0 / std::sqrt(static_cast<double>(width / num_heads));
-    at::Tensor out = at::empty({qkv.size(0), width}, qkv.options());
-    int64_t kept_bytes = 0;
-    for (size_t s = 0; s + 1 < offsets.size(); ++s) {
-      const int64_t n = offsets[s + 1] - offsets[s];
-      kept_bytes += num_heads * n * n * static_cast<int64_t>(qkv.element_size());
-    }
-    const bool keep = qkv.requires_grad() && kept_bytes <= kMaxKeptBytes;
-    variable_list saved = {qkv};
-    for (size_t s = 0; s + 1 < offsets.size(); ++s) {
-      const int64_t begin = offsets[s];
-      const int64_t n = offsets[s + 1] - begin;
-      const auto part = [&](int64_t i) { return Heads(qkv, begin, n, i, width, num_heads); };
-      const at::Tensor p = Probabilities(part(0), part(1), scale);
-      Heads(out, begin, n, 0, width, num_heads).copy_(at::bmm(p, part(2)));
-      if (keep) saved.push_back(p);
-    }
-    ctx->save_for_backward(saved);
+    const int64_t num_rows = qkv.size(0);
+    const at::Tensor out = at::empty({num_rows, width}, qkv.options());
+    const at::Tensor lse_NT = at::empty({num_heads, num_rows}, qkv.options().dtype(at::kFloat));
+    auto* lse = lse_NT.mutable_data_ptr<float>();
+    Dispatch(qkv, [&](auto tag) {
+      ForEachHead(offsets, num_heads, width, [&](const Head& head, int64_t index, at::Tensor& scratch) {
+        ForwardHead<decltype(tag)>(head, qkv, out, lse + index * num_rows + head.begin, scratch);
+      });
+    });
+    ctx->save_for_backward({qkv, lse_NT});
     ctx->saved_data["offsets"] = std::move(offsets);
     ctx->saved_data["num_heads"] = num_heads;
     return out;
@@ -57,139 +148,17 @@ class Attention : public torch::autograd::Function<Attention> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor& qkv = saved[0];
-    const auto offsets = ctx->saved_data["offsets"].toIntVector();
-    const int64_t num_heads = ctx->saved_data["num_heads"].toInt();
-    const int64_t width = qkv.size(1) / 3;
-    const double scale = 1.0 / std::sqrt(static_cast<double>(width / num_heads));
-    const at::Tensor& dout = grads[0];
-    at::Tensor dqkv = at::empty_like(qkv);
-    for (size_t s = 0; s + 1 < offsets.size(); ++s) {
-      const int64_t begin = offsets[s];
-      const int64_t n = offsets[s + 1] - begin;
-      const auto part = [&](const at::Tensor& t, int64_t i) { return Heads(t, begin, n, i, width, num_heads); };
-      const at::Tensor q = part(qkv, 0);
-      const at::Tensor k = part(qkv, 1);
-      const at::Tensor p = saved.size() > 1 ? saved[s + 1] : Probabilities(q, k, scale);
-      const at::Tensor d_o = Heads(dout, begin, n, 0, width, num_heads);
-      part(dqkv, 2).copy_(at::bmm(p.transpose(1, 2), d_o));
-      const at::Tensor dp = at::bmm(d_o, part(qkv, 2).transpose(1, 2));
-      const at::Tensor ds = at::_softmax_backward_data(dp, p, -1, p.scalar_type());
-      part(dqkv, 0).copy_(at::bmm(ds, k).mul_(scale));
-      part(dqkv, 1).copy_(at::bmm(ds.transpose(1, 2), q).mul_(scale));
-    }
-    return {dqkv, at::Tensor(), at::Tensor()};
-  }
-};
-
-/// Pooled attention of one head of one sequence; n keys, one query.
-template <typename T>
-void PooledForward(const T* q, const T* k, const T* v, int64_t stride, int64_t n, int64_t head_dim, float scale,
-                   float* p, T* out) {
-  float largest = -INFINITY;
-  for (int64_t j = 0; j < n; ++j) {
-    float dot = 0;
-    for (int64_t h = 0; h < head_dim; ++h) dot += static_cast<float>(q[h]) * static_cast<float>(k[j * stride + h]);
-    p[j] = dot * scale;
-    largest = std::max(largest, p[j]);
-  }
-  float sum = 0;
-  for (int64_t j = 0; j < n; ++j) sum += p[j] = std::exp(p[j] - largest);
-  float acc[512] = {};
-  for (int64_t j = 0; j < n; ++j) {
-    p[j] /= sum;
-    for (int64_t h = 0; h < head_dim; ++h) acc[h] += p[j] * static_cast<float>(v[j * stride + h]);
-  }
-  for (int64_t h = 0; h < head_dim; ++h) out[h] = static_cast<T>(acc[h]);
-}
-
-template <typename T>
-void PooledBackward(const T* q, const T* k, const T* v, int64_t stride, int64_t n, int64_t head_dim, float scale,
-                    const float* p, const T* d_o, T* dq, T* dk, T* dv) {
-  float dot_sum = 0;  // sum_j p_j dp_j
-  std::vector<float> dp(n);
-  for (int64_t j = 0; j < n; ++j) {
-    float dot = 0;
-    for (int64_t h = 0; h < head_dim; ++h) dot += static_cast<float>(d_o[h]) * static_cast<float>(v[j * stride + h]);
-    dp[j] = dot;
-    dot_sum += p[j] * dot;
-  }
-  float acc[512] = {};
-  for (int64_t j = 0; j < n; ++j) {
-    const float ds = p[j] * (dp[j] - dot_sum) * scale;
-    for (int64_t h = 0; h < head_dim; ++h) {
-      acc[h] += ds * static_cast<float>(k[j * stride + h]);
-      dk[j * stride + h] = static_cast<T>(ds * static_cast<float>(q[h]));
-      dv[j * stride + h] = static_cast<T>(p[j] * static_cast<float>(d_o[h]));
-    }
-  }
-  for (int64_t h = 0; h < head_dim; ++h) dq[h] = static_cast<T>(acc[h]);
-}
-
-/// Calls `body(type tag, sequence, head)` for every head of every sequence, in parallel over sequences.
-template <typename Body>
-void ForEachHead(const at::Tensor& like, size_t num_sequences, int64_t num_heads, Body&& body) {
-  const auto run = [&](auto tag) {
-    at::parallel_for(0, static_cast<int64_t>(num_sequences), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t s = begin; s < end; ++s) {
-        for (int64_t head = 0; head < num_heads; ++head) body(tag, s, head);
-      }
+    const auto* lse = saved[1].const_data_ptr<float>();
+    const at::Tensor d_out = grads[0].contiguous();
+    const at::Tensor d_qkv = at::empty_like(qkv);
+    const int64_t num_rows = qkv.size(0);
+    Dispatch(qkv, [&](auto tag) {
+      ForEachHead(ctx->saved_data["offsets"].toIntVector(), ctx->saved_data["num_heads"].toInt(), qkv.size(1) / 3,
+                  [&](const Head& head, int64_t index, at::Tensor& scratch) {
+                    BackwardHead<decltype(tag)>(head, qkv, d_out, lse + index * num_rows + head.begin, d_qkv, scratch);
+                  });
     });
-  };
-  if (like.scalar_type() == at::kBFloat16) return run(at::BFloat16{});
-  TORCH_CHECK(like.scalar_type() == at::kFloat, "attention takes float32 or bfloat16");
-  run(float{});
-}
-
-class PooledAttention : public torch::autograd::Function<PooledAttention> {
- public:
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q_in, const at::Tensor& kv_in,
-                            std::vector<int64_t> offsets, int64_t num_heads) {
-    const at::Tensor q = q_in.contiguous();
-    const at::Tensor kv = kv_in.contiguous();
-    const int64_t width = q.size(1);
-    const int64_t head_dim = width / num_heads;
-    TORCH_CHECK(head_dim <= 512, "head size over 512");
-    const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
-    at::Tensor out = at::empty_like(q);
-    at::Tensor p_NT = at::empty({num_heads, kv.size(0)}, at::kFloat);
-    auto* p = p_NT.mutable_data_ptr<float>();
-    ForEachHead(q, offsets.size() - 1, num_heads, [&](auto tag, int64_t s, int64_t head) {
-      using T = decltype(tag);
-      const T* k = kv.const_data_ptr<T>() + offsets[s] * 2 * width + head * head_dim;
-      PooledForward<T>(q.const_data_ptr<T>() + s * width + head * head_dim, k, k + width, 2 * width,
-                       offsets[s + 1] - offsets[s], head_dim, scale, p + head * kv.size(0) + offsets[s],
-                       out.mutable_data_ptr<T>() + s * width + head * head_dim);
-    });
-    ctx->save_for_backward({q, kv, p_NT});
-    ctx->saved_data["offsets"] = std::move(offsets);
-    ctx->saved_data["num_heads"] = num_heads;
-    return out;
-  }
-
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const auto saved = ctx->get_saved_variables();
-    const at::Tensor& q = saved[0];
-    const at::Tensor& kv = saved[1];
-    const auto* p = saved[2].const_data_ptr<float>();
-    const auto offsets = ctx->saved_data["offsets"].toIntVector();
-    const int64_t num_heads = ctx->saved_data["num_heads"].toInt();
-    const int64_t width = q.size(1);
-    const int64_t head_dim = width / num_heads;
-    const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
-    const at::Tensor d_o = grads[0].contiguous();
-    at::Tensor dq = at::empty_like(q);
-    at::Tensor dkv = at::empty_like(kv);
-    ForEachHead(q, offsets.size() - 1, num_heads, [&](auto tag, int64_t s, int64_t head) {
-      using T = decltype(tag);
-      const int64_t at_kv = offsets[s] * 2 * width + head * head_dim;
-      const int64_t at_q = s * width + head * head_dim;
-      const T* k = kv.const_data_ptr<T>() + at_kv;
-      T* dk = dkv.mutable_data_ptr<T>() + at_kv;
-      PooledBackward<T>(q.const_data_ptr<T>() + at_q, k, k + width, 2 * width, offsets[s + 1] - offsets[s], head_dim,
-                        scale, p + head * kv.size(0) + offsets[s], d_o.const_data_ptr<T>() + at_q,
-                        dq.mutable_data_ptr<T>() + at_q, dk, dk + width);
-    });
-    return {dq, dkv, at::Tensor(), at::Tensor()};
+    return {d_qkv, at::Tensor(), at::Tensor()};
   }
 };
 
@@ -197,11 +166,6 @@ class PooledAttention : public torch::autograd::Function<PooledAttention> {
 
 at::Tensor Attend(const at::Tensor& qkv_T3D, const std::vector<int64_t>& offsets, int64_t num_heads) {
   return Attention::apply(qkv_T3D, offsets, num_heads);
-}
-
-at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D, const std::vector<int64_t>& offsets,
-                        int64_t num_heads) {
-  return PooledAttention::apply(q_SD, kv_T2D, offsets, num_heads);
 }
 
 }  // namespace graft::worker::engine::cpu

@@ -26,10 +26,11 @@ double MeasureGflops(at::Device device, at::ScalarType type);
 
 std::string DeviceName(at::Device device);
 int64_t TotalMemoryBytes(at::Device device);
-/// What the device's allocator has given out; on the CPU the process's resident set.
+/// Bytes of live tensors, by the device's allocator.
 int64_t UsedMemoryBytes(at::Device device);
-/// Its peak since the process began.
+/// Their peak since the last reset.
 int64_t PeakMemoryBytes(at::Device device);
+void ResetPeakMemory(at::Device device);
 void ReleaseCachedMemory(at::Device device);
 
 /// Out of memory -> ResourceExhausted; anything else -> Internal with the first 1 KiB of what happened.

@@ -209,6 +209,7 @@ bool Engine::Impl::Advance(TrainJob& job) {
   }
   if (job.run->done()) {
     job.observer->OnDone(Guarded([&] { return job.run->Finish(*job.observer, yield); }));
+    ReleaseCachedMemory(device_);
     return true;
   }
   if (hp.max_run_seconds > 0 && job.run->seconds() > static_cast<double>(hp.max_run_seconds)) {

@@ -34,6 +34,7 @@ TrainRun::TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adap
 
 StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const TrainInput> input) {
   const TrainRequest& request = input->request;
+  ResetPeakMemory(input->base->device());
   const auto num_labels = static_cast<int64_t>(request.dataset->label_names.size());
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Adapter> adapter,
                          MakeAdapter(request.spec->method, input->base->layout(), num_labels, input->base->device()));

@@ -21,7 +21,8 @@ ServerLink::ServerLink(const std::string& address) {
   arguments.SetMaxReceiveMessageSize(16 << 20);
   // A server that comes back is found again within a second, not after gRPC's default of up to two minutes.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  // Also what an attempt to connect may take; a busy machine needs more than an instant for it.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   stub_ = Coordinator::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
 }

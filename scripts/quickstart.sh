@@ -145,7 +145,7 @@ train() {
   graft job "${job#jobs/}" --json >"$scratch/$name.json" || die "the job for $name could not be read"
 }
 
-train lora --method lora --set rank=8 --epochs 2 --promote
+train lora --method lora --set rank=8 --lr 2e-3 --epochs 2 --promote
 train houlsby --method bottleneck --set size=32 --epochs 2
 
 # figure NAME JQ: one value of a job.

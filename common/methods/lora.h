@@ -24,7 +24,7 @@ class LoraSpec : public MethodSpec {
   std::vector<TensorSpec> Tensors(const families::Layout& layout, int64_t num_labels) const override;
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
-  double default_learning_rate() const override { return 5e-4; }
+  double default_learning_rate() const override { return 1e-3; }
   std::string_view artifact_format() const override { return "peft"; }
 
   int rank() const { return rank_; }

@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -139,12 +140,16 @@ struct Server::Parts {
   std::unique_ptr<rpc::RpcServer> server;
   std::unique_ptr<prometheus::Exposer> exposer;
   int metrics_port = 0;
-  std::vector<WorkerTarget> worker_metrics;
+  mutable std::mutex ports_mutex;            ///< One writer of the files of ports at a time.
+  std::vector<WorkerTarget> worker_metrics;  ///< Guarded by ports_mutex once they run.
   bool stopped = false;
 
   Status OpenStores();
   Status Listen();
   Status StartWorkers();
+  /// The arguments of a worker that starts now: its old port for metrics, or another if that was
+  /// taken meanwhile.
+  std::vector<std::string> MetricsArguments(size_t worker);
   Status WritePorts() const;
   void OnIo(std::function<void()> work);
 };
@@ -217,14 +222,15 @@ Status Server::Parts::StartWorkers() {
   GRAFT_ASSIGN_OR_RETURN(const Address metrics,
                          ParseAddress(config.metrics == "none" ? "127.0.0.1:0" : config.metrics));
   for (size_t i = 0; i < devices.size(); ++i) {
-    supervisor::Supervisor::Place place{devices[i], {}};
+    supervisor::Supervisor::Place place;
+    place.device = devices[i];
     place.arguments = {
         "--listen",
         "unix:" + (socket.path.parent_path() / fmt::format("engine-{}.sock", i)).string()};
-    // Beside the server's, so that Prometheus' targets can be written down once.
+    // Beside the server's, so that Prometheus' targets can also be written down by hand.
     const int port = FreePort(metrics.port == 0 ? 0 : metrics.port + 1 + static_cast<int>(i));
-    place.arguments.insert(place.arguments.end(), {"--metrics", fmt::format("127.0.0.1:{}", port)});
     worker_metrics.push_back({devices[i], port});
+    place.arguments_at_start = [this, i] { return MetricsArguments(i); };
     if (devices[i] == "cpu" && devices.size() > 1) {
       const int threads = std::max(1, cores / static_cast<int>(devices.size()));
       place.arguments.insert(place.arguments.end(), {"--threads", std::to_string(threads)});
@@ -238,7 +244,21 @@ Status Server::Parts::StartWorkers() {
   return OkStatus();
 }
 
+std::vector<std::string> Server::Parts::MetricsArguments(size_t worker) {
+  const std::lock_guard lock(ports_mutex);
+  int& port = worker_metrics[worker].port;
+  if (const int free = FreePort(port); free != port) {
+    port = free;
+    boost::asio::post(runtime.disk(), [this] {
+      if (const Status written = WritePorts(); !written.ok())
+        spdlog::warn("Prometheus won't find a worker: {}", written.message());
+    });
+  }
+  return {"--metrics", fmt::format("127.0.0.1:{}", port)};
+}
+
 Status Server::Parts::WritePorts() const {
+  const std::lock_guard lock(ports_mutex);
   Address metrics;
   if (config.metrics != "none") {
     GRAFT_ASSIGN_OR_RETURN(metrics, ParseAddress(config.metrics));

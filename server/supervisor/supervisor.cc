@@ -58,6 +58,10 @@ void Supervisor::Launch(Slot& slot) {
   WorkerCommand command{options_.binary, options_.arguments, slot.worker_id};
   command.arguments.insert(command.arguments.end(), slot.place.arguments.begin(),
                            slot.place.arguments.end());
+  if (slot.place.arguments_at_start) {
+    const std::vector<std::string> more = slot.place.arguments_at_start();
+    command.arguments.insert(command.arguments.end(), more.begin(), more.end());
+  }
   command.arguments.insert(command.arguments.end(),
                            {"--device", slot.place.device, "--worker-id", slot.worker_id});
   auto handle = launcher_.Launch(

@@ -25,6 +25,8 @@ class Supervisor {
   struct Place {
     std::string device;                  ///< "cuda:0", "cpu"
     std::vector<std::string> arguments;  ///< Of this one only.
+    /// More of them, asked anew before each start; may be empty.
+    std::function<std::vector<std::string>()> arguments_at_start = {};
   };
   struct Options {
     std::string binary;                  ///< Path of graft-worker.

@@ -74,7 +74,6 @@ int Run(const Flags& flags) {
   options.threads = flags.threads;
   auto engine = engine::Engine::Create(options, (*metrics)->probe());
   if (!engine.ok()) return Fail(engine.status(), 1);
-  (*metrics)->Attach(**engine);
 
   auto server = std::make_shared<agent::ServerLink>(flags.server);
   auto objects = std::make_shared<agent::Objects>(server);
@@ -90,6 +89,7 @@ int Run(const Flags& flags) {
   std::string address = flags.listen;
   if (!address.starts_with("unix:")) address = address.substr(0, address.rfind(':') + 1) + std::to_string(port);
 
+  (*metrics)->Attach(**engine);
   const std::string id = !flags.worker_id.empty() ? flags.worker_id : NewId(SystemClock().Now());
   agent::Agent agent({.worker_id = id, .engine_address = address, .build = kBuild}, **engine, server, objects);
   agent.Start();

@@ -128,8 +128,8 @@ class Metrics::Collector : public prometheus::Collectable {
             {{Number(f.lookups_hit), {{"tier", "device"}, {"result", "hit"}}},
              {Number(f.lookups_miss), {{"tier", "device"}, {"result", "miss"}}}});
     gauge("graft_device_memory_bytes",
-          "Memory of the device: all of it, what this process uses and used at most, and what "
-          "bases and adapters take of that",
+          "Memory of the device: all of it, what the engine uses and used at most since its last "
+          "job began, and what bases and adapters take of that",
           MemoryByKind(f, engine_->device_facts().memory_bytes));
     gauge("process_resident_memory_bytes", "Memory of this process that is in RAM",
           {{ResidentBytes(), {}}});

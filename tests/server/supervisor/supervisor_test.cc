@@ -65,6 +65,24 @@ TEST_F(SupervisorTest, EndedWorkerIsReportedAndStartedUnderANewId) {
   EXPECT_NE(WorkerId(0), WorkerId(1));
 }
 
+TEST_F(SupervisorTest, ArgumentsAtStartAreAskedAnewBeforeEachStart) {
+  Supervisor::Options options;
+  int starts = 0;
+  options.places.push_back({"cpu", {"--own"}, [&starts] {
+                              return std::vector<std::string>{"--start", std::to_string(++starts)};
+                            }});
+  options.restart = {milliseconds(1), milliseconds(2), hours(1)};
+  supervisor_.emplace(io_, launcher_, options, [](const std::string&) {});
+
+  supervisor_->Start();
+  launcher_.Exit(1, {0, 9});
+  RunUntilLaunched(2);
+
+  const auto& arguments = launcher_.launched()[1].arguments;
+  EXPECT_THAT(std::vector(arguments.begin(), arguments.end() - 1),
+              ElementsAre("--own", "--start", "2", "--device", "cpu", "--worker-id"));
+}
+
 TEST_F(SupervisorTest, WorkerThatCannotStartIsTriedAgain) {
   Make({"cpu"});
   launcher_.FailNext(NotFoundError("no such program"));

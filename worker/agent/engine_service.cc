@@ -24,7 +24,8 @@ grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, Body&& bod
   return reactor;
 }
 
-std::vector<engine::TextInput> Inputs(const google::protobuf::RepeatedPtrField<graft::v1::TextInput>& inputs) {
+std::vector<engine::TextInput> Inputs(
+    const google::protobuf::RepeatedPtrField<graft::v1::TextInput>& inputs) {
   std::vector<engine::TextInput> result;
   for (const auto& input : inputs) result.push_back({input.text(), input.text_pair()});
   return result;
@@ -64,18 +65,19 @@ grpc::ServerUnaryReactor* EngineService::Classify(grpc::CallbackServerContext* c
     const auto answered = TimeSwap(request->version());
     WhenResident(request->version(), [this, request, response, reactor, answered](Status status) {
       if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
-      engine_.Classify({request->version().sha256(), Inputs(request->inputs())},
-                       [request, response, reactor, answered](StatusOr<engine::ClassifyResult> result) {
-                         if (result.ok()) {
-                           answered();
-                           for (const engine::Prediction& prediction : result->predictions) {
-                             *response->add_predictions() =
-                                 ToProto(prediction, *result->label_names, request->return_logits());
-                           }
-                           response->set_base_fingerprint(result->base_fingerprint);
-                         }
-                         reactor->Finish(proto::ToGrpcStatus(result.status()));
-                       });
+      engine_.Classify(
+          {request->version().sha256(), Inputs(request->inputs())},
+          [request, response, reactor, answered](StatusOr<engine::ClassifyResult> result) {
+            if (result.ok()) {
+              answered();
+              for (const engine::Prediction& prediction : result->predictions) {
+                *response->add_predictions() =
+                    ToProto(prediction, *result->label_names, request->return_logits());
+              }
+              response->set_base_fingerprint(result->base_fingerprint);
+            }
+            reactor->Finish(proto::ToGrpcStatus(result.status()));
+          });
     });
   });
 }
@@ -88,13 +90,15 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
         request->version().sha256().empty() ? [] {} : TimeSwap(request->version());
     const auto run = [this, request, response, reactor, answered](Status status) {
       if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
-      engine_.Embed({request->base(), request->version().sha256(), Inputs(request->inputs()), request->normalize()},
+      engine_.Embed({request->base(), request->version().sha256(), Inputs(request->inputs()),
+                     request->normalize()},
                     [response, reactor, answered](StatusOr<engine::EmbedResult> result) {
                       if (result.ok()) {
                         answered();
                         for (const engine::Embedding& embedding : result->embeddings) {
                           auto* out = response->add_embeddings();
-                          out->mutable_values()->Add(embedding.values.begin(), embedding.values.end());
+                          out->mutable_values()->Add(embedding.values.begin(),
+                                                     embedding.values.end());
                           out->set_tokens(embedding.tokens);
                           out->set_truncated(embedding.truncated);
                         }
@@ -139,20 +143,25 @@ grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerCon
                                                          pb::EngineEvaluateResponse* response) {
   return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
     tasks_.Post([this, request, response, reactor] {
-      const auto fail = [reactor](const Status& status) { reactor->Finish(proto::ToGrpcStatus(status)); };
+      const auto fail = [reactor](const Status& status) {
+        reactor->Finish(proto::ToGrpcStatus(status));
+      };
       const pb::VersionRef& version = request->version();
-      auto bytes = objects_->Get(objects::DatasetKey(version.tenant(), request->dataset_sha256()), request->dataset_sha256());
+      auto bytes = objects_->Get(objects::DatasetKey(version.tenant(), request->dataset_sha256()),
+                                 request->dataset_sha256());
       if (!bytes.ok()) return fail(bytes.status());
       auto dataset = datasets::Parse(*bytes);
       if (!dataset.ok()) return fail(dataset.status());
       if (!engine_.IsResident(version.sha256())) {
         if (const Status loaded = Load(version, false).status(); !loaded.ok()) return fail(loaded);
       }
-      engine_.Evaluate({version.sha256(), std::make_shared<const datasets::IngestedDataset>(std::move(*dataset))},
+      engine_.Evaluate({version.sha256(),
+                        std::make_shared<const datasets::IngestedDataset>(std::move(*dataset))},
                        [response, reactor](StatusOr<engine::Evaluation> result) {
                          if (result.ok()) {
                            *response->mutable_evaluation() = ToProto(*result);
-                           for (const auto& label : result->labels) *response->add_labels() = ToProto(label);
+                           for (const auto& label : result->labels)
+                             *response->add_labels() = ToProto(label);
                          }
                          reactor->Finish(proto::ToGrpcStatus(result.status()));
                        });

@@ -12,7 +12,8 @@
 
 namespace graft::worker::agent {
 
-/// Thread safety: thread-safe. Handlers only hand over: to the engine, or to a thread that may block on the object store.
+/// Thread safety: thread-safe. Handlers only hand over: to the engine, or to a thread that may
+/// block on the object store.
 class EngineService : public graft::internal::v1::Engine::CallbackService {
  public:
   /// Called with the time from a request's arrival to its answer if its version wasn't resident.
@@ -21,29 +22,35 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   EngineService(engine::Engine& engine, std::shared_ptr<Objects> objects, OnSwap on_swap = {})
       : engine_(engine), objects_(std::move(objects)), on_swap_(std::move(on_swap)) {}
 
-  grpc::ServerUnaryReactor* Classify(grpc::CallbackServerContext* context,
-                                     const graft::internal::v1::EngineClassifyRequest* request,
-                                     graft::internal::v1::EngineClassifyResponse* response) override;
+  grpc::ServerUnaryReactor* Classify(
+      grpc::CallbackServerContext* context,
+      const graft::internal::v1::EngineClassifyRequest* request,
+      graft::internal::v1::EngineClassifyResponse* response) override;
   grpc::ServerUnaryReactor* Embed(grpc::CallbackServerContext* context,
                                   const graft::internal::v1::EngineEmbedRequest* request,
                                   graft::internal::v1::EngineEmbedResponse* response) override;
-  grpc::ServerUnaryReactor* LoadVersion(grpc::CallbackServerContext* context,
-                                        const graft::internal::v1::LoadVersionRequest* request,
-                                        graft::internal::v1::LoadVersionResponse* response) override;
-  grpc::ServerUnaryReactor* UnloadVersion(grpc::CallbackServerContext* context,
-                                          const graft::internal::v1::UnloadVersionRequest* request,
-                                          graft::internal::v1::UnloadVersionResponse* response) override;
-  grpc::ServerUnaryReactor* EvaluateVersion(grpc::CallbackServerContext* context,
-                                            const graft::internal::v1::EngineEvaluateRequest* request,
-                                            graft::internal::v1::EngineEvaluateResponse* response) override;
+  grpc::ServerUnaryReactor* LoadVersion(
+      grpc::CallbackServerContext* context, const graft::internal::v1::LoadVersionRequest* request,
+      graft::internal::v1::LoadVersionResponse* response) override;
+  grpc::ServerUnaryReactor* UnloadVersion(
+      grpc::CallbackServerContext* context,
+      const graft::internal::v1::UnloadVersionRequest* request,
+      graft::internal::v1::UnloadVersionResponse* response) override;
+  grpc::ServerUnaryReactor* EvaluateVersion(
+      grpc::CallbackServerContext* context,
+      const graft::internal::v1::EngineEvaluateRequest* request,
+      graft::internal::v1::EngineEvaluateResponse* response) override;
 
  private:
   /// Fetches and loads a version; blocks.
   StatusOr<engine::LoadResult> Load(const graft::internal::v1::VersionRef& version, bool prove);
-  /// Starts the clock of a request whose version must be loaded; call what it returns when the request was answered.
+  /// Starts the clock of a request whose version must be loaded; call what it returns when the
+  /// request was answered.
   std::function<void()> TimeSwap(const graft::internal::v1::VersionRef& version);
-  /// Runs `then(OK)` once the version is resident (at once if it is), or with the reason why it can't be.
-  void WhenResident(const graft::internal::v1::VersionRef& version, std::function<void(Status)> then);
+  /// Runs `then(OK)` once the version is resident (at once if it is), or with the reason why it
+  /// can't be.
+  void WhenResident(const graft::internal::v1::VersionRef& version,
+                    std::function<void(Status)> then);
 
   engine::Engine& engine_;
   std::shared_ptr<Objects> objects_;

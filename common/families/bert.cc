@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/utf8.h"
 #include "common/families/config_reader.h"
 
 namespace graft::families {
@@ -33,7 +34,10 @@ StatusOr<Layout> ReadBertLayout(const Json& config, const std::vector<std::strin
   if (layout.hidden % layout.num_heads != 0) {
     return InvalidArgumentError("config.json: hidden_size isn't a multiple of num_attention_heads");
   }
-  if (positions != "absolute") return UnimplementedError("config.json: position_embedding_type " + positions + " isn't built; absolute is");
+  if (positions != "absolute") {
+    return UnimplementedError("config.json: position_embedding_type " + Quoted(positions) +
+                              " isn't built; absolute is");
+  }
   if (decoder) return UnimplementedError("config.json: BERT as a decoder isn't built");
   GRAFT_RETURN_IF_ERROR(CheckActivation(layout.activation));
   layout.head_dim = layout.hidden / layout.num_heads;

@@ -5,6 +5,7 @@
 
 #include "common/base/json.h"
 #include "common/base/status.h"
+#include "common/base/utf8.h"
 
 namespace graft::families {
 
@@ -68,8 +69,8 @@ inline Status CheckActivation(const std::string& activation) {
   for (const char* known : {"gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish"}) {
     if (activation == known) return OkStatus();
   }
-  return UnimplementedError("config.json: the activation \"" + activation +
-                            "\" isn't built; gelu, gelu_new, gelu_pytorch_tanh, relu and silu are");
+  return UnimplementedError("config.json: the activation " + Quoted(activation) +
+                            " isn't built; gelu, gelu_new, gelu_pytorch_tanh, relu and silu are");
 }
 
 }  // namespace graft::families

@@ -3,6 +3,7 @@
 #include <numeric>
 #include <set>
 
+#include "common/base/utf8.h"
 #include "common/families/bert.h"
 #include "common/families/distilbert.h"
 #include "common/families/layout.h"
@@ -37,7 +38,7 @@ StatusOr<Layout> ReadLayout(std::string_view config_json, const std::vector<std:
     if (type == family.name) return family.read(config, checkpoint_tensors);
     known += (known.empty() ? "" : ", ") + std::string(family.name);
   }
-  return UnimplementedError("models of type " + type.substr(0, 80) + " aren't built; there are " + known);
+  return UnimplementedError("models of type " + Printable(type) + " aren't built; there are " + known);
 }
 
 int64_t Layout::ParameterCount() const {

@@ -1,16 +1,17 @@
 #pragma once
 /// Strict reads of a JSON object's fields: types, ranges, and no field left unread.
 
-#include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <set>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "common/base/json.h"
 #include "common/base/status.h"
+#include "common/base/utf8.h"
 
 namespace graft::methods {
 
@@ -36,11 +37,7 @@ class Fields {
       whole = !value.is_number_unsigned() || value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX);
       if (whole) number = value.get<int64_t>();
     } else if (value.is_string()) {
-      const auto text = value.get<std::string>();
-      char* end = nullptr;
-      errno = 0;
-      number = std::strtoll(text.c_str(), &end, 10);
-      whole = !text.empty() && *end == '\0' && errno == 0;
+      whole = ParseWhole(value.get_ref<const std::string&>(), number);
     } else if (value.is_number_float()) {
       const auto real = value.get<double>();
       whole = real == std::floor(real) && std::abs(real) < 9e15;
@@ -56,14 +53,9 @@ class Fields {
     if (!Has(name)) return fallback;
     const Json& value = json_[name];
     if (value.is_number_unsigned()) return value.get<uint64_t>();
-    if (value.is_string()) {
-      const auto text = value.get<std::string>();
-      if (!text.empty() && text.size() <= 20 && text.find_first_not_of("0123456789") == std::string::npos) {
-        errno = 0;
-        const uint64_t number = std::strtoull(text.c_str(), nullptr, 10);
-        if (errno == 0) return number;
-      }
-    }
+    if (value.is_number_integer() && value.get<int64_t>() >= 0) return value.get<uint64_t>();
+    uint64_t number = 0;
+    if (value.is_string() && ParseWhole(value.get_ref<const std::string&>(), number)) return number;
     Fail(name, "must be a whole number from 0 to 2^64-1");
     return fallback;
   }
@@ -139,12 +131,19 @@ class Fields {
       if (read_.contains(item.key())) continue;
       std::string known;
       for (const std::string& name : read_) known += (known.empty() ? "" : ", ") + name;
-      Fail(item.key().substr(0, 80), "is not a field here; there are " + known);
+      Fail(Printable(item.key()), "is not a field here; there are " + known);
     }
     return status_;
   }
 
  private:
+  /// True if all of `text` is one decimal number that fits.
+  template <typename T>
+  static bool ParseWhole(const std::string& text, T& number) {
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    return error == std::errc() && rest == end;
+  }
   static std::string Short(double value) {
     std::string text = Json(value).dump();
     if (text.ends_with(".0")) text.resize(text.size() - 2);

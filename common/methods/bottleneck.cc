@@ -51,11 +51,14 @@ std::vector<TensorSpec> HubHeadTensors(const families::Layout& layout, int64_t n
   return tensors;
 }
 
-/// A reduction factor f such that AdapterHub's int(hidden // f) is `size`.
+/// A reduction factor f such that AdapterHub's int(hidden // f) is `size`. Python's // goes by the
+/// true quotient: a factor that was rounded up gives one less, though hidden / f rounds to `size`.
 double ReductionFactor(int64_t hidden, int size) {
-  double factor = static_cast<double>(hidden) / size;
-  // Rounding may put hidden // factor one below size; the next smaller factor can't.
-  while (std::floor(static_cast<double>(hidden) / factor) < size) factor = std::nextafter(factor, 0.0);
+  const auto width = static_cast<double>(hidden);
+  double factor = width / size;
+  while (std::round((width - std::fmod(width, factor)) / factor) < size) {
+    factor = std::nextafter(factor, 0.0);
+  }
   return factor;
 }
 

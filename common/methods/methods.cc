@@ -1,6 +1,7 @@
 #include <functional>
 #include <numeric>
 
+#include "common/base/utf8.h"
 #include "common/methods/bottleneck.h"
 #include "common/methods/lora.h"
 #include "common/methods/method_spec.h"
@@ -34,7 +35,7 @@ StatusOr<std::shared_ptr<const MethodSpec>> ParseMethod(std::string_view name, c
     if (name == method.name) return method.parse(fields);
     known += (known.empty() ? "" : ", ") + std::string(method.name);
   }
-  return InvalidArgumentError("there is no method \"" + std::string(name.substr(0, 80)) + "\"; there are " + known)
+  return InvalidArgumentError("there is no method " + Quoted(name) + "; there are " + known)
       .At("method", "NO_SUCH_METHOD");
 }
 

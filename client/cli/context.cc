@@ -4,19 +4,57 @@
 
 #include <cstdio>
 
+#include "common/base/json.h"
+#include "proto/grpc_status.h"
+
 namespace graft::cli {
 
-int Refuse(Context& context, const Status& status) {
+namespace {
+
+/// The error in protobuf's JSON form with the code's name, as Google's APIs send it over HTTP.
+void PrintJsonError(Context& context, const Status& status) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  (void)google::protobuf::util::MessageToJsonString(proto::ToErrorInfo(status), &text, options);
+  Json error = Json::parse(text);
+  error["status"] = StatusCodeName(status.code());
+  context.err << Json{{"error", error}}.dump() << "\n";
+}
+
+void PrintError(Context& context, const Status& status) {
   context.err << "graft: " << status.message() << "\n";
   for (const ErrorDetail& detail : status.details()) {
     std::string where;
     if (!detail.field.empty()) where += detail.field;
-    if (detail.line > 0) where += (where.empty() ? "" : " ") + std::string("line ") + std::to_string(detail.line);
-    if (!detail.column.empty()) where += (where.empty() ? "" : ", ") + std::string("column ") + detail.column;
-    if (detail.message.empty() || detail.message == status.message()) continue;
-    context.err << "  " << where << (where.empty() ? "" : ": ") << detail.message << "\n";
+    if (detail.line > 0)
+      where += (where.empty() ? "" : " ") + std::string("line ") + std::to_string(detail.line);
+    if (!detail.column.empty())
+      where += (where.empty() ? "" : ", ") + std::string("column ") + detail.column;
+    if (detail.message.empty()) continue;
+    // A field's own message often is the whole message: then only where it applies is news.
+    const bool repeated = detail.message == status.message();
+    if (repeated && where.empty()) continue;
+    context.err << "  " << where << (repeated || where.empty() ? "" : ": ")
+                << (repeated ? "" : detail.message) << "\n";
+  }
+}
+
+}  // namespace
+
+Status UsageError(std::string message) {
+  return InvalidArgumentError(std::move(message))
+      .AddDetail({std::string(client::kLocalFault), {}, 0, {}, {}});
+}
+
+int Refuse(Context& context, const Status& status) {
+  if (context.json) {
+    PrintJsonError(context, status);
+  } else {
+    PrintError(context, status);
   }
   if (client::IsUnreachable(status)) return kUnreachable;
+  if (client::IsLocal(status)) return kUsage;
   return status.code() == StatusCode::kDeadlineExceeded ? kUnreachable : kRefused;
 }
 

@@ -17,13 +17,18 @@ enum ExitCode { kOk = 0, kJobFailed = 1, kUsage = 2, kUnreachable = 3, kRefused 
 struct Context {
   std::ostream& out;
   std::ostream& err;
-  bool terminal = false;        ///< Standard output is one.
+  bool terminal = false;  ///< Standard output is one.
   bool json = false;
   client::ClientOptions options;
   std::unique_ptr<client::Client> client;
 };
 
-/// Prints the error with its details, a line each; returns the exit code it means.
+/// What the user typed can't be meant; no server was asked. Refuse answers kUsage to it.
+Status UsageError(std::string message);
+
+/// Prints the error with its details, a line each, to `err`; with --json as one line {"error":
+/// {"code", "status", "message", "details"}} whose "status" is the code's name. Returns the exit
+/// code it means.
 int Refuse(Context& context, const Status& status);
 
 /// Prints a message in protobuf's JSON form (field names as in the proto), on one line.

@@ -37,10 +37,7 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   }
   context.options.timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1000));
   auto client = client::Client::Create(context.options);
-  if (!client.ok()) {
-    err << "graft: " << client.status().message() << "\n";
-    return kUsage;
-  }
+  if (!client.ok()) return Refuse(context, UsageError(client.status().message()));
   context.client = std::move(*client);
   return run(context);
 }

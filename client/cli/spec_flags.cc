@@ -27,14 +27,14 @@ StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& m
     const std::string name = pair.substr(0, equals);
     const FieldDescriptor* field = message.FindFieldByName(name);
     if (equals == std::string::npos || field == nullptr) {
-      return InvalidArgumentError(flag + " " + pair + ": use NAME=VALUE with one of " + FieldNames(message));
+      return UsageError(flag + " " + pair + ": use NAME=VALUE with one of " + FieldNames(message));
     }
     const std::string value = pair.substr(equals + 1);
     if (field->is_repeated()) {
       std::istringstream items(value);
       for (std::string item; std::getline(items, item, ',');) json[name].push_back(item);
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
-      if (value != "true" && value != "false") return InvalidArgumentError(flag + " " + pair + ": use true or false");
+      if (value != "true" && value != "false") return UsageError(flag + " " + pair + ": use true or false");
       json[name] = value == "true";
     } else {
       json[name] = value;  // Protobuf's JSON reads numbers and enums from strings too.
@@ -46,7 +46,7 @@ StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& m
 Status FromJson(const Json& json, google::protobuf::Message* message, const std::string& flag) {
   const auto status = google::protobuf::util::JsonStringToMessage(json.dump(), message);
   if (status.ok()) return OkStatus();
-  return InvalidArgumentError(flag + ": " + std::string(status.message()));
+  return UsageError(flag + ": " + std::string(status.message()));
 }
 
 }  // namespace
@@ -101,7 +101,7 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
     std::ifstream file(flags.file);
     std::stringstream text;
     text << file.rdbuf();
-    if (!file) return InvalidArgumentError("--spec " + flags.file + " can't be read");
+    if (!file) return UsageError("--spec " + flags.file + " can't be read");
     GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(text.str(), flags.file));
     GRAFT_RETURN_IF_ERROR(FromJson(json, &spec, "--spec " + flags.file));
   }
@@ -114,19 +114,19 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   for (const std::string& name : flags.label_names) spec.mutable_task()->mutable_sequence_classification()->add_label_names(name);
   for (const std::string& label : flags.labels) {
     const size_t equals = label.find('=');
-    if (equals == std::string::npos) return InvalidArgumentError("--label " + label + ": use KEY=VALUE");
+    if (equals == std::string::npos) return UsageError("--label " + label + ": use KEY=VALUE");
     (*spec.mutable_labels())[label.substr(0, equals)] = label.substr(equals + 1);
   }
   if (!flags.method.empty()) {
     const Descriptor& method = *graft::v1::Method::descriptor();
     const FieldDescriptor* field = method.FindFieldByName(flags.method);
     if (field == nullptr) {
-      return InvalidArgumentError("--method " + flags.method + ": there are " + FieldNames(method));
+      return UsageError("--method " + flags.method + ": there are " + FieldNames(method));
     }
     GRAFT_ASSIGN_OR_RETURN(const Json fields, ToJson(flags.set, *field->message_type(), "--set"));
     GRAFT_RETURN_IF_ERROR(FromJson(Json{{flags.method, fields}}, spec.mutable_method(), "--set"));
   } else if (!flags.set.empty()) {
-    return InvalidArgumentError("--set needs --method");
+    return UsageError("--set needs --method");
   }
   GRAFT_ASSIGN_OR_RETURN(const Json hyperparameters,
                          ToJson(flags.hyperparameters, *graft::v1::Hyperparameters::descriptor(), "--hp"));

@@ -3,6 +3,7 @@
 #include <grpcpp/create_channel.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -68,6 +69,10 @@ bool IsUnreachable(const Status& status) {
   return !status.details().empty() && status.details().front().reason == "UNREACHABLE";
 }
 
+bool IsLocal(const Status& status) {
+  return !status.details().empty() && status.details().front().reason == kLocalFault;
+}
+
 Status Client::Retry(std::chrono::milliseconds timeout, const std::function<grpc::Status(grpc::ClientContext&)>& call) {
   const auto deadline = SteadyClock::now() + (timeout.count() > 0 ? timeout : options_.timeout);
   auto pause = 100ms;
@@ -85,7 +90,9 @@ Status Client::Retry(std::chrono::milliseconds timeout, const std::function<grpc
 
 StatusOr<graft::v1::Dataset> Client::Upload(const std::string& path, const std::function<void(int64_t)>& progress) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return NotFoundError("there is no readable file " + path);
+  if (std::error_code error; !file || !std::filesystem::is_regular_file(path, error)) {
+    return NotFoundError("there is no readable file " + path).AddDetail({std::string(kLocalFault), {}, 0, {}, {}});
+  }
   grpc::ClientContext context;
   Prepare(context, kTransferTimeout);
   graft::v1::Dataset dataset;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <grpcpp/client_context.h>
 
@@ -80,6 +81,10 @@ class Client {
   std::unique_ptr<graft::v1::BaseModelService::Stub> bases_;
   std::unique_ptr<graft::v1::DatasetService::Stub> datasets_;
 };
+
+/// The reason in an error that this side found by itself: a file that can't be read.
+inline constexpr std::string_view kLocalFault = "LOCAL_FAULT";
+bool IsLocal(const Status& status);
 
 /// True if the error says that no server was reached, rather than that one refused.
 bool IsUnreachable(const Status& status);

@@ -111,8 +111,7 @@ int Evaluate(Context& context, const std::string& name, SpecFlags flags) {
 int Export(Context& context, const std::string& name, const fs::path& folder, bool force) {
   std::error_code error;
   if (fs::exists(folder, error) && !fs::is_empty(folder, error) && !force) {
-    context.err << "graft: " << folder.string() << " isn't empty; --force writes into it all the same\n";
-    return kUsage;
+    return Refuse(context, UsageError(folder.string() + " isn't empty; --force writes into it all the same"));
   }
   client::Client::Files files;
   const auto version = context.client->Export(name, &files);
@@ -138,12 +137,11 @@ int Import(Context& context, const fs::path& folder, graft::v1::ImportAdapterReq
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     if (!it->is_regular_file(error)) continue;
     const auto bytes = ReadFile(it->path());
-    if (!bytes.ok()) return Refuse(context, bytes.status());
+    if (!bytes.ok()) return Refuse(context, UsageError(bytes.status().message()));
     files[it->path().filename().string()] = *bytes;
   }
   if (error || files.empty()) {
-    context.err << "graft: " << folder.string() << " is no folder with files\n";
-    return kUsage;
+    return Refuse(context, UsageError(folder.string() + " is no folder with files"));
   }
   header.set_request_id(NewId(SystemClock().Now()));
   const auto version = context.client->Import(header, files);

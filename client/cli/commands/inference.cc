@@ -28,7 +28,7 @@ StatusOr<std::vector<graft::v1::TextInput>> Inputs(const Flags& flags) {
     }
     for (std::string line; std::getline(std::cin, line);) texts.push_back(line);
   }
-  if (flags.pair && texts.size() % 2 != 0) return InvalidArgumentError("--pair needs an even number of texts");
+  if (flags.pair && texts.size() % 2 != 0) return UsageError("--pair needs an even number of texts");
   std::vector<graft::v1::TextInput> inputs;
   for (size_t i = 0; i < texts.size(); i += flags.pair ? 2 : 1) {
     graft::v1::TextInput input;
@@ -36,13 +36,13 @@ StatusOr<std::vector<graft::v1::TextInput>> Inputs(const Flags& flags) {
     if (flags.pair) input.set_text_pair(texts[i + 1]);
     inputs.push_back(std::move(input));
   }
-  if (inputs.empty()) return InvalidArgumentError("no text given");
+  if (inputs.empty()) return UsageError("no text given");
   return inputs;
 }
 
 int Classify(Context& context, const Flags& flags) {
   const auto inputs = Inputs(flags);
-  if (!inputs.ok()) return Refuse(context, inputs.status()), kUsage;
+  if (!inputs.ok()) return Refuse(context, inputs.status());
   for (size_t begin = 0; begin < inputs->size(); begin += kMaxInputs) {
     graft::v1::ClassifyRequest request;
     request.set_adapter(flags.adapter);
@@ -70,7 +70,7 @@ int Classify(Context& context, const Flags& flags) {
 
 int Embed(Context& context, const Flags& flags) {
   const auto inputs = Inputs(flags);
-  if (!inputs.ok()) return Refuse(context, inputs.status()), kUsage;
+  if (!inputs.ok()) return Refuse(context, inputs.status());
   for (size_t begin = 0; begin < inputs->size(); begin += kMaxInputs) {
     graft::v1::EmbedRequest request;
     request.set_adapter(flags.adapter);
@@ -112,7 +112,7 @@ int Generate(Context& context, const Flags& flags) {
 
 int Score(Context& context, const Flags& flags) {
   const auto inputs = Inputs(flags);
-  if (!inputs.ok()) return Refuse(context, inputs.status()), kUsage;
+  if (!inputs.ok()) return Refuse(context, inputs.status());
   graft::v1::ScoreRequest request;
   request.set_adapter(flags.adapter);
   for (const auto& input : *inputs) *request.add_inputs() = input;

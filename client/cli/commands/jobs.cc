@@ -64,10 +64,7 @@ void PrintJob(Context& context, const Job& job) {
 
 int Submit(Context& context, const SpecFlags& flags, bool watch, bool check_only) {
   auto spec = BuildSpec(context, flags);
-  if (!spec.ok()) {
-    const int code = Refuse(context, spec.status());
-    return code == kRefused && spec.status().code() == StatusCode::kInvalidArgument && spec.status().details().empty() ? kUsage : code;
-  }
+  if (!spec.ok()) return Refuse(context, spec.status());
   graft::v1::CreateJobRequest request;
   *request.mutable_spec() = *spec;
   request.set_request_id(NewId(SystemClock().Now()));

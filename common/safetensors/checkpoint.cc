@@ -3,11 +3,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "common/base/sha256.h"
+#include "common/base/utf8.h"
 
 namespace graft::safetensors {
 namespace fs = std::filesystem;
@@ -15,10 +16,8 @@ namespace {
 
 /// "….LayerNorm.gamma" -> "….LayerNorm.weight", as transformers renames on load.
 std::string ModernName(std::string name) {
-  for (const auto& [old_name, new_name] : {std::pair<std::string_view, std::string_view>{".gamma", ".weight"},
-                                           {".beta", ".bias"}}) {
-    if (name.ends_with(old_name)) return name.substr(0, name.size() - old_name.size()) + std::string(new_name);
-  }
+  if (name.ends_with("LayerNorm.gamma")) return name.substr(0, name.size() - 5) + "weight";
+  if (name.ends_with("LayerNorm.beta")) return name.substr(0, name.size() - 4) + "bias";
   return name;
 }
 
@@ -37,7 +36,8 @@ Status Checkpoint::Add(const fs::path& path) {
   GRAFT_ASSIGN_OR_RETURN(auto map, MappedFile::Open(path));
   for (const TensorView& tensor : map->view().tensors()) {
     if (!tensors_.emplace(ModernName(tensor.name), tensor).second) {
-      return InvalidArgumentError(path.string() + ": the tensor " + tensor.name + " stands in two shards");
+      return InvalidArgumentError(path.string() + ": the tensor " + Printable(tensor.name, 200) +
+                                  " stands twice in this checkpoint");
     }
   }
   paths_.push_back(path);
@@ -56,30 +56,50 @@ StatusOr<std::shared_ptr<const Checkpoint>> Checkpoint::Open(const fs::path& fol
   if (!fs::exists(index, error)) {
     if (HasPickle(folder)) {
       return InvalidArgumentError(folder.string() +
-                                  " holds pickle weights only (.bin, .pt); graft reads safetensors only. Save the model again "
+                                  " holds pickle weights only (.bin, .pt); graft reads safetensors "
+                                  "only. Save the model again "
                                   "with safe_serialization=True");
     }
-    return NotFoundError(folder.string() + " has no model.safetensors and no model.safetensors.index.json");
+    return NotFoundError(folder.string() +
+                         " has no model.safetensors and no model.safetensors.index.json");
   }
   GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(index, uint64_t{64} << 20));
   GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(text, index.string()));
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object()) {
     return InvalidArgumentError(index.string() + " has no weight_map");
   }
-  std::set<std::string> shards;
+  std::map<std::string, std::vector<std::string>> shards;
   for (const auto& [tensor, shard] : json["weight_map"].items()) {
-    if (!shard.is_string()) return InvalidArgumentError(index.string() + ": the shard of " + tensor + " isn't a name");
+    if (!shard.is_string())
+      return InvalidArgumentError(index.string() + ": the shard of " + Printable(tensor, 200) +
+                                  " isn't a name");
     const auto name = shard.get<std::string>();
-    if (name.find('/') != std::string::npos || name.find('\\') != std::string::npos ||
+    if (name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos ||
         name.find("..") != std::string::npos || !name.ends_with(".safetensors")) {
-      return InvalidArgumentError(index.string() + ": \"" + name.substr(0, 80) + "\" is no shard's file name");
+      return InvalidArgumentError(index.string() + ": " + Quoted(name, 80) +
+                                  " is no shard's file name");
     }
-    shards.insert(name);
+    shards[name].push_back(ModernName(tensor));
   }
-  for (const std::string& shard : shards) GRAFT_RETURN_IF_ERROR(checkpoint->Add(folder / shard));
-  for (const auto& [tensor, shard] : json["weight_map"].items()) {
-    if (checkpoint->Find(ModernName(tensor)) == nullptr) {
-      return InvalidArgumentError(index.string() + ": no shard holds the tensor " + tensor);
+  if (shards.empty()) return NotFoundError(index.string() + " names no shard");
+  for (const auto& [shard, tensors] : shards) {
+    const auto misplaced = [&, &shard_name = shard](const std::string& tensor) {
+      return InvalidArgumentError(index.string() + ": the tensor " + Printable(tensor, 200) +
+                                  " isn't in the shard " + shard_name +
+                                  ", which the index names for it");
+    };
+    for (const std::string& tensor : tensors) {
+      if (checkpoint->Find(tensor) != nullptr) return misplaced(tensor);
+    }
+    if (const Status status = checkpoint->Add(folder / shard);
+        status.code() == StatusCode::kNotFound) {
+      return NotFoundError(index.string() + " names the shard " + shard +
+                           ", which isn't there; download the model again");
+    } else if (!status.ok()) {
+      return status;
+    }
+    for (const std::string& tensor : tensors) {
+      if (checkpoint->Find(tensor) == nullptr) return misplaced(tensor);
     }
   }
   return std::shared_ptr<const Checkpoint>(std::move(checkpoint));
@@ -97,14 +117,18 @@ const TensorView* Checkpoint::Find(std::string_view name) const {
   return found != tensors_.end() ? &found->second : nullptr;
 }
 
-StatusOr<std::string> Fingerprint(const Checkpoint& checkpoint, const std::string& config, const fs::path& cache) {
+StatusOr<std::string> Fingerprint(const Checkpoint& checkpoint, const std::string& config,
+                                  const fs::path& cache) {
   Json key = {{"config", config}};
   for (const fs::path& path : checkpoint.files()) {
-    struct stat info{};
+    struct stat info {};
     if (::stat(path.c_str(), &info) != 0) return ErrnoToStatus(errno, "stat " + path.string());
-    key["files"].push_back({fs::absolute(path).string(), info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ino});
+    key["files"].push_back({fs::absolute(path).string(), info.st_size, info.st_mtim.tv_sec,
+                            info.st_mtim.tv_nsec, info.st_ino});
   }
-  const fs::path entry = cache / (Sha256Hex(key.dump()) + ".fingerprint");
+  const fs::path entry =
+      cache /
+      (Sha256Hex(key.dump(-1, ' ', false, Json::error_handler_t::replace)) + ".fingerprint");
   if (!cache.empty()) {
     const auto cached = ReadFile(entry, 64);
     if (cached.ok() && IsSha256Hex(*cached)) return *cached;
@@ -117,7 +141,9 @@ StatusOr<std::string> Fingerprint(const Checkpoint& checkpoint, const std::strin
   }
   hash.Update(config);
   std::string fingerprint = hash.HexDigest();
-  if (!cache.empty()) GRAFT_RETURN_IF_ERROR(WriteFileDurably(entry, fingerprint));
+  // A cache that can't be written costs the next start a pass over the files, not this one its
+  // base.
+  if (!cache.empty()) static_cast<void>(WriteFileDurably(entry, fingerprint));
   return fingerprint;
 }
 

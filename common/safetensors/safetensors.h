@@ -1,6 +1,7 @@
 #pragma once
-/// The safetensors format: read with every check of the reference implementation, written byte for byte as it writes.
-/// Source: huggingface/safetensors, README (format) and safetensors/src/tensor.rs (checks and order).
+/// The safetensors format: read with every check of the reference implementation, written byte for
+/// byte as it writes. Source: huggingface/safetensors, README (format) and
+/// safetensors/src/tensor.rs (checks and order).
 ///   u64 little-endian N | N bytes of JSON | data
 /// Thread safety: free functions and const values.
 
@@ -18,11 +19,31 @@ namespace graft::safetensors {
 
 /// In the order that the reference writer sorts by (descending here means wider first).
 enum class DType {
-  kBool, kF4, kF6E2M3, kF6E3M2, kU8, kI8, kF8E5M2, kF8E4M3, kF8E8M0, kF8E4M3FNUZ, kF8E5M2FNUZ, kI16, kU16, kF16, kBF16,
-  kI32, kU32, kF32, kC64, kF64, kI64, kU64
+  kBool,
+  kF4,
+  kF6E2M3,
+  kF6E3M2,
+  kU8,
+  kI8,
+  kF8E5M2,
+  kF8E4M3,
+  kF8E8M0,
+  kF8E4M3FNUZ,
+  kF8E5M2FNUZ,
+  kI16,
+  kU16,
+  kF16,
+  kBF16,
+  kI32,
+  kU32,
+  kF32,
+  kC64,
+  kF64,
+  kI64,
+  kU64
 };
 
-std::string_view DTypeName(DType dtype);      ///< "F32"
+std::string_view DTypeName(DType dtype);  ///< "F32"
 int64_t DTypeBits(DType dtype);
 StatusOr<DType> ParseDType(std::string_view name);  ///< InvalidArgument for an unknown name.
 
@@ -30,16 +51,18 @@ StatusOr<DType> ParseDType(std::string_view name);  ///< InvalidArgument for an 
 struct TensorView {
   std::string name;
   DType dtype = DType::kF32;
-  std::vector<int64_t> shape;   ///< Empty: a scalar. A 0 makes an empty tensor.
-  std::string_view data;        ///< Row-major, little-endian; only 8-byte aligned.
+  std::vector<int64_t> shape;  ///< Empty: a scalar. A 0 makes an empty tensor.
+  std::string_view data;       ///< Row-major, little-endian; only 8-byte aligned.
 };
 
 /// A parsed file over bytes that must outlive it.
 class View {
  public:
   /// `what` names the file in errors.
-  /// Errors:    InvalidArgument for a pickle or zip file and for a malformed header; DataLoss if the bytes are cut or too
-  ///            many. Nothing is trusted: header size, JSON depth, counts, ranks, names, shapes, offsets, overlaps, holes.
+  /// Errors:    InvalidArgument for a pickle or zip file and for a malformed header; DataLoss if
+  /// the bytes are cut or too
+  ///            many. Nothing is trusted: header size, JSON depth, counts, ranks, names, shapes,
+  ///            offsets, overlaps, holes.
   static StatusOr<View> Parse(std::string_view bytes, std::string_view what);
 
   const std::vector<TensorView>& tensors() const { return tensors_; }  ///< In offset order.
@@ -75,9 +98,12 @@ struct TensorToWrite {
   std::string_view data;  ///< Borrowed for the call.
 };
 
-/// Serializes tensors: wider types first, then by name; metadata {"format":"pt"} plus `metadata`; header padded with
-/// spaces to a multiple of 8. Equal inputs give equal bytes.
-/// Errors:    InvalidArgument if a name stands twice or is empty, or data doesn't fit the shape.
-StatusOr<std::string> Write(std::vector<TensorToWrite> tensors, const std::map<std::string, std::string>& metadata = {});
+/// Serializes tensors: wider types first, then by name; metadata {"format":"pt"} plus `metadata`;
+/// header padded with spaces to a multiple of 8. Equal inputs give equal bytes. Errors:
+/// InvalidArgument if a name stands twice, is empty, over 4,096 bytes or not UTF-8, or data doesn't
+/// fit the
+///            shape: what View::Parse would refuse is never written.
+StatusOr<std::string> Write(std::vector<TensorToWrite> tensors,
+                            const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace graft::safetensors

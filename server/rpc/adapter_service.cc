@@ -96,7 +96,8 @@ Awaitable<StatusOr<std::vector<std::string>>> AdapterService::Load(const CallCon
                                                                    bool prove) {
   std::vector<std::string> loaded;
   Status last = UnavailableError("no worker could load it");
-  GRAFT_CO_ASSIGN_OR_RETURN(const auto links, backend_.workers.ServingLinks(version.base));
+  GRAFT_CO_ASSIGN_OR_RETURN(const auto links,
+                            co_await backend_.workers.ServingLinks(context, version.base));
   pb::LoadVersionRequest request;
   *request.mutable_version() = RefTo(version);
   request.set_prove(prove);

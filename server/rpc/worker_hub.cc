@@ -126,17 +126,16 @@ Status WorkerHub::NoWorkerFor(const std::string& base) const {
       fmt::format("none of the {} workers has the base {} in its folder", links_.size(), base));
 }
 
-StatusOr<std::vector<std::shared_ptr<EngineLink>>> WorkerHub::ServingLinks(
-    const std::string& base) const {
+Awaitable<StatusOr<std::vector<std::shared_ptr<EngineLink>>>> WorkerHub::ServingLinks(
+    const CallContext& context, std::string base) {
   std::vector<std::shared_ptr<EngineLink>> links;
   for (const std::string& id : table_.Holders(base)) {
     if (const auto found = links_.find(id); found != links_.end()) links.push_back(found->second);
   }
-  if (!links.empty()) return links;
-  const auto able = table_.Pick(base, "");
-  if (!able || !links_.contains(*able)) return NoWorkerFor(base);
-  links.push_back(links_.at(*able));
-  return links;
+  if (!links.empty()) co_return links;
+  GRAFT_CO_ASSIGN_OR_RETURN(auto able, co_await Pick(context, base, "", {}));
+  links.push_back(std::move(able));
+  co_return links;
 }
 
 Awaitable<StatusOr<std::shared_ptr<EngineLink>>> WorkerHub::Pick(

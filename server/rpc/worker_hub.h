@@ -63,9 +63,11 @@ class WorkerHub {
   /// The machine for estimates: the largest worker that has `base`; all zero if none has.
   intake::Machine MachineFor(const std::string& base, spec::Precision precision) const;
 
-  /// Links of the workers that hold `base`, else of one that has it in its folder.
+  /// Links of the workers that hold `base`, else of one that has it in its folder; waits a little
+  /// for a worker if there is none.
   /// Errors:    Unavailable with the reason if there is none.
-  StatusOr<std::vector<std::shared_ptr<EngineLink>>> ServingLinks(const std::string& base) const;
+  Awaitable<StatusOr<std::vector<std::shared_ptr<EngineLink>>>> ServingLinks(
+      const CallContext& context, std::string base);
 
   /// Calls one worker that serves `base`, preferring one that already holds the version `sha256`;
   /// waits a little for a worker if there is none, and goes to another one if a worker is gone.

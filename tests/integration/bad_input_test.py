@@ -1,0 +1,396 @@
+#!/usr/bin/env python3
+"""Bad input through the whole service: each row of a table is a clear error, and leaves nothing behind.
+
+One graft-server with its worker and the CLI as its client. For each row: the exit code, the gRPC code, the reason, field and
+line of the error's detail, and the words that say what to do. After each row: server and worker are the processes they were, a
+good request is answered, and no job, adapter, version or file is there that wasn't before. Prints the table.
+"""
+import argparse
+import ctypes
+import ctypes.util
+import dataclasses
+import json
+import os
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import tiny_model  # noqa: E402
+from live_graft import Graft, poll  # noqa: E402
+
+REFUSED, USAGE, JOB_FAILED, OK = 4, 2, 1, 0
+HUGE = 100 << 20
+CODES = ["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+         "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+         "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"]
+
+
+@dataclasses.dataclass
+class Row:
+    """One bad input and what must come of it."""
+    name: str
+    arguments: list
+    code: str            # The gRPC code's name.
+    says: str            # Words in the message or a detail's.
+    field: str = ""      # Of the first detail.
+    reason: str = ""
+    line: int = 0
+    exit: int = REFUSED
+    text: str = None     # Standard input.
+
+
+def write_csv(path, rows, header="text,label"):
+    path.write_bytes(b"\n".join([header.encode(), *(row if isinstance(row, bytes) else row.encode() for row in rows)]) + b"\n")
+    return f"file://{path}"
+
+
+def good_rows(count=48):
+    return [f"w{i % 20} w{(i * 7) % 20},{'ab'[i % 2]}" for i in range(count)]
+
+
+def make_bases(folder):
+    """The good base, and two that can't be used."""
+    tiny_model.write_base(folder / "tiny")
+    tiny_model.write_base(folder / "truncated")
+    weights = folder / "truncated" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:20_000])
+    tiny_model.write_base(folder / "alien", model_type="mamba")
+    tiny_model.write_base(folder / "lacking", leave_out="bert.encoder.layer.1.output.dense.weight")
+    tiny_model.write_base(folder / "nan", poison="bert.encoder.layer.0.output.dense.weight")
+
+
+def submit(adapter, train, *more, base="tiny"):
+    return ["submit", "--base", base, "--adapter", adapter, "--train", train, "--method", "lora", "--epochs", "1",
+            "--precision", "FP32", *more]
+
+
+def spec_rows(data):
+    """Faults in what a job asks for: CreateJob refuses, so there is no job."""
+    good = write_csv(data / "good.csv", good_rows())
+    write_csv(data.parent / "secret.csv", good_rows())
+    (data / "link.csv").symlink_to(data.parent / "secret.csv")
+    (data / "link").symlink_to(data.parent)
+    os.mkfifo(data / "pipe.csv")
+    field = "spec.dataset.train"
+    return good, [
+        Row("unknown base", submit("x", good, base="nope"), "NOT_FOUND", "there are: ", "spec.base", "INVALID_FIELD"),
+        Row("base with a path in its name", submit("x", good, base="../tiny"), "INVALID_ARGUMENT", "base", "spec.base"),
+        Row("base of an unknown family", submit("x", good, base="alien"), "FAILED_PRECONDITION", "there are bert", "spec.base"),
+        Row("base with truncated weights", submit("x", good, base="truncated"), "FAILED_PRECONDITION", "model.safetensors",
+            "spec.base"),
+        Row("base without one of its tensors", submit("x", good, base="lacking"), "FAILED_PRECONDITION",
+            "bert.encoder.layer.1.output.dense.weight", "spec.base"),
+        Row("rank 0", submit("x", good, "--set", "rank=0"), "INVALID_ARGUMENT", "1 to 1024", "spec.method.lora.rank"),
+        Row("rank is a word", submit("x", good, "--set", "rank=many"), "INVALID_ARGUMENT", "rank", exit=USAGE),
+        Row("learning rate 1e9", submit("x", good, "--lr", "1e9"), "INVALID_ARGUMENT", "at most 1",
+            "spec.hyperparameters.learning_rate"),
+        Row("learning rate is NaN", submit("x", good, "--lr", "NaN"), "INVALID_ARGUMENT", "learning_rate",
+            "spec.hyperparameters.learning_rate"),
+        Row("module that the base lacks", submit("x", good, "--set", "target_modules=q_proj"), "INVALID_ARGUMENT",
+            "query", "spec.method.lora.target_modules"),
+        Row("max_length beyond the base", submit("x", good, "--max-length", "4096"), "INVALID_ARGUMENT", "at most 64",
+            "spec.hyperparameters.max_length"),
+        Row("adapter with a path in its name", submit("../x", good), "INVALID_ARGUMENT", "adapter", "spec.adapter"),
+        Row("continuing an unknown version", submit("x", good, "--init-from", "good@7"), "NOT_FOUND", "good",
+            "spec.init_from"),
+        Row("file outside the roots", submit("x", "file:///etc/passwd"), "PERMISSION_DENIED", "--data-roots", field),
+        Row("file outside, through ..", submit("x", f"file://{data}/../secret.csv"), "PERMISSION_DENIED", "--data-roots", field),
+        Row("file outside, through %2e%2e", submit("x", f"file://{data}/%2e%2e/secret.csv"), "PERMISSION_DENIED",
+            "--data-roots", field),
+        Row("file outside, through a link", submit("x", f"file://{data}/link.csv"), "PERMISSION_DENIED", "--data-roots", field),
+        Row("file outside, through a folder's link", submit("x", f"file://{data}/link/secret.csv"), "PERMISSION_DENIED",
+            "--data-roots", field),
+        Row("file that isn't there", submit("x", f"file://{data}/none.csv"), "NOT_FOUND", "none.csv", field),
+        Row("file that is a pipe", submit("x", f"file://{data}/pipe.csv"), "INVALID_ARGUMENT", "regular file", field),
+        Row("upload that isn't there", submit("x", "graft://datasets/" + "0" * 64), "NOT_FOUND", "upload", field),
+        Row("local file that isn't there", submit("x", str(data / "none.csv")), "NOT_FOUND", "none.csv", exit=USAGE),
+        Row("local file that is empty", ["upload", str(write_empty(data / "empty.csv"))], "INVALID_ARGUMENT", "empty", "chunk"),
+        Row("local file of unknown format", ["upload", str(write_empty(data / "data.xyz"))], "INVALID_ARGUMENT", "csv",
+            "header.file_name"),
+        Row("request of 100 MB", ["submit", "--spec", str(write_huge_spec(data / "huge.json"))], "RESOURCE_EXHAUSTED",
+            "smaller"),
+    ]
+
+
+def write_empty(path):
+    path.write_bytes(b"")
+    return path
+
+
+def write_huge_spec(path):
+    path.write_text(json.dumps({"base": "tiny", "adapter": "x", "description": "x" * HUGE}))
+    return path
+
+
+def data_rows(data, good):
+    """Faults in the data: the job ends FAILED, and with --check-only the call is refused; both with the same detail."""
+    def csv(name, rows, header="text,label"):
+        return write_csv(data / name, rows, header)
+    broken = good_rows()
+    broken[17] = b"w1 \xff\xfe w2,a"
+    ragged = good_rows()
+    ragged[4] = "w1"
+    unlabelled = good_rows()
+    unlabelled[9] = "w1 w2,"
+    unterminated = good_rows() + ['"w1 w2,a']
+    (data / "zero.csv").write_bytes(b"")
+    (data / "torn.csv.gz").write_bytes(b"\x1f\x8b\x08\0\0\0\0\0\0\0torn")
+    (data / "bad.jsonl").write_text('{"text": "w1", "label": "a"}\n{"text": "w2", "label": \n')
+    train = "dataset.train"
+    return [
+        Row("wrong text column", submit("x", good, "--text-column", "body"), "INVALID_ARGUMENT", "text", train, "COLUMN_MISSING", 1),
+        Row("wrong label column", submit("x", good, "--label-column", "stars"), "INVALID_ARGUMENT", "label", train,
+            "COLUMN_MISSING", 1),
+        Row("empty file", submit("x", f"file://{data}/zero.csv"), "INVALID_ARGUMENT", "empty", train),
+        Row("header only", submit("x", csv("header.csv", [])), "INVALID_ARGUMENT", "example", train),
+        Row("bad UTF-8", submit("x", csv("utf8.csv", broken)), "INVALID_ARGUMENT", "UTF-8", train, line=19),
+        Row("field missing in a line", submit("x", csv("ragged.csv", ragged)), "INVALID_ARGUMENT", "", train, line=6),
+        Row("quote that never ends", submit("x", csv("quote.csv", unterminated)), "INVALID_ARGUMENT", "quote", train, line=50),
+        Row("label missing in train", submit("x", csv("unlabelled.csv", unlabelled)), "INVALID_ARGUMENT", "label", train, line=11),
+        Row("label unknown in validation", submit("x", good, "--validation", csv("validation.csv", ["w1,a", "w2,c"])),
+            "INVALID_ARGUMENT", "c", "dataset.validation", line=3),
+        Row("one class only", submit("x", csv("one.csv", ["w1,a", "w2,a", "w3,a"])), "INVALID_ARGUMENT", "label", train),
+        Row("torn gzip", submit("x", f"file://{data}/torn.csv.gz"), "INVALID_ARGUMENT", "gz", train),
+        Row("JSON that breaks off", submit("x", f"file://{data}/bad.jsonl"), "INVALID_ARGUMENT", "JSON", train, line=2),
+    ]
+
+
+def import_rows(folder):
+    """Folders that are no adapter of the base."""
+    def make(name, change=None, files=None, **config):
+        path = folder / name
+        tensors = tiny_model.lora_tensors()
+        if change:
+            change(tensors)
+        tiny_model.write_lora(path, tensors, **config)
+        for file, content in (files or {}).items():
+            (path / file).write_bytes(content)
+        return ["import", str(path), "--base", "tiny", "--adapter", "x", "--label-name", "a", "--label-name", "b"]
+
+    first = tiny_model.lora_name(0, "query", "A")
+    safe = tiny_model.safetensors(tiny_model.lora_tensors())
+    weights = "adapter_model.safetensors"
+    header_lies = (1 << 40).to_bytes(8, "little") + safe[8:]
+    flipped = safe.replace(b'"F32"', b'"I3\0"', 1)
+    pickle = make("pickle", files={"adapter_model.bin": b"\x80\x02}q\0."})
+    (folder / "pickle" / weights).unlink()
+    nothing = folder / "nothing"
+    nothing.mkdir()
+    no_labels = make("unnamed")[:6]
+    return [
+        Row("safetensors cut in its data", make("cut", files={weights: safe[:-100]}), "INVALID_ARGUMENT", weights),
+        Row("safetensors cut in its header", make("cut-header", files={weights: safe[:50]}), "INVALID_ARGUMENT", weights),
+        Row("safetensors of zero bytes", make("zero", files={weights: b""}), "INVALID_ARGUMENT", weights),
+        Row("safetensors with a huge header", make("lies", files={weights: header_lies}), "INVALID_ARGUMENT", weights),
+        Row("safetensors with a broken header", make("flipped", files={weights: flipped}), "INVALID_ARGUMENT", weights),
+        Row("import with a NaN", make("nan", lambda t: t[first][1].__setitem__(3, float("nan"))), "INVALID_ARGUMENT", first),
+        Row("import with an infinity", make("inf", lambda t: t[first][1].__setitem__(0, float("-inf"))), "INVALID_ARGUMENT", first),
+        Row("adapter of another width", make("wide", lambda t: t.__setitem__(first, ([4, 48], [0.1] * 192))), "INVALID_ARGUMENT",
+            "the base needs [4, 32]"),
+        Row("adapter of another rank", make("rank", r=8), "INVALID_ARGUMENT", "shape"),
+        Row("extra tensor", make("extra", lambda t: t.__setitem__("base_model.model.bert.x", ([1], [0.0]))), "INVALID_ARGUMENT",
+            "base_model.model.bert.x"),
+        Row("missing tensor", make("missing", lambda t: t.pop(first)), "INVALID_ARGUMENT", first),
+        Row("head of three labels for two names", make("head", lambda t: t.__setitem__(
+            "base_model.model.classifier.weight", ([3, 32], [0.1] * 96))), "INVALID_ARGUMENT", "classifier"),
+        Row("pickle", pickle, "INVALID_ARGUMENT", "safetensors"),
+        Row("folder without adapter_config.json", remove(make("bare"), folder / "bare" / "adapter_config.json"),
+            "INVALID_ARGUMENT", "adapter_config.json"),
+        Row("adapter_config.json that breaks off", make("config", files={"adapter_config.json": b'{"peft_type": "LORA", '}),
+            "INVALID_ARGUMENT", "adapter_config.json"),
+        Row("unknown peft_type", make("loha", peft_type="LOHA"), "UNIMPLEMENTED", "LOHA"),
+        Row("rank 0 in adapter_config.json", make("rank0", r=0), "INVALID_ARGUMENT", "1 to 1024"),
+        Row("labels unnamed", no_labels, "INVALID_ARGUMENT", "labels", "header.label_names", "LABELS_UNKNOWN"),
+        Row("import for an unknown base", [*no_labels[:3], "nope", *no_labels[4:]], "NOT_FOUND", "there are: ", "header.base"),
+        Row("folder without files", ["import", str(nothing), *no_labels[2:]], "INVALID_ARGUMENT", "folder", exit=USAGE),
+        Row("100 MB that are no safetensors", make("huge", files={weights: b"x" * HUGE}), "INVALID_ARGUMENT", weights),
+    ]
+
+
+def remove(arguments, path):
+    path.unlink()
+    return arguments
+
+
+def request_rows():
+    return [
+        Row("classify: unknown adapter", ["classify", "--adapter", "nope", "w1"], "NOT_FOUND", "nope", "adapter"),
+        Row("classify: unknown version", ["classify", "--adapter", "good@9", "w1"], "NOT_FOUND", "9", "adapter"),
+        Row("classify: unknown alias", ["classify", "--adapter", "good@canary", "w1"], "NOT_FOUND", "canary", "adapter"),
+        Row("classify: unknown hash", ["classify", "--adapter", "good@sha256:" + "0" * 64, "w1"], "NOT_FOUND", "good", "adapter"),
+        Row("classify: name with spaces", ["classify", "--adapter", "a b", "w1"], "INVALID_ARGUMENT", "adapter", "adapter"),
+        Row("classify: no adapter", ["classify", "w1"], "INVALID_ARGUMENT", "adapter", "adapter"),
+        Row("classify: empty text", ["classify", "--adapter", "good", ""], "INVALID_ARGUMENT", "empty", "inputs[0].text"),
+        Row("classify: pair for one-text adapter", ["classify", "--adapter", "good", "--pair", "w1", "w2", "w3"],
+            "INVALID_ARGUMENT", "even", exit=USAGE),
+        Row("classify: bad UTF-8", ["classify", "--adapter", "good", "w1 \udcff w2"], "INVALID_ARGUMENT", "UTF-8", exit=USAGE),
+        Row("classify: 100 MB", ["classify", "--adapter", "good", "-"], "RESOURCE_EXHAUSTED", "smaller", text="x" * HUGE),
+        Row("embed: unknown base", ["embed", "--base", "nope", "w1"], "NOT_FOUND", "there are: ", "base"),
+        Row("embed: neither base nor adapter", ["embed", "w1"], "INVALID_ARGUMENT", "adapter or a base", "adapter"),
+        Row("generate", ["generate", "--adapter", "good", "w1"], "UNIMPLEMENTED", "classifiers"),
+        Row("promote an unknown version", ["promote", "good", "9"], "NOT_FOUND", "9", "version"),
+        Row("promote an unknown adapter", ["promote", "nope", "1"], "NOT_FOUND", "nope", "adapter"),
+        Row("roll back what was never moved", ["rollback", "good"], "FAILED_PRECONDITION", "live"),
+        Row("show an unknown adapter", ["adapter", "nope"], "NOT_FOUND", "nope", "name"),
+        Row("export an unknown version", ["export", "good@9", "/nonexistent/graft"], "NOT_FOUND", "9", "adapter"),
+        Row("show an unknown job", ["job", "nope"], "NOT_FOUND", "nope"),
+        Row("cancel an unknown job", ["cancel", "nope"], "NOT_FOUND", "nope"),
+        Row("watch an unknown job", ["watch", "nope"], "NOT_FOUND", "nope"),
+        Row("list with an unknown field", ["jobs", "--filter", "colour=red"], "INVALID_ARGUMENT", "state", "filter"),
+        Row("list with an unknown state", ["jobs", "--filter", "state=SLEEPING"], "INVALID_ARGUMENT", "RUNNING", "filter"),
+        Row("list behind a bad page token", ["jobs", "--page-token", "nonsense"], "INVALID_ARGUMENT", "page_token", "page_token"),
+    ]
+
+
+class Checker:
+    """Runs rows and compares the service before and after each."""
+
+    def __init__(self, graft):
+        self.graft, self.faults, self.count = graft, [], 0
+        self.workers = graft.workers()
+        assert self.workers, "the server has no worker"
+        self.before = self.state()
+
+    def state(self):
+        """All that a refused call must not change."""
+        jobs = self.graft.call("jobs", "--limit", "1000")[1].splitlines()
+        adapters = self.graft.call("adapters")[1]
+        versions = self.graft.call("adapter", "good")[1]
+        return {"jobs": len(jobs), "adapters": adapters, "versions": versions, "files": self.graft.files()}
+
+    def row(self, row, exit_code, error, job_made=False):
+        self.count += 1
+        detail = (error.get("details") or [{}])[0]
+        line = int(detail.get("line", 0))
+        code = error.get("status") or CODES[error.get("code", 2)]
+        texts = [error.get("message", ""), *(d.get("message", "") for d in error.get("details", []))]
+        print(f"{row.name:40} {exit_code}  {code:19} {detail.get('reason', ''):22} "
+              f"{detail.get('field', '')}{' line ' + str(line) if line else ''}\n{'':43}{error.get('message', '')[:400]}", flush=True)
+        wrong = []
+
+        def check(what, found, wanted):
+            if found != wanted:
+                wrong.append(f"{what} is {found!r}, not {wanted!r}")
+        check("exit code", exit_code, row.exit)
+        check("code", code, row.code)
+        if row.field:
+            check("field", detail.get("field", ""), row.field)
+        if row.reason:
+            check("reason", detail.get("reason", ""), row.reason)
+        if row.line:
+            check("line", line, row.line)
+        if not any(row.says in text for text in texts):
+            wrong.append(f"nothing says {row.says!r}")
+        if len(error.get("message", "")) < 12:
+            wrong.append("the message is no sentence")
+        self.check_service(wrong, job_made)
+        self.faults += [f"{row.name}: {fault}" for fault in wrong]
+        for fault in wrong:
+            print(f"{'':43}WRONG: {fault}", flush=True)
+
+    def check_service(self, wrong, job_made=False):
+        if self.graft.process.child.poll() is not None:
+            raise AssertionError(f"the server ended: {self.graft.process.text()[-2000:]}")
+        if self.graft.workers() != self.workers:
+            wrong.append(f"the workers were {self.workers}, and are {self.graft.workers()}")
+            self.workers = self.graft.workers()
+        code, _, error = self.graft.call("classify", "--adapter", "good", "w1 w2")
+        if code != OK:
+            wrong.append(f"a good request isn't answered any more: {error}")
+        after = self.state()
+        expected = dict(self.before)
+        if job_made:
+            expected["jobs"] += 1
+        for key, value in after.items():
+            if value != expected[key]:
+                new = value - expected[key] if isinstance(value, frozenset) else value
+                wrong.append(f"{key} changed: {new or value}")
+        self.before = after
+
+    def refused(self, row):
+        code, output, error = self.graft.call(*row.arguments, text=row.text)
+        if output.strip() and row.exit != OK:
+            self.faults.append(f"{row.name}: it printed an answer: {output[:200]}")
+        lines = error.strip().splitlines()
+        try:
+            parsed = json.loads(lines[-1])["error"] if lines else {}
+        except ValueError:
+            parsed = {"message": error}
+        self.row(row, code, parsed)
+
+    def failed_job(self, row):
+        """Submits; the job must end FAILED with the row's error."""
+        code, output, _ = self.graft.call(*row.arguments, "--watch")
+        messages = [json.loads(text) for text in output.splitlines()]
+        changes = [message["state_change"] for message in messages if "state_change" in message]
+        if not changes or changes[-1]["to"] != "FAILED":
+            self.faults.append(f"{row.name}: the job didn't fail: {messages[-1:]}")
+        self.row(dataclasses.replace(row, exit=JOB_FAILED), code, changes[-1].get("error", {}) if changes else {}, job_made=True)
+
+
+class BadInputGraft(Graft):
+    """Adds what the checks look at."""
+
+    def workers(self):
+        """Process ids of the server's workers."""
+        server, found = self.process.child.pid, []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            name, rest = stat[stat.index("(") + 1:stat.rindex(")")], stat[stat.rindex(")") + 2:].split()
+            if name.startswith("graft-worker") and int(rest[1]) == server:
+                found.append(int(entry.name))
+        return sorted(found)
+
+    def files(self):
+        """Every file that holds a job's or an adapter's content, finished or not."""
+        return frozenset(str(path.relative_to(self.data)) for path in (self.data / "objects").rglob("*") if path.is_file()) | \
+            frozenset(str(path.relative_to(self.data)) for path in self.data.rglob("*.tmp*") if path.is_file())
+
+
+def import_good(graft, folder):
+    tiny_model.write_lora(folder / "good-adapter", tiny_model.lora_tensors())
+    graft.run("import", folder / "good-adapter", "--base", "tiny", "--adapter", "good", "--label-name", "a", "--label-name",
+              "b", "--promote")
+
+
+def run_table(options, folder):
+    data = folder / "data-root"
+    imports = folder / "imports"
+    for path in (folder / "bases", data, imports):
+        path.mkdir()
+    make_bases(folder / "bases")
+    with BadInputGraft(options.bin, folder / "bases", folder, "--data-roots", data) as graft:
+        import_good(graft, folder)
+        checker = Checker(graft)
+        good, spec = spec_rows(data)
+        for row in spec + import_rows(imports) + request_rows():
+            checker.refused(row)
+        for row in data_rows(data, good):
+            checker.refused(dataclasses.replace(row, name=row.name + " (check only)", field="spec." + row.field,
+                                                arguments=[*row.arguments, "--check-only"]))
+            checker.failed_job(row)
+    return checker
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", type=Path, required=True)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="graft-bad-input-") as temp:
+        checker = run_table(options, Path(temp).resolve())
+    for fault in checker.faults:
+        print(f"FAULT {fault}")
+    print(f"{checker.count} rows, {len(checker.faults)} faults")
+    return 1 if checker.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

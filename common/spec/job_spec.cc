@@ -50,13 +50,8 @@ StatusOr<Hyperparameters> ReadHyperparameters(const Json& json, bool has_validat
   Hyperparameters hp;
   const bool has_epochs = fields.Has("epochs");
   hp.epochs = fields.Number("epochs", 0, 10000, hp.epochs, Fields::Bounds::kOpenLow);
-  if (fields.Has("max_steps")) {
-    hp.max_steps = fields.Integer("max_steps", 0, int64_t{1} << 40, 0);
-    // A stored spec carries both; then max_steps is 0 unless it was asked for.
-    if (hp.max_steps > 0 && has_epochs && fields.raw("epochs") != Json(Hyperparameters().epochs)) {
-      fields.Fail("max_steps", "and epochs are both set; use one");
-    }
-  }
+  hp.max_steps = fields.Integer("max_steps", 0, int64_t{1} << 40, 0);
+  if (hp.max_steps > 0 && has_epochs) fields.Fail("max_steps", "and epochs are both set; use one");
   hp.batch_size = static_cast<int>(fields.Integer("batch_size", 1, 1 << 20, hp.batch_size));
   hp.batch_tokens = fields.Integer("batch_tokens", 0, int64_t{1} << 30, 0);
   hp.gradient_accumulation_steps = static_cast<int>(fields.Integer("gradient_accumulation_steps", 1, 1 << 20, 1));

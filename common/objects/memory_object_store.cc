@@ -28,6 +28,13 @@ class MemoryWriter : public ObjectWriter {
 Status MemoryObjectStore::Put(const std::string& key, std::string_view bytes) {
   GRAFT_RETURN_IF_ERROR(CheckKey(key));
   const std::lock_guard lock(mutex_);
+  for (size_t end = key.find('/'); end != std::string::npos; end = key.find('/', end + 1)) {
+    if (objects_.contains(key.substr(0, end))) return IsAnothersFolder(key.substr(0, end));
+  }
+  if (const auto below = objects_.lower_bound(key + "/");
+      below != objects_.end() && below->first.starts_with(key + "/")) {
+    return IsAnothersFolder(key);
+  }
   objects_[key] = bytes;
   return OkStatus();
 }
@@ -37,11 +44,12 @@ StatusOr<std::string> MemoryObjectStore::Get(const std::string& key, uint64_t ma
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(key);
   if (found == objects_.end()) return Missing(key);
-  if (found->second.size() > max_bytes) return InvalidArgumentError("the object " + key + " is larger than " + std::to_string(max_bytes) + " bytes");
+  if (found->second.size() > max_bytes) return TooLarge(key, found->second.size(), max_bytes);
   return found->second;
 }
 
-StatusOr<std::string> MemoryObjectStore::ReadRange(const std::string& key, uint64_t offset, uint64_t length) {
+StatusOr<std::string> MemoryObjectStore::ReadRange(const std::string& key, uint64_t offset,
+                                                   uint64_t length) {
   GRAFT_RETURN_IF_ERROR(CheckKey(key));
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(key);
@@ -58,10 +66,12 @@ StatusOr<ObjectStore::Info> MemoryObjectStore::Stat(const std::string& key) {
   return Info{found->second.size()};
 }
 
-StatusOr<std::vector<std::string>> MemoryObjectStore::List(const std::string& prefix, const std::string& after, size_t limit) {
+StatusOr<std::vector<std::string>> MemoryObjectStore::List(const std::string& prefix,
+                                                           const std::string& after, size_t limit) {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> keys;
-  for (auto entry = objects_.lower_bound(prefix); entry != objects_.end() && entry->first.starts_with(prefix); ++entry) {
+  for (auto entry = objects_.lower_bound(prefix);
+       entry != objects_.end() && entry->first.starts_with(prefix); ++entry) {
     if (keys.size() >= limit) break;
     if (entry->first > after) keys.push_back(entry->first);
   }

@@ -123,7 +123,7 @@ StatusOr<View> View::Parse(std::string_view bytes, std::string_view what) {
   if (header_size > kMaxHeader)
     return InvalidArgumentError(name + ": a header of over 100,000,000 bytes; no safetensors file");
   if (header_size > bytes.size() - 8)
-    return DataLossError(name + ": the file ends inside its header; it was cut");
+    return DataLossError(name + ": the file ends inside its header; it was cut; copy it again");
   const std::string_view header = bytes.substr(8, header_size);
   const std::string_view data = bytes.substr(8 + header_size);
   GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(header, name + " (header)",
@@ -168,7 +168,7 @@ StatusOr<View> View::Parse(std::string_view bytes, std::string_view what) {
     next = item.end;
   }
   if (next > data.size())
-    return DataLossError(name + ": the file ends before its last tensor; it was cut");
+    return DataLossError(name + ": the file ends before its last tensor; it was cut; copy it again");
   if (next < data.size()) return DataLossError(name + ": bytes follow the last tensor");
   for (Placed& item : placed) {
     item.tensor.data = data.substr(item.begin, item.end - item.begin);

@@ -28,7 +28,9 @@ struct Header {
 };
 static_assert(sizeof(Header) <= kAlignment);
 
-Header* HeaderOf(void* data) { return reinterpret_cast<Header*>(static_cast<char*>(data) - kAlignment); }
+Header* HeaderOf(void* data) {
+  return reinterpret_cast<Header*>(static_cast<char*>(data) - kAlignment);
+}
 
 class CachingAllocator : public c10::Allocator {
  public:
@@ -42,11 +44,14 @@ class CachingAllocator : public c10::Allocator {
     return {data, data, &Delete, c10::Device(c10::kCPU)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &Delete; }
-  void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    std::memcpy(to, from, bytes);
+  }
 
   CpuMemoryFigures figures() {
     const std::lock_guard lock(mutex_);
-    return {static_cast<int64_t>(used_), static_cast<int64_t>(peak_), static_cast<int64_t>(cached_)};
+    return {static_cast<int64_t>(used_), static_cast<int64_t>(peak_),
+            static_cast<int64_t>(cached_)};
   }
   void ResetPeak() {
     const std::lock_guard lock(mutex_);
@@ -66,34 +71,38 @@ class CachingAllocator : public c10::Allocator {
     const bool large = bytes >= kLargeBytes;
     const size_t unit = large ? kPageBytes : kAlignment;
     const size_t size = (bytes + kAlignment + unit - 1) / unit * unit;
-    Header* block = nullptr;
-    {
-      const std::lock_guard lock(mutex_);
-      used_ += bytes;
-      peak_ = std::max(peak_, used_);
-      // Batches of packed rows differ in size from step to step, so a fit may be loose.
-      const auto fit = large ? free_.lower_bound(size) : free_.end();
-      if (fit != free_.end() && fit->first <= 2 * size) {
-        block = fit->second;
-        cached_ -= fit->first;
-        free_.erase(fit);
-      } else if (large) {
-        const size_t bound = peak_ + peak_ / 2 + kSlackBytes;
-        ReleaseUntil(bound > used_ ? bound - used_ : 0);
-      }
-    }
+    Header* block = large ? TakeCached(size, bytes) : nullptr;
     if (block == nullptr) block = FromSystem(size, large);
     if (block == nullptr) {
       Release();
       block = FromSystem(size, large);
     }
-    if (block == nullptr) {
-      const std::lock_guard lock(mutex_);
-      used_ -= bytes;
-      TORCH_CHECK_WITH(OutOfMemoryError, false, "the CPU has no ", bytes, " bytes left; ", used_, " are in use");
-    }
+    const std::lock_guard lock(mutex_);
+    TORCH_CHECK_WITH(OutOfMemoryError, block != nullptr, "the CPU has no ", bytes, " bytes left; ",
+                     used_, " are in use");
+    used_ += bytes;
+    peak_ = std::max(peak_, used_);
     block->requested = bytes;
     return reinterpret_cast<char*>(block) + kAlignment;
+  }
+
+  /// A kept block for `size`, or null; then makes room for a new one within the bound on what is
+  /// kept.
+  Header* TakeCached(size_t size, size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    // Batches of packed rows differ in size from step to step, so a fit may be loose.
+    const auto fit = free_.lower_bound(size);
+    if (fit != free_.end() && fit->first <= 2 * size) {
+      Header* block = fit->second;
+      cached_ -= fit->first;
+      free_.erase(fit);
+      return block;
+    }
+    const size_t used = used_ + bytes;
+    const size_t peak = std::max(peak_, used);
+    const size_t bound = peak + peak / 2 + kSlackBytes;
+    ReleaseUntil(bound > used ? bound - used : 0);
+    return nullptr;
   }
 
   static Header* FromSystem(size_t size, bool large) {
@@ -136,7 +145,8 @@ class CachingAllocator : public c10::Allocator {
 }  // namespace
 
 void InstallCpuAllocator() {
-  static const bool installed = (c10::SetCPUAllocator(&CachingAllocator::Get(), /*priority=*/1), true);
+  static const bool installed =
+      (c10::SetCPUAllocator(&CachingAllocator::Get(), /*priority=*/1), true);
   (void)installed;
 }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "common/methods/fields.h"
+#include "common/methods/foreign_config.h"
 #include "common/methods/overlay.h"
 
 namespace graft::methods {
@@ -206,7 +208,7 @@ StatusOr<ImportedMethod> BottleneckSpec::Import(const std::map<std::string, std:
   const Json& config = file["config"];
   if (!config.is_object()) return bad("config isn't an object");
   if (config.contains("architecture") && !config["architecture"].is_null()) {
-    return bad("the architecture " + config["architecture"].dump().substr(0, 40) +
+    return bad("the architecture " + Shown(config["architecture"]) +
                " isn't built; bottleneck adapters are, and LoRA in PEFT's form");
   }
   if (!file.contains("version")) {
@@ -221,10 +223,19 @@ StatusOr<ImportedMethod> BottleneckSpec::Import(const std::map<std::string, std:
       {"cross_adapter", false}};
   for (const auto& [name, value] : required) {
     if (config.contains(name) && config[name] != value) {
-      return bad(std::string(name) + " is " + config[name].dump().substr(0, 80) + ", which isn't built");
+      return bad(std::string(name) + " is " + Shown(config[name]) + ", which isn't built");
     }
   }
   if (config.contains("inv_adapter") && !config["inv_adapter"].is_null()) return bad("inv_adapter isn't built");
+  // Those above, those read below, and those that change nothing: initial values, and options of what is refused above.
+  std::vector<std::string_view> known = {
+      "dropout",      "factorized_phm_W", "factorized_phm_rule", "hypercomplex_nonlinearity",
+      "init_weights", "init_weights_seed", "inv_adapter_reduction_factor", "learn_phm",
+      "mh_adapter",   "non_linearity",    "original_ln_before",  "phm_bias",
+      "phm_c_init",   "phm_dim",          "phm_init_range",      "phm_rank",
+      "reduction_factor", "shared_W_phm", "shared_phm_rule"};
+  for (const auto& [name, value] : required) known.emplace_back(name);
+  GRAFT_RETURN_IF_ERROR(RefuseUnknown(config, "adapter_config.json", known));
   const bool both = config.value("mh_adapter", Json()) == Json(true);
   if (config.value("original_ln_before", Json(false)) != Json(!both)) {
     return bad("only Houlsby (mh_adapter, no original_ln_before) and Pfeiffer (original_ln_before, no mh_adapter) are built");
@@ -248,6 +259,9 @@ StatusOr<ImportedMethod> BottleneckSpec::Import(const std::map<std::string, std:
         }
       }
     }
+  }
+  if (!fields.contains("size")) {
+    return bad("the folder's tensors hold no adapter_down of this base (" + layout.hub_model_class + ")");
   }
   ImportedMethod imported;
   const auto head_file = configs.find("head_config.json");
@@ -278,8 +292,11 @@ StatusOr<ImportedMethod> BottleneckSpec::Import(const std::map<std::string, std:
   }
   if (const Json labels = head_config.value("label2id", Json()); labels.is_object()) {
     imported.label_names.resize(labels.size());
+    std::set<size_t> ids;
     for (const auto& [label, id] : labels.items()) {
-      if (!id.is_number_unsigned() || id.get<size_t>() >= labels.size()) return bad_head("label2id isn't a numbering from 0");
+      if (!id.is_number_unsigned() || id.get<size_t>() >= labels.size() || !ids.insert(id.get<size_t>()).second) {
+        return bad_head("label2id isn't a numbering from 0");
+      }
       imported.label_names[id.get<size_t>()] = label;
     }
   }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/methods/fields.h"
+#include "common/methods/foreign_config.h"
 #include "common/methods/overlay.h"
 
 namespace graft::methods {
@@ -50,11 +51,18 @@ Status RefuseUnlessDefault(const Json& config) {
   for (const auto& [name, allowed] : kDefaults) {
     if (!config.contains(name)) continue;
     if (std::find(allowed.begin(), allowed.end(), config[name]) == allowed.end()) {
-      return InvalidArgumentError(std::string("adapter_config.json: ") + name + " is " + config[name].dump().substr(0, 80) +
+      return InvalidArgumentError(std::string("adapter_config.json: ") + name + " is " + Shown(config[name]) +
                                   ", which graft doesn't implement; the adapter would compute something else");
     }
   }
-  return OkStatus();
+  // Those above, those that Import reads, and those that change nothing of what is computed.
+  std::vector<std::string_view> known = {
+      "auto_mapping",   "base_model_name_or_path", "ensure_weight_tying", "inference_mode", "lora_alpha",
+      "lora_dropout",   "megatron_core",           "modules_to_save",     "peft_type",      "peft_version",
+      "qalora_group_size", "r",                    "revision",            "target_modules", "task_type",
+      "use_rslora"};
+  for (const auto& [name, allowed] : kDefaults) known.emplace_back(name);
+  return RefuseUnknown(config, "adapter_config.json", known);
 }
 
 }  // namespace
@@ -165,12 +173,14 @@ StatusOr<ImportedMethod> LoraSpec::Import(const Json& config,
   const auto bad = [](const std::string& what) { return InvalidArgumentError("adapter_config.json: " + what); };
   GRAFT_RETURN_IF_ERROR(RefuseUnlessDefault(config));
   if (config.contains("task_type") && !config["task_type"].is_null() && config["task_type"] != "SEQ_CLS") {
-    return bad("task_type is " + config["task_type"].dump().substr(0, 40) + "; only SEQ_CLS is built for this base");
+    return bad("task_type is " + Shown(config["task_type"]) + "; only SEQ_CLS is built for this base");
   }
   Json fields = Json::object();
   for (const auto& [theirs, ours] : {std::pair{"r", "rank"}, {"lora_alpha", "alpha"}, {"lora_dropout", "dropout"},
                                      {"use_rslora", "rslora"}}) {
-    if (config.contains(theirs) && !config[theirs].is_null()) fields[ours] = config[theirs];
+    if (!config.contains(theirs)) continue;
+    if (config[theirs].is_null()) return bad(std::string(theirs) + " is null");
+    fields[ours] = config[theirs];
   }
   if (!config.contains("lora_alpha")) fields["alpha"] = 8;  // PEFT's default, which isn't graft's.
   const Json targets = config.value("target_modules", Json());

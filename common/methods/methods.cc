@@ -3,6 +3,7 @@
 
 #include "common/base/utf8.h"
 #include "common/methods/bottleneck.h"
+#include "common/methods/foreign_config.h"
 #include "common/methods/lora.h"
 #include "common/methods/method_spec.h"
 #include "common/methods/overlay.h"
@@ -49,7 +50,7 @@ StatusOr<ImportedMethod> ImportMethod(const std::map<std::string, std::string>& 
   // Both libraries use this file's name; only PEFT's has a peft_type.
   if (config.contains("peft_type")) {
     if (config["peft_type"] == "LORA") return LoraSpec::Import(config, tensor_shapes, layout);
-    return UnimplementedError("adapter_config.json: PEFT adapters of type " + config["peft_type"].dump().substr(0, 40) +
+    return UnimplementedError("adapter_config.json: PEFT adapters of type " + Shown(config["peft_type"]) +
                               " aren't built; LORA is");
   }
   if (config.contains("config")) return BottleneckSpec::Import(configs, tensor_shapes, layout);

@@ -1,0 +1,37 @@
+#pragma once
+/// What importing another library's JSON shares: no field that changes an adapter is passed over.
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/json.h"
+#include "common/base/status.h"
+#include "common/base/utf8.h"
+
+namespace graft::methods {
+
+/// A value as errors show it: its JSON, cut.
+inline std::string Shown(const Json& value) { return Printable(value.dump(), 80); }
+
+/// True for what a newer version writes for an option that is off.
+inline bool IsOff(const Json& value) {
+  return value.is_null() || value == Json(false) || (value.is_structured() && value.empty());
+}
+
+/// Errors:    InvalidArgument if the object `config` of the file `what` has a field that isn't in
+///            `known` and isn't off: it may change what the adapter computes.
+inline Status RefuseUnknown(const Json& config, std::string_view what,
+                            const std::vector<std::string_view>& known) {
+  for (const auto& [name, value] : config.items()) {
+    if (IsOff(value) || std::find(known.begin(), known.end(), name) != known.end()) continue;
+    return InvalidArgumentError(std::string(what) + ": " + Printable(name) + " is " + Shown(value) +
+                                ", a field that graft doesn't know; the adapter may compute "
+                                "something else");
+  }
+  return OkStatus();
+}
+
+}  // namespace graft::methods

@@ -1,0 +1,460 @@
+// Folders of PEFT and AdapterHub: what is recognised, and that nothing that graft doesn't compute
+// is passed over.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/utf8.h"
+#include "common/methods/bottleneck.h"
+#include "common/methods/lora.h"
+#include "tests/common/methods/support.h"
+
+namespace graft::methods {
+namespace {
+
+using families::With;
+using families::Without;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// As PEFT 0.21 writes it.
+Json PeftConfig() {
+  return Json::parse(R"({
+    "alora_invocation_tokens": null, "alpha_pattern": {}, "arrow_config": null,
+    "auto_mapping": null, "base_model_name_or_path": "x", "bias": "none", "corda_config": null,
+    "ensure_weight_tying": false, "eva_config": null, "exclude_modules": null,
+    "fan_in_fan_out": false, "inference_mode": true, "init_lora_weights": true,
+    "kasa_config": null, "layer_replication": null, "layers_pattern": null,
+    "layers_to_transform": null, "loftq_config": {}, "lora_alpha": 12, "lora_bias": false,
+    "lora_dropout": 0.1, "lora_ga_config": null, "megatron_config": null,
+    "megatron_core": "megatron.core", "modules_to_save": ["classifier", "score"],
+    "monteclora_config": null, "peft_type": "LORA", "peft_version": "0.21.2",
+    "qalora_group_size": 16, "r": 4, "rank_pattern": {}, "revision": null,
+    "target_modules": ["value", "query"], "target_parameters": null, "task_type": "SEQ_CLS",
+    "trainable_token_indices": null, "use_bdlora": null, "use_dora": false, "use_qalora": false,
+    "use_rslora": true, "velora_config": null})");
+}
+
+StatusOr<ImportedMethod> ImportPeft(const Json& config,
+                                    const families::Layout& layout = TinyBert()) {
+  return ImportMethod({{"adapter_config.json", config.dump()}}, {}, layout);
+}
+
+TEST(ImportMethodTest, AFolderWithoutAConfigIsNotFound) {
+  EXPECT_EQ(ImportMethod({}, {}, TinyBert()).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(ImportMethod({{"config.json", "{}"}}, {}, TinyBert()).status().code(),
+            StatusCode::kNotFound);
+}
+
+TEST(ImportMethodTest, AConfigOfNeitherLibraryIsRefused) {
+  for (const char* text : {"", "{", "[]", "3", "null", "{}", "{\"r\":8}"}) {
+    EXPECT_EQ(ImportMethod({{"adapter_config.json", text}}, {}, TinyBert()).status().code(),
+              StatusCode::kInvalidArgument)
+        << text;
+  }
+}
+
+TEST(ImportMethodTest, OtherPeftTypesAreNotBuilt) {
+  for (const Json& type : {Json("IA3"), Json("lora"), Json(nullptr), Json(3),
+                           Json(std::string(38, 'x') + "\xC3\xA9" + std::string(9999, 'y'))}) {
+    const Status status = ImportPeft(With(PeftConfig(), "peft_type", type)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kUnimplemented) << type;
+    EXPECT_LT(status.message().size(), 300u);
+    EXPECT_EQ(FirstInvalidUtf8(status.message()), std::string::npos) << status;
+  }
+}
+
+TEST(ImportPeftTest, FieldsAreTaken) {
+  const auto imported = ImportPeft(PeftConfig());
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->method->ToJson(), Json({{"rank", 4},
+                                              {"alpha", 12.0},
+                                              {"dropout", 0.1},
+                                              {"rslora", true},
+                                              {"target_modules", {"query", "value"}}}));
+  EXPECT_THAT(imported->renamed_keys, IsEmpty());
+  EXPECT_THAT(imported->label_names, IsEmpty());
+}
+
+TEST(ImportPeftTest, AbsentFieldsArePeftsDefaults) {
+  const auto imported = ImportPeft({{"peft_type", "LORA"}, {"modules_to_save", {"classifier"}}});
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->method->ToJson(), Json({{"rank", 8},
+                                              {"alpha", 8.0},
+                                              {"dropout", 0.0},
+                                              {"rslora", false},
+                                              {"target_modules", {"query", "value"}}}));
+}
+
+TEST(ImportPeftTest, WhatGraftWritesItReads) {
+  for (const families::Layout& layout : {TinyBert(), TinyDistilBert()}) {
+    const Method method = Resolved("lora", {{"rank", 3}, {"alpha", 2.5}}, layout);
+
+    const auto imported = ImportMethod(method->ConfigFiles(layout, {"b", "a", {"x"}}), {}, layout);
+
+    ASSERT_TRUE(imported.ok()) << imported.status();
+    EXPECT_EQ(imported->method->ToJson(), method->ToJson());
+  }
+}
+
+TEST(ImportPeftTest, AFieldThatChangesTheAdapterIsRefused) {
+  for (const auto& [field, value] :
+       {std::pair<const char*, Json>{"alora_invocation_tokens", {1, 2}},
+        {"alpha_pattern", {{"query", 8}}},
+        {"arrow_config", Json::object()},
+        {"bias", "all"},
+        {"bias", "lora_only"},
+        {"bias", nullptr},
+        {"corda_config", Json::object()},
+        {"eva_config", Json::object()},
+        {"exclude_modules", {"query"}},
+        {"fan_in_fan_out", true},
+        {"init_lora_weights", "pissa"},
+        {"init_lora_weights", "olora"},
+        {"init_lora_weights", "loftq"},
+        {"init_lora_weights", "corda"},
+        {"kasa_config", Json::object()},
+        {"layer_replication", Json::array({Json::array({0, 4})})},
+        {"layers_pattern", "layer"},
+        {"layers_to_transform", {0}},
+        {"loftq_config", {{"loftq_bits", 4}}},
+        {"lora_bias", true},
+        {"lora_ga_config", Json::object()},
+        {"megatron_config", Json::object()},
+        {"monteclora_config", Json::object()},
+        {"rank_pattern", {{"query", 4}}},
+        {"target_parameters", {"x"}},
+        {"trainable_token_indices", {1}},
+        {"use_bdlora", true},
+        {"use_dora", true},
+        {"use_qalora", true},
+        {"velora_config", Json::object()},
+        {"task_type", "CAUSAL_LM"},
+        {"target_modules", "all-linear"},
+        {"target_modules", ".*query"},
+        {"target_modules", {"q_proj"}},
+        {"target_modules", {"dense"}},
+        {"target_modules", Json::object()},
+        {"r", 0},
+        {"r", "4x"},
+        {"lora_alpha", 0},
+        {"lora_alpha", nullptr},
+        {"lora_dropout", 1},
+        {"use_rslora", "yes"},
+        {"modules_to_save", nullptr},
+        {"modules_to_save", {"score"}}}) {
+    const Status status = ImportPeft(With(PeftConfig(), field, value)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field << " " << value;
+  }
+}
+
+TEST(ImportPeftTest, TheRefusalNamesTheField) {
+  const Status status = ImportPeft(With(PeftConfig(), "use_dora", true)).status();
+
+  EXPECT_THAT(status.message(), HasSubstr("adapter_config.json: use_dora is true"));
+}
+
+TEST(ImportPeftTest, AFieldThatNobodyKnowsIsRefusedUnlessItIsOff) {
+  for (const Json& on : {Json(true), Json(1), Json("x"), Json({1}), Json{{"a", 1}}}) {
+    const Status status = ImportPeft(With(PeftConfig(), "use_newlora", on)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << on;
+    EXPECT_THAT(status.message(), HasSubstr("use_newlora")) << on;
+  }
+  for (const Json& off : {Json(nullptr), Json(false), Json::array(), Json::object()}) {
+    EXPECT_TRUE(ImportPeft(With(PeftConfig(), "use_newlora", off)).ok()) << off;
+  }
+}
+
+TEST(ImportPeftTest, AnAbsurdValueIsCutBetweenCharacters) {
+  const Json value = std::string(78, 'x') + "\xC3\xA9" + std::string(99999, 'y');
+  for (const char* field : {"bias", "task_type", "use_newlora"}) {
+    const Status status = ImportPeft(With(PeftConfig(), field, value)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field;
+    EXPECT_LT(status.message().size(), 400u) << field;
+    EXPECT_EQ(FirstInvalidUtf8(status.message()), std::string::npos) << status;
+  }
+}
+
+TEST(ImportPeftTest, TheWholeHeadMustBeSaved) {
+  const Json config = With(PeftConfig(), "target_modules", {"q_lin"});
+
+  const Status status = ImportPeft(config, TinyDistilBert()).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("modules_to_save lacks \"pre_classifier\""));
+  EXPECT_TRUE(ImportPeft(With(config, "modules_to_save", {"classifier", "pre_classifier"}),
+                         TinyDistilBert())
+                  .ok());
+}
+
+/// As adapters 1.3 writes a Houlsby adapter on the tiny BERT.
+Json HubConfig() {
+  return Json::parse(R"({
+    "config": {"adapter_residual_before_ln": false, "cross_adapter": false, "dropout": 0.25,
+      "factorized_phm_W": true, "factorized_phm_rule": false,
+      "hypercomplex_nonlinearity": "glorot-uniform", "init_weights": "bert",
+      "init_weights_seed": null, "inv_adapter": null, "inv_adapter_reduction_factor": null,
+      "is_parallel": false, "learn_phm": true, "leave_out": [], "ln_after": false,
+      "ln_before": false, "mh_adapter": true, "non_linearity": "swish", "original_ln_after": true,
+      "original_ln_before": false, "output_adapter": true, "phm_bias": true, "phm_c_init": "normal",
+      "phm_dim": 4, "phm_init_range": 0.0001, "phm_layer": false, "phm_rank": 1,
+      "reduction_factor": 8.0, "residual_before_ln": true, "scaling": 1.0, "shared_W_phm": false,
+      "shared_phm_rule": true, "stochastic_depth": 0.0, "use_gating": false},
+    "hidden_size": 48, "model_class": "BertAdapterModel", "model_name": "", "model_type": "bert",
+    "name": "oracle", "version": "adapters.1.3.0"})");
+}
+
+Json HubHead() {
+  return Json::parse(R"({
+    "config": {"activation_function": "tanh", "bias": true, "dropout_prob": null,
+      "head_type": "classification", "label2id": {"yes": 1, "no": 0}, "layers": 1,
+      "num_labels": 2, "use_pooler": true},
+    "hidden_size": 48, "model_class": "BertAdapterModel", "model_name": "", "model_type": "bert",
+    "name": "oracle", "version": "adapters.1.3.0"})");
+}
+
+Shapes HubShapes() {
+  return {{"bert.encoder.layer.0.output.adapters.oracle.adapter_down.0.weight", {6, 48}},
+          {"bert.encoder.layer.1.attention.output.adapters.oracle.adapter_up.bias", {48}},
+          {"heads.oracle.1.weight", {2, 48}},
+          {"heads.oracle.1.bias", {2}}};
+}
+
+StatusOr<ImportedMethod> ImportHub(const Json& config, const Json& head = HubHead(),
+                                   const Shapes& shapes = HubShapes()) {
+  return ImportMethod({{"adapter_config.json", config.dump()}, {"head_config.json", head.dump()}},
+                      shapes, TinyBert());
+}
+
+Json HubWith(const char* field, Json value) {
+  Json config = HubConfig();
+  config["config"][field] = std::move(value);
+  return config;
+}
+
+Json HeadWith(const char* field, Json value) {
+  Json head = HubHead();
+  head["config"][field] = std::move(value);
+  return head;
+}
+
+TEST(ImportHubTest, FieldsAndTheSizeOfTheTensorsAreTaken) {
+  const auto imported = ImportHub(HubConfig());
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->method->ToJson(), Json({{"placement", "HOULSBY"},
+                                              {"size", 6},
+                                              {"activation", "silu"},
+                                              {"init_std", 0.01},
+                                              {"dropout", 0.25},
+                                              {"unfreeze_base", false},
+                                              {"residual", true},
+                                              {"freeze_head", false}}));
+  EXPECT_THAT(imported->label_names, ElementsAre("no", "yes"));
+}
+
+TEST(ImportHubTest, PfeifferIsKnownByItsNorm) {
+  Json config = HubWith("original_ln_before", true);
+  config["config"]["mh_adapter"] = false;
+  config["config"]["non_linearity"] = "relu";
+
+  const auto imported = ImportHub(config);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->method->ToJson()["placement"], "PFEIFFER");
+}
+
+TEST(ImportHubTest, KeysAreRenamedFromTheFoldersAdapter) {
+  const auto imported = ImportHub(HubConfig());
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->renamed_keys,
+            (std::map<std::string, std::string>{
+                {"bert.encoder.layer.0.output.adapters.oracle.adapter_down.0.weight",
+                 "bert.encoder.layer.0.output.adapters.adapter_down.weight"},
+                {"bert.encoder.layer.1.attention.output.adapters.oracle.adapter_up.bias",
+                 "bert.encoder.layer.1.attention.output.adapters.adapter_up.bias"},
+                {"heads.oracle.1.weight", "classifier.weight"},
+                {"heads.oracle.1.bias", "classifier.bias"}}));
+}
+
+TEST(ImportHubTest, KeysMayLackTheModelsPrefix) {
+  const std::string key = "encoder.layer.0.output.adapters.a.adapter_up.weight";
+
+  Shapes shapes = HubShapes();
+  shapes[key] = {48, 6};
+
+  const auto imported = ImportHub(HubConfig(), HubHead(), shapes);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->renamed_keys.at(key),
+            "bert.encoder.layer.0.output.adapters.adapter_up.weight");
+}
+
+TEST(ImportHubTest, WhatGraftWritesItReads) {
+  for (const families::Layout& layout : {TinyBert(), TinyDistilBert()}) {
+    for (const char* placement : {"HOULSBY", "PFEIFFER"}) {
+      const Method method = Resolved(
+          "bottleneck", {{"placement", placement}, {"size", 13}, {"dropout", 0.5}}, layout);
+      const auto tensors = method->Tensors(layout, 2);
+      Shapes shapes;
+      for (const TensorSpec& tensor : tensors) shapes[tensor.key] = tensor.shape;
+
+      const auto imported =
+          ImportMethod(method->ConfigFiles(layout, {"b", "a", {"no", "yes"}}), shapes, layout);
+
+      ASSERT_TRUE(imported.ok()) << imported.status();
+      EXPECT_EQ(imported->method->ToJson(), method->ToJson());
+      EXPECT_THAT(imported->label_names, ElementsAre("no", "yes"));
+      for (const TensorSpec& tensor : tensors) {
+        EXPECT_EQ(imported->renamed_keys.at(tensor.key), tensor.name);
+      }
+    }
+  }
+}
+
+TEST(ImportHubTest, AFieldThatChangesTheAdapterIsRefused) {
+  for (const auto& [field, value] :
+       {std::pair<const char*, Json>{"adapter_residual_before_ln", true},
+        {"architecture", "lora"},
+        {"cross_adapter", true},
+        {"inv_adapter", "nice"},
+        {"is_parallel", true},
+        {"leave_out", {0}},
+        {"ln_after", true},
+        {"ln_before", true},
+        {"mh_adapter", false},
+        {"original_ln_after", false},
+        {"original_ln_before", true},
+        {"output_adapter", false},
+        {"phm_layer", true},
+        {"residual_before_ln", false},
+        {"residual_before_ln", "post_add"},
+        {"scaling", 4.0},
+        {"scaling", "learned"},
+        {"stochastic_depth", 0.1},
+        {"use_gating", true},
+        {"non_linearity", "gelu_new"},
+        {"non_linearity", 3},
+        {"dropout", 1.0},
+        {"dropout", "x"}}) {
+    EXPECT_EQ(ImportHub(HubWith(field, value)).status().code(), StatusCode::kInvalidArgument)
+        << field << " " << value;
+  }
+}
+
+TEST(ImportHubTest, AFieldThatNobodyKnowsIsRefusedUnlessItIsOff) {
+  const Status status = ImportHub(HubWith("use_newgate", true)).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("use_newgate"));
+  EXPECT_TRUE(ImportHub(HubWith("use_newgate", false)).ok());
+  EXPECT_TRUE(ImportHub(HubWith("use_newgate", nullptr)).ok());
+}
+
+TEST(ImportHubTest, AnAbsurdValueIsCutBetweenCharacters) {
+  const Json value = std::string(38, 'x') + "\xC3\xA9" + std::string(38, 'x') + "\xC3\xA9" +
+                     std::string(99999, 'y');
+  for (const char* field : {"architecture", "scaling", "use_newgate"}) {
+    const Status status = ImportHub(HubWith(field, value)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field;
+    EXPECT_LT(status.message().size(), 400u) << field;
+    EXPECT_EQ(FirstInvalidUtf8(status.message()), std::string::npos) << status;
+  }
+}
+
+TEST(ImportHubTest, ALegacyFolderIsRefused) {
+  const Status status = ImportHub(Without(HubConfig(), "version")).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("no version"));
+}
+
+TEST(ImportHubTest, AConfigThatIsNoObjectIsRefused) {
+  for (const Json& config : {Json("houlsby"), Json(3), Json(nullptr), Json::array()}) {
+    EXPECT_EQ(ImportHub(With(HubConfig(), "config", config)).status().code(),
+              StatusCode::kInvalidArgument)
+        << config;
+  }
+}
+
+TEST(ImportHubTest, ASizeThatTheBaseCantHoldIsRefused) {
+  for (const int64_t size : {int64_t{0}, int64_t{49}, int64_t{1} << 40}) {
+    Shapes shapes = HubShapes();
+    shapes["bert.encoder.layer.0.output.adapters.oracle.adapter_down.0.weight"] = {size, 48};
+
+    EXPECT_EQ(ImportHub(HubConfig(), HubHead(), shapes).status().code(),
+              StatusCode::kInvalidArgument)
+        << size;
+  }
+}
+
+TEST(ImportHubTest, AFolderOfAnotherModelIsRefused) {
+  const Shapes shapes = {
+      {"distilbert.transformer.layer.0.output_adapters.adapters.a.adapter_down.0.weight", {6, 48}},
+      {"heads.a.1.weight", {2, 48}}};
+
+  const Status status = ImportHub(HubConfig(), HubHead(), shapes).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("no adapter_down of this base (BertAdapterModel)"));
+}
+
+TEST(ImportHubTest, AFolderWithoutAHeadIsRefused) {
+  const Status status =
+      ImportMethod({{"adapter_config.json", HubConfig().dump()}}, HubShapes(), TinyBert()).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("head_config.json"));
+}
+
+TEST(ImportHubTest, AHeadOfAnotherFormIsRefused) {
+  for (const auto& [field, value] : {std::pair<const char*, Json>{"head_type", "tagging"},
+                                     {"head_type", nullptr},
+                                     {"layers", 2},
+                                     {"layers", nullptr},
+                                     {"use_pooler", false},
+                                     {"bias", false}}) {
+    const Status status = ImportHub(HubConfig(), HeadWith(field, value)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field << " " << value;
+    EXPECT_THAT(status.message(), HasSubstr("head_config.json")) << field;
+  }
+  for (const Json& head : {Json(3), Json::array(), Json::object(), With(HubHead(), "config", 3)}) {
+    EXPECT_EQ(ImportHub(HubConfig(), head).status().code(), StatusCode::kInvalidArgument) << head;
+  }
+}
+
+TEST(ImportHubTest, LabelsThatAreNoNumberingAreRefused) {
+  for (const Json& labels :
+       {Json{{"a", 0}, {"b", 0}}, Json{{"a", 1}, {"b", 2}}, Json{{"a", 0}, {"b", -1}},
+        Json{{"a", 0}, {"b", "1"}}, Json{{"a", 0}, {"b", 1.0}}, Json{{"a", 0}, {"b", nullptr}}}) {
+    const Status status = ImportHub(HubConfig(), HeadWith("label2id", labels)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << labels;
+    EXPECT_THAT(status.message(), HasSubstr("label2id")) << labels;
+  }
+}
+
+TEST(ImportHubTest, WithoutLabelsThereAreNoNames) {
+  const auto imported = ImportHub(HubConfig(), HeadWith("label2id", nullptr));
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_THAT(imported->label_names, IsEmpty());
+}
+
+}  // namespace
+}  // namespace graft::methods

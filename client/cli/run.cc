@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "client/cli/commands/commands.h"
+#include "common/base/utf8.h"
 
 namespace graft::cli {
 
@@ -29,6 +30,12 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   AddAdapterCommands(app, run);
   AddInferenceCommands(app, run);
   AddDataCommands(app, run);
+  for (const std::string& argument : arguments) {
+    // gRPC itself says nothing useful about it.
+    if (FirstInvalidUtf8(argument) != std::string_view::npos) {
+      return Refuse(context, UsageError("the argument \"" + Printable(argument, 64) + "\" isn't UTF-8"));
+    }
+  }
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back.
   try {
     app.parse(arguments);

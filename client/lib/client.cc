@@ -38,6 +38,8 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
   // Also what an attempt to connect may take; a busy machine needs more than an instant for it.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // Embeddings of 256 texts may take more than gRPC's 4 MiB.
+  arguments.SetMaxReceiveMessageSize(64 << 20);
   // A watch may be silent for long; a dead connection must still be noticed.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -61,6 +63,13 @@ Status Client::Convert(const grpc::Status& status) const {
     return UnavailableError("no server can be reached at " + options_.server + "; is graft-server running? (" +
                             status.error_message() + ")")
         .AddDetail({"UNREACHABLE", {}, 0, {}, {}});
+  }
+  // And this of a message beyond the limit, its own or the answer's.
+  if (converted.code() == StatusCode::kResourceExhausted && status.error_details().empty() &&
+      status.error_message().find("larger than max") != std::string::npos) {
+    return ResourceExhaustedError("the request or its answer is too large for one message; send less at a time (" +
+                                  status.error_message() + ")")
+        .AddDetail({"MESSAGE_TOO_LARGE", {}, 0, {}, {}});
   }
   return converted;
 }

@@ -3,12 +3,15 @@
 #include <memory>
 
 #include "client/cli/commands/commands.h"
+#include "common/base/utf8.h"
 
 namespace graft::cli {
 namespace {
 
 using Stub = graft::v1::InferenceService::Stub;
+// Of one request; a longer list goes as several.
 constexpr size_t kMaxInputs = 256;
+constexpr size_t kMaxBytes = 1 << 20;
 
 struct Flags {
   std::string adapter, base;
@@ -26,7 +29,12 @@ StatusOr<std::vector<graft::v1::TextInput>> Inputs(const Flags& flags) {
       texts.push_back(text);
       continue;
     }
-    for (std::string line; std::getline(std::cin, line);) texts.push_back(line);
+    for (std::string line; std::getline(std::cin, line);) {
+      if (FirstInvalidUtf8(line) != std::string_view::npos) {
+        return UsageError("text " + std::to_string(texts.size() + 1) + " isn't UTF-8: \"" + Printable(line, 64) + "\"");
+      }
+      texts.push_back(line);
+    }
   }
   if (flags.pair && texts.size() % 2 != 0) return UsageError("--pair needs an even number of texts");
   std::vector<graft::v1::TextInput> inputs;
@@ -40,14 +48,24 @@ StatusOr<std::vector<graft::v1::TextInput>> Inputs(const Flags& flags) {
   return inputs;
 }
 
+/// Where the request ends that begins with `begin`; it holds one text at least.
+size_t RequestEnd(const std::vector<graft::v1::TextInput>& inputs, size_t begin) {
+  size_t end = begin;
+  for (size_t bytes = 0; end < inputs.size() && end - begin < kMaxInputs; ++end) {
+    bytes += inputs[end].ByteSizeLong();
+    if (end > begin && bytes > kMaxBytes) break;
+  }
+  return end;
+}
+
 int Classify(Context& context, const Flags& flags) {
   const auto inputs = Inputs(flags);
   if (!inputs.ok()) return Refuse(context, inputs.status());
-  for (size_t begin = 0; begin < inputs->size(); begin += kMaxInputs) {
+  for (size_t begin = 0, end = 0; begin < inputs->size(); begin = end) {
     graft::v1::ClassifyRequest request;
     request.set_adapter(flags.adapter);
     request.set_return_logits(flags.logits);
-    const size_t end = std::min(inputs->size(), begin + kMaxInputs);
+    end = RequestEnd(*inputs, begin);
     for (size_t i = begin; i < end; ++i) *request.add_inputs() = (*inputs)[i];
     const auto answer = context.client->Call(context.client->inference(), &Stub::Classify, request);
     if (!answer.ok()) return Refuse(context, answer.status());
@@ -71,12 +89,12 @@ int Classify(Context& context, const Flags& flags) {
 int Embed(Context& context, const Flags& flags) {
   const auto inputs = Inputs(flags);
   if (!inputs.ok()) return Refuse(context, inputs.status());
-  for (size_t begin = 0; begin < inputs->size(); begin += kMaxInputs) {
+  for (size_t begin = 0, end = 0; begin < inputs->size(); begin = end) {
     graft::v1::EmbedRequest request;
     request.set_adapter(flags.adapter);
     request.set_base(flags.base);
     request.set_normalize(flags.normalize);
-    const size_t end = std::min(inputs->size(), begin + kMaxInputs);
+    end = RequestEnd(*inputs, begin);
     for (size_t i = begin; i < end; ++i) *request.add_inputs() = (*inputs)[i];
     const auto answer = context.client->Call(context.client->inference(), &Stub::Embed, request);
     if (!answer.ok()) return Refuse(context, answer.status());

@@ -185,7 +185,13 @@ void AddJobCommands(CLI::App& app, Action& run) {
     graft::v1::DeleteJobRequest request;
     request.set_name(WithPrefix("jobs/", *id));
     const auto answer = c.client->Call(c.client->jobs(), &Stub::DeleteJob, request);
-    return answer.ok() ? static_cast<int>(kOk) : Refuse(c, answer.status());
+    if (!answer.ok()) return Refuse(c, answer.status());
+    if (c.json) {
+      PrintJson(c, *answer);
+    } else {
+      c.out << "deleted " << request.name() << "\n";
+    }
+    return static_cast<int>(kOk);
   });
   auto after = std::make_shared<int64_t>(0);
   with_id("watch", "Follow a job until it ends; Ctrl-C stops watching, not the job",

@@ -1,0 +1,199 @@
+#include "client/cli/commands/commands.h"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../fake_server.h"
+#include "client/cli/context.h"
+#include "common/base/file.h"
+#include "common/base/json.h"
+
+namespace graft::cli {
+namespace {
+
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+/// Each command once: its words, and how many messages --json prints.
+struct Case {
+  std::vector<std::string> words;
+  size_t num_messages;
+};
+
+class CommandTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto folder = TempFolder::Create();
+    ASSERT_TRUE(folder.ok());
+    folder_.emplace(std::move(*folder));
+    file_ = folder_->path() / "in" / "train.csv";
+    std::filesystem::create_directories(folder_->path() / "in");
+    ASSERT_TRUE(WriteFileDurably(file_, "text,label\n").ok());
+    server_.watches = {
+        {ProgressEvent(1, 1, 2), StateEvent(2, v1::RUNNING, v1::SUCCEEDED, "COMPLETED")}};
+  }
+  std::vector<Case> Cases() const {
+    const std::string in = folder_->path() / "in", out = folder_->path() / "out";
+    return {{{"submit", "--base", "b"}, 1},
+            {{"estimate", "--base", "b"}, 1},
+            {{"jobs"}, 2},
+            {{"job", "j1"}, 1},
+            {{"cancel", "j1"}, 1},
+            {{"pause", "j1"}, 1},
+            {{"resume", "j1"}, 1},
+            {{"delete", "j1"}, 1},
+            {{"watch", "j1"}, 2},
+            {{"adapters"}, 1},
+            {{"adapter", "support"}, 2},
+            {{"promote", "support", "2"}, 1},
+            {{"rollback", "support"}, 1},
+            {{"evaluate", "support", file_}, 1},
+            {{"export", "support", out}, 1},
+            {{"import", in, "--base", "b", "--adapter", "a"}, 1},
+            {{"classify", "--adapter", "a", "one", "two"}, 1},
+            {{"embed", "--base", "b", "one"}, 1},
+            {{"generate", "--adapter", "a", "or not "}, 2},
+            {{"score", "--adapter", "a", "one"}, 1},
+            {{"bases"}, 2},
+            {{"upload", file_}, 1},
+            {{"check", file_}, 1}};
+  }
+  Outcome Run(const std::vector<std::string>& arguments) {
+    return RunCli(server_.address(), arguments);
+  }
+
+  FakeServer server_;
+  std::optional<TempFolder> folder_;
+  std::string file_;
+};
+
+TEST_F(CommandTest, JsonPrintsEachMessageOnALine) {
+  for (const Case& c : Cases()) {
+    std::vector<std::string> words = c.words;
+    words.emplace_back("--json");
+
+    const Outcome outcome = Run(words);
+
+    EXPECT_EQ(outcome.code, kOk) << c.words[0] << ": " << outcome.err;
+    EXPECT_EQ(outcome.err, "") << c.words[0];
+    EXPECT_THAT(outcome.Lines(), SizeIs(c.num_messages)) << c.words[0] << ": " << outcome.out;
+    for (const std::string& line : outcome.Lines()) {
+      const auto json = ParseJson(line, "line");
+      EXPECT_TRUE(json.ok() && json->is_object()) << c.words[0] << ": " << line;
+    }
+  }
+}
+
+TEST_F(CommandTest, PeopleGetNoJson) {
+  for (const Case& c : Cases()) {
+    const Outcome outcome = Run(c.words);
+
+    EXPECT_EQ(outcome.code, kOk) << c.words[0] << ": " << outcome.err;
+    EXPECT_THAT(outcome.Lines(), Each(testing::Not(testing::StartsWith("{")))) << c.words[0];
+  }
+}
+
+TEST_F(CommandTest, EachCommandHasHelpAndAllAreListed) {
+  const std::string all = Run({"--help"}).out;
+  for (const Case& c : Cases()) {
+    const Outcome outcome = Run({c.words[0], "--help"});
+
+    EXPECT_EQ(outcome.code, kOk) << c.words[0];
+    EXPECT_THAT(outcome.out, HasSubstr("Usage: graft " + c.words[0])) << c.words[0];
+    EXPECT_THAT(all, HasSubstr("  " + c.words[0] + " ")) << c.words[0];
+  }
+  EXPECT_EQ(server_.calls, 0);
+}
+
+TEST_F(CommandTest, NoCommandIsMissingFromThisTable) {
+  CLI::App app;
+  Action run;
+  AddJobCommands(app, run);
+  AddAdapterCommands(app, run);
+  AddInferenceCommands(app, run);
+  AddDataCommands(app, run);
+  std::vector<std::string> names, tested;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  for (const Case& c : Cases()) tested.push_back(c.words[0]);
+
+  EXPECT_THAT(tested, testing::UnorderedElementsAreArray(names));
+}
+
+TEST_F(CommandTest, JobsFollowsThePages) {
+  const Outcome outcome = Run({"jobs"});
+
+  EXPECT_THAT(server_.job_pages, ElementsAre("", "page 2"));
+  EXPECT_THAT(outcome.Lines(), SizeIs(3));  // The header and one job a page.
+}
+
+TEST_F(CommandTest, JobsSaysThatThereAreMore) {
+  EXPECT_THAT(Run({"jobs", "--limit", "1"}).out, HasSubstr("(1 of 2; --limit shows more)"));
+}
+
+TEST_F(CommandTest, ClassifyShowsTheMostProbableLabelFirst) {
+  EXPECT_EQ(Run({"classify", "--adapter", "a", "--top", "2", "some text"}).out,
+            "good 0.7500  bad 0.2500  some text\n");
+}
+
+TEST_F(CommandTest, ManyTextsGoAsSeveralRequests) {
+  std::vector<std::string> words = {"classify", "--adapter", "a"};
+  words.insert(words.end(), 300, "text");
+
+  EXPECT_EQ(Run(words).code, kOk);
+
+  EXPECT_THAT(server_.batches, ElementsAre(256, 44));
+}
+
+TEST_F(CommandTest, LongTextsGoAsSmallerRequests) {
+  EXPECT_EQ(Run({"classify", "--adapter", "a", std::string(700'000, 'x'), std::string(700'000, 'x'),
+                 "short"})
+                .code,
+            kOk);
+
+  EXPECT_THAT(server_.batches, ElementsAre(1, 2));
+}
+
+TEST_F(CommandTest, UnusableBaseSaysWhy) {
+  EXPECT_THAT(Run({"bases"}).out, HasSubstr("broken  unusable: it was cut"));
+}
+
+TEST_F(CommandTest, PromoteNamesTheAlias) {
+  EXPECT_EQ(Run({"promote", "support", "3", "--alias", "canary"}).code, kOk);
+
+  EXPECT_EQ(server_.promoted.adapter(), "adapters/support");
+  EXPECT_EQ(server_.promoted.version(), "3");
+  EXPECT_EQ(server_.promoted.alias(), "canary");
+}
+
+TEST_F(CommandTest, ExportedNameStaysInTheFolder) {
+  for (const char* name : {"../escape.json", "/tmp/escape.json", "..", ""}) {
+    server_.export_name = name;
+
+    const Outcome outcome = Run({"export", "support", folder_->path() / "out"});
+
+    EXPECT_EQ(outcome.code, kRefused) << name;
+    EXPECT_FALSE(std::filesystem::exists(folder_->path() / "escape.json"));
+  }
+}
+
+TEST_F(CommandTest, ExportIntoAFullFolderNeedsForce) {
+  const std::string in = folder_->path() / "in";
+
+  EXPECT_EQ(Run({"export", "support", in}).code, kUsage);
+  EXPECT_EQ(Run({"export", "support", in, "--force"}).code, kOk);
+
+  EXPECT_TRUE(std::filesystem::exists(folder_->path() / "in" / "adapter_config.json"));
+}
+
+TEST_F(CommandTest, TokenComesFromTheFlag) {
+  EXPECT_EQ(Run({"jobs", "--token", "secret"}).code, kOk);
+
+  EXPECT_EQ(server_.token, "Bearer secret");
+}
+
+}  // namespace
+}  // namespace graft::cli

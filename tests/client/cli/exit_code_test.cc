@@ -1,0 +1,131 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../fake_server.h"
+#include "client/cli/context.h"
+#include "common/base/json.h"
+
+namespace graft::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class ExitCodeTest : public testing::Test {
+ protected:
+  Outcome Run(const std::vector<std::string>& arguments) {
+    return RunCli(server_.address(), arguments);
+  }
+  FakeServer server_;
+};
+
+TEST_F(ExitCodeTest, AnswerIsZero) {
+  const Outcome outcome = Run({"job", "j1"});
+
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr("jobs/j1  QUEUED"));
+  EXPECT_THAT(outcome.err, IsEmpty());
+}
+
+TEST_F(ExitCodeTest, FailedJobIsOne) {
+  server_.watches = {{StateEvent(1, v1::RUNNING, v1::FAILED, "ERROR")}};
+
+  EXPECT_EQ(Run({"watch", "j1"}).code, 1);
+}
+
+TEST_F(ExitCodeTest, CancelledJobIsOne) {
+  server_.watches = {{StateEvent(1, v1::RUNNING, v1::CANCELLED, "CANCELLED_BY_USER")}};
+
+  EXPECT_EQ(Run({"watch", "j1"}).code, 1);
+}
+
+TEST_F(ExitCodeTest, DataWithFaultsIsOne) {
+  server_.usable = false;
+
+  EXPECT_EQ(Run({"check", "file:///d/t.csv"}).code, 1);
+}
+
+TEST_F(ExitCodeTest, WhatCannotBeMeantIsTwoAndAsksNoServer) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {},
+           {"fly"},
+           {"job"},
+           {"jobs", "--limit", "many"},
+           {"classify", "--adapter", "a"},
+           {"classify", "--adapter", "a", "--pair", "one"},
+           {"classify", "--adapter", "a", "\xff"},
+           {"upload", "/nonexistent.csv"},
+           {"import", "/nonexistent", "--base", "b", "--adapter", "a"},
+           {"export", "a", "/"},
+           {"submit", "--method", "none"},
+           {"--server", "nonsense", "jobs"}}) {
+    const Outcome outcome = Run(arguments);
+
+    EXPECT_EQ(outcome.code, 2) << testing::PrintToString(arguments) << outcome.out;
+    EXPECT_FALSE(outcome.err.empty()) << testing::PrintToString(arguments);
+    EXPECT_TRUE(outcome.out.empty()) << testing::PrintToString(arguments) << outcome.out;
+  }
+  EXPECT_EQ(server_.calls, 0);
+}
+
+TEST_F(ExitCodeTest, AbsentServerIsThree) {
+  server_.Stop();
+
+  const Outcome outcome = Run({"--timeout", "1", "jobs"});
+
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_THAT(outcome.err, HasSubstr("is graft-server running?"));
+}
+
+TEST_F(ExitCodeTest, SilentServerIsThree) {
+  server_.hang = true;
+
+  EXPECT_EQ(Run({"--timeout", "0.2", "jobs"}).code, 3);
+}
+
+TEST_F(ExitCodeTest, RefusalIsFourWithItsDetails) {
+  server_.fail_first = 1;
+  server_.failure = InvalidArgumentError("the data is bad")
+                        .AddDetail({"BAD_LINE", "dataset.train", 3, "text", "no text"});
+
+  const Outcome outcome = Run({"submit", "--base", "b"});
+
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_EQ(outcome.err, "graft: the data is bad\n  dataset.train line 3, column text: no text\n");
+}
+
+TEST_F(ExitCodeTest, RefusalUnderJsonIsOneLineWithCodeAndDetails) {
+  server_.fail_first = 1;
+  server_.failure = InvalidArgumentError("the data is bad")
+                        .AddDetail({"BAD_LINE", "dataset.train", 3, "text", "no text"});
+
+  const Outcome outcome = Run({"--json", "submit", "--base", "b"});
+
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_TRUE(outcome.out.empty()) << outcome.out;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
+  const auto json = ParseJson(outcome.err, "error");
+  ASSERT_TRUE(json.ok()) << outcome.err;
+  EXPECT_EQ(*json, (Json{{"error",
+                          {{"code", 3},
+                           {"status", "INVALID_ARGUMENT"},
+                           {"message", "the data is bad"},
+                           {"details",
+                            {{{"reason", "BAD_LINE"},
+                              {"field", "dataset.train"},
+                              {"line", "3"},
+                              {"column", "text"},
+                              {"message", "no text"}}}}}}}));
+}
+
+TEST_F(ExitCodeTest, HelpAndVersionAreZero) {
+  for (const char* flag : {"--help", "--version"}) {
+    const Outcome outcome = Run({flag});
+
+    EXPECT_EQ(outcome.code, 0) << flag;
+    EXPECT_FALSE(outcome.out.empty()) << flag;
+  }
+}
+
+}  // namespace
+}  // namespace graft::cli

@@ -1,0 +1,147 @@
+#include "client/cli/spec_flags.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../fake_server.h"
+#include "common/base/file.h"
+
+namespace graft::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class SpecFlagsTest : public testing::Test {
+ protected:
+  /// The spec that `submit` sends for these flags.
+  v1::JobSpec Submit(std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"submit", "--base", "tiny", "--adapter", "a"});
+    const Outcome outcome = RunCli(server_.address(), flags);
+    EXPECT_EQ(outcome.code, kOk) << outcome.err;
+    return server_.created.spec();
+  }
+  std::string Refused(std::vector<std::string> flags) {
+    flags.insert(flags.begin(), "submit");
+    const Outcome outcome = RunCli(server_.address(), flags);
+    EXPECT_EQ(outcome.code, kUsage);
+    EXPECT_EQ(server_.calls, 0);
+    return outcome.err;
+  }
+  FakeServer server_;
+};
+
+TEST_F(SpecFlagsTest, FieldsOfTheMethodAreSetByName) {
+  const v1::JobSpec spec = Submit({"--method", "lora", "--set", "rank=4", "--set", "alpha=2.5",
+                                   "--set", "rslora=true", "--set", "target_modules=query,key"});
+
+  EXPECT_EQ(spec.method().lora().rank(), 4);
+  EXPECT_EQ(spec.method().lora().alpha(), 2.5);
+  EXPECT_TRUE(spec.method().lora().rslora());
+  EXPECT_THAT(spec.method().lora().target_modules(), ElementsAre("query", "key"));
+}
+
+TEST_F(SpecFlagsTest, EnumsAreSetByName) {
+  const v1::JobSpec spec = Submit(
+      {"--method", "bottleneck", "--set", "placement=PFEIFFER", "--hp", "lr_schedule=COSINE"});
+
+  EXPECT_EQ(spec.method().bottleneck().placement(), v1::Bottleneck::PFEIFFER);
+  EXPECT_EQ(spec.hyperparameters().lr_schedule(), v1::COSINE);
+}
+
+TEST_F(SpecFlagsTest, MethodWithoutFieldsIsStillSent) {
+  EXPECT_TRUE(Submit({"--method", "full"}).method().has_full());
+}
+
+TEST_F(SpecFlagsTest, HyperparametersHaveShortFlags) {
+  const v1::Hyperparameters hp = Submit({"--method", "lora", "--epochs", "2.5", "--batch-size", "8",
+                                         "--lr", "1e-3", "--max-length", "64", "--seed", "7",
+                                         "--precision", "FP32", "--hp", "warmup_ratio=0.1"})
+                                     .hyperparameters();
+
+  EXPECT_EQ(hp.epochs(), 2.5);
+  EXPECT_EQ(hp.batch_size(), 8);
+  EXPECT_EQ(hp.learning_rate(), 1e-3);
+  EXPECT_EQ(hp.max_length(), 64);
+  EXPECT_EQ(hp.seed(), 7U);
+  EXPECT_EQ(hp.precision(), v1::FP32);
+  EXPECT_EQ(hp.warmup_ratio(), 0.1);
+  EXPECT_FALSE(hp.has_max_steps());
+}
+
+TEST_F(SpecFlagsTest, DatasetFlagsFillTheDataset) {
+  const v1::DatasetSpec data =
+      Submit({"--train", "file:///d/t.csv", "--validation-fraction", "0.1", "--test",
+              "file:///d/e.csv", "--text-column", "q", "--text-column", "a", "--label-column", "y",
+              "--format", "tsv", "--no-header", "--max-examples", "10"})
+          .dataset();
+
+  EXPECT_EQ(data.train(), "file:///d/t.csv");
+  EXPECT_EQ(data.test(), "file:///d/e.csv");
+  EXPECT_EQ(data.validation_fraction(), 0.1);
+  EXPECT_THAT(data.text_columns(), ElementsAre("q", "a"));
+  EXPECT_EQ(data.label_column(), "y");
+  EXPECT_EQ(data.format(), "tsv");
+  EXPECT_FALSE(data.has_header());
+  EXPECT_TRUE(data.has_has_header());
+  EXPECT_EQ(data.max_examples(), 10);
+}
+
+TEST_F(SpecFlagsTest, RestOfTheSpecIsSet) {
+  const v1::JobSpec spec =
+      Submit({"--init-from", "a@3", "--priority", "-5", "--label", "team=x", "--label-name", "no",
+              "--label-name", "yes", "--description", "d", "--promote"});
+
+  EXPECT_EQ(spec.init_from(), "a@3");
+  EXPECT_EQ(spec.priority(), -5);
+  EXPECT_EQ(spec.labels().at("team"), "x");
+  EXPECT_THAT(spec.task().sequence_classification().label_names(), ElementsAre("no", "yes"));
+  EXPECT_EQ(spec.description(), "d");
+  EXPECT_TRUE(spec.promote());
+}
+
+TEST_F(SpecFlagsTest, PathIsUploadedAndReplaced) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string path = folder->path() / "t.csv";
+  ASSERT_TRUE(WriteFileDurably(path, "text,label\n").ok());
+
+  const v1::JobSpec spec = Submit({"--train", path});
+
+  EXPECT_EQ(spec.dataset().train(), "graft://datasets/abc");
+  EXPECT_EQ(server_.uploaded, "text,label\n");
+}
+
+TEST_F(SpecFlagsTest, FlagsWinOverTheFile) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string path = folder->path() / "spec.json";
+  ASSERT_TRUE(WriteFileDurably(path, R"({"base": "other", "priority": 3,
+      "hyperparameters": {"seed": 1, "batch_size": 4}, "dataset": {"text_columns": ["x"]}})")
+                  .ok());
+
+  const v1::JobSpec spec = Submit({"--spec", path, "--seed", "9"});
+
+  EXPECT_EQ(spec.base(), "tiny");
+  EXPECT_EQ(spec.priority(), 3);
+  EXPECT_EQ(spec.hyperparameters().seed(), 9U);
+  EXPECT_EQ(spec.hyperparameters().batch_size(), 4);
+  EXPECT_THAT(spec.dataset().text_columns(), ElementsAre("x"));
+}
+
+TEST_F(SpecFlagsTest, WrongNamesAndValuesAreUsageAndNameWhatThereIs) {
+  EXPECT_THAT(Refused({"--method", "qlora"}), HasSubstr("lora, bottleneck, last_layers, full"));
+  EXPECT_THAT(Refused({"--method", "lora", "--set", "size=4"}), HasSubstr("rank, alpha"));
+  EXPECT_THAT(Refused({"--method", "lora", "--set", "rank"}), HasSubstr("NAME=VALUE"));
+  EXPECT_THAT(Refused({"--method", "lora", "--set", "rank=many"}), HasSubstr("many"));
+  EXPECT_THAT(Refused({"--method", "lora", "--set", "rslora=perhaps"}), HasSubstr("true or false"));
+  EXPECT_THAT(Refused({"--method", "bottleneck", "--set", "placement=ABOVE"}), HasSubstr("ABOVE"));
+  EXPECT_THAT(Refused({"--set", "rank=4"}), HasSubstr("--method"));
+  EXPECT_THAT(Refused({"--epochs", "soon"}), HasSubstr("soon"));
+  EXPECT_THAT(Refused({"--hp", "momentum=1"}), HasSubstr("learning_rate"));
+  EXPECT_THAT(Refused({"--label", "team"}), HasSubstr("KEY=VALUE"));
+  EXPECT_THAT(Refused({"--spec", "/nonexistent.json"}), HasSubstr("can't be read"));
+}
+
+}  // namespace
+}  // namespace graft::cli

@@ -1,0 +1,103 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../fake_server.h"
+#include "client/cli/context.h"
+
+namespace graft::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+class WatchTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    v1::JobEvent evaluation;
+    evaluation.set_number(4);
+    evaluation.mutable_evaluation()->set_split("test");
+    evaluation.mutable_evaluation()->set_accuracy(0.875);
+    server_.watches = {{StateEvent(1, v1::QUEUED, v1::RUNNING, "LEASED"), ProgressEvent(2, 5, 20)},
+                       {ProgressEvent(3, 20, 20), evaluation,
+                        StateEvent(5, v1::RUNNING, v1::SUCCEEDED, "COMPLETED")}};
+  }
+  Outcome Watch(bool terminal) { return RunCli(server_.address(), {"watch", "j1"}, terminal); }
+  FakeServer server_;
+};
+
+TEST_F(WatchTest, LinesWhereThereIsNoTerminal) {
+  const Outcome outcome = Watch(false);
+
+  EXPECT_EQ(outcome.code, kOk);
+  EXPECT_THAT(
+      outcome.Lines(),
+      ElementsAre("RUNNING (LEASED)", "step 5/20  epoch 0.00  loss 0.5000  1000 tok/s  1m15s left",
+                  "step 20/20  epoch 0.00  loss 0.5000  1000 tok/s",
+                  StartsWith("test: accuracy 0.8750"), StartsWith("SUCCEEDED")));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("\r")));
+}
+
+TEST_F(WatchTest, BarOnATerminalIsDrawnOverItself) {
+  const Outcome outcome = Watch(true);
+
+  EXPECT_EQ(outcome.code, kOk);
+  EXPECT_THAT(outcome.out, HasSubstr("\r\033[K[======                  ] step 5/20"));
+  EXPECT_THAT(outcome.out, HasSubstr("\r\033[K[========================] step 20/20"));
+  EXPECT_THAT(outcome.out, HasSubstr("\r\033[Ktest: accuracy"));  // The bar gives way to a line.
+  EXPECT_THAT(outcome.Lines().back(), StartsWith("SUCCEEDED"));
+}
+
+TEST_F(WatchTest, BrokenStreamIsTakenUpWithoutRepeatingALine) {
+  const Outcome outcome = Watch(false);
+
+  EXPECT_THAT(server_.after_events, ElementsAre(0, 2));
+  EXPECT_EQ(outcome.out.find("step 5/20"), outcome.out.rfind("step 5/20"));
+  EXPECT_EQ(outcome.err, "");
+}
+
+TEST_F(WatchTest, BeginsBehindTheNamedEvent) {
+  EXPECT_EQ(RunCli(server_.address(), {"watch", "j1", "--after-event", "1"}).code, kOk);
+
+  EXPECT_EQ(server_.after_events.front(), 1);
+}
+
+TEST_F(WatchTest, FailedJobSaysWhyAndWhere) {
+  v1::JobEvent failed = StateEvent(1, v1::VALIDATING, v1::FAILED, "DATA_FAULT");
+  auto& error = *failed.mutable_state_change()->mutable_error();
+  error.set_message("two lines are bad");
+  auto& detail = *error.add_details();
+  detail.set_field("dataset.train");
+  detail.set_line(7);
+  detail.set_column("text");
+  detail.set_message("no text");
+  error.set_omitted_details(3);
+  server_.watches = {{failed}};
+
+  const Outcome outcome = Watch(false);
+
+  EXPECT_EQ(outcome.code, kJobFailed);
+  EXPECT_EQ(outcome.err,
+            "graft: the job failed: two lines are bad\n  dataset.train line 7, column text: no "
+            "text\n  and 3 more\n");
+}
+
+TEST_F(WatchTest, SubmitWatchesWhatItMade) {
+  const Outcome outcome = RunCli(server_.address(), {"submit", "--base", "b", "--watch"});
+
+  EXPECT_EQ(outcome.code, kOk);
+  EXPECT_THAT(outcome.out, StartsWith("submitted jobs/j1\n"));
+  EXPECT_THAT(outcome.Lines().back(), StartsWith("SUCCEEDED"));
+}
+
+TEST_F(WatchTest, UnknownJobIsRefused) {
+  server_.watches.clear();
+  server_.fail_first = 1;
+  server_.failure = NotFoundError("there is no job j1");
+
+  EXPECT_EQ(Watch(false).code, kRefused);
+}
+
+}  // namespace
+}  // namespace graft::cli

@@ -5,6 +5,7 @@
 
 #include "common/artifacts/finite.h"
 #include "common/base/sha256.h"
+#include "common/base/utf8.h"
 #include "common/safetensors/safetensors.h"
 
 namespace graft::artifacts {
@@ -31,28 +32,44 @@ std::map<std::string, std::string> HashFiles(const Files& files) {
   return hashes;
 }
 
+/// True for a file that graft reads.
+bool IsRead(const std::string& name) {
+  return HasSuffix(name, ".json") || HasSuffix(name, ".safetensors");
+}
+
 Status Malformed(const std::string& what) { return InvalidArgumentError("graft.json: " + what); }
 
 /// Reads graft.json's JSON, checking types of what is read later.
 StatusOr<Json> ReadManifestJson(const Files& files) {
   const auto file = files.find(std::string(kManifestName));
   if (file == files.end()) return NotFoundError("the version has no graft.json");
-  GRAFT_ASSIGN_OR_RETURN(Json json, ParseJson(file->second, kManifestName, {.max_bytes = size_t{64} << 20}));
+  GRAFT_ASSIGN_OR_RETURN(Json json,
+                         ParseJson(file->second, kManifestName, {.max_bytes = size_t{64} << 20}));
   if (!json.is_object() || json.value("format", Json()) != kFormat) {
     return Malformed("its format isn't \"" + std::string(kFormat) + "\"");
   }
-  const auto is = [&](const char* key, Json::value_t type) { return json.contains(key) && json[key].type() == type; };
+  const auto is = [&](const char* key, Json::value_t type) {
+    return json.contains(key) && json[key].type() == type;
+  };
   if (!is("identity", Json::value_t::object) || !is("files", Json::value_t::object) ||
-      !is("base", Json::value_t::string)) {
-    return Malformed("identity, files or base is missing");
+      !is("base", Json::value_t::string) || !is("sha256", Json::value_t::string)) {
+    return Malformed("identity, files, base or sha256 is missing");
+  }
+  if (json.contains("base_proved") && !json["base_proved"].is_boolean()) {
+    return Malformed("base_proved isn't true or false");
   }
   const Json& identity = json["identity"];
   for (const char* key : {"base_fingerprint", "tokenizer", "precision"}) {
-    if (!identity.contains(key) || !identity[key].is_string()) return Malformed(std::string("identity.") + key + " is missing");
+    if (!identity.contains(key) || !identity[key].is_string())
+      return Malformed(std::string("identity.") + key + " is missing");
+  }
+  if (identity["precision"] != "fp32" && identity["precision"] != "bf16") {
+    return Malformed("identity.precision is neither \"fp32\" nor \"bf16\"");
   }
   if (!identity.contains("max_length") || !identity["max_length"].is_number_unsigned() ||
-      !identity.contains("method") || !identity["method"].is_object() || identity["method"].size() != 1 ||
-      !identity.contains("label_names") || !identity["label_names"].is_array()) {
+      !identity.contains("method") || !identity["method"].is_object() ||
+      identity["method"].size() != 1 || !identity.contains("label_names") ||
+      !identity["label_names"].is_array()) {
     return Malformed("identity lacks max_length, method or label_names");
   }
   for (const Json& label : identity["label_names"]) {
@@ -61,7 +78,9 @@ StatusOr<Json> ReadManifestJson(const Files& files) {
   return json;
 }
 
-std::vector<int64_t> ShapeOf(const safetensors::TensorView& view) { return {view.shape.begin(), view.shape.end()}; }
+std::vector<int64_t> ShapeOf(const safetensors::TensorView& view) {
+  return {view.shape.begin(), view.shape.end()};
+}
 
 std::string ShapeText(const std::vector<int64_t>& shape) {
   std::string text = "[";
@@ -71,12 +90,14 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-std::string VersionHash(const Identity& identity, const std::map<std::string, std::string>& file_hashes) {
+std::string VersionHash(const Identity& identity,
+                        const std::map<std::string, std::string>& file_hashes) {
   return Sha256Hex(Json{{"identity", IdentityJson(identity)}, {"files", file_hashes}}.dump());
 }
 
 Manifest Seal(const Identity& identity, const Record& record, Files& files) {
-  Manifest manifest{.identity = identity, .record = record, .file_hashes = HashFiles(files), .sha256 = {}};
+  Manifest manifest{
+      .identity = identity, .record = record, .file_hashes = HashFiles(files), .sha256 = {}};
   manifest.sha256 = VersionHash(identity, manifest.file_hashes);
   const Json json = {{"format", kFormat},
                      {"sha256", manifest.sha256},
@@ -101,7 +122,12 @@ StatusOr<Manifest> Open(const Files& files, const families::Layout& layout) {
   Manifest manifest;
   manifest.identity.base_fingerprint = identity["base_fingerprint"];
   manifest.identity.label_names = identity["label_names"].get<std::vector<std::string>>();
-  manifest.identity.max_length = static_cast<int>(std::min<uint64_t>(identity["max_length"].get<uint64_t>(), 1U << 20));
+  const auto max_length = identity["max_length"].get<uint64_t>();
+  if (max_length < 1 || max_length > static_cast<uint64_t>(layout.max_positions)) {
+    return Malformed("identity.max_length is " + std::to_string(max_length) +
+                     ", this base takes 1 to " + std::to_string(layout.max_positions) + " tokens");
+  }
+  manifest.identity.max_length = static_cast<int>(max_length);
   manifest.identity.tokenizer = identity["tokenizer"];
   manifest.identity.precision = identity["precision"];
   const auto method = identity["method"].begin();
@@ -114,16 +140,26 @@ StatusOr<Manifest> Open(const Files& files, const families::Layout& layout) {
   manifest.file_hashes = HashFiles(files);
   const Json& listed = json["files"];
   for (const auto& [name, hash] : manifest.file_hashes) {
-    if (!listed.contains(name)) return DataLossError("the version has a file that graft.json doesn't list: " + name);
-    if (listed[name] != hash) return DataLossError("the version's file " + name + " has been changed: its hash differs");
+    if (!listed.contains(name))
+      return DataLossError("the version has a file that graft.json doesn't list: " +
+                           Printable(name, 200));
+    if (listed[name] != hash)
+      return DataLossError("the version's file " + Printable(name, 200) +
+                           " has been changed: its hash differs");
   }
-  if (listed.size() != manifest.file_hashes.size()) return DataLossError("the version lacks a file that graft.json lists");
+  if (listed.size() != manifest.file_hashes.size())
+    return DataLossError("the version lacks a file that graft.json lists");
   manifest.sha256 = VersionHash(manifest.identity, manifest.file_hashes);
+  if (json["sha256"] != manifest.sha256) {
+    return DataLossError(
+        "graft.json has been changed: what it says of the version doesn't have its hash");
+  }
   return manifest;
 }
 
-StatusOr<std::vector<BoundTensor>> BindTensors(const Files& files, const std::vector<methods::TensorSpec>& specs,
-                                               const std::map<std::string, std::string>& renamed_keys) {
+StatusOr<std::vector<BoundTensor>> BindTensors(
+    const Files& files, const std::vector<methods::TensorSpec>& specs,
+    const std::map<std::string, std::string>& renamed_keys) {
   std::map<std::pair<std::string, std::string>, const methods::TensorSpec*> by_key;
   std::map<std::string, const methods::TensorSpec*> by_name;
   for (const methods::TensorSpec& spec : specs) {
@@ -136,18 +172,23 @@ StatusOr<std::vector<BoundTensor>> BindTensors(const Files& files, const std::ve
     if (!HasSuffix(file, ".safetensors")) continue;
     GRAFT_ASSIGN_OR_RETURN(const safetensors::View view, safetensors::View::Parse(bytes, file));
     for (const safetensors::TensorView& tensor : view.tensors()) {
-      const std::string where = file + ": the tensor " + std::string(tensor.name);
+      const std::string where =
+          Printable(file, 200) + ": the tensor " + Printable(tensor.name, 200);
       const methods::TensorSpec* spec = nullptr;
-      if (const auto renamed = renamed_keys.find(std::string(tensor.name)); renamed != renamed_keys.end()) {
-        if (const auto found = by_name.find(renamed->second); found != by_name.end()) spec = found->second;
-      } else if (const auto found = by_key.find({file, std::string(tensor.name)}); found != by_key.end()) {
+      if (const auto renamed = renamed_keys.find(std::string(tensor.name));
+          renamed != renamed_keys.end()) {
+        if (const auto found = by_name.find(renamed->second); found != by_name.end())
+          spec = found->second;
+      } else if (const auto found = by_key.find({file, std::string(tensor.name)});
+                 found != by_key.end()) {
         spec = found->second;
       }
-      if (spec == nullptr) return InvalidArgumentError(where + " belongs to nothing in this method and base");
+      if (spec == nullptr)
+        return InvalidArgumentError(where + " belongs to nothing in this method and base");
       if (!seen.insert(spec).second) return InvalidArgumentError(where + " stands twice");
       if (ShapeOf(tensor) != spec->shape) {
-        return InvalidArgumentError(where + " has the shape " + ShapeText(ShapeOf(tensor)) + ", the base needs " +
-                                    ShapeText(spec->shape));
+        return InvalidArgumentError(where + " has the shape " + ShapeText(ShapeOf(tensor)) +
+                                    ", the base needs " + ShapeText(spec->shape));
       }
       const std::string dtype(safetensors::DTypeName(tensor.dtype));
       GRAFT_ASSIGN_OR_RETURN(const bool finite, AllFinite(dtype, tensor.data, where));
@@ -156,20 +197,31 @@ StatusOr<std::vector<BoundTensor>> BindTensors(const Files& files, const std::ve
     }
   }
   for (const methods::TensorSpec& spec : specs) {
-    if (!seen.contains(&spec)) return InvalidArgumentError(spec.file + " lacks the tensor " + spec.key);
+    if (!seen.contains(&spec))
+      return InvalidArgumentError(spec.file + " lacks the tensor " + spec.key);
   }
   return bound;
 }
 
-StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& layout, Files& files) {
+StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& layout,
+                          Files& files) {
   if (files.contains(std::string(kManifestName))) {
+    // What hubs and people add beside a version: a README.md, a .gitattributes.
+    std::erase_if(files, [](const auto& file) { return !IsRead(file.first); });
     GRAFT_ASSIGN_OR_RETURN(Manifest manifest, Open(files, layout));
     if (manifest.identity.base_fingerprint != request.base_fingerprint) {
       return FailedPreconditionError("the folder's graft.json names a base with fingerprint " +
-                                     manifest.identity.base_fingerprint.substr(0, 12) + "; " + request.base + " has " +
+                                     manifest.identity.base_fingerprint.substr(0, 12) + "; " +
+                                     request.base + " has " +
                                      request.base_fingerprint.substr(0, 12));
     }
-    const auto specs = manifest.identity.method->Tensors(layout, static_cast<int64_t>(manifest.identity.label_names.size()));
+    if (manifest.identity.tokenizer != request.tokenizer) {
+      return FailedPreconditionError(
+          "the folder's graft.json names another tokenizer than that of " + request.base +
+          "; the adapter would read other tokens than it was trained on");
+    }
+    const auto specs = manifest.identity.method->Tensors(
+        layout, static_cast<int64_t>(manifest.identity.label_names.size()));
     GRAFT_RETURN_IF_ERROR(BindTensors(files, specs).status());
     return manifest;
   }
@@ -178,12 +230,15 @@ StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& 
   bool has_pickle = false;
   for (auto file = files.begin(); file != files.end();) {
     const std::string& name = file->first;
-    has_pickle |= HasSuffix(name, ".bin") || HasSuffix(name, ".pt") || HasSuffix(name, ".pth") || HasSuffix(name, ".pkl");
+    has_pickle |= HasSuffix(name, ".bin") || HasSuffix(name, ".pt") || HasSuffix(name, ".pth") ||
+                  HasSuffix(name, ".pkl");
     if (HasSuffix(name, ".json")) {
       configs[name] = file->second;
     } else if (HasSuffix(name, ".safetensors")) {
-      GRAFT_ASSIGN_OR_RETURN(const safetensors::View view, safetensors::View::Parse(file->second, name));
-      for (const safetensors::TensorView& tensor : view.tensors()) shapes[std::string(tensor.name)] = ShapeOf(tensor);
+      GRAFT_ASSIGN_OR_RETURN(const safetensors::View view,
+                             safetensors::View::Parse(file->second, name));
+      for (const safetensors::TensorView& tensor : view.tensors())
+        shapes[std::string(tensor.name)] = ShapeOf(tensor);
     } else {
       file = files.erase(file);
       continue;
@@ -192,30 +247,37 @@ StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& 
   }
   if (shapes.empty()) {
     return InvalidArgumentError(has_pickle
-                                    ? "the folder holds pickle files only (.bin, .pt), which graft never reads: they can run "
+                                    ? "the folder holds pickle files only (.bin, .pt), which graft "
+                                      "never reads: they can run "
                                       "code. Save it again with safe serialization (safetensors)"
                                     : "the folder holds no .safetensors file");
   }
-  GRAFT_ASSIGN_OR_RETURN(methods::ImportedMethod imported, methods::ImportMethod(configs, shapes, layout));
-  Identity identity{.base_fingerprint = request.base_fingerprint,
-                    .method = imported.method,
-                    .label_names = imported.label_names.empty() ? request.label_names : imported.label_names,
-                    .max_length = request.max_length,
-                    .tokenizer = request.tokenizer,
-                    .precision = request.precision};
+  GRAFT_ASSIGN_OR_RETURN(methods::ImportedMethod imported,
+                         methods::ImportMethod(configs, shapes, layout));
+  Identity identity{
+      .base_fingerprint = request.base_fingerprint,
+      .method = imported.method,
+      .label_names = imported.label_names.empty() ? request.label_names : imported.label_names,
+      .max_length = request.max_length,
+      .tokenizer = request.tokenizer,
+      .precision = request.precision};
   const std::string& head = layout.head.back().path;
   if (identity.label_names.empty()) {
-    return InvalidArgumentError("the folder doesn't name its labels; pass them in the order of their ids (the head " + head +
-                                " tells how many)")
+    return InvalidArgumentError(
+               "the folder doesn't name its labels; pass them in the order of their ids (the "
+               "head " +
+               head + " tells how many)")
         .At("header.label_names", "LABELS_UNKNOWN");
   }
-  const auto specs = imported.method->Tensors(layout, static_cast<int64_t>(identity.label_names.size()));
+  const auto specs =
+      imported.method->Tensors(layout, static_cast<int64_t>(identity.label_names.size()));
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs, imported.renamed_keys));
   // Stored as graft writes them, whatever the folder called its adapter.
   std::map<std::string, std::vector<safetensors::TensorToWrite>> by_file;
   for (const BoundTensor& tensor : bound) {
     GRAFT_ASSIGN_OR_RETURN(const safetensors::DType dtype, safetensors::ParseDType(tensor.dtype));
-    by_file[tensor.spec->file].push_back({tensor.spec->key, dtype, tensor.spec->shape, tensor.data});
+    by_file[tensor.spec->file].push_back(
+        {tensor.spec->key, dtype, tensor.spec->shape, tensor.data});
   }
   Files sealed;
   for (auto& [file, tensors] : by_file) {
@@ -225,7 +287,8 @@ StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& 
        imported.method->ConfigFiles(layout, {request.base, "graft", identity.label_names})) {
     sealed[name] = text;
   }
-  Manifest manifest = Seal(identity, {.base = request.base, .base_proved = false, .probe = {}, .job = {}}, sealed);
+  Manifest manifest =
+      Seal(identity, {.base = request.base, .base_proved = false, .probe = {}, .job = {}}, sealed);
   files = std::move(sealed);
   return manifest;
 }

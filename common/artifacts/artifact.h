@@ -1,6 +1,6 @@
 #pragma once
-/// An adapter version as files: PEFT's, AdapterHub's or plain state-dict files plus graft.json, which names the base,
-/// proves the files and carries what the others have no place for.
+/// An adapter version as files: PEFT's, AdapterHub's or plain state-dict files plus graft.json,
+/// which names the base, proves the files and carries what the others have no place for.
 /// docs/formats.md describes graft.json.
 
 #include <map>
@@ -26,16 +26,16 @@ struct Identity {
   std::shared_ptr<const methods::MethodSpec> method;  ///< Resolved.
   std::vector<std::string> label_names;
   int max_length = 512;
-  std::string tokenizer;   ///< Its fingerprint.
-  std::string precision;   ///< "fp32" or "bf16": what its passes compute in.
+  std::string tokenizer;  ///< Its fingerprint.
+  std::string precision;  ///< "fp32" or "bf16": what its passes compute in.
 };
 
 /// What is worth knowing but changes no answer.
 struct Record {
-  std::string base;            ///< Base id.
-  bool base_proved = true;     ///< False for an imported folder: its base is declared, not proved.
-  Json probe;                  ///< Seeded token ids and the trained adapter's logits; null if there is none.
-  Json job;                    ///< Job spec, dataset hash, evaluations; null if imported.
+  std::string base;         ///< Base id.
+  bool base_proved = true;  ///< False for an imported folder: its base is declared, not proved.
+  Json probe;  ///< Seeded token ids and the trained adapter's logits; null if there is none.
+  Json job;    ///< Job spec, dataset hash, evaluations; null if imported.
 };
 
 struct Manifest {
@@ -45,15 +45,19 @@ struct Manifest {
   std::string sha256;                              ///< The version's name.
 };
 
-/// Returns the version's name: SHA-256 over the identity and the other files' names and hashes, in name order.
-std::string VersionHash(const Identity& identity, const std::map<std::string, std::string>& file_hashes);
+/// Returns the version's name: SHA-256 over the identity and the other files' names and hashes, in
+/// name order.
+std::string VersionHash(const Identity& identity,
+                        const std::map<std::string, std::string>& file_hashes);
 
 /// Adds graft.json to weight and config files; returns the manifest that it holds.
 Manifest Seal(const Identity& identity, const Record& record, Files& files);
 
 /// Reads and checks graft.json against the other files.
-/// Errors:    NotFound if there is none; InvalidArgument if it is malformed; DataLoss if a file is missing, extra or has
-///            another hash.
+/// Errors:    NotFound if there is none; InvalidArgument if it is malformed or means nothing for
+/// this layout; DataLoss if
+///            a file is missing, extra or has another hash, or graft.json itself isn't what was
+///            sealed.
 StatusOr<Manifest> Open(const Files& files, const families::Layout& layout);
 
 /// The few fields that choose a base, without checking the rest.
@@ -65,31 +69,34 @@ StatusOr<Header> ReadHeader(const Files& files);
 /// One tensor of a version's files: where it belongs and its bytes (borrowed from the files).
 struct BoundTensor {
   const methods::TensorSpec* spec = nullptr;
-  std::string_view data;     ///< Row-major, little-endian.
-  std::string dtype;         ///< "F32", "BF16", "F16", "F64"
+  std::string_view data;  ///< Row-major, little-endian.
+  std::string dtype;      ///< "F32", "BF16", "F16", "F64"
 };
 
-/// Finds every tensor that the method expects in the files' safetensors. `specs` must outlive the result.
-/// `renamed_keys`: see methods::ImportedMethod.
-/// Errors:    InvalidArgument if a tensor is missing, extra, misshapen, of a type that isn't a float, or holds a value
+/// Finds every tensor that the method expects in the files' safetensors. `specs` must outlive the
+/// result. `renamed_keys`: see methods::ImportedMethod. Errors:    InvalidArgument if a tensor is
+/// missing, extra, misshapen, of a type that isn't a float, or holds a value
 ///            that isn't finite, each naming file and tensor; DataLoss if a file is torn.
-StatusOr<std::vector<BoundTensor>> BindTensors(const Files& files, const std::vector<methods::TensorSpec>& specs,
-                                               const std::map<std::string, std::string>& renamed_keys = {});
+StatusOr<std::vector<BoundTensor>> BindTensors(
+    const Files& files, const std::vector<methods::TensorSpec>& specs,
+    const std::map<std::string, std::string>& renamed_keys = {});
 
 /// What a foreign folder (PEFT or AdapterHub, or an exported graft folder) is to become.
 struct ImportRequest {
   std::string base;
   std::string base_fingerprint;
-  std::string tokenizer;                ///< Fingerprint of the base's.
-  std::vector<std::string> label_names; ///< Used if the folder doesn't say.
-  int max_length = 512;                 ///< Used if the folder doesn't say.
+  std::string tokenizer;                 ///< Fingerprint of the base's.
+  std::vector<std::string> label_names;  ///< Used if the folder doesn't say.
+  int max_length = 512;                  ///< Used if the folder doesn't say.
   std::string precision = "fp32";
 };
 
-/// Checks a folder's files and seals them as a version whose base is declared, not proved. A folder that graft wrote for
-/// the same base keeps its identity, and so its hash. Files that graft doesn't read (README.md, *.bin beside safetensors)
-/// are dropped.
-/// Errors:    as BindTensors and methods::ImportMethod; InvalidArgument if only pickle files are there (.bin, .pt).
-StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& layout, Files& files);
+/// Checks a folder's files and seals them as a version whose base is declared, not proved. A folder
+/// that graft wrote for the same base keeps its identity, and so its hash. Files that graft doesn't
+/// read (README.md, *.bin beside safetensors) are dropped. Errors:    as Open, BindTensors and
+/// methods::ImportMethod; FailedPrecondition if graft.json names another base or
+///            tokenizer; InvalidArgument if only pickle files are there (.bin, .pt).
+StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& layout,
+                          Files& files);
 
 }  // namespace graft::artifacts

@@ -93,13 +93,13 @@ TEST_P(ObjectListTest, KeysBesideAChangingFolderAreNeverLeftOut) {
   PutAll({"a/1", "m/0/1", "z/1"});
   Status churned;
   std::thread thread([&] {
-    for (int i = 0; i < 200 && churned.ok(); ++i) {
+    for (int i = 0; i < 40 && churned.ok(); ++i) {
       churned = store().Put("m/" + std::to_string(i % 7) + "/x/y", "1");
       if (churned.ok()) churned = store().Delete("m/" + std::to_string(i % 7) + "/x/y");
     }
   });
   int left_out = 0;
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 200; ++i) {
     const auto keys = List();
     for (const char* key : {"a/1", "m/0/1", "z/1"}) {
       left_out += std::count(keys.begin(), keys.end(), key) != 1;
@@ -122,7 +122,9 @@ TEST_P(ObjectListTest, ListAllRefusesMoreThanItsLimit) {
 
 TEST_P(ObjectListTest, DeleteAllTakesWhatIsBelowAPrefix) {
   PutAll({"jobs/1/a", "jobs/10/a", "other/a"});
-  for (int i = 0; i < 1005; ++i) Put("jobs/1/many/" + std::to_string(i), "");
+  // More than one page of the deletion; a file each is slow and shows no more.
+  const int num_objects = std::string_view(GetParam().name) == "Memory" ? 1005 : 5;
+  for (int i = 0; i < num_objects; ++i) Put("jobs/1/many/" + std::to_string(i), "");
 
   ASSERT_TRUE(DeleteAll(store(), "jobs/1/").ok());
   ASSERT_TRUE(DeleteAll(store(), "jobs/none/").ok());

@@ -269,7 +269,7 @@ TEST_P(ObjectStoreTest, GetVerifiedTellsDamage) {
 TEST_P(ObjectStoreTest, PutsAndDeletesOfNeighboursDontDisturbEachOther) {
   const auto churn = [&](const std::string& key) {
     Status first_failure;
-    for (int i = 0; i < 300 && first_failure.ok(); ++i) {
+    for (int i = 0; i < 60 && first_failure.ok(); ++i) {
       first_failure = store().Put(key, key);
       if (first_failure.ok()) {
         const auto bytes = store().Get(key);
@@ -291,7 +291,7 @@ TEST_P(ObjectStoreTest, PutsAndDeletesOfNeighboursDontDisturbEachOther) {
 TEST_P(ObjectStoreTest, CommitsAndDeletesOfNeighboursDontDisturbEachOther) {
   const auto churn = [&](const std::string& key) {
     Status first_failure;
-    for (int i = 0; i < 300 && first_failure.ok(); ++i) {
+    for (int i = 0; i < 60 && first_failure.ok(); ++i) {
       const auto writer = Open(key);
       first_failure = writer->Write(key);
       if (first_failure.ok()) first_failure = writer->Commit();

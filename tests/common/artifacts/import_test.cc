@@ -1,0 +1,239 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "common/artifacts/artifact.h"
+#include "tests/common/artifacts/versions.h"
+
+namespace graft::artifacts {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Key;
+
+ImportRequest Request() {
+  return {.base = "tiny",
+          .base_fingerprint = Sha256Hex("base"),
+          .tokenizer = Sha256Hex("tokenizer"),
+          .label_names = {"neg", "pos"},
+          .max_length = 32,
+          .precision = "fp32"};
+}
+
+void ExpectRefused(Files files, const std::string& part,
+                   StatusCode code = StatusCode::kInvalidArgument,
+                   const ImportRequest& request = Request()) {
+  const Status status = Import(request, TinyBert(), files).status();
+  EXPECT_EQ(status.code(), code) << status;
+  EXPECT_THAT(status.message(), HasSubstr(part));
+}
+
+/// A PEFT folder whose config has one field set.
+Files WithConfig(const std::string& field, const Json& value) {
+  Files files = FolderOf(TinyIdentity());
+  Json config = Json::parse(files["adapter_config.json"]);
+  config[field] = value;
+  files["adapter_config.json"] = config.dump();
+  return files;
+}
+
+TEST(ImportTest, SealsAPeftFolderAsAVersionWhoseBaseIsDeclared) {
+  Files files = FolderOf(TinyIdentity());
+
+  const auto manifest = Import(Request(), TinyBert(), files);
+
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_FALSE(manifest->record.base_proved);
+  EXPECT_EQ(manifest->record.base, "tiny");
+  EXPECT_EQ(manifest->identity.base_fingerprint, Sha256Hex("base"));
+  EXPECT_EQ(manifest->identity.method->name(), "lora");
+  EXPECT_THAT(manifest->identity.label_names, ElementsAre("neg", "pos"));
+  const auto opened = Open(files, TinyBert());
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(opened->sha256, manifest->sha256);
+  EXPECT_TRUE(BindTensors(files, manifest->identity.method->Tensors(TinyBert(), 2)).ok());
+}
+
+TEST(ImportTest, GivesTheHashThatTrainingTheSameWeightsWouldHaveGiven) {
+  Files trained = FolderOf(TinyIdentity());
+  const std::string hash = Seal(TinyIdentity(), TinyRecord(), trained).sha256;
+  Files files = FolderOf(TinyIdentity());
+
+  const auto manifest = Import(Request(), TinyBert(), files);
+
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->sha256, hash);
+}
+
+TEST(ImportTest, DropsWhatGraftDoesntRead) {
+  Files files = FolderOf(TinyIdentity());
+  files["README.md"] = "# Adapter";
+  files["adapter_model.bin"] = "\x80\x02pickle";
+  files["training_args.bin"] = "\x80\x02pickle";
+  files["tokenizer_config.json"] = "{}";
+
+  const auto manifest = Import(Request(), TinyBert(), files);
+
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_THAT(files, ElementsAre(Key("adapter_config.json"), Key(kWeights), Key("graft.json")));
+}
+
+TEST(ImportTest, AGraftFolderKeepsItsHashAndRecord) {
+  Files files = Sealed();
+  const std::string hash = Open(files, TinyBert())->sha256;
+  const Files original = files;
+  files["README.md"] = "# Adapter";
+  files["notes/run.txt"] = "";
+
+  const auto manifest = Import(Request(), TinyBert(), files);
+
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->sha256, hash);
+  EXPECT_TRUE(manifest->record.base_proved);
+  EXPECT_EQ(files, original);
+}
+
+TEST(ImportTest, AGraftFolderOfAnotherBaseOrTokenizerIsRefused) {
+  ImportRequest other_base = Request();
+  other_base.base_fingerprint = Sha256Hex("other base");
+  ExpectRefused(Sealed(), Sha256Hex("other base").substr(0, 12), StatusCode::kFailedPrecondition,
+                other_base);
+  ImportRequest other_tokenizer = Request();
+  other_tokenizer.tokenizer = Sha256Hex("other tokenizer");
+  ExpectRefused(Sealed(), "names another tokenizer", StatusCode::kFailedPrecondition,
+                other_tokenizer);
+}
+
+TEST(ImportTest, AGraftFolderIsStillChecked) {
+  Files files = Sealed();
+  files[kWeights].back() = static_cast<char>(files[kWeights].back() ^ 1);
+  ExpectRefused(files, "has been changed", StatusCode::kDataLoss);
+
+  // Sealed rightly, but not what the method needs.
+  Files lacking = FolderOf(TinyIdentity());
+  std::vector<Tensor> tensors = TensorsOf(*TinyIdentity().method);
+  tensors.pop_back();
+  lacking[kWeights] = Pack(tensors);
+  Seal(TinyIdentity(), TinyRecord(), lacking);
+  ExpectRefused(lacking, "lacks the tensor");
+}
+
+TEST(ImportTest, AFolderOfPicklesOnlySaysWhatToDo) {
+  for (const char* name : {"adapter_model.bin", "model.pt", "model.pth", "weights.pkl"}) {
+    Files files = FolderOf(TinyIdentity());
+    files.erase(kWeights);
+    files[name] = "\x80\x02pickle";
+    ExpectRefused(files, "pickle files only");
+  }
+}
+
+TEST(ImportTest, AFolderWithoutWeightsOrConfigIsRefused) {
+  ExpectRefused({}, "no .safetensors file");
+  Files no_weights = FolderOf(TinyIdentity());
+  no_weights.erase(kWeights);
+  ExpectRefused(no_weights, "no .safetensors file");
+  Files no_config = FolderOf(TinyIdentity());
+  no_config.erase("adapter_config.json");
+  ExpectRefused(no_config, "no adapter_config.json", StatusCode::kNotFound);
+}
+
+TEST(ImportTest, ATornOrDisguisedFileIsRefused) {
+  Files torn = FolderOf(TinyIdentity());
+  torn[kWeights].resize(torn[kWeights].size() / 2);
+  ExpectRefused(torn, std::string(kWeights) + ": the file ends", StatusCode::kDataLoss);
+  Files pickle = FolderOf(TinyIdentity());
+  pickle[kWeights] = std::string("PK\x03\x04\0\0\x08\x08 and more", 17);
+  ExpectRefused(pickle, "pickle");
+  Files second = FolderOf(TinyIdentity());
+  second["other.safetensors"] = Pack({{"stray", {1}, "1234"}});
+  ExpectRefused(second, "other.safetensors: the tensor stray belongs to nothing");
+}
+
+TEST(ImportTest, ATensorThatDoesntFitIsRefused) {
+  const std::vector<Tensor> good = TensorsOf(*TinyIdentity().method);
+  const auto with = [](const std::vector<Tensor>& tensors) {
+    Files files = FolderOf(TinyIdentity());
+    files[kWeights] = Pack(tensors);
+    return files;
+  };
+  std::vector<Tensor> extra = good;
+  extra.push_back({"base_model.model.stray", {1}, "1234"});
+  ExpectRefused(with(extra), "base_model.model.stray belongs to nothing");
+  std::vector<Tensor> missing = good;
+  missing.pop_back();
+  ExpectRefused(with(missing), "lacks the tensor");
+  std::vector<Tensor> nan = good;
+  nan[0].data.replace(0, 4, std::string("\0\0\xc0\x7f", 4));
+  ExpectRefused(with(nan), "holds a NaN");
+  std::vector<Tensor> misshapen = good;
+  std::reverse(misshapen[0].shape.begin(), misshapen[0].shape.end());
+  ExpectRefused(with(misshapen), "the base needs");
+  ExpectRefused(with(TensorsOf(*Method("lora", {{"rank", 3}}))), "the base needs");
+}
+
+TEST(ImportTest, AnOptionThatGraftDoesntComputeIsRefused) {
+  for (const auto& [field, value] :
+       std::vector<std::pair<std::string, Json>>{{"use_dora", true},
+                                                 {"bias", "all"},
+                                                 {"rank_pattern", {{"query", 4}}},
+                                                 {"layers_to_transform", {0}},
+                                                 {"init_lora_weights", "pissa"},
+                                                 {"task_type", "CAUSAL_LM"},
+                                                 {"target_modules", ".*query"},
+                                                 {"r", 0},
+                                                 {"r", "many"}}) {
+    Files files = WithConfig(field, value);
+    const Status status = Import(Request(), TinyBert(), files).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field << ": " << status;
+  }
+  ExpectRefused(WithConfig("peft_type", "LOHA"), "LOHA", StatusCode::kUnimplemented);
+}
+
+TEST(ImportTest, AMalformedConfigIsRefused) {
+  for (const char* text : {"", "{", "[]", "7", "{}", "\xff", "{\"r\":1,\"r\":2}"}) {
+    Files files = FolderOf(TinyIdentity());
+    files["adapter_config.json"] = text;
+    const Status status = Import(Request(), TinyBert(), files).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << text << ": " << status;
+    EXPECT_THAT(status.message(), HasSubstr("adapter_config.json")) << text;
+  }
+}
+
+TEST(ImportTest, LabelsMustBeKnown) {
+  ImportRequest request = Request();
+  request.label_names.clear();
+  ExpectRefused(FolderOf(TinyIdentity()), "doesn't name its labels", StatusCode::kInvalidArgument,
+                request);
+  request.label_names = {"a", "b", "c"};
+  ExpectRefused(FolderOf(TinyIdentity()), "the base needs [3", StatusCode::kInvalidArgument,
+                request);
+}
+
+TEST(ImportTest, AnAdapterHubFolderKeepsItsLabelsUnderGraftsNames) {
+  Identity identity = TinyIdentity();
+  identity.method = Method("bottleneck", {{"size", 4}});
+  // One file for the adapter, one for the head.
+  const auto specs = identity.method->Tensors(TinyBert(), 2);
+  const std::vector<Tensor> tensors = TensorsOf(*identity.method);
+  Files files;
+  std::map<std::string, std::vector<Tensor>> by_file;
+  for (size_t i = 0; i < specs.size(); ++i) by_file[specs[i].file].push_back(tensors[i]);
+  for (const auto& [name, in_file] : by_file) files[name] = Pack(in_file);
+  for (const auto& [name, text] :
+       identity.method->ConfigFiles(TinyBert(), {"tiny", "graft", {"no", "yes"}})) {
+    files[name] = text;
+  }
+
+  const auto manifest = Import(Request(), TinyBert(), files);
+
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->identity.method->name(), "bottleneck");
+  EXPECT_THAT(manifest->identity.label_names, ElementsAre("no", "yes"));
+  EXPECT_TRUE(BindTensors(files, specs).ok());
+}
+
+}  // namespace
+}  // namespace graft::artifacts

@@ -18,7 +18,7 @@ struct Encoding {
 };
 
 struct EncodeOptions {
-  int max_length = 512;  ///< Tokens, special tokens included.
+  int max_length = 512;  ///< Tokens, special tokens included; those stay in any case.
 };
 
 /// Thread safety: const after creation.
@@ -28,15 +28,17 @@ class Tokenizer {
   /// Encodes one text, cut at the right. Any bytes are safe; invalid UTF-8 reads as U+FFFD.
   virtual Encoding Encode(std::string_view text, const EncodeOptions& options) const = 0;
   /// Encodes a pair, the longer text cut first (the reference's LongestFirst).
-  virtual Encoding EncodePair(std::string_view a, std::string_view b, const EncodeOptions& options) const = 0;
-  virtual int32_t vocab_size() const = 0;         ///< Largest id + 1, added tokens included.
+  virtual Encoding EncodePair(std::string_view a, std::string_view b,
+                              const EncodeOptions& options) const = 0;
+  virtual int32_t vocab_size() const = 0;              ///< Largest id + 1, added tokens included.
   virtual const std::string& fingerprint() const = 0;  ///< SHA-256 over all that changes an id.
 };
 
-/// Reads a HuggingFace folder's tokenizer.json, else its vocab.txt (WordPiece). Truncation and padding stored in the file
-/// are ignored.
-/// Errors:    NotFound if neither is there; InvalidArgument if it is malformed; Unimplemented for a component that isn't
-///            built, naming it.
+/// Reads a HuggingFace folder's tokenizer.json, else its vocab.txt (WordPiece). Truncation and
+/// padding stored in the file are ignored.
+/// Errors:    NotFound if neither is there; InvalidArgument if it is malformed, two tokens have one
+///            id or a template doesn't hold each text once; Unimplemented for a component that
+///            isn't built, naming it.
 StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const std::filesystem::path& folder);
 
 }  // namespace graft::tokenizers

@@ -11,11 +11,13 @@ namespace graft::tokenizers {
 namespace {
 
 bool IsAscii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
 bool IsAsciiPunctuation(unsigned char c) {
-  return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126);
+  return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
+         (c >= 123 && c <= 126);
 }
 
 /// A regex \w of the reference, near enough for its only use: the neighbours of single_word tokens.
@@ -26,8 +28,10 @@ struct Match {
   const AddedToken* token = nullptr;
 };
 
-/// Leftmost-longest match of an added token from `from` on; strips swallow the white space beside it.
-Match FindAdded(std::string_view text, size_t from, size_t previous_end, const std::vector<AddedToken>& tokens) {
+/// Leftmost-longest match of an added token from `from` on; strips swallow the white space beside
+/// it.
+Match FindAdded(std::string_view text, size_t from, size_t previous_end,
+                const std::vector<AddedToken>& tokens) {
   for (size_t i = from; i < text.size(); ++i) {
     const AddedToken* best = nullptr;
     for (const AddedToken& token : tokens) {
@@ -43,7 +47,9 @@ Match FindAdded(std::string_view text, size_t from, size_t previous_end, const s
     }
     if (best == nullptr) continue;
     Match match{i, i + best->content.size(), best};
-    const auto is_space = [&](size_t k) { return std::isspace(static_cast<unsigned char>(text[k])) != 0; };
+    const auto is_space = [&](size_t k) {
+      return std::isspace(static_cast<unsigned char>(text[k])) != 0;
+    };
     while (best->lstrip && match.begin > previous_end && is_space(match.begin - 1)) --match.begin;
     while (best->rstrip && match.end < text.size() && is_space(match.end)) ++match.end;
     return match;
@@ -55,7 +61,8 @@ Match FindAdded(std::string_view text, size_t from, size_t previous_end, const s
 
 StatusOr<std::shared_ptr<const Tokenizer>> WordPieceTokenizer::Create(WordPieceOptions options) {
   if (!options.vocab.contains(options.unk_token)) {
-    return InvalidArgumentError("the tokenizer's vocabulary lacks its unknown token " + options.unk_token);
+    return InvalidArgumentError("the tokenizer's vocabulary lacks its unknown token " +
+                                options.unk_token);
   }
   return std::shared_ptr<const Tokenizer>(new WordPieceTokenizer(std::move(options)));
 }
@@ -84,18 +91,20 @@ WordPieceTokenizer::WordPieceTokenizer(WordPieceOptions options) : options_(std:
   Json templates = Json::array();
   for (const auto* pieces : {&options_.single, &options_.pair}) {
     Json list = Json::array();
-    for (const TemplatePiece& piece : *pieces) list.push_back({piece.sequence, piece.id, piece.type_id});
+    for (const TemplatePiece& piece : *pieces)
+      list.push_back({piece.sequence, piece.id, piece.type_id});
     templates.push_back(list);
   }
-  fingerprint_ = Sha256Hex(Json{{"type", "WordPiece"},
-                                {"vocab", std::map<std::string, int32_t>(options_.vocab.begin(), options_.vocab.end())},
-                                {"unk", options_.unk_token},
-                                {"prefix", options_.prefix},
-                                {"max_word_chars", options_.max_word_chars},
-                                {"normalizer", {flags.clean_text, flags.handle_chinese_chars, flags.strip_accents, flags.lowercase}},
-                                {"added", added},
-                                {"templates", templates}}
-                               .dump(-1, ' ', false, Json::error_handler_t::replace));
+  fingerprint_ = Sha256Hex(Json{
+      {"type", "WordPiece"},
+      {"vocab", std::map<std::string, int32_t>(options_.vocab.begin(), options_.vocab.end())},
+      {"unk", options_.unk_token},
+      {"prefix", options_.prefix},
+      {"max_word_chars", options_.max_word_chars},
+      {"normalizer",
+       {flags.clean_text, flags.handle_chinese_chars, flags.strip_accents, flags.lowercase}},
+      {"added", added},
+      {"templates", templates}}.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 std::string WordPieceTokenizer::Normalize(std::string_view text) const {
@@ -103,7 +112,9 @@ std::string WordPieceTokenizer::Normalize(std::string_view text) const {
   if (IsAscii(text)) {
     std::string out(text);
     if (flags.clean_text) {
-      std::erase_if(out, [](char c) { return (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F; });
+      std::erase_if(out, [](char c) {
+        return (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F;
+      });
       for (char& c : out) {
         if (c == '\t' || c == '\n' || c == '\r') c = ' ';
       }
@@ -141,7 +152,8 @@ std::string WordPieceTokenizer::Normalize(std::string_view text) const {
   std::string out;
   out.reserve(text.size() + 16);
   for (const uint32_t code : codes) {
-    const std::span<const uint32_t> lower = flags.lowercase ? unicode::Lower(code) : std::span<const uint32_t>();
+    const std::span<const uint32_t> lower =
+        flags.lowercase ? unicode::Lower(code) : std::span<const uint32_t>();
     if (lower.empty()) {
       unicode::Append(code, out);
     } else {
@@ -151,7 +163,8 @@ std::string WordPieceTokenizer::Normalize(std::string_view text) const {
   return out;
 }
 
-void WordPieceTokenizer::AppendWord(std::string_view word, size_t chars, std::vector<int32_t>& ids) const {
+void WordPieceTokenizer::AppendWord(std::string_view word, size_t chars,
+                                    std::vector<int32_t>& ids) const {
   if (chars > options_.max_word_chars) {
     ids.push_back(unk_id_);
     return;
@@ -164,8 +177,9 @@ void WordPieceTokenizer::AppendWord(std::string_view word, size_t chars, std::ve
     candidate.append(word.substr(begin, max_token_bytes_));
     // Longest first, cut between characters.
     for (;;) {
-      const bool whole_char = head + (word.size() - begin) == candidate.size() ||
-                              (static_cast<unsigned char>(word[begin + candidate.size() - head]) & 0xC0U) != 0x80;
+      const bool whole_char =
+          head + (word.size() - begin) == candidate.size() ||
+          (static_cast<unsigned char>(word[begin + candidate.size() - head]) & 0xC0U) != 0x80;
       if (whole_char) {
         if (const auto found = options_.vocab.find(candidate); found != options_.vocab.end()) {
           ids.push_back(found->second);
@@ -174,7 +188,8 @@ void WordPieceTokenizer::AppendWord(std::string_view word, size_t chars, std::ve
       }
       candidate.pop_back();
       if (candidate.size() == head) {
-        // A word with a remainder that matches nothing is one unknown token, whatever matched before.
+        // A word with a remainder that matches nothing is one unknown token, whatever matched
+        // before.
         ids.resize(first_id);
         ids.push_back(unk_id_);
         return;
@@ -184,7 +199,8 @@ void WordPieceTokenizer::AppendWord(std::string_view word, size_t chars, std::ve
   }
 }
 
-void WordPieceTokenizer::AppendNormalized(std::string_view text, size_t limit, std::vector<int32_t>& ids) const {
+void WordPieceTokenizer::AppendNormalized(std::string_view text, size_t limit,
+                                          std::vector<int32_t>& ids) const {
   // BertPreTokenizer: white space separates, punctuation stands alone.
   size_t word_begin = 0;
   size_t chars = 0;
@@ -219,7 +235,8 @@ void WordPieceTokenizer::AppendNormalized(std::string_view text, size_t limit, s
   flush(text.size());
 }
 
-void WordPieceTokenizer::AppendPiece(std::string_view piece, size_t limit, std::vector<int32_t>& ids) const {
+void WordPieceTokenizer::AppendPiece(std::string_view piece, size_t limit,
+                                     std::vector<int32_t>& ids) const {
   const std::string text = Normalize(piece);
   size_t from = 0;
   while (!normalized_tokens_.empty()) {
@@ -246,8 +263,8 @@ std::vector<int32_t> WordPieceTokenizer::Tokens(std::string_view text, size_t li
   return ids;
 }
 
-Encoding WordPieceTokenizer::Assemble(const std::vector<TemplatePiece>& pieces, std::vector<int32_t> a,
-                                      std::vector<int32_t> b) const {
+Encoding WordPieceTokenizer::Assemble(const std::vector<TemplatePiece>& pieces,
+                                      std::vector<int32_t> a, std::vector<int32_t> b) const {
   Encoding encoding;
   for (const TemplatePiece& piece : pieces) {
     if (piece.sequence < 0) {
@@ -264,7 +281,8 @@ Encoding WordPieceTokenizer::Assemble(const std::vector<TemplatePiece>& pieces, 
 namespace {
 
 size_t NumSpecial(const std::vector<TemplatePiece>& pieces) {
-  return static_cast<size_t>(std::count_if(pieces.begin(), pieces.end(), [](const auto& p) { return p.sequence < 0; }));
+  return static_cast<size_t>(
+      std::count_if(pieces.begin(), pieces.end(), [](const auto& p) { return p.sequence < 0; }));
 }
 
 }  // namespace
@@ -277,7 +295,8 @@ Encoding WordPieceTokenizer::Encode(std::string_view text, const EncodeOptions& 
   return Assemble(options_.single, std::move(ids), {});
 }
 
-Encoding WordPieceTokenizer::EncodePair(std::string_view a, std::string_view b, const EncodeOptions& options) const {
+Encoding WordPieceTokenizer::EncodePair(std::string_view a, std::string_view b,
+                                        const EncodeOptions& options) const {
   const auto max_length = static_cast<size_t>(std::max(options.max_length, 0));
   const size_t room = max_length - std::min(max_length, NumSpecial(options_.pair));
   std::vector<int32_t> first = Tokens(a, SIZE_MAX);

@@ -1,6 +1,7 @@
 #pragma once
 /// BERT's tokenizer: BertNormalizer, BertPreTokenizer, WordPiece, a template of special tokens.
-/// Source: huggingface/tokenizers, normalizers/bert.rs, pre_tokenizers/bert.rs, models/wordpiece, added_vocabulary.rs.
+/// Source: huggingface/tokenizers, normalizers/bert.rs, pre_tokenizers/bert.rs, models/wordpiece,
+/// added_vocabulary.rs.
 
 #include <string>
 #include <unordered_map>
@@ -44,7 +45,8 @@ class WordPieceTokenizer : public Tokenizer {
   static StatusOr<std::shared_ptr<const Tokenizer>> Create(WordPieceOptions options);
 
   Encoding Encode(std::string_view text, const EncodeOptions& options) const override;
-  Encoding EncodePair(std::string_view a, std::string_view b, const EncodeOptions& options) const override;
+  Encoding EncodePair(std::string_view a, std::string_view b,
+                      const EncodeOptions& options) const override;
   int32_t vocab_size() const override { return vocab_size_; }
   const std::string& fingerprint() const override { return fingerprint_; }
 
@@ -56,7 +58,8 @@ class WordPieceTokenizer : public Tokenizer {
   void AppendWord(std::string_view word, size_t chars, std::vector<int32_t>& ids) const;
   std::string Normalize(std::string_view text) const;
   void AppendNormalized(std::string_view text, size_t limit, std::vector<int32_t>& ids) const;
-  Encoding Assemble(const std::vector<TemplatePiece>& pieces, std::vector<int32_t> a, std::vector<int32_t> b) const;
+  Encoding Assemble(const std::vector<TemplatePiece>& pieces, std::vector<int32_t> a,
+                    std::vector<int32_t> b) const;
 
   WordPieceOptions options_;
   std::vector<AddedToken> raw_tokens_, normalized_tokens_;

@@ -1,4 +1,5 @@
-/// Prints the token ids of each line of standard input: tokenize_lines FOLDER [MAX_LENGTH]. For parity.py.
+/// Prints the token ids of each line of standard input: tokenize_lines FOLDER [MAX_LENGTH]. For
+/// parity.py.
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -16,7 +17,8 @@ int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   for (std::string line; std::getline(std::cin, line);) {
     std::string out;
-    for (const int32_t id : (*tokenizer)->Encode(line, options).ids) out += std::to_string(id) + " ";
+    for (const int32_t id : (*tokenizer)->Encode(line, options).ids)
+      out += std::to_string(id) + " ";
     std::cout << out << "\n";
   }
 }

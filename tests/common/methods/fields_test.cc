@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/base/utf8.h"
+#include "tests/common/methods/support.h"
 
 namespace graft::methods {
 namespace {
@@ -60,7 +61,7 @@ TEST(FieldsTest, WhatIsNoObjectIsRefused) {
     EXPECT_EQ(fields.Integer("i", 0, 9, 1), 1) << json;
 
     EXPECT_EQ(fields.Finish().message(), "method.lora must be an object") << json;
-    EXPECT_EQ(fields.Finish().details().front().field, "method.lora") << json;
+    EXPECT_EQ(FieldOf(fields.Finish()), "method.lora") << json;
   }
 }
 
@@ -74,8 +75,8 @@ TEST(FieldsTest, AFieldThatWasNotReadIsUnknown) {
 
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(), "a.b.ranks is not a field here; there are alpha, rank");
-  EXPECT_EQ(status.details().front().field, "a.b.ranks");
-  EXPECT_EQ(status.details().front().reason, "INVALID_FIELD");
+  EXPECT_EQ(FieldOf(status), "a.b.ranks");
+  EXPECT_EQ(ReasonOf(status), "INVALID_FIELD");
 }
 
 TEST(FieldsTest, AnUnknownFieldsNameIsCutBetweenCharacters) {
@@ -95,7 +96,7 @@ TEST(FieldsTest, WithoutAPrefixTheFieldIsItsOwnPath) {
 
   fields.Text("base", 8);
 
-  EXPECT_EQ(fields.Finish().details().front().field, "base");
+  EXPECT_EQ(FieldOf(fields.Finish()), "base");
 }
 
 TEST(FieldsTest, TheFirstFaultStays) {
@@ -105,7 +106,7 @@ TEST(FieldsTest, TheFirstFaultStays) {
   fields.Integer("b", 0, 9, 0);
   fields.Integer("a", 0, 9, 0);
 
-  EXPECT_EQ(fields.Finish().details().front().field, "b");
+  EXPECT_EQ(FieldOf(fields.Finish()), "b");
 }
 
 TEST(FieldsIntegerTest, TakesNumbersTextsAndWholeReals) {
@@ -155,7 +156,7 @@ TEST(FieldsIntegerTest, RefusesAllElse) {
     const Status status = After(value, [](Fields& f) { EXPECT_EQ(f.Integer("f", 1, 9, 5), 5); });
 
     EXPECT_EQ(status.message(), "a.b.f must be a whole number from 1 to 9") << value;
-    EXPECT_EQ(status.details().empty() ? "" : status.details().front().field, "a.b.f") << value;
+    EXPECT_EQ(FieldOf(status), "a.b.f") << value;
   }
 }
 

@@ -139,7 +139,7 @@ TEST(LoraSpecTest, ATargetThatNamesNothingIsRefusedWithTheNames) {
 
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << target;
     EXPECT_EQ(FieldOf(status), "method.lora.target_modules") << target;
-    EXPECT_EQ(status.details().front().reason, "NO_SUCH_MODULE") << target;
+    EXPECT_EQ(ReasonOf(status), "NO_SUCH_MODULE") << target;
     EXPECT_THAT(status.message(), HasSubstr("\"" + std::string(target) + "\"")) << target;
     EXPECT_THAT(status.message(), HasSubstr("attention.self.query")) << target;
   }

@@ -27,7 +27,7 @@ TEST(ParseMethodTest, AnUnknownMethodIsRefusedWithTheList) {
 
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << name;
     EXPECT_EQ(FieldOf(status), "method") << name;
-    EXPECT_EQ(status.details().front().reason, "NO_SUCH_METHOD") << name;
+    EXPECT_EQ(ReasonOf(status), "NO_SUCH_METHOD") << name;
     EXPECT_THAT(status.message(), HasSubstr("lora, bottleneck, last_layers, full")) << name;
   }
 }

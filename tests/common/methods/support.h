@@ -51,6 +51,10 @@ inline std::string FieldOf(const Status& status) {
   return status.details().empty() ? "" : status.details().front().field;
 }
 
+inline std::string ReasonOf(const Status& status) {
+  return status.details().empty() ? "" : status.details().front().reason;
+}
+
 inline std::map<std::string, TensorSpec> ByName(const std::vector<TensorSpec>& tensors) {
   std::map<std::string, TensorSpec> by_name;
   for (const TensorSpec& tensor : tensors) {

@@ -70,6 +70,12 @@ class Engine::Impl {
     SteadyClock::time_point last_checkpoint = SteadyClock::now();
   };
 
+  /// Something between two training steps; exactly one of the two is called.
+  struct LongTask {
+    std::function<void(const Yield&)> run;
+    std::function<void(const Status&)> fail;
+  };
+
   void Run();
   bool Idle() const { return tasks_.empty() && new_jobs_.empty() && serving_.empty(); }
   /// What runs between two layers: requests, and short tasks.
@@ -87,10 +93,9 @@ class Engine::Impl {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> tasks_;
-  std::deque<std::function<void(const Yield&)>> long_tasks_;
+  std::deque<LongTask> long_tasks_;
   std::deque<TrainJob> new_jobs_;
   bool stopping_ = false;
-  std::atomic<bool> stop_now_{false};
   std::list<TrainJob> jobs_;  ///< Engine's thread only; the front is next.
   std::atomic<int64_t> train_tokens_{0}, train_steps_{0}, training_jobs_{0}, served_inputs_{0}, served_passes_{0};
   std::thread thread_;
@@ -105,7 +110,6 @@ void Engine::Impl::Stop() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  stop_now_ = true;
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
@@ -141,7 +145,7 @@ void Engine::Impl::Run() {
   const Yield yield = [this] { ServeAndRunTasks(); };
   for (;;) {
     ServeAndRunTasks();
-    std::function<void(const Yield&)> long_task;
+    LongTask long_task;
     {
       std::unique_lock lock(mutex_);
       if (jobs_.empty() && long_tasks_.empty()) {
@@ -155,12 +159,14 @@ void Engine::Impl::Run() {
         long_tasks_.pop_front();
       }
     }
-    if (long_task) long_task(yield);
+    if (long_task.run) long_task.run(yield);
     AdvanceTraining();
   }
   // Nobody may wait forever for a thread that has gone.
   const Status gone = UnavailableError("the worker is stopping");
   serving_.FailAll(gone);
+  for (LongTask& task : long_tasks_) task.fail(gone);
+  long_tasks_.clear();
   for (TrainJob& job : jobs_) job.observer->OnDone(gone);
   jobs_.clear();
   for (TrainJob& job : new_jobs_) job.observer->OnDone(gone);
@@ -253,6 +259,12 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   input->validation = tokenize(data.validation);
   input->test = tokenize(data.test);
   if (input->train.size() == 0) return InvalidArgumentError("the dataset has no training examples");
+  for (const TokenizedSplit* split : {&input->train, &input->validation, &input->test}) {
+    if (std::any_of(split->labels.begin(), split->labels.end(), [](int32_t label) { return label < 0; })) {
+      return InvalidArgumentError("the dataset has examples without a label; training needs one for each")
+          .At("dataset.label_column", "LABEL_MISSING");
+    }
+  }
   input->request = std::move(request);
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<TrainRun> run, Guarded([&] { return TrainRun::Create(input); }));
   observer->OnStarted(run->precision(), run->step());
@@ -422,6 +434,10 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
   // The data numbers its own labels; the version's numbers count.
   std::vector<datasets::Example> examples = request.dataset->train;
   for (datasets::Example& example : examples) {
+    if (example.label < 0) {
+      return done(InvalidArgumentError("the data has examples without a label; an evaluation needs one for each")
+                      .At("dataset.label_column", "LABEL_MISSING"));
+    }
     const std::string& name = request.dataset->label_names[static_cast<size_t>(example.label)];
     const auto found = std::find(version->label_names->begin(), version->label_names->end(), name);
     if (found == version->label_names->end()) {
@@ -435,12 +451,13 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return done(UnavailableError("the worker is stopping"));
-    long_tasks_.push_back([version, split, done = std::move(done)](const Yield& yield) {
-      done(Guarded([&] {
-        return engine::Evaluate(*version->on.model, *version->on.base, *version->adapter, *split,
-                                *version->label_names, yield);
-      }));
-    });
+    long_tasks_.push_back({[version, split, done](const Yield& yield) {
+                             done(Guarded([&] {
+                               return engine::Evaluate(*version->on.model, *version->on.base, *version->adapter,
+                                                       *split, *version->label_names, yield);
+                             }));
+                           },
+                           [done](const Status& status) { done(status); }});
   }
   wake_.notify_all();
 }

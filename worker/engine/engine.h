@@ -62,8 +62,8 @@ class Engine {
 
   /// Starts the thread. Errors: see ParseDevice; NotFound if `bases` isn't a folder.
   static StatusOr<std::unique_ptr<Engine>> Create(EngineOptions options, Probe probe = {});
-  /// Stops after the current layer; a training job in progress gets CANCELLED without a checkpoint (ask it to release
-  /// first), waiting requests UNAVAILABLE.
+  /// Stops after the current training step or evaluation; jobs that aren't done end UNAVAILABLE without a checkpoint (ask
+  /// them to release first), and so does all that waits.
   ~Engine();
 
   DeviceFacts device_facts() const;

@@ -59,7 +59,9 @@ std::string SerializeCheckpoint(const CheckpointState& state) {
   return safetensors::Write(std::move(tensors), {{kKey, counters.dump()}}).value();
 }
 
-StatusOr<CheckpointState> ParseCheckpoint(const std::string& bytes) {
+namespace {
+
+StatusOr<CheckpointState> Parse(const std::string& bytes) {
   GRAFT_ASSIGN_OR_RETURN(const safetensors::View view, safetensors::View::Parse(bytes, "checkpoint"));
   const auto metadata = view.metadata().find(kKey);
   if (metadata == view.metadata().end()) return DataLossError("the checkpoint has no counters");
@@ -91,6 +93,21 @@ StatusOr<CheckpointState> ParseCheckpoint(const std::string& bytes) {
   }
   if (!state.parameters_P.defined() || !state.exp_avg_P.defined() || !state.exp_avg_sq_P.defined()) {
     return DataLossError("the checkpoint lacks a tensor");
+  }
+  const CheckpointState::Counters& c = state.counters;
+  if (c.step < 0 || c.tokens < 0 || c.splits < 1 || c.best_step > c.step || c.evaluations_without_best < 0) {
+    return DataLossError("the checkpoint's counters contradict each other");
+  }
+  return state;
+}
+
+}  // namespace
+
+StatusOr<CheckpointState> ParseCheckpoint(const std::string& bytes) {
+  StatusOr<CheckpointState> state = Parse(bytes);
+  // Only graft writes checkpoints: whatever is wrong with one happened to it since, and isn't the job's fault.
+  if (!state.ok() && state.status().code() != StatusCode::kDataLoss) {
+    return DataLossError("the checkpoint is broken: " + std::string(state.status().message()));
   }
   return state;
 }

@@ -43,7 +43,8 @@ StatusOr<Evaluation> Evaluate(const Model& model, const Base& base, const Adapte
       int64_t best = 0;
       for (int64_t c = 0; c < log_p.size(1); ++c) {
         if (!std::isfinite(values[i][c])) {
-          return FailedPreconditionError("the adapter's logits aren't finite; train with a lower learning rate");
+          return FailedPreconditionError("the adapter's logits aren't finite; train with a lower learning rate")
+              .At("hyperparameters.learning_rate", "NON_FINITE_LOSS");
         }
         if (values[i][c] > values[i][best]) best = c;
       }

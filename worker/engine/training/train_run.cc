@@ -267,7 +267,9 @@ Status TrainRun::Restore(const std::string& checkpoint) {
   const at::NoGradGuard no_grad;
   ParameterSet& parameters = adapter_->parameters();
   if (state.parameters_P.numel() != parameters.flat_P().numel() ||
-      state.exp_avg_P.numel() != optimizer_.exp_avg_P().numel()) {
+      state.exp_avg_P.numel() != optimizer_.exp_avg_P().numel() ||
+      state.exp_avg_sq_P.numel() != optimizer_.exp_avg_sq_P().numel() ||
+      (state.best_P.defined() && state.best_P.numel() != parameters.flat_P().numel())) {
     return DataLossError("the checkpoint has another number of parameters than the job's method");
   }
   parameters.flat_P().copy_(state.parameters_P);

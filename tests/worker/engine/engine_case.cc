@@ -1,0 +1,144 @@
+#include "tests/worker/engine/engine_case.h"
+
+#include <stdexcept>
+
+#include "common/base/file.h"
+#include "common/base/random.h"
+#include "common/families/layout.h"
+#include "common/safetensors/checkpoint.h"
+#include "tests/worker/engine/golden_case.h"
+
+namespace graft::worker::engine::testing {
+namespace {
+
+constexpr const char* kBase = "base-bert";
+
+/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
+template <typename T>
+T Must(StatusOr<T> value) {
+  if (!value.ok()) throw std::runtime_error(value.status().ToString());
+  return std::move(value).value();
+}
+
+datasets::Example MakeExample(PhiloxSequence& random) {
+  datasets::Example example;
+  example.label = static_cast<int32_t>(random.NextBelow(3));
+  const uint32_t words = 1 + random.NextBelow(14);
+  for (uint32_t i = 0; i < words; ++i) {
+    // Words of the base's vocabulary are w0 to w91; most of a text are its label's own.
+    const bool own = random.NextBelow(8) != 0;
+    const uint32_t word =
+        own ? 30 * static_cast<uint32_t>(example.label) + random.NextBelow(30) : random.NextBelow(92);
+    example.text += (i == 0 ? "w" : " w") + std::to_string(word);
+  }
+  return example;
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> MakeEngine(size_t max_waiting) {
+  EngineOptions options;
+  options.max_waiting = max_waiting;
+  options.bases = GoldenFolder();
+  options.threads = 2;
+  return Must(Engine::Create(std::move(options)));
+}
+
+std::shared_ptr<const spec::JobSpec> MakeSpec(const Json& method,
+                                              const std::function<void(Hyper&)>& change) {
+  const std::filesystem::path folder = std::filesystem::path(GoldenFolder()) / kBase;
+  const auto checkpoint = Must(safetensors::Checkpoint::Open(folder));
+  const families::Layout layout =
+      Must(families::ReadLayout(Must(ReadFile(folder / "config.json")), checkpoint->names()));
+  spec::JobSpec spec;
+  spec.base = kBase;
+  spec.adapter = "test";
+  spec.method = Must(methods::ParseMethod(method.begin().key(), method.begin().value()));
+  Hyper& hp = spec.hyperparameters;
+  hp.epochs = 2;
+  hp.batch_size = 4;
+  hp.learning_rate = 5e-3;
+  hp.max_length = 24;
+  hp.precision = spec::Precision::kFp32;
+  hp.checkpoint_seconds = 3600;
+  if (change) change(hp);
+  return std::make_shared<const spec::JobSpec>(Must(spec::Resolve(std::move(spec), layout)));
+}
+
+std::shared_ptr<const datasets::IngestedDataset> MakeData(int train, int validation, int test) {
+  auto data = std::make_shared<datasets::IngestedDataset>();
+  data->label_names = {"negative", "neutral", "positive"};
+  PhiloxSequence random(17, RandomStream::kProbe);
+  for (int i = 0; i < train; ++i) data->train.push_back(MakeExample(random));
+  for (int i = 0; i < validation; ++i) data->validation.push_back(MakeExample(random));
+  for (int i = 0; i < test; ++i) data->test.push_back(MakeExample(random));
+  return data;
+}
+
+TrainRequest MakeRequest(std::shared_ptr<const spec::JobSpec> spec,
+                         std::shared_ptr<const datasets::IngestedDataset> data,
+                         std::string checkpoint) {
+  TrainRequest request;
+  request.job_id = "job";
+  request.base = spec->base;
+  request.spec = std::move(spec);
+  request.dataset = std::move(data);
+  request.dataset_sha256 = std::string(64, '0');
+  request.checkpoint = std::move(checkpoint);
+  return request;
+}
+
+StatusOr<TrainOutcome> RunJob(Engine& engine, TrainRequest request,
+                              const std::shared_ptr<Recorder>& recorder) {
+  GRAFT_RETURN_IF_ERROR(engine.Train(std::move(request), recorder));
+  return recorder->Wait();
+}
+
+Artifact TrainAndLoad(Engine& engine, const Json& method, uint64_t seed) {
+  const auto spec = MakeSpec(method, [&](Hyper& hp) {
+    hp.seed = seed;
+    hp.epochs = 1;
+  });
+  TrainOutcome outcome = Must(RunJob(engine, MakeRequest(spec, MakeData(24, 0, 0))));
+  Must(Load(engine, outcome.artifact));
+  return std::move(outcome.artifact);
+}
+
+StatusOr<LoadResult> Load(Engine& engine, const Artifact& artifact, bool prove) {
+  return engine.Load({.version = artifact.sha256,
+                      .base = kBase,
+                      .base_fingerprint = artifact.base_fingerprint,
+                      .files = artifact.files,
+                      .prove = prove});
+}
+
+StatusOr<ClassifyResult> Classify(Engine& engine, const VersionId& version,
+                                  const std::vector<std::string>& texts) {
+  ClassifyRequest request{.version = version, .inputs = {}};
+  for (const std::string& text : texts) request.inputs.push_back({text, ""});
+  std::promise<StatusOr<ClassifyResult>> done;
+  engine.Classify(std::move(request),
+                  [&](StatusOr<ClassifyResult> result) { done.set_value(std::move(result)); });
+  return done.get_future().get();
+}
+
+Blocked::Blocked(Engine& engine, const VersionId& version, std::function<void()> inside) {
+  auto entered = std::make_shared<std::promise<void>>();
+  engine.Classify(
+      {.version = version, .inputs = {{"w1", ""}}},
+      [entered, inside, release = release_.get_future().share()](const StatusOr<ClassifyResult>&) {
+        entered->set_value();
+        inside ? inside() : release.wait();
+      });
+  entered->get_future().wait();
+}
+
+void Blocked::Release() {
+  if (!std::exchange(released_, true)) release_.set_value();
+}
+
+std::string ReasonOf(const Status& status) {
+  return status.details().empty() ? "" : status.details().front().reason;
+}
+
+}  // namespace graft::worker::engine::testing

@@ -1,0 +1,162 @@
+/// Memory that runs out in the middle of a job: micro-batches are split and the job goes on. An
+/// allocator in front of graft's own refuses what is larger than a limit, as a full device does.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
+
+#include "tests/worker/engine/engine_case.h"
+#include "worker/engine/cpu_memory.h"
+#include "worker/engine/tensor.h"
+
+namespace graft::worker::engine {
+namespace {
+
+using testing::Hyper;
+using testing::MakeData;
+using testing::MakeEngine;
+using testing::MakeRequest;
+using testing::MakeSpec;
+using testing::ReasonOf;
+using testing::Recorder;
+using testing::RunJob;
+
+class LimitedAllocator : public c10::Allocator {
+ public:
+  /// Stays in front of graft's allocator from the first call on; without a limit it only passes on.
+  static LimitedAllocator& Install() {
+    InstallCpuAllocator();
+    static auto* allocator = new LimitedAllocator(c10::GetCPUAllocator());
+    c10::SetCPUAllocator(allocator, /*priority=*/2);
+    return *allocator;
+  }
+
+  c10::DataPtr allocate(size_t bytes) override {
+    size_t largest = largest_;
+    while (bytes > largest && !largest_.compare_exchange_weak(largest, bytes)) {
+    }
+    TORCH_CHECK_WITH(OutOfMemoryError, bytes <= limit_, "the test's limit is reached");
+    return behind_->allocate(bytes);
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return behind_->raw_deleter(); }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    behind_->copy_data(to, from, bytes);
+  }
+
+  /// Largest request since the last call.
+  size_t TakeLargest() { return largest_.exchange(0); }
+  void Limit(size_t bytes) { limit_ = bytes; }
+  void Unlimit() { limit_ = SIZE_MAX; }
+
+ private:
+  explicit LimitedAllocator(c10::Allocator* behind) : behind_(behind) {}
+
+  c10::Allocator* const behind_;
+  std::atomic<size_t> limit_{SIZE_MAX}, largest_{0};
+};
+
+class OutOfMemoryTest : public ::testing::Test {
+ protected:
+  OutOfMemoryTest() : memory_(LimitedAllocator::Install()), engine_(MakeEngine()) {}
+  ~OutOfMemoryTest() override { memory_.Unlimit(); }
+
+  static TrainRequest Job(std::string checkpoint = {}) {
+    const auto spec =
+        MakeSpec({{"bottleneck", {{"placement", "PFEIFFER"}, {"size", 8}}}}, [](Hyper& hp) {
+          hp.batch_size = 32;
+          hp.max_steps = 4;
+          hp.evaluations_per_epoch = 0;
+        });
+    return MakeRequest(spec, MakeData(64, 0, 12), std::move(checkpoint));
+  }
+
+  /// The largest single allocation of a training step.
+  size_t LargestOfAStep() {
+    size_t largest = 0;
+    const auto recorder = std::make_shared<Recorder>([&](int64_t steps) {
+      if (steps <= 1) largest = memory_.TakeLargest();
+      if (steps == 1) return DesiredState::kCancel;
+      return DesiredState::kRun;
+    });
+    EXPECT_TRUE(RunJob(*engine_, Job(), recorder).ok());
+    return largest;
+  }
+
+  /// Limits memory while steps run; what comes behind them has it all.
+  std::shared_ptr<Recorder> Limited(size_t bytes) {
+    return std::make_shared<Recorder>([this, bytes](int64_t steps) {
+      steps < 4 ? memory_.Limit(bytes) : memory_.Unlimit();
+      return DesiredState::kRun;
+    });
+  }
+
+  LimitedAllocator& memory_;
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(OutOfMemoryTest, MicroBatchesAreSplitAndTheJobGoesOn) {
+  const auto roomy = RunJob(*engine_, Job());
+  ASSERT_TRUE(roomy.ok()) << roomy.status();
+  const auto recorder = Limited(LargestOfAStep() * 2 / 3);
+
+  const auto tight = RunJob(*engine_, Job(), recorder);
+
+  ASSERT_TRUE(tight.ok()) << tight.status();
+  ASSERT_EQ(recorder->warnings.size(), 1U);
+  EXPECT_NE(
+      recorder->warnings[0].find("out of memory at step 1: micro-batches are now run in 2 parts"),
+      std::string::npos)
+      << recorder->warnings[0];
+  // The gradient is the same sum, in another order.
+  EXPECT_NEAR(tight->evaluations.back().loss, roomy->evaluations.back().loss, 1e-4);
+}
+
+TEST_F(OutOfMemoryTest, TheSplitGrowsUntilItFits) {
+  const auto recorder = Limited(LargestOfAStep() / 5);
+
+  const auto outcome = RunJob(*engine_, Job(), recorder);
+
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_GE(recorder->warnings.size(), 3U);
+}
+
+TEST_F(OutOfMemoryTest, TheSplitIsResumed) {
+  const size_t limit = LargestOfAStep() * 2 / 3;
+  const auto whole = RunJob(*engine_, Job(), Limited(limit));
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  const auto first = std::make_shared<Recorder>([&](int64_t steps) {
+    memory_.Limit(limit);
+    return steps == 2 ? DesiredState::kRelease : DesiredState::kRun;
+  });
+  ASSERT_TRUE(RunJob(*engine_, Job(), first).ok());
+  memory_.Unlimit();
+
+  const auto second = std::make_shared<Recorder>();
+  const auto resumed = RunJob(*engine_, Job(first->checkpoint), second);
+
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_EQ(resumed->artifact.sha256, whole->artifact.sha256);
+  EXPECT_TRUE(second->warnings.empty());
+}
+
+TEST_F(OutOfMemoryTest, AnExampleThatDoesntFitEndsTheJobAndTheEngineLivesOn) {
+  const auto recorder = std::make_shared<Recorder>([&](int64_t) {
+    memory_.Limit(64);
+    return DesiredState::kRun;
+  });
+
+  const auto outcome = RunJob(*engine_, Job(), recorder);
+  memory_.Unlimit();
+
+  EXPECT_EQ(outcome.status().code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(outcome.status()), "DEVICE_OUT_OF_MEMORY");
+  EXPECT_TRUE(RunJob(*engine_, Job()).ok());
+}
+
+}  // namespace
+}  // namespace graft::worker::engine

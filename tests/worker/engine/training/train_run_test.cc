@@ -1,0 +1,273 @@
+/// Runs through the public Engine: the same job gives the same artifact, also when it was given
+/// back and resumed; what fails, fails without harm.
+
+#include "worker/engine/training/train_run.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/worker/engine/engine_case.h"
+#include "tests/worker/engine/golden_case.h"
+#include "worker/engine/training/checkpoint.h"
+
+namespace graft::worker::engine {
+namespace {
+
+using testing::Hyper;
+using testing::MakeData;
+using testing::MakeEngine;
+using testing::MakeRequest;
+using testing::MakeSpec;
+using testing::ReasonOf;
+using testing::Recorder;
+using testing::RunJob;
+
+const Json kLora = {{"lora", {{"rank", 4}, {"target_modules", {"query", "value"}}}}};
+const Json kLoraDropout = {{"lora",
+                            {{"rank", 4},
+                             {"dropout", 0.2},
+                             {"target_modules", {"query", "value", "intermediate.dense"}}}}};
+const Json kPfeiffer = {{"bottleneck", {{"placement", "PFEIFFER"}, {"size", 8}}}};
+
+/// Everything that a resumed run must carry over: dropout, accumulation, the best state, early
+/// stopping. It overfits its few examples, so it does stop early.
+TrainRequest EventfulJob(std::string checkpoint = {}) {
+  const auto spec = MakeSpec(kLoraDropout, [](Hyper& hp) {
+    hp.epochs = 12;
+    hp.batch_size = 4;
+    hp.gradient_accumulation_steps = 2;
+    hp.learning_rate = 2e-2;
+    hp.warmup_steps = 2;
+    hp.weight_decay = 0.01;
+    hp.evaluations_per_epoch = 2;
+    hp.keep_best = true;
+    hp.early_stopping_patience = 3;
+  });
+  return MakeRequest(spec, MakeData(28, 12, 12), std::move(checkpoint));
+}
+
+std::string HashOf(const StatusOr<TrainOutcome>& outcome) {
+  return outcome.ok() ? outcome->artifact.sha256 : outcome.status().ToString();
+}
+
+TEST(TrainRunTest, TheSameJobGivesTheSameArtifact) {
+  const auto engine = MakeEngine();
+  const std::string hash = HashOf(RunJob(*engine, EventfulJob()));
+  ASSERT_EQ(hash.size(), 64U) << hash;
+
+  EXPECT_EQ(HashOf(RunJob(*engine, EventfulJob())), hash);
+  EXPECT_EQ(HashOf(RunJob(*MakeEngine(), EventfulJob())), hash);
+}
+
+TEST(TrainRunTest, AnotherSeedGivesAnotherArtifact) {
+  const auto engine = MakeEngine();
+  const auto with_seed = [&](uint64_t seed) {
+    return HashOf(RunJob(*engine, MakeRequest(MakeSpec(kLora, [&](Hyper& hp) { hp.seed = seed; }),
+                                              MakeData(8, 0, 0))));
+  };
+
+  EXPECT_NE(with_seed(1), with_seed(2));
+}
+
+TEST(TrainRunTest, ItLearns) {
+  const auto engine = MakeEngine();
+  const auto spec = MakeSpec(kPfeiffer, [](Hyper& hp) { hp.epochs = 10; });
+
+  const auto outcome = RunJob(*engine, MakeRequest(spec, MakeData(200, 60, 60)));
+
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_GT(outcome->evaluations.back().accuracy, 0.55);
+  EXPECT_EQ(outcome->evaluations.back().split, "test");
+  EXPECT_EQ(outcome->facts.total_steps, 500);
+}
+
+class ReleaseTest : public ::testing::TestWithParam<int64_t> {};
+
+TEST_P(ReleaseTest, AJobGivenBackAndResumedGivesTheUndisturbedArtifact) {
+  const auto undisturbed_recorder = std::make_shared<Recorder>();
+  const auto undisturbed = RunJob(*MakeEngine(), EventfulJob(), undisturbed_recorder);
+  ASSERT_TRUE(undisturbed.ok()) << undisturbed.status();
+  ASSERT_EQ(undisturbed_recorder->warnings.size(), 1U)
+      << "the job should stop early, or this test shows less";
+
+  const auto first = std::make_shared<Recorder>([&](int64_t steps) {
+    return steps == GetParam() ? DesiredState::kRelease : DesiredState::kRun;
+  });
+  const auto released = RunJob(*MakeEngine(), EventfulJob(), first);
+  ASSERT_TRUE(released.ok()) << released.status();
+  ASSERT_EQ(released->kind, TrainOutcome::Kind::kReleased);
+  ASSERT_EQ(first->checkpoint_step, GetParam());
+  const auto second = std::make_shared<Recorder>();
+  const auto resumed = RunJob(*MakeEngine(), EventfulJob(first->checkpoint), second);
+
+  EXPECT_EQ(second->first_step, GetParam());
+  EXPECT_EQ(HashOf(resumed), undisturbed->artifact.sha256);
+  EXPECT_EQ(resumed->evaluations.size(), undisturbed->evaluations.size());
+  EXPECT_EQ(resumed->facts.total_steps, undisturbed->facts.total_steps);
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, ReleaseTest, ::testing::Values(0, 1, 4, 7, 10));
+
+TEST(TrainRunTest, AJobGivenBackAfterEveryStepGivesTheUndisturbedArtifact) {
+  const auto engine = MakeEngine();
+  const std::string undisturbed = HashOf(RunJob(*engine, EventfulJob()));
+  std::string checkpoint;
+  for (int64_t turn = 0; turn < 200; ++turn) {
+    const auto recorder = std::make_shared<Recorder>(
+        [](int64_t steps) { return steps == 1 ? DesiredState::kRelease : DesiredState::kRun; });
+    const auto outcome = RunJob(*engine, EventfulJob(checkpoint), recorder);
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    if (outcome->kind == TrainOutcome::Kind::kSucceeded) {
+      EXPECT_EQ(HashOf(outcome), undisturbed);
+      EXPECT_GT(turn, 5);
+      return;
+    }
+    checkpoint = recorder->checkpoint;
+  }
+  FAIL() << "the job never ended";
+}
+
+TEST(TrainRunTest, PausedAndCancelledJobsEndAsAsked) {
+  const auto engine = MakeEngine();
+  const auto pause = std::make_shared<Recorder>(
+      [](int64_t steps) { return steps == 3 ? DesiredState::kPause : DesiredState::kRun; });
+  const auto cancel = std::make_shared<Recorder>(
+      [](int64_t steps) { return steps == 3 ? DesiredState::kCancel : DesiredState::kRun; });
+
+  EXPECT_EQ(RunJob(*engine, EventfulJob(), pause)->kind, TrainOutcome::Kind::kPaused);
+  EXPECT_EQ(RunJob(*engine, EventfulJob(), cancel)->kind, TrainOutcome::Kind::kCancelled);
+  EXPECT_EQ(pause->checkpoint_step, 3);
+  EXPECT_EQ(cancel->checkpoint_step, -1);
+  EXPECT_EQ(engine->figures().training_jobs, 0);
+}
+
+TEST(TrainRunTest, ATornCheckpointIsDataLoss) {
+  const auto engine = MakeEngine();
+  const auto recorder = std::make_shared<Recorder>(
+      [](int64_t steps) { return steps == 5 ? DesiredState::kRelease : DesiredState::kRun; });
+  ASSERT_TRUE(RunJob(*engine, EventfulJob(), recorder).ok());
+  const std::string& whole = recorder->checkpoint;
+
+  for (const size_t length :
+       {size_t{1}, size_t{7}, size_t{8}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
+    EXPECT_EQ(RunJob(*engine, EventfulJob(whole.substr(0, length))).status().code(),
+              StatusCode::kDataLoss)
+        << length;
+  }
+  EXPECT_EQ(RunJob(*engine, EventfulJob("no checkpoint at all")).status().code(),
+            StatusCode::kDataLoss);
+  EXPECT_EQ(RunJob(*engine, EventfulJob(whole + "more")).status().code(), StatusCode::kDataLoss);
+}
+
+TEST(TrainRunTest, ACheckpointOfAnotherMethodIsDataLoss) {
+  const auto engine = MakeEngine();
+  const auto recorder = std::make_shared<Recorder>([](int64_t) { return DesiredState::kRelease; });
+  ASSERT_TRUE(RunJob(*engine, MakeRequest(MakeSpec(kPfeiffer), MakeData(8, 0, 0)), recorder).ok());
+
+  EXPECT_EQ(RunJob(*engine, EventfulJob(recorder->checkpoint)).status().code(),
+            StatusCode::kDataLoss);
+}
+
+TEST(TrainRunTest, AnAbsurdLearningRateEndsWithAReason) {
+  const auto engine = MakeEngine();
+  for (const int evaluations : {0, 1}) {
+    const auto spec = MakeSpec(kLora, [&](Hyper& hp) {
+      hp.learning_rate = 1e30;
+      hp.evaluations_per_epoch = evaluations;
+      hp.batch_size = 8;
+    });
+
+    const auto outcome = RunJob(*engine, MakeRequest(spec, MakeData(8, 8, 0)));
+
+    EXPECT_EQ(outcome.status().code(), StatusCode::kFailedPrecondition) << evaluations;
+    EXPECT_EQ(ReasonOf(outcome.status()), "NON_FINITE_LOSS") << evaluations;
+  }
+}
+
+/// Takes steps until one fails; returns the parameters in front of that step and behind it.
+std::pair<at::Tensor, at::Tensor> AroundTheFailingStep(double learning_rate) {
+  auto input = std::make_shared<TrainInput>();
+  input->base =
+      *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert", {},
+                  at::kFloat, at::kCPU);
+  input->model = *MakeModel(input->base->layout());
+  input->request = MakeRequest(
+      MakeSpec(kLora, [&](Hyper& hp) { hp.learning_rate = learning_rate; }), MakeData(80, 0, 0));
+  input->train = Tokenize(input->request.dataset->train, false, input->base->tokenizer(), 24);
+  auto run = *TrainRun::Create(input);
+  Recorder recorder;
+  at::Tensor before;
+  for (int i = 0; i < 40; ++i) {
+    before = ParseCheckpoint(run->Checkpoint())->parameters_P;
+    if (!run->Step(recorder, [] {}).ok())
+      return {before, ParseCheckpoint(run->Checkpoint())->parameters_P};
+  }
+  ADD_FAILURE() << "no step failed";
+  return {before, before};
+}
+
+TEST(TrainRunTest, AStepThatFailsLeavesEveryParameterAsItWasAndFinite) {
+  const auto [before, after] = AroundTheFailingStep(1e30);
+
+  EXPECT_TRUE(after.equal(before));
+  EXPECT_TRUE(at::isfinite(after).all().item<bool>());
+}
+
+TEST(TrainRunTest, AJobThatTurnsNanLeavesTheOthersBitwiseUntouched) {
+  const auto engine = MakeEngine();
+  const std::string alone = HashOf(RunJob(*engine, EventfulJob()));
+  const auto good = std::make_shared<Recorder>();
+  const auto bad = std::make_shared<Recorder>();
+  ASSERT_TRUE(engine->Train(EventfulJob(), good).ok());
+  ASSERT_TRUE(engine
+                  ->Train(MakeRequest(MakeSpec(kLora, [](Hyper& hp) { hp.learning_rate = 1e30; }),
+                                      MakeData(40, 0, 0)),
+                          bad)
+                  .ok());
+
+  EXPECT_EQ(bad->Wait().status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(HashOf(good->Wait()), alone);
+}
+
+TEST(TrainRunTest, Bf16IsCloseToFp32) {
+  const auto engine = MakeEngine();
+  const auto train = [&](spec::Precision precision) {
+    const auto spec = MakeSpec(kLora, [&](Hyper& hp) {
+      hp.epochs = 3;
+      hp.precision = precision;
+    });
+    return *RunJob(*engine, MakeRequest(spec, MakeData(60, 30, 0)));
+  };
+
+  const TrainOutcome fp32 = train(spec::Precision::kFp32);
+  const TrainOutcome bf16 = train(spec::Precision::kBf16);
+
+  EXPECT_EQ(bf16.precision, "bf16");
+  EXPECT_NE(bf16.artifact.sha256, fp32.artifact.sha256);
+  ASSERT_EQ(bf16.evaluations.size(), 3U);
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_NEAR(bf16.evaluations[i].loss, fp32.evaluations[i].loss, 0.03) << i;
+}
+
+TEST(TrainRunTest, InitFromContinuesAVersionOfItsOwnMethodOnly) {
+  const auto engine = MakeEngine();
+  const auto data = std::make_shared<datasets::IngestedDataset>(*MakeData(40, 0, 0));
+  data->validation = data->train;  // What was learnt by heart shows.
+  const auto first =
+      *RunJob(*engine, MakeRequest(MakeSpec(kLora, [](Hyper& hp) { hp.epochs = 6; }), data));
+  const auto one_step = MakeSpec(kLora, [](Hyper& hp) { hp.max_steps = 1; });
+  TrainRequest more = MakeRequest(one_step, data);
+  more.init_from = first.artifact.files;
+  TrainRequest other = MakeRequest(MakeSpec(kPfeiffer), data);
+  other.init_from = first.artifact.files;
+
+  const auto continued = RunJob(*engine, more);
+  const auto scratch = RunJob(*engine, MakeRequest(one_step, data));
+
+  EXPECT_LT(continued->evaluations.back().loss, scratch->evaluations.back().loss - 0.2);
+  EXPECT_EQ(ReasonOf(RunJob(*engine, other).status()), "INIT_FROM_MISMATCH");
+}
+
+}  // namespace
+}  // namespace graft::worker::engine

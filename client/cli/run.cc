@@ -9,19 +9,27 @@
 
 namespace graft::cli {
 
-int Run(std::vector<std::string> arguments, const Environment& environment, std::ostream& out, std::ostream& err) {
-  Context context{.out = out, .err = err, .terminal = environment.terminal, .json = false, .options = {}, .client = nullptr};
+int Run(std::vector<std::string> arguments, const Environment& environment, std::ostream& out,
+        std::ostream& err) {
+  Context context{.out = out,
+                  .err = err,
+                  .terminal = environment.terminal,
+                  .json = false,
+                  .options = {},
+                  .client = nullptr};
   if (!environment.server.empty()) context.options.server = environment.server;
   context.options.token = environment.token;
   double timeout = 30;
 
-  CLI::App app{"graft: finetune adapters on one base model and serve them.\n"
-               "Exit codes: 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused."};
+  CLI::App app{
+      "graft: finetune adapters on one base model and serve them.\n"
+      "Exit codes: 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused."};
   app.name("graft");
   app.set_version_flag("--version", "0.1.0");
   app.require_subcommand(1);
   app.fallthrough();  // --json and the like may stand behind the command too.
-  app.add_option("--server", context.options.server, "The server, HOST:PORT (GRAFT_SERVER)")->capture_default_str();
+  app.add_option("--server", context.options.server, "The server, HOST:PORT (GRAFT_SERVER)")
+      ->capture_default_str();
   app.add_option("--token", context.options.token, "Bearer token (GRAFT_TOKEN)");
   app.add_option("--timeout", timeout, "Seconds a call may take")->capture_default_str();
   app.add_flag("--json", context.json, "Print the response messages as JSON, one a line");
@@ -30,11 +38,10 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   AddAdapterCommands(app, run);
   AddInferenceCommands(app, run);
   AddDataCommands(app, run);
+  // gRPC itself says nothing useful about such a text.
+  std::string not_text;
   for (const std::string& argument : arguments) {
-    // gRPC itself says nothing useful about it.
-    if (FirstInvalidUtf8(argument) != std::string_view::npos) {
-      return Refuse(context, UsageError("the argument \"" + Printable(argument, 64) + "\" isn't UTF-8"));
-    }
+    if (FirstInvalidUtf8(argument) != std::string_view::npos) not_text = Quoted(argument);
   }
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back.
   try {
@@ -42,6 +49,8 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   } catch (const CLI::ParseError& error) {
     return app.exit(error, out, err) == 0 ? kOk : kUsage;
   }
+  if (!not_text.empty())
+    return Refuse(context, UsageError("the argument " + not_text + " isn't UTF-8"));
   context.options.timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1000));
   auto client = client::Client::Create(context.options);
   if (!client.ok()) return Refuse(context, UsageError(client.status().message()));

@@ -199,7 +199,8 @@ class SplitIngester {
       return fault(is_fixed ? "UNKNOWN_LABEL" : "LABEL_NOT_IN_TRAIN",
                    "the label " + Quoted(value.text) +
                        (is_fixed ? " isn't one of the given label names"
-                                 : " stands nowhere in the training data"));
+                                 : " stands nowhere in the training data; correct it, or train on "
+                                   "an example of it"));
     }
     if (labels_.size() > kMaxLabels) {
       return fault("TOO_MANY_LABELS", "more than " + std::to_string(kMaxLabels) +

@@ -38,6 +38,7 @@ int Run(const Config& config) {
   sigaddset(&signals, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // A limit on the size of files is a full disk, not an end.
 
   auto server = Server::Start(config);
   if (!server.ok()) return Fail(server.status(), 1);

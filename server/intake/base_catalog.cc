@@ -6,6 +6,7 @@
 #include "common/base/file.h"
 #include "common/base/ids.h"
 #include "common/safetensors/checkpoint.h"
+#include "common/tokenizers/tokenizer.h"
 
 namespace graft::server::intake {
 namespace {
@@ -34,11 +35,41 @@ std::string Stamp(const fs::path& folder) {
   return stamp;
 }
 
+/// A worker would find this out too, but only once a job waits for it.
+Status CheckTensors(const safetensors::Checkpoint& checkpoint, const families::Layout& layout) {
+  for (const families::TensorShape& wanted : layout.tensors) {
+    // A bare model's checkpoint has the names without the family's prefix.
+    const safetensors::TensorView* found = checkpoint.Find(wanted.name);
+    if (found == nullptr && wanted.name.starts_with(layout.prefix)) {
+      found = checkpoint.Find(std::string_view(wanted.name).substr(layout.prefix.size()));
+    }
+    if (found == nullptr) {
+      return InvalidArgumentError("its weights lack the tensor " + wanted.name +
+                                  "; copy the model's folder again");
+    }
+    if (!std::equal(found->shape.begin(), found->shape.end(), wanted.shape.begin(),
+                    wanted.shape.end())) {
+      return InvalidArgumentError("its tensor " + wanted.name +
+                                  " hasn't the shape that config.json implies");
+    }
+  }
+  return OkStatus();
+}
+
+Status CheckTokenizer(const fs::path& folder, const families::Layout& layout) {
+  GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer(folder));
+  if (tokenizer->vocab_size() <= layout.vocab_size) return OkStatus();
+  return InvalidArgumentError("its tokenizer knows " + std::to_string(tokenizer->vocab_size()) +
+                              " tokens, its embeddings hold " + std::to_string(layout.vocab_size));
+}
+
 Status Read(const fs::path& cache, Base& base) {
   GRAFT_ASSIGN_OR_RETURN(const std::string config,
                          ReadFile(base.folder / "config.json", kMaxConfigBytes));
   GRAFT_ASSIGN_OR_RETURN(const auto checkpoint, safetensors::Checkpoint::Open(base.folder));
   GRAFT_ASSIGN_OR_RETURN(base.layout, families::ReadLayout(config, checkpoint->names()));
+  GRAFT_RETURN_IF_ERROR(CheckTensors(*checkpoint, base.layout));
+  GRAFT_RETURN_IF_ERROR(CheckTokenizer(base.folder, base.layout));
   for (const std::string& name : checkpoint->names()) {
     base.weight_bytes += static_cast<int64_t>(checkpoint->Find(name)->data.size());
   }

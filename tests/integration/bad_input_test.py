@@ -52,7 +52,7 @@ def good_rows(count=48):
 
 
 def make_bases(folder):
-    """The good base, and two that can't be used."""
+    """The good base, and others that can't be used."""
     tiny_model.write_base(folder / "tiny")
     tiny_model.write_base(folder / "truncated")
     weights = folder / "truncated" / "model.safetensors"
@@ -60,6 +60,7 @@ def make_bases(folder):
     tiny_model.write_base(folder / "alien", model_type="mamba")
     tiny_model.write_base(folder / "lacking", leave_out="bert.encoder.layer.1.output.dense.weight")
     tiny_model.write_base(folder / "nan", poison="bert.encoder.layer.0.output.dense.weight")
+    tiny_model.write_base(folder / "overflow", overflow="bert.encoder.layer.0.intermediate.dense.weight")
 
 
 def submit(adapter, train, *more, base="tiny"):
@@ -85,7 +86,7 @@ def spec_rows(data):
             "bert.encoder.layer.1.output.dense.weight", "spec.base"),
         Row("rank 0", submit("x", good, "--set", "rank=0"), "INVALID_ARGUMENT", "1 to 1024", "spec.method.lora.rank"),
         Row("rank is a word", submit("x", good, "--set", "rank=many"), "INVALID_ARGUMENT", "rank", exit=USAGE),
-        Row("learning rate 1e9", submit("x", good, "--lr", "1e9"), "INVALID_ARGUMENT", "at most 1",
+        Row("learning rate 1e9", submit("x", good, "--lr", "1e9"), "INVALID_ARGUMENT", "(0, 1]",
             "spec.hyperparameters.learning_rate"),
         Row("learning rate is NaN", submit("x", good, "--lr", "NaN"), "INVALID_ARGUMENT", "learning_rate",
             "spec.hyperparameters.learning_rate"),
@@ -111,7 +112,7 @@ def spec_rows(data):
         Row("local file of unknown format", ["upload", str(write_empty(data / "data.xyz"))], "INVALID_ARGUMENT", "csv",
             "header.file_name"),
         Row("request of 100 MB", ["submit", "--spec", str(write_huge_spec(data / "huge.json"))], "RESOURCE_EXHAUSTED",
-            "smaller"),
+            "send less", reason="MESSAGE_TOO_LARGE"),
     ]
 
 
@@ -180,10 +181,10 @@ def import_rows(folder):
     nothing = folder / "nothing"
     nothing.mkdir()
     no_labels = make("unnamed")[:6]
-    return [
-        Row("safetensors cut in its data", make("cut", files={weights: safe[:-100]}), "INVALID_ARGUMENT", weights),
-        Row("safetensors cut in its header", make("cut-header", files={weights: safe[:50]}), "INVALID_ARGUMENT", weights),
-        Row("safetensors of zero bytes", make("zero", files={weights: b""}), "INVALID_ARGUMENT", weights),
+    rows = [
+        Row("safetensors cut in its data", make("cut", files={weights: safe[:-100]}), "DATA_LOSS", weights),
+        Row("safetensors cut in its header", make("cut-header", files={weights: safe[:50]}), "DATA_LOSS", weights),
+        Row("safetensors of zero bytes", make("zero", files={weights: b""}), "DATA_LOSS", weights),
         Row("safetensors with a huge header", make("lies", files={weights: header_lies}), "INVALID_ARGUMENT", weights),
         Row("safetensors with a broken header", make("flipped", files={weights: flipped}), "INVALID_ARGUMENT", weights),
         Row("import with a NaN", make("nan", lambda t: t[first][1].__setitem__(3, float("nan"))), "INVALID_ARGUMENT", first),
@@ -202,12 +203,14 @@ def import_rows(folder):
         Row("adapter_config.json that breaks off", make("config", files={"adapter_config.json": b'{"peft_type": "LORA", '}),
             "INVALID_ARGUMENT", "adapter_config.json"),
         Row("unknown peft_type", make("loha", peft_type="LOHA"), "UNIMPLEMENTED", "LOHA"),
-        Row("rank 0 in adapter_config.json", make("rank0", r=0), "INVALID_ARGUMENT", "1 to 1024"),
+        Row("rank 0 in adapter_config.json", make("rank0", r=0), "INVALID_ARGUMENT", "1 to 1024", "method.lora.rank"),
         Row("labels unnamed", no_labels, "INVALID_ARGUMENT", "labels", "header.label_names", "LABELS_UNKNOWN"),
         Row("import for an unknown base", [*no_labels[:3], "nope", *no_labels[4:]], "NOT_FOUND", "there are: ", "header.base"),
         Row("folder without files", ["import", str(nothing), *no_labels[2:]], "INVALID_ARGUMENT", "folder", exit=USAGE),
         Row("100 MB that are no safetensors", make("huge", files={weights: b"x" * HUGE}), "INVALID_ARGUMENT", weights),
     ]
+    return [row if row.field or row.exit == USAGE else dataclasses.replace(row, field="file", reason="BAD_ADAPTER_FOLDER")
+            for row in rows]
 
 
 def remove(arguments, path):
@@ -227,21 +230,30 @@ def request_rows():
         Row("classify: pair for one-text adapter", ["classify", "--adapter", "good", "--pair", "w1", "w2", "w3"],
             "INVALID_ARGUMENT", "even", exit=USAGE),
         Row("classify: bad UTF-8", ["classify", "--adapter", "good", "w1 \udcff w2"], "INVALID_ARGUMENT", "UTF-8", exit=USAGE),
-        Row("classify: 100 MB", ["classify", "--adapter", "good", "-"], "RESOURCE_EXHAUSTED", "smaller", text="x" * HUGE),
+        Row("classify: 100 MB", ["classify", "--adapter", "good", "-"], "RESOURCE_EXHAUSTED", "send less", reason="MESSAGE_TOO_LARGE",
+            text="x" * HUGE),
         Row("embed: unknown base", ["embed", "--base", "nope", "w1"], "NOT_FOUND", "there are: ", "base"),
         Row("embed: neither base nor adapter", ["embed", "w1"], "INVALID_ARGUMENT", "adapter or a base", "adapter"),
         Row("generate", ["generate", "--adapter", "good", "w1"], "UNIMPLEMENTED", "classifiers"),
         Row("promote an unknown version", ["promote", "good", "9"], "NOT_FOUND", "9", "version"),
         Row("promote an unknown adapter", ["promote", "nope", "1"], "NOT_FOUND", "nope", "adapter"),
         Row("roll back what was never moved", ["rollback", "good"], "FAILED_PRECONDITION", "live"),
-        Row("show an unknown adapter", ["adapter", "nope"], "NOT_FOUND", "nope", "name"),
+        Row("show an unknown adapter", ["adapter", "nope"], "NOT_FOUND", "nope"),
         Row("export an unknown version", ["export", "good@9", "/nonexistent/graft"], "NOT_FOUND", "9", "adapter"),
         Row("show an unknown job", ["job", "nope"], "NOT_FOUND", "nope"),
         Row("cancel an unknown job", ["cancel", "nope"], "NOT_FOUND", "nope"),
         Row("watch an unknown job", ["watch", "nope"], "NOT_FOUND", "nope"),
         Row("list with an unknown field", ["jobs", "--filter", "colour=red"], "INVALID_ARGUMENT", "state", "filter"),
         Row("list with an unknown state", ["jobs", "--filter", "state=SLEEPING"], "INVALID_ARGUMENT", "RUNNING", "filter"),
-        Row("list behind a bad page token", ["jobs", "--page-token", "nonsense"], "INVALID_ARGUMENT", "page_token", "page_token"),
+    ]
+
+
+def run_rows(good):
+    """Faults that only the worker finds: the job ends FAILED."""
+    return [
+        Row("loss that isn't finite", submit("x", good, base="overflow"), "FAILED_PRECONDITION", "finite",
+            "hyperparameters.learning_rate", "NON_FINITE_LOSS"),
+        Row("base with a NaN", submit("x", good, base="nan"), "INVALID_ARGUMENT", "holds a NaN"),
     ]
 
 
@@ -261,7 +273,7 @@ class Checker:
         versions = self.graft.call("adapter", "good")[1]
         return {"jobs": len(jobs), "adapters": adapters, "versions": versions, "files": self.graft.files()}
 
-    def row(self, row, exit_code, error, job_made=False):
+    def row(self, row, exit_code, error, job_made=False, data_kept=False):
         self.count += 1
         detail = (error.get("details") or [{}])[0]
         line = int(detail.get("line", 0))
@@ -286,12 +298,12 @@ class Checker:
             wrong.append(f"nothing says {row.says!r}")
         if len(error.get("message", "")) < 12:
             wrong.append("the message is no sentence")
-        self.check_service(wrong, job_made)
+        self.check_service(wrong, job_made, data_kept)
         self.faults += [f"{row.name}: {fault}" for fault in wrong]
         for fault in wrong:
             print(f"{'':43}WRONG: {fault}", flush=True)
 
-    def check_service(self, wrong, job_made=False):
+    def check_service(self, wrong, job_made=False, data_kept=False):
         if self.graft.process.child.poll() is not None:
             raise AssertionError(f"the server ended: {self.graft.process.text()[-2000:]}")
         if self.graft.workers() != self.workers:
@@ -301,13 +313,14 @@ class Checker:
         if code != OK:
             wrong.append(f"a good request isn't answered any more: {error}")
         after = self.state()
+        if data_kept:  # The ingested form of data without a fault lies under its hash; any job may use it.
+            after["files"] = frozenset(name for name in after["files"] if "/datasets/" not in name)
         expected = dict(self.before)
         if job_made:
             expected["jobs"] += 1
         for key, value in after.items():
             if value != expected[key]:
-                new = value - expected[key] if isinstance(value, frozenset) else value
-                wrong.append(f"{key} changed: {new or value}")
+                wrong.append(f"{key} changed: {value ^ expected[key] if isinstance(value, frozenset) else value}")
         self.before = after
 
     def refused(self, row):
@@ -321,14 +334,24 @@ class Checker:
             parsed = {"message": error}
         self.row(row, code, parsed)
 
-    def failed_job(self, row):
+    def long_text(self):
+        """Not an error: what is beyond max_length isn't read, and the answer says so."""
+        answer = self.graft.run("classify", "--adapter", "good", "w1 " * 5000)
+        prediction = answer["predictions"][0]
+        self.count += 1
+        print(f"{'classify: a text too long':40} 0  {'OK':19} truncated, {prediction['tokens']} tokens read", flush=True)
+        if not prediction.get("truncated") or prediction["tokens"] != 64:
+            self.faults.append(f"a text too long: {prediction}")
+
+    def failed_job(self, row, data_kept=False):
         """Submits; the job must end FAILED with the row's error."""
         code, output, _ = self.graft.call(*row.arguments, "--watch")
         messages = [json.loads(text) for text in output.splitlines()]
         changes = [message["state_change"] for message in messages if "state_change" in message]
         if not changes or changes[-1]["to"] != "FAILED":
             self.faults.append(f"{row.name}: the job didn't fail: {messages[-1:]}")
-        self.row(dataclasses.replace(row, exit=JOB_FAILED), code, changes[-1].get("error", {}) if changes else {}, job_made=True)
+        self.row(dataclasses.replace(row, exit=JOB_FAILED), code, changes[-1].get("error", {}) if changes else {}, job_made=True,
+                 data_kept=data_kept)
 
 
 class BadInputGraft(Graft):
@@ -348,6 +371,10 @@ class BadInputGraft(Graft):
             if name.startswith("graft-worker") and int(rest[1]) == server:
                 found.append(int(entry.name))
         return sorted(found)
+
+    def ended(self, job):
+        state = self.run("job", job)["state"]
+        return state if state in ("SUCCEEDED", "FAILED", "CANCELLED") else None
 
     def files(self):
         """Every file that holds a job's or an adapter's content, finished or not."""
@@ -377,19 +404,97 @@ def run_table(options, folder):
             checker.refused(dataclasses.replace(row, name=row.name + " (check only)", field="spec." + row.field,
                                                 arguments=[*row.arguments, "--check-only"]))
             checker.failed_job(row)
+        for row in run_rows(good):
+            checker.failed_job(row, data_kept=True)
+        checker.long_text()
     return checker
+
+
+def run_full_disk(options, folder):
+    """A data folder without room: refused where nothing was accepted yet, tried again where it was."""
+    for path in (folder / "data", folder / "data-root", folder / "bases"):
+        path.mkdir(parents=True)
+    tiny_model.write_base(folder / "bases" / "tiny")
+    big = write_csv(folder / "data-root" / "big.csv", [f"w1 {'x' * 900} {i},{'ab'[i % 2]}" for i in range(2000)])
+    tiny_model.write_lora(folder / "wide", tiny_model.lora_tensors(labels=9000))  # Over a MiB in its head alone.
+    names = [part for i in range(9000) for part in ("--label-name", str(i))]
+    with TinyDisk(folder / "data", options.no_mount) as disk, \
+            BadInputGraft(options.bin, folder / "bases", folder, "--data-roots", folder / "data-root") as graft:
+        import_good(graft, folder)
+        disk.fill(graft)
+        checker = Checker(graft)
+        code = "RESOURCE_EXHAUSTED"
+        checker.refused(Row(f"full disk ({disk.kind}): upload", ["upload", str(folder / "data-root" / "big.csv")], code, "space"))
+        checker.refused(Row(f"full disk ({disk.kind}): import", ["import", str(folder / "wide"), "--base", "tiny", "--adapter", "x",
+                                                               *names], code, "space"))
+        job = graft.run(*submit("waits", big, "--batch-size", "500"))["name"].removeprefix("jobs/")
+        poll("a try to validate", lambda: "can't be validated now" in graft.process.text())
+        state = graft.run("job", job)["state"]
+        assert state == "VALIDATING", state
+        wrong = []
+        checker.check_service(wrong, job_made=True)
+        disk.free(graft)
+        state = poll("the job, once there is room", lambda: graft.ended(job))
+        print(f"full disk ({disk.kind}): a job that was accepted waited, and is {state} once there is room")
+        if state != "SUCCEEDED":
+            wrong.append(f"the job that waited is {state}")
+        checker.faults += wrong
+    return checker
+
+
+class TinyDisk:
+    """A file system of a few MiB where this process may mount one; else a limit on the server's files."""
+
+    SIZE = 6 << 20
+
+    def __init__(self, path, no_mount):
+        self.path, self.libc = path, ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
+        options = f"size={self.SIZE}".encode()
+        self.mounted = not no_mount and self.libc.mount(b"tmpfs", bytes(path), b"tmpfs", 0, options) == 0
+        self.kind = "tmpfs" if self.mounted else "limit"
+        self.filler = path / "filler"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.mounted:
+            self.libc.umount2(bytes(self.path), 2)
+
+    def fill(self, graft):
+        """Leaves half a MiB for the journal of the jobs."""
+        if not self.mounted:
+            resource.prlimit(graft.process.child.pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+            return
+        room = os.statvfs(self.path)
+        self.filler.write_bytes(bytes(room.f_bavail * room.f_bsize - (512 << 10)))
+
+    def free(self, graft):
+        if self.mounted:
+            self.filler.unlink()
+        else:
+            resource.prlimit(graft.process.child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=Path, required=True)
+    parser.add_argument("--no-mount", action="store_true", help="test a full disk with a limit on the size of files")
+    parser.add_argument("--only", choices=["table", "disk"], help="run one part")
     options = parser.parse_args()
+    count, faults = 0, []
     with tempfile.TemporaryDirectory(prefix="graft-bad-input-") as temp:
-        checker = run_table(options, Path(temp).resolve())
-    for fault in checker.faults:
+        for name, part in (("table", run_table), ("disk", run_full_disk)):
+            if options.only in (None, name):
+                folder = Path(temp).resolve() / name
+                folder.mkdir()
+                checker = part(options, folder)
+                count += checker.count
+                faults += checker.faults
+    for fault in faults:
         print(f"FAULT {fault}")
-    print(f"{checker.count} rows, {len(checker.faults)} faults")
-    return 1 if checker.faults else 0
+    print(f"{count} rows, {len(faults)} faults")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

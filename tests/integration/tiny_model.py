@@ -1,5 +1,6 @@
 """A BERT of two layers and a LoRA adapter of it, written with nothing but struct and json."""
 import json
+import math
 import random
 import struct
 
@@ -56,14 +57,16 @@ def base_tensors():
     return tensors
 
 
-def write_base(folder, model_type="bert", leave_out=None, poison=None):
-    """A HuggingFace folder; without the tensor `leave_out`, and with a NaN in `poison`."""
+def write_base(folder, model_type="bert", leave_out=None, poison=None, overflow=None):
+    """A HuggingFace folder; without the tensor `leave_out`, with a NaN in `poison`, with values near fp32's largest in `overflow`."""
     folder.mkdir(parents=True)
     tensors = base_tensors()
     if leave_out:
         del tensors[leave_out]
     if poison:
         tensors[poison][1][0] = float("nan")
+    if overflow:
+        tensors[overflow][1][:] = [math.copysign(3e38, value) for value in tensors[overflow][1]]
     (folder / "model.safetensors").write_bytes(safetensors(tensors))
     (folder / "vocab.txt").write_text("\n".join(VOCAB) + "\n")
     (folder / "config.json").write_text(json.dumps({

@@ -64,6 +64,7 @@ int Run(const Flags& flags) {
   sigaddset(&signals, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // A limit on the size of files is a full disk, not an end.
 
   auto metrics = app::Metrics::Create(flags.metrics, kBuild);
   if (!metrics.ok()) return Fail(metrics.status(), 1);

@@ -20,7 +20,7 @@
 #include "common/base/status.h"
 #include "server/core/store.h"
 #include "server/rpc/runtime.h"
-#include "server/rpc/status.h"
+#include "proto/grpc_status.h"
 
 namespace graft::server::rpc {
 
@@ -158,7 +158,7 @@ Awaitable<StatusOr<Reply>> AsyncUnary(Runtime& runtime, std::type_identity_t<Asy
   grpc::Status status =
       co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(grpc::Status)>(
           begin, asio::use_awaitable, &runtime, async, method, call);
-  if (!status.ok()) co_return FromGrpcStatus(status);
+  if (!status.ok()) co_return proto::FromGrpcStatus(status);
   co_return std::move(call->reply);
 }
 

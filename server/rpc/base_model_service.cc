@@ -9,7 +9,7 @@ graft::v1::BaseModel BaseModelService::Describe(const intake::Base& base) {
   graft::v1::BaseModel message;
   message.set_name("bases/" + base.id);
   if (!base.error.ok()) {
-    message.set_error(CutText(base.error.message(), kMaxMessageBytes));
+    message.set_error(proto::CutText(base.error.message(), proto::kMaxMessageBytes));
     return message;
   }
   message.set_fingerprint(base.fingerprint);

@@ -9,7 +9,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "common/base/ids.h"
-#include "server/rpc/status.h"
+#include "proto/grpc_status.h"
 
 namespace graft::server::rpc {
 namespace {
@@ -101,7 +101,7 @@ void CallState::Run(Body body, std::function<void(grpc::Status)> finish) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - self->begin_;
     // Last: once finished, the server may shut down and take the host with it.
     self->host_.probe_.CallFinished(self->options_.rpc, status.code(), took.count());
-    finish(ToGrpcStatus(status));
+    finish(proto::ToGrpcStatus(status));
   };
   if (interrupt_ != Interrupt::kNone) return done(nullptr, CancelledError({}));
   if (host_.draining_ && !options_.runs_while_draining) {

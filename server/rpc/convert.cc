@@ -4,8 +4,8 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "common/base/sha256.h"
+#include "proto/grpc_status.h"
 #include "server/core/jobs.h"
-#include "server/rpc/status.h"
 
 namespace graft::server::rpc {
 namespace {
@@ -53,7 +53,7 @@ graft::v1::JobState ToProto(core::JobState state) {
 }
 
 graft::v1::ErrorInfo ToProto(const core::JobError& error) {
-  graft::v1::ErrorInfo info = ToErrorInfo(ToStatus(error));
+  graft::v1::ErrorInfo info = proto::ToErrorInfo(ToStatus(error));
   info.set_omitted_details(info.omitted_details() + error.omitted_details);
   return info;
 }
@@ -221,7 +221,7 @@ Status ToStatus(const core::JobError& error) {
 }
 
 core::JobError FromProto(const graft::v1::ErrorInfo& error) {
-  core::JobError out = core::ToJobError(FromErrorInfo(error));
+  core::JobError out = core::ToJobError(proto::FromErrorInfo(error));
   out.omitted_details += error.omitted_details();
   return out;
 }
@@ -243,7 +243,7 @@ core::Progress FromProto(const graft::v1::Progress& message) {
 core::Evaluation FromProto(const graft::v1::Evaluation& message) {
   core::Evaluation evaluation;
   evaluation.step = message.step();
-  evaluation.split = CutText(message.split(), 64);
+  evaluation.split = proto::CutText(message.split(), 64);
   evaluation.examples = message.examples();
   evaluation.loss = message.loss();
   evaluation.accuracy = message.accuracy();
@@ -286,7 +286,7 @@ StatusOr<core::JobEvent> FromProto(const graft::v1::JobEvent& message) {
       return event;
     case graft::v1::JobEvent::kWarning:
       event.kind = core::EventKind::kWarning;
-      event.text = CutText(message.warning(), kMaxMessageBytes);
+      event.text = proto::CutText(message.warning(), proto::kMaxMessageBytes);
       return event;
     case graft::v1::JobEvent::kStateChange:
     case graft::v1::JobEvent::kVersionCreated:
@@ -324,8 +324,8 @@ StatusOr<std::string> ParseName(const std::string& name, std::string_view collec
   const std::string prefix = std::string(collection) + "/";
   const std::string id = name.starts_with(prefix) ? name.substr(prefix.size()) : "";
   if (!IsValidName(id) && !IsSha256Hex(id)) {
-    return InvalidArgumentError(
-               fmt::format("\"{}\" is no name of the form {}<id>", CutText(name, 128), prefix))
+    return InvalidArgumentError(fmt::format("\"{}\" is no name of the form {}<id>",
+                                            proto::CutText(name, 128), prefix))
         .At(std::string(field));
   }
   return id;

@@ -56,7 +56,7 @@ StatusOr<core::LeaseReport> ReportOf(const std::string& worker, const pb::LeaseS
     report.checkpoint = {status.checkpoint_key(), status.checkpoint_sha256(),
                          status.checkpoint_step()};
   }
-  report.resolved_precision = CutText(status.resolved_precision(), 16);
+  report.resolved_precision = proto::CutText(status.resolved_precision(), 16);
   return report;
 }
 

@@ -113,7 +113,7 @@ Awaitable<StatusOr<graft::v1::CheckDatasetResponse>> DatasetService::CheckDatase
   graft::v1::CheckDatasetResponse response;
   response.set_usable(report.usable());
   for (const auto& split : report.splits) Describe(split, *response.add_splits());
-  *response.mutable_errors() = ToErrorInfo(datasets::ToStatus(report)).details();
+  *response.mutable_errors() = proto::ToErrorInfo(datasets::ToStatus(report)).details();
   response.set_omitted_errors(report.omitted_errors);
   for (const std::string& warning : report.warnings) response.add_warnings(warning);
   response.set_summary(report.Summary());

@@ -30,7 +30,11 @@ StatusOr<core::JobKey> KeyOf(const CallContext& context, const std::string& name
 Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
     const CallContext& context, const graft::v1::JobSpec& message) {
   StatusOr<spec::JobSpec> asked = FromProto(message);
-  if (!asked.ok()) co_return PrefixFields(asked.status(), "spec");
+  if (!asked.ok()) co_return proto::PrefixFields(asked.status(), "spec");
+  if (asked->hyperparameters.keep_checkpoints > 0) {
+    co_return UnimplementedError("checkpoints can't be kept as versions yet; leave it at 0")
+        .At("spec.hyperparameters.keep_checkpoints", "NOT_BUILT");
+  }
   Admitted admitted;
   admitted.request_sha256 = RequestHash(*asked);
 
@@ -55,9 +59,9 @@ Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
     auto base = bases.Find(unresolved.base);
     if (!base.ok()) return Status(base.status()).At("spec.base");
     auto resolved = spec::Resolve(unresolved, (*base)->layout);
-    if (!resolved.ok()) return PrefixFields(resolved.status(), "spec");
+    if (!resolved.ok()) return proto::PrefixFields(resolved.status(), "spec");
     if (auto files = sources.Resolve(tenant, resolved->dataset); !files.ok()) {
-      return PrefixFields(files.status(), "spec");
+      return proto::PrefixFields(files.status(), "spec");
     }
     return resolved;
   };
@@ -72,14 +76,14 @@ Awaitable<StatusOr<intake::Prepared>> FinetuningService::Prepare(const CallConte
   auto prepare = [&intake = backend_.intake, tenant = context.tenant, spec = admitted.spec,
                   machine] { return intake.Prepare(tenant, spec, machine, /*store=*/false); };
   StatusOr<intake::Prepared> prepared = co_await OnIntake(backend_.runtime, std::move(prepare));
-  if (!prepared.ok()) co_return PrefixFields(prepared.status(), "spec");
+  if (!prepared.ok()) co_return proto::PrefixFields(prepared.status(), "spec");
   co_return prepared;
 }
 
 Awaitable<StatusOr<std::optional<core::Job>>> FinetuningService::FindEarlier(
     const CallContext& context, const graft::v1::CreateJobRequest& request) {
   StatusOr<spec::JobSpec> asked = FromProto(request.spec());
-  if (!asked.ok()) co_return PrefixFields(asked.status(), "spec");
+  if (!asked.ok()) co_return proto::PrefixFields(asked.status(), "spec");
   auto find = [tenant = context.tenant, id = request.request_id()](Transaction& tx) {
     return tx.FindJobByRequest(tenant, id);
   };

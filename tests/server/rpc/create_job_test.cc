@@ -48,6 +48,8 @@ TEST_F(CreateJobTest, FaultsOfTheSpecNameTheirField) {
        grpc::StatusCode::INVALID_ARGUMENT, "spec.hyperparameters.learning_rate"},
       {"NaN lr", [](auto& s) { s.mutable_hyperparameters()->set_learning_rate(std::nan("")); },
        grpc::StatusCode::INVALID_ARGUMENT, "spec.hyperparameters.learning_rate"},
+      {"kept checkpoints", [](auto& s) { s.mutable_hyperparameters()->set_keep_checkpoints(2); },
+       grpc::StatusCode::UNIMPLEMENTED, "spec.hyperparameters.keep_checkpoints"},
       {"too long", [](auto& s) { s.mutable_hyperparameters()->set_max_length(65); },
        grpc::StatusCode::INVALID_ARGUMENT, "spec.hyperparameters.max_length"},
       {"no data", [](auto& s) { s.mutable_dataset()->clear_train(); },

@@ -41,7 +41,7 @@ TEST_F(ErrorTest, EveryCodeArrivesWithItsDetails) {
     const grpc::Status received = GetBase();
 
     EXPECT_EQ(received.error_code(), code);
-    EXPECT_EQ(FromGrpcStatus(received), status);
+    EXPECT_EQ(proto::FromGrpcStatus(received), status);
     EXPECT_EQ(probe_.WaitForEnded(static_cast<size_t>(code)).back().second, status.code());
   }
 }

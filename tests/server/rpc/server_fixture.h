@@ -188,7 +188,7 @@ class ServerFixture : public testing::Test {
 
 /// The first detail's field path, or the message if there is none.
 inline std::string FieldOf(const grpc::Status& status) {
-  const Status converted = FromGrpcStatus(status);
+  const Status converted = proto::FromGrpcStatus(status);
   return converted.details().empty() ? converted.message() : converted.details()[0].field;
 }
 

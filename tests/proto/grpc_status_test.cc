@@ -1,9 +1,9 @@
-#include "server/rpc/status.h"
+#include "proto/grpc_status.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace graft::server::rpc {
+namespace graft::proto {
 namespace {
 
 TEST(StatusTest, EveryCodeCrossesBothWays) {
@@ -105,4 +105,4 @@ TEST(CutTextTest, ReplacesWhatIsNoUtf8) {
 }
 
 }  // namespace
-}  // namespace graft::server::rpc
+}  // namespace graft::proto

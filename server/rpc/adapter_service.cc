@@ -145,6 +145,9 @@ Awaitable<StatusOr<graft::v1::Adapter>> AdapterService::SetAlias(
                             ParseName(request.adapter(), "adapters", "adapter"));
   GRAFT_CO_RETURN_IF_ERROR(CheckName(AliasOrLive(request.alias()), "alias", "alias"));
   if (request.version().empty()) co_return InvalidArgumentError("say which version").At("version");
+  auto get = [tenant = context.tenant, id](Transaction& tx) { return tx.GetAdapter(tenant, id); };
+  StatusOr<core::Adapter> known = co_await Read(backend_.runtime, backend_.store, std::move(get));
+  if (!known.ok()) co_return Status(known.status()).At("adapter");
   GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
                             co_await Resolve(context, id + "@" + request.version(), "version"));
   GRAFT_CO_ASSIGN_OR_RETURN(
@@ -189,7 +192,7 @@ Awaitable<StatusOr<graft::v1::Adapter>> AdapterService::Rollback(
 Awaitable<StatusOr<graft::v1::EvaluateVersionResponse>> AdapterService::EvaluateVersion(
     CallContext& context, const graft::v1::EvaluateVersionRequest& request) {
   StatusOr<spec::DatasetSpec> dataset = FromProto(request.dataset());
-  if (!dataset.ok()) co_return PrefixFields(dataset.status(), "dataset");
+  if (!dataset.ok()) co_return proto::PrefixFields(dataset.status(), "dataset");
   GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
                             co_await Resolve(context, request.adapter(), "adapter"));
   auto prepare = [&intake = backend_.intake, tenant = context.tenant, spec = *dataset,

@@ -24,7 +24,7 @@ Status CheckFileName(const std::string& name) {
                    name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos;
   if (!odd) return OkStatus();
   return InvalidArgumentError("a file's name must be plain, like adapter_config.json, not \"" +
-                              CutText(name, 64) + "\"")
+                              proto::CutText(name, 64) + "\"")
       .At("file.name");
 }
 
@@ -80,6 +80,16 @@ class FileCollector {
   artifacts::Files files_;
 };
 
+/// NOT_FOUND would read as an unknown adapter: a file that the folder lacks is a fault of the
+/// folder.
+Status BadFolder(const Status& status) {
+  const bool lacks = status.code() == StatusCode::kNotFound;
+  Status bad(lacks ? StatusCode::kInvalidArgument : status.code(), status.message());
+  if (status.details().empty()) return std::move(bad).At("file", "BAD_ADAPTER_FOLDER");
+  for (const ErrorDetail& detail : status.details()) bad.AddDetail(detail);
+  return bad;
+}
+
 /// Checks the files against the base, stores them and returns the row that is to be. For the disk
 /// threads.
 StatusOr<core::Version> StoreImport(Backend& backend, const std::string& tenant,
@@ -101,8 +111,9 @@ StatusOr<core::Version> StoreImport(Backend& backend, const std::string& tenant,
         .At("header.max_length");
   }
   if (header.max_length() > 0) import.max_length = header.max_length();
-  GRAFT_ASSIGN_OR_RETURN(const artifacts::Manifest manifest,
-                         artifacts::Import(import, layout, files));
+  auto imported = artifacts::Import(import, layout, files);
+  if (!imported.ok()) return BadFolder(imported.status());
+  const artifacts::Manifest& manifest = *imported;
 
   core::Version version;
   version.tenant = tenant;
@@ -126,7 +137,11 @@ StatusOr<core::Version> StoreImport(Backend& backend, const std::string& tenant,
   version.description = header.description();
   for (const auto& [name, bytes] : files) {
     version.bytes += static_cast<int64_t>(bytes.size());
-    GRAFT_RETURN_IF_ERROR(backend.objects.Put(version.artifact_prefix + name, bytes));
+    const Status stored = backend.objects.Put(version.artifact_prefix + name, bytes);
+    if (stored.ok()) continue;
+    // The collector would find them too, but a full disk needs the room now.
+    (void)objects::DeleteAll(backend.objects, version.artifact_prefix);
+    return stored;
   }
   return version;
 }

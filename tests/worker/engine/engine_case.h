@@ -37,7 +37,9 @@ class Recorder : public TrainObserver {
       : desired_(std::move(desired)) {}
 
   void OnStarted(const std::string& /*precision*/, int64_t first) override { first_step = first; }
-  void OnProgress(const Progress& progress) override { last_progress = progress; }
+  void OnProgress(const Progress& progress) override {
+    if (progress.step == 1) first_progress = progress;
+  }
   void OnEvaluation(const Evaluation& evaluation) override { evaluations.push_back(evaluation); }
   void OnCheckpoint(int64_t step, std::shared_ptr<const std::string> bytes) override {
     checkpoint_step = step;
@@ -51,7 +53,7 @@ class Recorder : public TrainObserver {
   StatusOr<TrainOutcome> Wait() { return done_.get_future().get(); }
 
   int64_t first_step = -1, checkpoint_step = -1;
-  Progress last_progress;
+  Progress first_progress;  ///< After step 1.
   std::string checkpoint;
   std::vector<Evaluation> evaluations;
   std::vector<std::string> warnings;

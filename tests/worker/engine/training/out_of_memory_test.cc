@@ -40,7 +40,8 @@ class LimitedAllocator : public c10::Allocator {
     size_t largest = largest_;
     while (bytes > largest && !largest_.compare_exchange_weak(largest, bytes)) {
     }
-    TORCH_CHECK_WITH(OutOfMemoryError, bytes <= limit_, "the test's limit is reached");
+    const bool fits = bytes <= limit_ && left_-- != 1;
+    TORCH_CHECK_WITH(OutOfMemoryError, fits, "the test's limit is reached");
     return behind_->allocate(bytes);
   }
   c10::DeleterFnPtr raw_deleter() const override { return behind_->raw_deleter(); }
@@ -50,6 +51,9 @@ class LimitedAllocator : public c10::Allocator {
 
   /// Largest request since the last call.
   size_t TakeLargest() { return largest_.exchange(0); }
+  /// Refuses one request: the `n`th from now on. Returns how many were left of the last such
+  /// number.
+  int64_t FailAt(int64_t n) { return left_.exchange(n); }
   void Limit(size_t bytes) { limit_ = bytes; }
   void Unlimit() { limit_ = SIZE_MAX; }
 
@@ -57,6 +61,7 @@ class LimitedAllocator : public c10::Allocator {
   explicit LimitedAllocator(c10::Allocator* behind) : behind_(behind) {}
 
   c10::Allocator* const behind_;
+  std::atomic<int64_t> left_{0};
   std::atomic<size_t> limit_{SIZE_MAX}, largest_{0};
 };
 
@@ -142,6 +147,31 @@ TEST_F(OutOfMemoryTest, TheSplitIsResumed) {
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   EXPECT_EQ(resumed->artifact.sha256, whole->artifact.sha256);
   EXPECT_TRUE(second->warnings.empty());
+}
+
+TEST_F(OutOfMemoryTest, APassThatFailedHalfWayLeavesNoGradient) {
+  constexpr int64_t kMany = int64_t{1} << 40;
+  int64_t of_a_step = 0;
+  const auto count = std::make_shared<Recorder>([&](int64_t steps) {
+    const int64_t left = memory_.FailAt(steps == 0 ? kMany : 0);
+    if (steps == 1) of_a_step = kMany - left;
+    return DesiredState::kRun;
+  });
+  const auto roomy = RunJob(*engine_, Job(), count);
+  ASSERT_TRUE(roomy.ok()) << roomy.status();
+  // Near its end most gradients of the step are there.
+  const auto recorder = std::make_shared<Recorder>([&](int64_t steps) {
+    memory_.FailAt(steps == 0 ? of_a_step * 9 / 10 : 0);
+    return DesiredState::kRun;
+  });
+
+  const auto tight = RunJob(*engine_, Job(), recorder);
+
+  ASSERT_TRUE(tight.ok()) << tight.status();
+  ASSERT_EQ(recorder->warnings.size(), 1U);
+  EXPECT_EQ(recorder->warnings[0].find("out of memory at step 1:"), 0U) << recorder->warnings[0];
+  EXPECT_NEAR(recorder->first_progress.grad_norm, count->first_progress.grad_norm,
+              1e-4 * count->first_progress.grad_norm);
 }
 
 TEST_F(OutOfMemoryTest, AnExampleThatDoesntFitEndsTheJobAndTheEngineLivesOn) {

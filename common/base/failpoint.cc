@@ -7,14 +7,24 @@
 #include <charconv>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "common/base/utf8.h"
 
 namespace graft {
 namespace {
 
+enum class Action { kCrash, kStop, kError };
+
+std::optional<Action> ActionOf(std::string_view name) {
+  if (name == "crash") return Action::kCrash;
+  if (name == "stop") return Action::kStop;
+  if (name == "error") return Action::kError;
+  return {};
+}
+
 struct Arm {
-  bool crash = true;
+  Action action = Action::kCrash;
   int countdown = 1;
 };
 
@@ -25,14 +35,14 @@ std::map<std::string, Arm, std::less<>>& Arms() {
   return *arms;
 }
 
-/// Counts this pass down; returns the arm when its turn has come.
-bool Due(std::string_view name, bool* crash) {
+/// Counts this pass down; returns what to do when its turn has come.
+std::optional<Action> Due(std::string_view name) {
   const std::lock_guard lock(mutex);
   const auto arm = Arms().find(name);
-  if (arm == Arms().end() || --arm->second.countdown > 0) return false;
-  *crash = arm->second.crash;
+  if (arm == Arms().end() || --arm->second.countdown > 0) return {};
+  const Action action = arm->second.action;
   Arms().erase(arm);
-  return true;
+  return action;
 }
 
 }  // namespace
@@ -44,10 +54,14 @@ std::atomic<bool> failpoints_armed{false};
 void PassFailpoint(std::string_view name) { (void)PassFailpointStatus(name); }
 
 Status PassFailpointStatus(std::string_view name) {
-  bool crash = false;
-  if (!Due(name, &crash)) return OkStatus();
+  const std::optional<Action> action = Due(name);
+  if (!action) return OkStatus();
   // SIGKILL: no destructor, no flush, as when the machine's OOM killer comes.
-  if (crash) ::kill(::getpid(), SIGKILL);
+  if (*action == Action::kCrash) ::kill(::getpid(), SIGKILL);
+  if (*action == Action::kStop) {
+    ::raise(SIGSTOP);  // To this thread: another would let this one run on for a while.
+    return OkStatus();
+  }
   return UnavailableError("failpoint " + std::string(name));
 }
 
@@ -101,10 +115,11 @@ Status ArmFailpoints(std::string_view specification) {
       }
       action = action.substr(0, at);
     }
-    if (action != "crash" && action != "error") {
-      return InvalidArgumentError(Quoted(item) + ": the action must be crash or error");
+    const std::optional<Action> known = ActionOf(action);
+    if (!known) {
+      return InvalidArgumentError(Quoted(item) + ": the action must be crash, stop or error");
     }
-    arm.crash = action == "crash";
+    arm.action = *known;
     if (!arms.emplace(name, arm).second) {
       return InvalidArgumentError("the failpoint " + std::string(name) + " stands twice");
     }

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/base/failpoint.h"
 #include "common/base/file.h"
 
 namespace graft::objects {
@@ -117,6 +118,7 @@ class LocalWriter : public ObjectWriter {
     for (int tries = 0; !committed_; ++tries) {
       GRAFT_RETURN_IF_ERROR(CheckPlace(root_, key));
       Status status = CreateFoldersDurably(path.parent_path());
+      GRAFT_FAILPOINT("file.before_rename");
       if (status.ok() && ::rename(temp_.c_str(), path.c_str()) != 0) {
         status = ErrnoToStatus(errno, "rename to " + path.string());
       }
@@ -126,6 +128,7 @@ class LocalWriter : public ObjectWriter {
         return status;
     }
     const Status synced = SyncFolder(path.parent_path());
+    GRAFT_FAILPOINT("file.after_rename");
     return synced.code() == StatusCode::kNotFound ? OkStatus() : synced;  // Deleted since.
   }
 

@@ -14,6 +14,19 @@
 namespace graft::server::app {
 
 namespace fs = std::filesystem;
+namespace {
+
+/// What killed processes were writing with WriteFileDurably.
+void RemoveTemporaries(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    const bool temporary = it->path().filename().string().find(".tmp.") != std::string::npos;
+    if (temporary && it->is_regular_file(ignored)) fs::remove(it->path(), ignored);
+  }
+}
+
+}  // namespace
 
 DataFolder::DataFolder(DataFolder&& other) noexcept
     : path_(std::move(other.path_)),
@@ -42,6 +55,10 @@ StatusOr<DataFolder> DataFolder::Open(const fs::path& path) {
                                    folder.path_.string() +
                                    "; stop it, or give this one another --data");
   }
+
+  // The lock says that nobody writes now. Objects are the object store's, which may be shared.
+  RemoveTemporaries(folder.path_);
+  RemoveTemporaries(folder.path_ / "cache");
 
   const fs::path id = folder.path_ / "server-id";
   if (auto read = ReadFile(id, 256); read.ok() && IsValidName(*read)) {

@@ -1,5 +1,7 @@
 #include "worker/agent/agent.h"
 
+#include <spdlog/spdlog.h>
+
 #include <chrono>
 #include <vector>
 
@@ -65,8 +67,12 @@ bool Agent::RegisterUntilDone() {
   request.set_fp32_gflops(facts.fp32_gflops);
   for (const std::string& base : engine_.BaseIds()) request.add_bases(base);
   request.set_build(options_.build);
+  Status told;
   for (auto pause = 50ms;; pause = std::min(pause * 2, std::chrono::milliseconds(1000))) {
     const auto reply = server_->Call(&Stub::Register, request, kCallTimeout);
+    // Once, or the log would fill while the server is away.
+    if (reply.status().code() != told.code()) spdlog::warn("cannot register with the server: {}", reply.status().message());
+    told = reply.status();
     if (reply.ok()) {
       const std::lock_guard lock(mutex_);
       if (reply->renew_ms() > 0) renew_ = std::chrono::milliseconds(reply->renew_ms());

@@ -16,7 +16,7 @@ constexpr auto kTransferTimeout = 10min;
 
 }  // namespace
 
-ServerLink::ServerLink(const std::string& address) {
+ServerLink::ServerLink(const std::string& address, std::string token) : token_(std::move(token)) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(16 << 20);
   // A server that comes back is found again within a second, not after gRPC's default of up to two minutes.
@@ -29,6 +29,7 @@ ServerLink::ServerLink(const std::string& address) {
 
 ServerLink::Scoped::Scoped(ServerLink& owner, std::chrono::milliseconds timeout) : link(owner) {
   context.set_deadline(std::chrono::system_clock::now() + timeout);
+  if (!link.token_.empty()) context.AddMetadata("authorization", "Bearer " + link.token_);
   const std::lock_guard lock(link.mutex_);
   link.active_.insert(&context);
   if (link.shut_down_) context.TryCancel();

@@ -19,8 +19,8 @@ class ServerLink {
  public:
   using Coordinator = graft::internal::v1::Coordinator;
 
-  /// `address`: host:port or unix:/path.
-  explicit ServerLink(const std::string& address);
+  /// `address`: host:port or unix:/path. `token`: the server's worker token, which it asks for over TCP; may be empty.
+  explicit ServerLink(const std::string& address, std::string token = {});
 
   /// Calls a unary method of the stub: link.Call(&Coordinator::Stub::Register, request, 10s).
   template <typename Request, typename Reply>
@@ -48,6 +48,7 @@ class ServerLink {
   };
   static Status Convert(const grpc::Status& status);
 
+  const std::string token_;
   std::unique_ptr<Coordinator::Stub> stub_;
   std::mutex mutex_;
   std::set<grpc::ClientContext*> active_;

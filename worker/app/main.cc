@@ -36,6 +36,7 @@ struct Flags {
   std::string listen = "127.0.0.1:0";
   std::string metrics = "127.0.0.1:0";
   std::string worker_id;
+  std::string worker_token;
   std::string failpoints;
   std::string log_level = "info";
   int threads = 0;
@@ -76,7 +77,7 @@ int Run(const Flags& flags) {
   auto engine = engine::Engine::Create(options, (*metrics)->probe());
   if (!engine.ok()) return Fail(engine.status(), 1);
 
-  auto server = std::make_shared<agent::ServerLink>(flags.server);
+  auto server = std::make_shared<agent::ServerLink>(flags.server, flags.worker_token);
   auto objects = std::make_shared<agent::Objects>(server);
   agent::EngineService service(**engine, objects, (*metrics)->swapped());
   grpc::ServerBuilder builder;
@@ -120,6 +121,8 @@ int main(int argc, char** argv) {
   app.add_option("--metrics", flags.metrics, "Where Prometheus scrapes /metrics; port 0 picks one")->capture_default_str();
   app.add_option("--threads", flags.threads, "CPU threads; 0: one a core")->check(CLI::Range(0, 1024));
   app.add_option("--worker-id", flags.worker_id, "Name of this worker; default: a new one");
+  app.add_option("--worker-token", flags.worker_token, "The server's secret for workers over TCP; better set as GRAFT_WORKER_TOKEN than as a flag")
+      ->envname("GRAFT_WORKER_TOKEN");
   app.add_option("--supervised-by", flags.supervised_by, "Process to die with");
   app.add_option("--drain-seconds", flags.drain_seconds, "How long SIGTERM may take")->capture_default_str();
   app.add_option("--failpoints", flags.failpoints, "Where to crash, for tests: name=crash[@n],...")->envname("GRAFT_FAILPOINTS");

@@ -62,12 +62,12 @@ void PrintJob(Context& context, const Job& job) {
   }
 }
 
-int Submit(Context& context, const SpecFlags& flags, bool watch, bool check_only) {
+int Submit(Context& context, const SpecFlags& flags, const std::string& request_id, bool watch, bool check_only) {
   auto spec = BuildSpec(context, flags);
   if (!spec.ok()) return Refuse(context, spec.status());
   graft::v1::CreateJobRequest request;
   *request.mutable_spec() = *spec;
-  request.set_request_id(NewId(SystemClock().Now()));
+  request.set_request_id(request_id.empty() ? NewId(SystemClock().Now()) : request_id);
   request.set_validate_only(check_only);
   const auto job = context.client->Call(context.client->jobs(), &Stub::CreateJob, request,
                                         check_only ? std::chrono::minutes(10) : std::chrono::milliseconds(0));
@@ -137,10 +137,12 @@ void AddJobCommands(CLI::App& app, Action& run) {
   auto check = std::make_shared<bool>(false);
   CLI::App* submit = app.add_subcommand("submit", "Submit a finetuning job");
   AddSpecFlags(*submit, *flags);
+  auto request_id = std::make_shared<std::string>();
+  submit->add_option("--request-id", *request_id, "Submitting again with the same id returns the first job; default: a new one");
   submit->add_flag("--watch", *watch, "Follow the job; exits 1 if it fails");
   submit->add_flag("--check-only", *check, "Check spec and data, start nothing");
-  submit->callback([&run, flags, watch, check] {
-    run = [=](Context& context) { return Submit(context, *flags, *watch, *check); };
+  submit->callback([&run, flags, request_id, watch, check] {
+    run = [=](Context& context) { return Submit(context, *flags, *request_id, *watch, *check); };
   });
 
   CLI::App* estimate = app.add_subcommand("estimate", "Say what a job would cost");

@@ -97,6 +97,15 @@ TEST_F(CommandTest, PeopleGetNoJson) {
   }
 }
 
+TEST_F(CommandTest, SubmitCanBeRepeatedUnderOneId) {
+  for (const char* id : {"mine", "mine", ""}) Run({"submit", "--base", "b", "--request-id", id});
+
+  ASSERT_THAT(server_.request_ids, SizeIs(3));
+  EXPECT_EQ(server_.request_ids[0], "mine");
+  EXPECT_EQ(server_.request_ids[1], "mine");
+  EXPECT_THAT(server_.request_ids[2], testing::Not(testing::AnyOf("", "mine")));
+}
+
 TEST_F(CommandTest, EachCommandHasHelpAndAllAreListed) {
   const std::string all = Run({"--help"}).out;
   for (const Case& c : Cases()) {

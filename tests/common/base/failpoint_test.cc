@@ -1,5 +1,8 @@
 #include "common/base/failpoint.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -103,11 +106,27 @@ TEST_F(FailpointDeathTest, CrashAlsoComesWhereAnErrorCould) {
   EXPECT_EXIT(crash(), testing::KilledBySignal(SIGKILL), "");
 }
 
+TEST_F(FailpointDeathTest, StopSleepsUntilItIsContinued) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (!ArmFailpoints("store.before_commit=stop@2").ok()) std::_Exit(4);
+    std::_Exit(Pass().ok() && Pass().ok() && Pass().ok() ? 0 : 5);
+  }
+
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, WUNTRACED), child);
+  EXPECT_TRUE(WIFSTOPPED(status));
+  ::kill(child, SIGCONT);
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
 TEST_F(FailpointTest, RefusesWhatItDoesNotKnowAndKeepsWhatWasArmed) {
   ASSERT_TRUE(ArmFailpoints("store.before_commit=error").ok());
 
   for (const char* specification :
-       {"no.such=crash", "store.before_commit", "store.before_commit=", "store.before_commit=stop",
+       {"no.such=crash", "store.before_commit", "store.before_commit=", "store.before_commit=halt",
         "store.before_commit=error@", "store.before_commit=error@0", "store.before_commit=error@-1",
         "store.before_commit=error@2x", "store.before_commit=error@99999999999", "=crash", ",",
         "store.before_commit =error", "store.before_commit=error,store.before_commit=crash",

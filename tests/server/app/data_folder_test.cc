@@ -55,6 +55,26 @@ TEST(DataFolderTest, FolderIsMadeForItsUserOnly) {
             fs::perms::none);
 }
 
+TEST(DataFolderTest, WhatAKilledServerWasWritingIsRemoved) {
+  auto temp = TempFolder::Create();
+  ASSERT_TRUE(temp.ok());
+  const fs::path path = temp->path() / "data";
+  const auto write = [&](const char* name) {
+    fs::create_directories((path / name).parent_path());
+    std::ofstream(path / name) << "half";
+    return path / name;
+  };
+  const fs::path left[] = {write("ports.json.tmp.12.1"), write("cache/abc.fingerprint.tmp.9.3")};
+  const fs::path kept[] = {write("ports.json"), write("cache/abc.fingerprint"),
+                           write("objects/tenants/a/b.tmp.1.1")};  // The object store's to judge.
+
+  const auto data = DataFolder::Open(path);
+
+  ASSERT_TRUE(data.ok()) << data.status();
+  for (const fs::path& file : left) EXPECT_FALSE(fs::exists(file)) << file;
+  for (const fs::path& file : kept) EXPECT_TRUE(fs::exists(file)) << file;
+}
+
 TEST(DataFolderTest, FileInItsPlaceIsAnError) {
   auto temp = TempFolder::Create();
   ASSERT_TRUE(temp.ok());

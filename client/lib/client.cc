@@ -43,12 +43,12 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
   // A watch may be silent for long; a dead connection must still be noticed.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  const auto channel = grpc::CreateCustomChannel(options_.server, grpc::InsecureChannelCredentials(), arguments);
-  jobs_ = graft::v1::FinetuningService::NewStub(channel);
-  adapters_ = graft::v1::AdapterService::NewStub(channel);
-  inference_ = graft::v1::InferenceService::NewStub(channel);
-  bases_ = graft::v1::BaseModelService::NewStub(channel);
-  datasets_ = graft::v1::DatasetService::NewStub(channel);
+  channel_ = grpc::CreateCustomChannel(options_.server, grpc::InsecureChannelCredentials(), arguments);
+  jobs_ = graft::v1::FinetuningService::NewStub(channel_);
+  adapters_ = graft::v1::AdapterService::NewStub(channel_);
+  inference_ = graft::v1::InferenceService::NewStub(channel_);
+  bases_ = graft::v1::BaseModelService::NewStub(channel_);
+  datasets_ = graft::v1::DatasetService::NewStub(channel_);
 }
 
 void Client::Prepare(grpc::ClientContext& context, std::chrono::milliseconds timeout) const {
@@ -92,7 +92,10 @@ Status Client::Retry(std::chrono::milliseconds timeout, const std::function<grpc
     if (!IsTransient(status) || attempt >= options_.max_attempts || SteadyClock::now() + pause >= deadline) {
       return Convert(status);
     }
-    std::this_thread::sleep_for(pause);
+    // A connection only comes about while someone waits for it. A server that was there and refused gets its pause.
+    const auto next = std::chrono::system_clock::now() + pause;
+    const bool was_away = status.error_details().empty();
+    if (!channel_->WaitForConnected(next) || !was_away) std::this_thread::sleep_until(next);
     pause = std::min(pause * 2, std::chrono::milliseconds(2000));
   }
 }
@@ -152,7 +155,10 @@ Status Client::Watch(const std::string& job, int64_t after_event,
     }
     const grpc::Status status = reader->Finish();
     if (!IsTransient(status) || SteadyClock::now() - last_answer > patience) return Convert(status);
-    std::this_thread::sleep_for(pause);
+    // A connection only comes about while someone waits for it. A server that was there and refused gets its pause.
+    const auto next = std::chrono::system_clock::now() + pause;
+    const bool was_away = status.error_details().empty();
+    if (!channel_->WaitForConnected(next) || !was_away) std::this_thread::sleep_until(next);
     pause = std::min(pause * 2, std::chrono::milliseconds(2000));
   }
 }

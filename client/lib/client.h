@@ -75,6 +75,7 @@ class Client {
   Status Convert(const grpc::Status& status) const;
 
   const ClientOptions options_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<graft::v1::FinetuningService::Stub> jobs_;
   std::unique_ptr<graft::v1::AdapterService::Stub> adapters_;
   std::unique_ptr<graft::v1::InferenceService::Stub> inference_;

@@ -51,24 +51,26 @@ class FakeServer final : public v1::FinetuningService::Service,
   std::vector<std::pair<std::string, std::string>> imported;
   v1::SetAliasRequest promoted;
 
-  FakeServer() {
+  /// `listen`: another address than a free port, such as unix:/path.
+  explicit FakeServer(const std::string& listen = "127.0.0.1:0") : address_(listen) {
     job.set_name("jobs/j1");
     job.set_state(v1::QUEUED);
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(static_cast<v1::FinetuningService::Service*>(this));
     builder.RegisterService(static_cast<v1::AdapterService::Service*>(this));
     builder.RegisterService(static_cast<v1::InferenceService::Service*>(this));
     builder.RegisterService(static_cast<v1::BaseModelService::Service*>(this));
     builder.RegisterService(static_cast<v1::DatasetService::Service*>(this));
     server_ = builder.BuildAndStart();
+    if (listen.ends_with(":0")) address_ = "127.0.0.1:" + std::to_string(port_);
   }
   ~FakeServer() override { Stop(); }
   void Stop() {
     if (server_ != nullptr) server_->Shutdown();
     server_.reset();
   }
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  const std::string& address() const { return address_; }
 
   grpc::Status CreateJob(Context* context, const v1::CreateJobRequest* request,
                          v1::Job* reply) override {
@@ -260,6 +262,7 @@ class FakeServer final : public v1::FinetuningService::Service,
     return version;
   }
 
+  std::string address_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };

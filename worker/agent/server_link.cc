@@ -29,6 +29,9 @@ ServerLink::ServerLink(const std::string& address, std::string token) : token_(s
 
 ServerLink::Scoped::Scoped(ServerLink& owner, std::chrono::milliseconds timeout) : link(owner) {
   context.set_deadline(std::chrono::system_clock::now() + timeout);
+  // Without, a call would fail at once while the server is away, and nobody would wait for the connection, which only
+  // comes about while someone does.
+  context.set_wait_for_ready(true);
   if (!link.token_.empty()) context.AddMetadata("authorization", "Bearer " + link.token_);
   const std::lock_guard lock(link.mutex_);
   link.active_.insert(&context);

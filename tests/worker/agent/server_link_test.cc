@@ -4,6 +4,10 @@
 
 #include <grpcpp/server_builder.h>
 
+#include <future>
+
+#include "common/base/file.h"
+
 namespace graft::worker::agent {
 namespace {
 
@@ -13,9 +17,9 @@ namespace pb = graft::internal::v1;
 /// A coordinator that lets in whoever brings the token.
 class Guarded : public pb::Coordinator::Service {
  public:
-  Guarded() {
+  explicit Guarded(const std::string& address = "127.0.0.1:0") {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
   }
@@ -61,6 +65,23 @@ TEST(ServerLinkTest, WithoutATokenTheServersRefusalComesBack) {
   const auto registered = link.Call(&pb::Coordinator::Stub::Register, pb::RegisterRequest(), 10s);
 
   EXPECT_EQ(registered.status().code(), StatusCode::kPermissionDenied);
+}
+
+TEST(ServerLinkTest, CallWaitsForAServerThatIsAway) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string address = "unix:" + (folder->path() / "socket").string();
+  ServerLink link(address, "open sesame");
+  const auto away = link.Call(&pb::Coordinator::Stub::Register, pb::RegisterRequest(), 100ms);
+  auto call = std::async(std::launch::async, [&] {
+    return link.Call(&pb::Coordinator::Stub::Register, pb::RegisterRequest(), 30s);
+  });
+  const Guarded late(address);
+
+  const auto registered = call.get();
+
+  EXPECT_EQ(away.status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(registered.ok()) << registered.status();
 }
 
 }  // namespace

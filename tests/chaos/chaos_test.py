@@ -7,6 +7,7 @@ with a worker of its own. The short form meets each failpoint once; --long meets
 20 random moments. The seed of the moments is printed; --seed repeats them.
 """
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -104,6 +105,16 @@ def write_data(path):
     path.write_text("\n".join(lines) + "\n")
 
 
+def files_of(folder):
+    """All files below it; what vanishes meanwhile is none."""
+    return [Path(parent) / name for parent, _, names in os.walk(folder) for name in names]
+
+
+def torn_files(data):
+    """What a process was writing when it died, or is writing now."""
+    return [path for path in files_of(data) if ".tmp" in str(path.relative_to(data))]
+
+
 def sha256_of(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -170,8 +181,8 @@ class Chaos:
         assert cluster.rows("PRAGMA integrity_check") == [("ok",)], what
         assert cluster.rows("PRAGMA foreign_key_check") == [], what
         old = time.time() - 7200
-        for path in cluster.data.rglob("*"):  # The store leaves what is younger than an hour: another server may write it.
-            if path.is_file() and ".tmp" in str(path.relative_to(cluster.data)):
+        for path in torn_files(cluster.data):  # The store leaves what is younger than an hour: another server may write it.
+            with contextlib.suppress(FileNotFoundError):
                 os.utime(path, (old, old))
         cluster.restart("server")
         cluster.settle()
@@ -179,14 +190,13 @@ class Chaos:
         wanted = {doc[0] for doc in cluster.rows("SELECT json_extract(doc, '$.artifact_prefix') FROM versions")}
 
         def left():
-            objects = {str(path.relative_to(cluster.data / "objects")) for path in attempts.rglob("*") if path.is_file()}
+            objects = {str(path.relative_to(cluster.data / "objects")) for path in files_of(attempts)}
             return {path for path in objects if path.rpartition("/")[0] + "/" not in wanted}
         try:
             poll("collection", lambda: not left(), deadline=30)
         except AssertionError:
             raise AssertionError(f"{what}: no row points at {sorted(left())[:10]}") from None
-        torn = [path for path in cluster.data.rglob("*") if path.is_file() and ".tmp" in str(path.relative_to(cluster.data))
-                and path.stat().st_mtime <= old + 1]
+        torn = [path for path in torn_files(cluster.data) if path.exists() and path.stat().st_mtime <= old + 1]
         assert not torn, f"{what}: half-written files were left: {torn}"
         for prefix in wanted:
             folder = cluster.data / "objects" / prefix

@@ -15,7 +15,7 @@
 #include "bench/service/measures.h"
 #include "common/base/file.h"
 #include "common/base/json.h"
-#include "tests/support/live_server.h"
+#include "tests/integration/live_server.h"
 #include "tests/support/lora_folder.h"
 
 namespace {

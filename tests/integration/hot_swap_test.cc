@@ -10,7 +10,7 @@
 #include <mutex>
 #include <thread>
 
-#include "tests/support/live_server.h"
+#include "tests/integration/live_server.h"
 #include "tests/support/lora_folder.h"
 
 namespace graft {

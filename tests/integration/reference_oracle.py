@@ -18,11 +18,12 @@ TRAINED = {"peft": ("lora_", "modules_to_save"), "adapters": (f".adapters.{NAME}
 
 
 def shake(model, library):
-    """At their defaults B and the up projections are zero, and an adapter that is ignored would pass."""
+    """At their defaults B and the up projections are zero, and an adapter that is ignored would pass. Much larger ones on
+    every linear make the tiny model chaotic: then fp32's rounding alone moves its logits by the tolerance."""
     generator = torch.Generator().manual_seed(5)
     for name, parameter in sorted(model.named_parameters()):
         if any(part in name for part in TRAINED[library]):
-            parameter.data = 0.4 * torch.randn(parameter.shape, generator=generator)
+            parameter.data = 0.25 * torch.randn(parameter.shape, generator=generator)
 
 
 def plain_model(task):

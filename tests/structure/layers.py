@@ -81,11 +81,12 @@ _WORKER = "worker/engine worker/agent worker/app"
 LAYERS.update({
     "tests/support": Layer("common", "gtest json"),
     "tests/common": Layer("common tests/support", "gtest json zlib"),
+    "tests/proto": Layer("common proto", RPC + " gtest"),
     "tests/server": Layer("common proto tests/support " + _SERVER,
                           RPC + " gtest sqlite postgres prometheus cli11 yaml"),
     "tests/worker": Layer("common proto tests/support " + _WORKER, RPC + " gtest torch prometheus"),
     "tests/worker/engine": Layer("common tests/support worker/engine", "gtest torch json"),
-    "tests/client": Layer("common proto tests/support client/lib client/cli", RPC + " gtest"),
+    "tests/client": Layer("common proto tests/support client/lib client/cli", RPC + " gtest cli11"),
 })
 
 # Folders whose programs put everything together, or stand beside graft.

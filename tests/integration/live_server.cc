@@ -1,4 +1,4 @@
-#include "tests/support/live_server.h"
+#include "tests/integration/live_server.h"
 
 #include <fcntl.h>
 #include <spawn.h>

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "common/base/ids.h"
+#include "common/base/sha256.h"
 #include "proto/grpc_status.h"
 
 namespace graft::client {
@@ -114,17 +115,24 @@ StatusOr<graft::v1::Dataset> Client::Upload(const std::string& path, const std::
   bool open = writer->Write(request);
   std::string chunk(kChunk, '\0');
   int64_t sent = 0;
+  Sha256 hash;
   while (open && file) {
     file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
     const auto count = static_cast<size_t>(file.gcount());
     if (count == 0) break;
     request.set_chunk(chunk.substr(0, count));
+    hash.Update(request.chunk());
     open = writer->Write(request);
     sent += static_cast<int64_t>(count);
     if (progress) progress(sent);
   }
   const bool torn = file.bad();
-  if (torn) context.TryCancel();
+  if (torn) {
+    context.TryCancel();
+  } else {
+    request.set_sha256(hash.HexDigest());
+    writer->Write(request);
+  }
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
   if (torn) return DataLossError("reading " + path + " failed");
@@ -172,7 +180,9 @@ StatusOr<graft::v1::AdapterVersion> Client::Import(const graft::v1::ImportAdapte
   graft::v1::ImportAdapterRequest request;
   *request.mutable_header() = header;
   bool open = writer->Write(request);
+  Sha256 hash;
   for (const auto& [name, bytes] : files) {
+    hash.Update(bytes);
     // An empty file is one empty chunk.
     for (size_t at = 0; open && (at < bytes.size() || at == 0); at += kChunk) {
       request.mutable_file()->set_name(name);
@@ -180,6 +190,8 @@ StatusOr<graft::v1::AdapterVersion> Client::Import(const graft::v1::ImportAdapte
       open = writer->Write(request);
     }
   }
+  request.set_sha256(hash.HexDigest());
+  writer->Write(request);
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
   if (!status.ok()) return Convert(status);

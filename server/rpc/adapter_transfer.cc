@@ -9,6 +9,7 @@
 #include "server/core/registry.h"
 #include "server/rpc/adapter_service.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/received.h"
 
 namespace graft::server::rpc {
 namespace {
@@ -67,9 +68,15 @@ class FileCollector {
     }
     current_ = name;
     files_[name] += chunk;
+    hash_.Update(chunk);
     if (files_.size() > kMaxFiles)
       return ResourceExhaustedError("an imported folder may have up to 64 files");
     return OkStatus();
+  }
+  /// OK if the chunks are those that the client sent.
+  Status Check(const std::string& declared) {
+    const std::string arrived = hash_.HexDigest();
+    return arrived == declared ? OkStatus() : ChangedOnTheWay(arrived, declared);
   }
   artifacts::Files Take() { return std::move(files_); }
 
@@ -77,6 +84,7 @@ class FileCollector {
   const int64_t max_bytes_;
   int64_t total_ = 0;
   std::string current_;
+  Sha256 hash_;
   artifacts::Files files_;
 };
 
@@ -156,7 +164,17 @@ Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
   const graft::v1::ImportAdapterRequest::Header header = reader.message().header();
   GRAFT_CO_RETURN_IF_ERROR(CheckHeader(header));
   FileCollector collector(backend_.limits.max_import_bytes);
-  while (co_await reader.Read()) GRAFT_CO_RETURN_IF_ERROR(collector.Add(reader.message()));
+  std::string declared;
+  while (declared.empty() && co_await reader.Read()) {
+    if (reader.message().has_sha256()) {
+      GRAFT_CO_RETURN_IF_ERROR(CheckDeclaredHash(reader.message().sha256()));
+      declared = reader.message().sha256();
+    } else {
+      GRAFT_CO_RETURN_IF_ERROR(collector.Add(reader.message()));
+    }
+  }
+  if (declared.empty()) co_return BrokenOff();
+  GRAFT_CO_RETURN_IF_ERROR(collector.Check(declared));
 
   auto files = std::make_shared<artifacts::Files>(collector.Take());
   auto store = [&backend = backend_, tenant = context.tenant, header, files] {

@@ -7,6 +7,7 @@
 #include "common/datasets/ingest.h"
 #include "common/objects/keys.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/received.h"
 
 namespace graft::server::rpc {
 namespace {
@@ -60,7 +61,13 @@ Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
     return OkStatus();
   };
   GRAFT_CO_RETURN_IF_ERROR(co_await OnDisk(backend_.runtime, open));
-  while (co_await reader.Read()) {
+  std::string declared;
+  while (declared.empty() && co_await reader.Read()) {
+    if (reader.message().has_sha256()) {
+      GRAFT_CO_RETURN_IF_ERROR(CheckDeclaredHash(reader.message().sha256()));
+      declared = reader.message().sha256();
+      continue;
+    }
     if (!reader.message().has_chunk() || reader.message().chunk().size() > kMaxChunk) {
       co_return InvalidArgumentError("behind the header come chunks of up to 1 MiB").At("chunk");
     }
@@ -75,11 +82,13 @@ Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
     };
     GRAFT_CO_RETURN_IF_ERROR(co_await OnDisk(backend_.runtime, std::move(write)));
   }
+  if (declared.empty()) co_return BrokenOff();
   if (upload->bytes == 0) co_return InvalidArgumentError("the uploaded file is empty").At("chunk");
 
-  auto commit = [upload, file_name, tenant = context.tenant,
+  auto commit = [upload, declared, file_name, tenant = context.tenant,
                  &store = backend_.objects]() -> StatusOr<std::string> {
     const std::string sha256 = upload->hash.HexDigest();
+    if (sha256 != declared) return ChangedOnTheWay(sha256, declared);
     const std::string key = objects::UploadDataKey(tenant, sha256);
     if (store.Stat(key).ok()) {
       upload->writer.reset();

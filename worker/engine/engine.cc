@@ -9,6 +9,7 @@
 #include <future>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "common/base/failpoint.h"
@@ -82,9 +83,9 @@ class Engine::Impl {
   void ServeAndRunTasks();
   /// One step of the next job; true if there was one.
   bool AdvanceTraining();
-  /// One turn of `job`; true when it is over.
-  bool Advance(TrainJob& job);
-  void StoreCheckpoint(TrainJob& job);
+  /// One turn of `job`; its end, if this was the last.
+  std::optional<StatusOr<TrainOutcome>> Advance(TrainJob& job);
+  Status StoreCheckpoint(TrainJob& job);
   /// Puts `task` on the engine's thread, behind requests and between layers.
   void Post(std::function<void()> task);
   void PushOrFail(std::shared_ptr<ServingRequest> request);
@@ -176,60 +177,59 @@ void Engine::Impl::Run() {
 bool Engine::Impl::AdvanceTraining() {
   if (jobs_.empty()) return false;
   TrainJob& job = jobs_.front();
-  if (Advance(job)) {
+  if (std::optional<StatusOr<TrainOutcome>> end = Advance(job)) {
+    // Whoever hears of the end finds the job's memory free and the figures without it.
+    const std::shared_ptr<TrainObserver> observer = std::move(job.observer);
     jobs_.pop_front();
+    ReleaseCachedMemory(device_);
     --training_jobs_;
+    observer->OnDone(std::move(*end));
   } else {
     jobs_.splice(jobs_.end(), jobs_, jobs_.begin());
   }
   return true;
 }
 
-void Engine::Impl::StoreCheckpoint(TrainJob& job) {
-  job.observer->OnCheckpoint(job.run->step(), std::make_shared<const std::string>(job.run->Checkpoint()));
+Status Engine::Impl::StoreCheckpoint(TrainJob& job) {
   job.last_checkpoint = SteadyClock::now();
+  return Guarded([&] {
+    auto bytes = std::make_shared<const std::string>(job.run->Checkpoint());
+    job.observer->OnCheckpoint(job.run->step(), std::move(bytes));
+    return OkStatus();
+  });
 }
 
-bool Engine::Impl::Advance(TrainJob& job) {
+std::optional<StatusOr<TrainOutcome>> Engine::Impl::Advance(TrainJob& job) {
   const Yield yield = [this] { ServeAndRunTasks(); };
   const spec::Hyperparameters& hp = job.run->input().request.spec->hyperparameters;
-  const auto end = [&](TrainOutcome::Kind kind) {
+  const auto end = [&](TrainOutcome::Kind kind) -> StatusOr<TrainOutcome> {
+    if (kind != TrainOutcome::Kind::kCancelled) GRAFT_RETURN_IF_ERROR(StoreCheckpoint(job));
     TrainOutcome outcome;
     outcome.kind = kind;
     outcome.precision = job.run->precision();
     outcome.facts.seconds = job.run->seconds();
-    job.observer->OnDone(std::move(outcome));
-    return true;
+    return outcome;
   };
   switch (job.observer->Desired()) {
     case DesiredState::kCancel:
       return end(TrainOutcome::Kind::kCancelled);
     case DesiredState::kPause:
-      StoreCheckpoint(job);
       return end(TrainOutcome::Kind::kPaused);
     case DesiredState::kRelease:
-      StoreCheckpoint(job);
       return end(TrainOutcome::Kind::kReleased);
     case DesiredState::kRun:
       break;
   }
-  if (job.run->done()) {
-    job.observer->OnDone(Guarded([&] { return job.run->Finish(*job.observer, yield); }));
-    ReleaseCachedMemory(device_);
-    return true;
-  }
+  if (job.run->done()) return Guarded([&] { return job.run->Finish(*job.observer, yield); });
   if (hp.max_run_seconds > 0 && job.run->seconds() > static_cast<double>(hp.max_run_seconds)) {
-    job.observer->OnDone(FailedPreconditionError("the job trained longer than its max_run_seconds of " +
-                                                 std::to_string(hp.max_run_seconds) + "; it was at step " +
-                                                 std::to_string(job.run->step()))
-                             .At("hyperparameters.max_run_seconds", "TOO_SLOW"));
-    return true;
+    return FailedPreconditionError("the job trained longer than its max_run_seconds of " +
+                                   std::to_string(hp.max_run_seconds) + "; it was at step " +
+                                   std::to_string(job.run->step()))
+        .At("hyperparameters.max_run_seconds", "TOO_SLOW");
   }
   const auto start = SteadyClock::now();
-  const Status status = Guarded([&] { return job.run->Step(*job.observer, yield); });
-  if (!status.ok()) {
-    job.observer->OnDone(status);
-    return true;
+  if (Status status = Guarded([&] { return job.run->Step(*job.observer, yield); }); !status.ok()) {
+    return status;
   }
   ++train_steps_;
   train_tokens_ += job.run->last_step_tokens();
@@ -239,9 +239,9 @@ bool Engine::Impl::Advance(TrainJob& job) {
   }
   GRAFT_FAILPOINT("worker.after_step");
   if (!job.run->done() && SecondsSince(job.last_checkpoint) >= static_cast<double>(hp.checkpoint_seconds)) {
-    StoreCheckpoint(job);
+    if (Status status = StoreCheckpoint(job); !status.ok()) return status;
   }
-  return false;
+  return std::nullopt;
 }
 
 Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> observer) {

@@ -15,13 +15,20 @@ class UploadTest : public ServerFixture {
     v1::UploadDatasetRequest request;
     request.mutable_header()->set_file_name(name);
     writer->Write(request);
+    Sha256 hash;
     for (const std::string& chunk : chunks) {
+      hash.Update(chunk);
       request.set_chunk(chunk);
       if (!writer->Write(request)) break;
     }
+    request.set_sha256(declared_.empty() ? hash.HexDigest() : declared_);
+    if (ends_) writer->Write(request);
     writer->WritesDone();
     return writer->Finish();
   }
+  std::string declared_;  ///< Said in place of the bytes' hash.
+  bool ends_ = true;      ///< False: the stream ends without saying so.
+
   std::vector<std::string> Objects() {
     auto keys = objects_.List("", "", 1000);
     EXPECT_TRUE(keys.ok());
@@ -69,6 +76,21 @@ TEST_F(UploadTest, RefusedUploadsLeaveNothing) {
   EXPECT_EQ(Upload("../a.csv", {"x"}, &dataset).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(Upload("a.exe", {"x"}, &dataset).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(Upload("", {"x"}, &dataset).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Objects(), testing::IsEmpty());
+}
+
+TEST_F(UploadTest, StreamsThatBreakOffOrChangeOnTheWayLeaveNothing) {
+  v1::Dataset dataset;
+  ends_ = false;
+  EXPECT_EQ(Upload("a.csv", {"text,label\n"}, &dataset).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  ends_ = true;
+  declared_ = Sha256Hex("text,labels\n");
+  EXPECT_EQ(Upload("a.csv", {"text,label\n"}, &dataset).error_code(), grpc::StatusCode::DATA_LOSS);
+  declared_ = "abc";
+  EXPECT_EQ(Upload("a.csv", {"text,label\n"}, &dataset).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  Stop();
   EXPECT_THAT(Objects(), testing::IsEmpty());
 }
 

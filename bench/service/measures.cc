@@ -14,15 +14,18 @@ namespace graft::bench {
 double Milliseconds(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
 }
 
 Quantiles Print(const char* what, std::vector<double> ms) {
   std::sort(ms.begin(), ms.end());
-  const auto at = [&](double q) { return ms[static_cast<size_t>(q * static_cast<double>(ms.size() - 1) + 0.5)]; };
+  const auto at = [&](double q) {
+    return ms[static_cast<size_t>(q * static_cast<double>(ms.size() - 1) + 0.5)];
+  };
   const Quantiles quantiles{at(0.5), at(0.99), ms.back()};
-  std::printf("%-48s p50 %8.2f   p99 %8.2f   max %8.2f ms   n %zu\n", what, quantiles.p50, quantiles.p99, quantiles.max,
-              ms.size());
+  std::printf("%-48s p50 %8.2f   p99 %8.2f   max %8.2f ms   n %zu\n", what, quantiles.p50,
+              quantiles.p99, quantiles.max, ms.size());
   std::fflush(stdout);
   return quantiles;
 }
@@ -35,7 +38,8 @@ bool Claim(bool holds, const char* format, double figure, double bound) {
 }
 
 double Fsync(const std::filesystem::path& folder) {
-  const int file = ::open((folder / "fsync-probe").c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  const int file =
+      ::open((folder / "fsync-probe").c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
   const std::string block(4096, 'x');
   const double ms = Milliseconds([&] {
     if (::write(file, block.data(), block.size()) < 0 || ::fsync(file) != 0) {
@@ -63,10 +67,12 @@ double Metric(int port, const std::string& sample) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   std::string page;
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
-    const std::string request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    const std::string request =
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     if (::write(fd, request.data(), request.size()) > 0) {
       char buffer[65536];
-      for (ssize_t n = 0; (n = ::read(fd, buffer, sizeof(buffer))) > 0;) page.append(buffer, static_cast<size_t>(n));
+      for (ssize_t n = 0; (n = ::read(fd, buffer, sizeof(buffer))) > 0;)
+        page.append(buffer, static_cast<size_t>(n));
     }
   }
   ::close(fd);

@@ -1,5 +1,6 @@
 #pragma once
-/// Small tools of the service bench: quantiles, fsync in turns, a worker's counters, calls that must succeed.
+/// Small tools of the service bench: quantiles, fsync in turns, a worker's counters, calls that
+/// must succeed.
 
 #include <chrono>
 #include <cstdio>
@@ -30,13 +31,15 @@ Quantiles Print(const char* what, std::vector<double> ms);
 /// Prints a claim with its figures; returns whether it holds.
 bool Claim(bool holds, const char* format, double figure, double bound);
 
-/// Milliseconds of appending and syncing 4 KiB under `folder`: the least that any durable acceptance costs.
+/// Milliseconds of appending and syncing 4 KiB under `folder`: the least that any durable
+/// acceptance costs.
 double Fsync(const std::filesystem::path& folder);
 
 /// Resident set of a process, in MiB.
 double ResidentMiB(int pid);
 
-/// The value of one sample ("graft_adapter_bytes{tier=\"device\"}") of a /metrics page on 127.0.0.1; 0 if it isn't there.
+/// The value of one sample ("graft_adapter_bytes{tier=\"device\"}") of a /metrics page on
+/// 127.0.0.1; 0 if it isn't there.
 double Metric(int port, const std::string& sample);
 
 }  // namespace graft::bench

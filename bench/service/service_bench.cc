@@ -1,8 +1,9 @@
 // Claims about the running service, measured over real channels on real processes:
-//   a job is accepted at p99 <= 2 x the p99 of fsync in the same run + 3 ms; an idle worker starts it within 100 ms;
-//   Classify of one short text has a p50 under 10 ms, and while a job trains at most one layer's time more;
-//   10,000 queued jobs list, page and survive a restart; graft-server idles under 60 MiB;
-//   1,000 adapters of one base in one worker cost at most 1.2 x the bytes of their tensors.
+//   a job is accepted at p99 <= 2 x the p99 of fsync in the same run + 3 ms; an idle worker starts
+//   it within 100 ms; Classify of one short text has a p50 under 10 ms, and while a job trains at
+//   most one layer's time more; 10,000 queued jobs list, page and survive a restart; graft-server
+//   idles under 60 MiB; 1,000 adapters of one base in one worker cost at most 1.2 x the bytes of
+//   their tensors.
 // Usage: service_bench PROGRAMS_FOLDER BASES_FOLDER BASE [FOLDER [JOBS [ADAPTERS]]]
 // BASE is a BERT. Exit code 1 if a claim does not hold.
 
@@ -47,7 +48,8 @@ void WriteData(const fs::path& path, int examples, int words) {
   }
 }
 
-v1::CreateJobRequest JobRequest(const Setting& setting, const std::string& train, int number, int64_t max_steps) {
+v1::CreateJobRequest JobRequest(const Setting& setting, const std::string& train, int number,
+                                int64_t max_steps) {
   v1::CreateJobRequest request;
   request.set_request_id("bench-" + std::to_string(::getpid()) + "-" + std::to_string(number));
   v1::JobSpec& spec = *request.mutable_spec();
@@ -64,9 +66,11 @@ v1::Job Create(Client& client, const v1::CreateJobRequest& request) {
   return Must(client.Call(client.jobs(), &v1::FinetuningService::Stub::CreateJob, request));
 }
 
-std::unique_ptr<LiveServer> Start(const Setting& setting, const fs::path& folder, const char* workers) {
+std::unique_ptr<LiveServer> Start(const Setting& setting, const fs::path& folder,
+                                  const char* workers) {
   fs::create_directories(folder);
-  return Must(LiveServer::Start(setting.programs, setting.bases, folder, {std::string("--workers=") + workers}));
+  return Must(LiveServer::Start(setting.programs, setting.bases, folder,
+                                {std::string("--workers=") + workers}));
 }
 
 /// A server alone: acceptance, memory, and a full queue.
@@ -82,13 +86,15 @@ bool MeasureQueue(const Setting& setting, const fs::path& csv) {
   int number = 0;
   std::vector<double> accepted, synced;
   for (int i = 0; i < 1000; ++i) {
-    accepted.push_back(Milliseconds([&] { Create(*client, JobRequest(setting, train, number++, 10)); }));
+    accepted.push_back(
+        Milliseconds([&] { Create(*client, JobRequest(setting, train, number++, 10)); }));
     synced.push_back(graft::bench::Fsync(folder));
   }
   const Quantiles accept = Print("job accepted over gRPC, one client", std::move(accepted));
   const Quantiles sync = Print("fsync of 4 KiB, in turns with it", std::move(synced));
-  holds &= Claim(accept.p99 <= 2 * sync.p99 + 3, "accepted at p99 %.2f ms <= 2 x fsync's + 3 = %.2f ms", accept.p99,
-                 2 * sync.p99 + 3);
+  holds &=
+      Claim(accept.p99 <= 2 * sync.p99 + 3, "accepted at p99 %.2f ms <= 2 x fsync's + 3 = %.2f ms",
+            accept.p99, 2 * sync.p99 + 3);
 
   std::atomic<int> next{number};
   const double filled = Milliseconds([&] {
@@ -96,7 +102,8 @@ bool MeasureQueue(const Setting& setting, const fs::path& csv) {
     for (int c = 0; c < 16; ++c) {
       clients.emplace_back([&] {
         const auto own = server->Connect();
-        for (int mine = next++; mine < setting.jobs; mine = next++) Create(*own, JobRequest(setting, train, mine, 10));
+        for (int mine = next++; mine < setting.jobs; mine = next++)
+          Create(*own, JobRequest(setting, train, mine, 10));
       });
     }
     for (std::thread& one : clients) one.join();
@@ -121,7 +128,8 @@ bool MeasureQueue(const Setting& setting, const fs::path& csv) {
     return seen;
   };
   const int before = page_through(*client);
-  std::printf("graft-server with %d jobs: %.1f MiB resident\n", before, graft::bench::ResidentMiB(server->pid()));
+  std::printf("graft-server with %d jobs: %.1f MiB resident\n", before,
+              graft::bench::ResidentMiB(server->pid()));
   client.reset();
   server.reset();
   int after = 0;
@@ -134,7 +142,8 @@ bool MeasureQueue(const Setting& setting, const fs::path& csv) {
   });
   std::printf("restart until the first list is answered: %.0f ms\n", restarted);
   after = page_through(*client);
-  holds &= Claim(before == setting.jobs && after == setting.jobs, "%.0f jobs listed, %.0f after the restart", before, after);
+  holds &= Claim(before == setting.jobs && after == setting.jobs,
+                 "%.0f jobs listed, %.0f after the restart", before, after);
   return holds;
 }
 
@@ -145,7 +154,9 @@ double StartLatency(Client& client, const v1::CreateJobRequest& request) {
   double running = -1;
   const graft::Status status = client.Watch(job.name(), 0, [&](const v1::JobEvent& event) {
     if (running < 0 && event.state_change().to() == v1::RUNNING) {
-      running = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - accepted).count();
+      running =
+          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - accepted)
+              .count();
     }
     return true;
   });
@@ -165,12 +176,12 @@ double ClassifyOnce(Client& client, const std::string& adapter, int number) {
 /// Small adapters whose tensors are `bytes` in all.
 int64_t Import(Client& client, const Setting& setting, int count) {
   int64_t bytes = 0;
-  const auto config = Must(graft::ParseJson(Must(graft::ReadFile(setting.bases / setting.base / "config.json", 1 << 20)),
-                                            "config.json"));
+  const auto config = Must(graft::ParseJson(
+      Must(graft::ReadFile(setting.bases / setting.base / "config.json", 1 << 20)), "config.json"));
   for (int i = 0; i < count; ++i) {
     const std::vector<float> bias = {static_cast<float>(i), -1};
-    const auto files = graft::testing::ConstantLora(config["num_hidden_layers"].get<int>(), config["hidden_size"].get<int>(),
-                                                    8, bias);
+    const auto files = graft::testing::ConstantLora(config["num_hidden_layers"].get<int>(),
+                                                    config["hidden_size"].get<int>(), 8, bias);
     v1::ImportAdapterRequest::Header header;
     header.set_base(setting.base);
     header.set_adapter("many-" + std::to_string(i));
@@ -178,7 +189,8 @@ int64_t Import(Client& client, const Setting& setting, int count) {
     header.add_label_names("no");
     header.add_label_names("yes");
     Must(client.Import(header, files));
-    const auto view = Must(graft::safetensors::View::Parse(files.at("adapter_model.safetensors"), "weights"));
+    const auto view =
+        Must(graft::safetensors::View::Parse(files.at("adapter_model.safetensors"), "weights"));
     for (const auto& tensor : view.tensors()) bytes += static_cast<int64_t>(tensor.data.size());
   }
   return bytes;
@@ -193,9 +205,11 @@ bool MeasureWorker(const Setting& setting, const fs::path& csv, const fs::path& 
   const std::string long_train = Must(client->Upload(long_csv)).uri();
   StartLatency(*client, JobRequest(setting, train, 0, 2));  // Loads the base.
   std::vector<double> starts;
-  for (int i = 1; i <= 30; ++i) starts.push_back(StartLatency(*client, JobRequest(setting, train, i, 2)));
+  for (int i = 1; i <= 30; ++i)
+    starts.push_back(StartLatency(*client, JobRequest(setting, train, i, 2)));
   const Quantiles start = Print("idle worker: accepted until seen running", std::move(starts));
-  holds &= Claim(start.p50 <= 100, "an idle worker starts a job in %.1f ms (median) <= %.0f", start.p50, 100);
+  holds &= Claim(start.p50 <= 100, "an idle worker starts a job in %.1f ms (median) <= %.0f",
+                 start.p50, 100);
 
   const int64_t warm = Import(*client, setting, 1);
   for (int i = 0; i < 50; ++i) ClassifyOnce(*client, "many-0", i);
@@ -205,40 +219,48 @@ bool MeasureWorker(const Setting& setting, const fs::path& csv, const fs::path& 
   holds &= Claim(alone.p50 < 10, "p50 %.2f ms < %.0f", alone.p50, 10);
 
   const auto ports = Must(graft::ParseJson(
-      Must(graft::ReadFile(setting.folder / "worker/data/prometheus-targets.json", 1 << 16)), "targets"));
+      Must(graft::ReadFile(setting.folder / "worker/data/prometheus-targets.json", 1 << 16)),
+      "targets"));
   int metrics = 0;
   for (const auto& group : ports) {
     if (group["labels"]["job"] != "graft-worker") continue;
     const std::string target = group["targets"][0].get<std::string>();
     metrics = std::stoi(target.substr(target.rfind(':') + 1));
   }
-  const std::string steps = "graft_train_step_seconds_count", seconds = "graft_train_step_seconds_sum";
+  const std::string steps = "graft_train_step_seconds_count",
+                    seconds = "graft_train_step_seconds_sum";
   const double steps_before = Metric(metrics, steps), seconds_before = Metric(metrics, seconds);
   const v1::Job job = Create(*client, JobRequest(setting, long_train, 1000, 100'000));
-  while (Metric(metrics, steps) < steps_before + 2) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  while (Metric(metrics, steps) < steps_before + 2)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   std::vector<double> busy;
   for (int i = 0; i < 300; ++i) busy.push_back(ClassifyOnce(*client, "many-0", i));
-  const double step_ms = (Metric(metrics, seconds) - seconds_before) / (Metric(metrics, steps) - steps_before) * 1000;
+  const double step_ms =
+      (Metric(metrics, seconds) - seconds_before) / (Metric(metrics, steps) - steps_before) * 1000;
   v1::CancelJobRequest cancel;
   cancel.set_name(job.name());
   Must(client->Call(client->jobs(), &v1::FinetuningService::Stub::CancelJob, cancel));
   const Quantiles training = Print("the same while a job trains", std::move(busy));
-  const auto config = Must(graft::ParseJson(Must(graft::ReadFile(setting.bases / setting.base / "config.json", 1 << 20)),
-                                            "config.json"));
+  const auto config = Must(graft::ParseJson(
+      Must(graft::ReadFile(setting.bases / setting.base / "config.json", 1 << 20)), "config.json"));
   // A step walks every layer forward and then backward; backward takes about twice as long.
   const double layer_ms = step_ms * 2 / 3 / config["num_hidden_layers"].get<double>();
-  std::printf("an optimizer step takes %.1f ms, a layer's backward pass about %.1f ms\n", step_ms, layer_ms);
-  holds &= Claim(training.p50 <= alone.p50 + layer_ms, "p50 while training %.2f ms <= idle + one layer = %.2f ms",
-                 training.p50, alone.p50 + layer_ms);
+  std::printf("an optimizer step takes %.1f ms, a layer's backward pass about %.1f ms\n", step_ms,
+              layer_ms);
+  holds &= Claim(training.p50 <= alone.p50 + layer_ms,
+                 "p50 while training %.2f ms <= idle + one layer = %.2f ms", training.p50,
+                 alone.p50 + layer_ms);
 
   const std::string used = "graft_device_memory_bytes{kind=\"used\"}";
-  StartLatency(*client, JobRequest(setting, train, 2000, 2));  // The cancelled job is gone by the end of this one.
+  StartLatency(*client, JobRequest(setting, train, 2000,
+                                   2));  // The cancelled job is gone by the end of this one.
   const double before = Metric(metrics, used);
   const int64_t bytes = Import(*client, setting, setting.adapters) - warm;
   for (int i = 0; i < setting.adapters; ++i) ClassifyOnce(*client, "many-" + std::to_string(i), i);
   const double cost = Metric(metrics, used) - before;
-  std::printf("%d adapters: %.1f MB of tensors, %.1f MB by the worker's allocator, %.0f held\n", setting.adapters,
-              static_cast<double>(bytes) / 1e6, cost / 1e6, Metric(metrics, "graft_adapters_resident{tier=\"device\"}"));
+  std::printf("%d adapters: %.1f MB of tensors, %.1f MB by the worker's allocator, %.0f held\n",
+              setting.adapters, static_cast<double>(bytes) / 1e6, cost / 1e6,
+              Metric(metrics, "graft_adapters_resident{tier=\"device\"}"));
   holds &= Claim(cost <= 1.2 * static_cast<double>(bytes), "they cost %.3f x their tensors <= %.1f",
                  cost / static_cast<double>(bytes), 1.2);
   return holds;
@@ -248,19 +270,23 @@ bool MeasureWorker(const Setting& setting, const fs::path& csv, const fs::path& 
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "usage: service_bench PROGRAMS_FOLDER BASES_FOLDER BASE [FOLDER [JOBS [ADAPTERS]]]\n");
+    std::fprintf(
+        stderr,
+        "usage: service_bench PROGRAMS_FOLDER BASES_FOLDER BASE [FOLDER [JOBS [ADAPTERS]]]\n");
     return 2;
   }
   Setting setting{fs::absolute(argv[1]), fs::absolute(argv[2]), {}, argv[3]};
-  setting.folder = argc > 4 ? fs::absolute(argv[4])
-                            : fs::temp_directory_path() / ("graft_service_bench_" + std::to_string(::getpid()));
+  setting.folder =
+      argc > 4 ? fs::absolute(argv[4])
+               : fs::temp_directory_path() / ("graft_service_bench_" + std::to_string(::getpid()));
   if (argc > 5) setting.jobs = std::atoi(argv[5]);
   if (argc > 6) setting.adapters = std::atoi(argv[6]);
   fs::create_directories(setting.folder);
   WriteData(setting.folder / "short.csv", 64, 5);
   WriteData(setting.folder / "long.csv", 256, 100);
   const bool queue = MeasureQueue(setting, setting.folder / "short.csv");
-  const bool worker = MeasureWorker(setting, setting.folder / "short.csv", setting.folder / "long.csv");
+  const bool worker =
+      MeasureWorker(setting, setting.folder / "short.csv", setting.folder / "long.csv");
   fs::remove_all(setting.folder);
   return queue && worker ? 0 : 1;
 }

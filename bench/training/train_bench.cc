@@ -1,8 +1,8 @@
-// graft's half of bench/training: one job through the engine, as a worker runs it, without a service around it.
-// Usage: train_bench BASES_FOLDER BASE JOB.json DATA [THREADS [WARMUP_STEPS [DEVICE]]]
-// JOB.json is a graft.v1.JobSpec in JSON; DATA is a CSV, TSV or JSONL file with its columns. Prints one JSON line: tokens and
-// seconds of the steps after the warm-up (from the end of the last warm-up step to the end of the last one), the mean
-// loss and the peak memory.
+// graft's half of bench/training: one job through the engine, as a worker runs it, without a
+// service around it. Usage: train_bench BASES_FOLDER BASE JOB.json DATA [THREADS [WARMUP_STEPS
+// [DEVICE]]] JOB.json is a graft.v1.JobSpec in JSON; DATA is a CSV, TSV or JSONL file with its
+// columns. Prints one JSON line: tokens and seconds of the steps after the warm-up (from the end of
+// the last warm-up step to the end of the last one), the mean loss and the peak memory.
 
 #include <chrono>
 #include <cstdio>
@@ -85,8 +85,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::filesystem::path bases = argv[1];
-  auto spec =
-      std::make_shared<graft::spec::JobSpec>(Must(ReadSpec(argv[3], bases / argv[2])));
+  auto spec = std::make_shared<graft::spec::JobSpec>(Must(ReadSpec(argv[3], bases / argv[2])));
   const auto dataset = Must(ReadData(argv[4], spec->dataset));
   const size_t warmup = argc > 6 ? std::strtoul(argv[6], nullptr, 10) : 2;
 

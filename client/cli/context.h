@@ -1,6 +1,7 @@
 #pragma once
 /// What every command has: the connection, where to print, and how.
 
+#include <chrono>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -20,6 +21,7 @@ struct Context {
   bool terminal = false;  ///< Standard output is one.
   bool json = false;
   client::ClientOptions options;
+  std::chrono::milliseconds evaluation_timeout = std::chrono::minutes(30);
   std::unique_ptr<client::Client> client;
 };
 

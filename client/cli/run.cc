@@ -16,6 +16,7 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
                   .terminal = environment.terminal,
                   .json = false,
                   .options = {},
+                  .evaluation_timeout = std::chrono::minutes(30),
                   .client = nullptr};
   if (!environment.server.empty()) context.options.server = environment.server;
   context.options.token = environment.token;
@@ -31,7 +32,9 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   app.add_option("--server", context.options.server, "The server, HOST:PORT (GRAFT_SERVER)")
       ->capture_default_str();
   app.add_option("--token", context.options.token, "Bearer token (GRAFT_TOKEN)");
-  app.add_option("--timeout", timeout, "Seconds a call may take")->capture_default_str();
+  const CLI::Option* chosen_timeout =
+      app.add_option("--timeout", timeout, "Seconds a call may take; evaluate: 1800")
+          ->capture_default_str();
   app.add_flag("--json", context.json, "Print the response messages as JSON, one a line");
   Action run;
   AddJobCommands(app, run);
@@ -52,6 +55,7 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   if (!not_text.empty())
     return Refuse(context, UsageError("the argument " + not_text + " isn't UTF-8"));
   context.options.timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1000));
+  if (chosen_timeout->count() > 0) context.evaluation_timeout = context.options.timeout;
   auto client = client::Client::Create(context.options);
   if (!client.ok()) return Refuse(context, UsageError(client.status().message()));
   context.client = std::move(*client);

@@ -14,6 +14,7 @@ struct Environment {
 };
 
 /// Runs one command line (without the program's name); returns its exit code.
-int Run(std::vector<std::string> arguments, const Environment& environment, std::ostream& out, std::ostream& err);
+int Run(std::vector<std::string> arguments, const Environment& environment, std::ostream& out,
+        std::ostream& err);
 
 }  // namespace graft::cli

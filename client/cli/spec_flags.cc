@@ -15,12 +15,14 @@ using google::protobuf::FieldDescriptor;
 
 std::string FieldNames(const Descriptor& message) {
   std::string names;
-  for (int i = 0; i < message.field_count(); ++i) names += (i > 0 ? ", " : "") + message.field(i)->name();
+  for (int i = 0; i < message.field_count(); ++i)
+    names += (i > 0 ? ", " : "") + message.field(i)->name();
   return names;
 }
 
 /// Puts "name=value" pairs into a JSON object as the message's fields need them.
-StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& message, const std::string& flag) {
+StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& message,
+                      const std::string& flag) {
   Json json = Json::object();
   for (const std::string& pair : pairs) {
     const size_t equals = pair.find('=');
@@ -34,7 +36,8 @@ StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& m
       std::istringstream items(value);
       for (std::string item; std::getline(items, item, ',');) json[name].push_back(item);
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
-      if (value != "true" && value != "false") return UsageError(flag + " " + pair + ": use true or false");
+      if (value != "true" && value != "false")
+        return UsageError(flag + " " + pair + ": use true or false");
       json[name] = value == "true";
     } else {
       json[name] = value;  // Protobuf's JSON reads numbers and enums from strings too.
@@ -55,20 +58,27 @@ void AddSpecFlags(CLI::App& command, SpecFlags& flags) {
   command.add_option("--spec", flags.file, "File with a JobSpec in JSON; flags win over it");
   command.add_option("--base", flags.base, "Base model; `graft bases` lists them");
   command.add_option("--adapter", flags.adapter, "What the result becomes a version of");
-  command.add_option("--train", flags.train, "Training data: a file (uploaded), file://..., graft://datasets/...");
+  command.add_option("--train", flags.train,
+                     "Training data: a file (uploaded), file://..., graft://datasets/...");
   command.add_option("--validation", flags.validation, "Validation data");
   command.add_option("--test", flags.test, "Test data");
-  command.add_option("--validation-fraction", flags.validation_fraction, "Take this part of train as validation data");
-  command.add_option("--test-fraction", flags.test_fraction, "Take this part of train as test data");
-  command.add_option("--text-column", flags.text_columns, "Column with the text; twice for pairs (default: text)");
-  command.add_option("--label-column", flags.label_column, "Column with the label (default: label)");
-  command.add_option("--label-name", flags.label_names, "Label names in id order (default: from the data)");
+  command.add_option("--validation-fraction", flags.validation_fraction,
+                     "Take this part of train as validation data");
+  command.add_option("--test-fraction", flags.test_fraction,
+                     "Take this part of train as test data");
+  command.add_option("--text-column", flags.text_columns,
+                     "Column with the text; twice for pairs (default: text)");
+  command.add_option("--label-column", flags.label_column,
+                     "Column with the label (default: label)");
+  command.add_option("--label-name", flags.label_names,
+                     "Label names in id order (default: from the data)");
   command.add_option("--format", flags.format, "csv, tsv or jsonl (default: by the file's name)");
   command.add_flag("--no-header", flags.no_header, "The file has no header; columns are 1, 2, ...");
   command.add_option("--max-examples", flags.max_examples, "Train on at most so many");
   command.add_option("--method", flags.method, "lora, bottleneck, last_layers or full");
   command.add_option("--set", flags.set, "NAME=VALUE: a field of the method, e.g. rank=8");
-  command.add_option("--hp", flags.hyperparameters, "NAME=VALUE: a hyperparameter, e.g. warmup_ratio=0.1");
+  command.add_option("--hp", flags.hyperparameters,
+                     "NAME=VALUE: a hyperparameter, e.g. warmup_ratio=0.1");
   command.add_option("--init-from", flags.init_from, "A version to continue, e.g. support@3");
   command.add_option("--priority", flags.priority, "-100 to 100; higher runs first");
   command.add_option("--label", flags.labels, "KEY=VALUE: a note of your own on the job");
@@ -82,7 +92,10 @@ void AddSpecFlags(CLI::App& command, SpecFlags& flags) {
                                    {"--seed", "seed"},
                                    {"--precision", "precision"}}) {
     command.add_option_function<std::string>(
-        flag, [&flags, name = std::string(name)](const std::string& value) { flags.hyperparameters.push_back(name + "=" + value); },
+        flag,
+        [&flags, name = std::string(name)](const std::string& value) {
+          flags.hyperparameters.push_back(name + "=" + value);
+        },
         std::string("Hyperparameter ") + name);
   }
 }
@@ -111,7 +124,8 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   if (!flags.description.empty()) spec.set_description(flags.description);
   if (flags.priority != 0) spec.set_priority(flags.priority);
   if (flags.promote) spec.set_promote(true);
-  for (const std::string& name : flags.label_names) spec.mutable_task()->mutable_sequence_classification()->add_label_names(name);
+  for (const std::string& name : flags.label_names)
+    spec.mutable_task()->mutable_sequence_classification()->add_label_names(name);
   for (const std::string& label : flags.labels) {
     const size_t equals = label.find('=');
     if (equals == std::string::npos) return UsageError("--label " + label + ": use KEY=VALUE");
@@ -128,8 +142,9 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   } else if (!flags.set.empty()) {
     return UsageError("--set needs --method");
   }
-  GRAFT_ASSIGN_OR_RETURN(const Json hyperparameters,
-                         ToJson(flags.hyperparameters, *graft::v1::Hyperparameters::descriptor(), "--hp"));
+  GRAFT_ASSIGN_OR_RETURN(
+      const Json hyperparameters,
+      ToJson(flags.hyperparameters, *graft::v1::Hyperparameters::descriptor(), "--hp"));
   graft::v1::Hyperparameters given;
   GRAFT_RETURN_IF_ERROR(FromJson(hyperparameters, &given, "--hp"));
   spec.mutable_hyperparameters()->MergeFrom(given);

@@ -1,6 +1,6 @@
 #pragma once
-/// The flags of submit, estimate and check as a JobSpec. Method fields and hyperparameters go by their proto names, so a
-/// new method or field needs no change here.
+/// The flags of submit, estimate and check as a JobSpec. Method fields and hyperparameters go by
+/// their proto names, so a new method or field needs no change here.
 
 #include <string>
 #include <vector>
@@ -28,7 +28,7 @@ struct SpecFlags {
 void AddSpecFlags(CLI::App& command, SpecFlags& flags);
 
 /// Builds the spec; a data set given as a path is uploaded first.
-/// Errors:    InvalidArgument naming the flag, and what there is, for a wrong method, field or value.
+/// Errors: InvalidArgument naming the flag, and what there is, for a wrong method, field or value.
 StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags);
 
 /// Uploads `*uri` and replaces it unless it has a scheme. Errors: as Client::Upload.

@@ -19,15 +19,18 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr size_t kChunk = 256 << 10;
 constexpr auto kTransferTimeout = 30min;
 
-bool IsTransient(const grpc::Status& status) { return status.error_code() == grpc::StatusCode::UNAVAILABLE; }
+bool IsTransient(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE;
+}
 
 }  // namespace
 
 StatusOr<std::unique_ptr<Client>> Client::Create(ClientOptions options) {
   const bool is_unix = options.server.starts_with("unix:");
   const size_t colon = options.server.rfind(':');
-  if (!is_unix && (colon == std::string::npos || colon == 0 || colon + 1 == options.server.size() ||
-                   options.server.find_first_not_of("0123456789", colon + 1) != std::string::npos)) {
+  if (!is_unix &&
+      (colon == std::string::npos || colon == 0 || colon + 1 == options.server.size() ||
+       options.server.find_first_not_of("0123456789", colon + 1) != std::string::npos)) {
     return InvalidArgumentError("\"" + options.server + "\" is no server address; use HOST:PORT");
   }
   return std::unique_ptr<Client>(new Client(std::move(options)));
@@ -44,7 +47,8 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
   // A watch may be silent for long; a dead connection must still be noticed.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  channel_ = grpc::CreateCustomChannel(options_.server, grpc::InsecureChannelCredentials(), arguments);
+  channel_ =
+      grpc::CreateCustomChannel(options_.server, grpc::InsecureChannelCredentials(), arguments);
   jobs_ = graft::v1::FinetuningService::NewStub(channel_);
   adapters_ = graft::v1::AdapterService::NewStub(channel_);
   inference_ = graft::v1::InferenceService::NewStub(channel_);
@@ -61,15 +65,16 @@ Status Client::Convert(const grpc::Status& status) const {
   Status converted = proto::FromGrpcStatus(status);
   // gRPC itself says UNAVAILABLE without our details when there is no connection.
   if (IsTransient(status) && status.error_details().empty()) {
-    return UnavailableError("no server can be reached at " + options_.server + "; is graft-server running? (" +
-                            status.error_message() + ")")
+    return UnavailableError("no server can be reached at " + options_.server +
+                            "; is graft-server running? (" + status.error_message() + ")")
         .AddDetail({"UNREACHABLE", {}, 0, {}, {}});
   }
   // And this of a message beyond the limit, its own or the answer's.
   if (converted.code() == StatusCode::kResourceExhausted && status.error_details().empty() &&
       status.error_message().find("larger than max") != std::string::npos) {
-    return ResourceExhaustedError("the request or its answer is too large for one message; send less at a time (" +
-                                  status.error_message() + ")")
+    return ResourceExhaustedError(
+               "the request or its answer is too large for one message; send less at a time (" +
+               status.error_message() + ")")
         .AddDetail({"MESSAGE_TOO_LARGE", {}, 0, {}, {}});
   }
   return converted;
@@ -83,17 +88,21 @@ bool IsLocal(const Status& status) {
   return !status.details().empty() && status.details().front().reason == kLocalFault;
 }
 
-Status Client::Retry(std::chrono::milliseconds timeout, const std::function<grpc::Status(grpc::ClientContext&)>& call) {
+Status Client::Retry(std::chrono::milliseconds timeout,
+                     const std::function<grpc::Status(grpc::ClientContext&)>& call) {
   const auto deadline = SteadyClock::now() + (timeout.count() > 0 ? timeout : options_.timeout);
   auto pause = 100ms;
   for (int attempt = 1;; ++attempt) {
     grpc::ClientContext context;
-    Prepare(context, std::chrono::duration_cast<std::chrono::milliseconds>(deadline - SteadyClock::now()));
+    Prepare(context,
+            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - SteadyClock::now()));
     const grpc::Status status = call(context);
-    if (!IsTransient(status) || attempt >= options_.max_attempts || SteadyClock::now() + pause >= deadline) {
+    if (!IsTransient(status) || attempt >= options_.max_attempts ||
+        SteadyClock::now() + pause >= deadline) {
       return Convert(status);
     }
-    // A connection only comes about while someone waits for it. A server that was there and refused gets its pause.
+    // A connection only comes about while someone waits for it. A server that was there and refused
+    // gets its pause.
     const auto next = std::chrono::system_clock::now() + pause;
     const bool was_away = status.error_details().empty();
     if (!channel_->WaitForConnected(next) || !was_away) std::this_thread::sleep_until(next);
@@ -101,10 +110,12 @@ Status Client::Retry(std::chrono::milliseconds timeout, const std::function<grpc
   }
 }
 
-StatusOr<graft::v1::Dataset> Client::Upload(const std::string& path, const std::function<void(int64_t)>& progress) {
+StatusOr<graft::v1::Dataset> Client::Upload(const std::string& path,
+                                            const std::function<void(int64_t)>& progress) {
   std::ifstream file(path, std::ios::binary);
   if (std::error_code error; !file || !std::filesystem::is_regular_file(path, error)) {
-    return NotFoundError("there is no readable file " + path).AddDetail({std::string(kLocalFault), {}, 0, {}, {}});
+    return NotFoundError("there is no readable file " + path)
+        .AddDetail({std::string(kLocalFault), {}, 0, {}, {}});
   }
   grpc::ClientContext context;
   Prepare(context, kTransferTimeout);
@@ -141,7 +152,8 @@ StatusOr<graft::v1::Dataset> Client::Upload(const std::string& path, const std::
 }
 
 Status Client::Watch(const std::string& job, int64_t after_event,
-                     const std::function<bool(const graft::v1::JobEvent&)>& on_event, std::chrono::seconds patience) {
+                     const std::function<bool(const graft::v1::JobEvent&)>& on_event,
+                     std::chrono::seconds patience) {
   auto pause = 100ms;
   auto last_answer = SteadyClock::now();
   for (;;) {
@@ -163,7 +175,8 @@ Status Client::Watch(const std::string& job, int64_t after_event,
     }
     const grpc::Status status = reader->Finish();
     if (!IsTransient(status) || SteadyClock::now() - last_answer > patience) return Convert(status);
-    // A connection only comes about while someone waits for it. A server that was there and refused gets its pause.
+    // A connection only comes about while someone waits for it. A server that was there and refused
+    // gets its pause.
     const auto next = std::chrono::system_clock::now() + pause;
     const bool was_away = status.error_details().empty();
     if (!channel_->WaitForConnected(next) || !was_away) std::this_thread::sleep_until(next);
@@ -171,8 +184,8 @@ Status Client::Watch(const std::string& job, int64_t after_event,
   }
 }
 
-StatusOr<graft::v1::AdapterVersion> Client::Import(const graft::v1::ImportAdapterRequest::Header& header,
-                                                   const Files& files) {
+StatusOr<graft::v1::AdapterVersion> Client::Import(
+    const graft::v1::ImportAdapterRequest::Header& header, const Files& files) {
   grpc::ClientContext context;
   Prepare(context, kTransferTimeout);
   graft::v1::AdapterVersion version;

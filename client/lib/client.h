@@ -20,10 +20,10 @@
 namespace graft::client {
 
 struct ClientOptions {
-  std::string server = "127.0.0.1:7070";  ///< host:port or unix:/path
-  std::string token;                      ///< Sent as a bearer token if set.
-  std::chrono::milliseconds timeout{30'000};   ///< Of a unary call, retries included.
-  int max_attempts = 5;                   ///< Of a call that may be repeated, while the server answers UNAVAILABLE.
+  std::string server = "127.0.0.1:7070";      ///< host:port or unix:/path
+  std::string token;                          ///< Sent as a bearer token if set.
+  std::chrono::milliseconds timeout{30'000};  ///< Of a unary call, retries included.
+  int max_attempts = 5;  ///< Of a call that may be repeated, while the server answers UNAVAILABLE.
 };
 
 /// Thread safety: thread-safe.
@@ -32,11 +32,13 @@ class Client {
   /// Checks the address's form; connects at the first call.
   static StatusOr<std::unique_ptr<Client>> Create(ClientOptions options);
 
-  /// Calls a unary method of a stub, again with backoff while the server is UNAVAILABLE and time is left. All of graft's
-  /// unary methods may be repeated (creates carry a request_id).
-  /// Errors:    the server's, with details; UnavailableError with reason UNREACHABLE if it can't be reached at all.
+  /// Calls a unary method of a stub, again with backoff while the server is UNAVAILABLE and time is
+  /// left. All of graft's unary methods may be repeated (creates carry a request_id). Errors: the
+  /// server's, with details; UnavailableError with reason UNREACHABLE if it can't be reached at
+  /// all.
   template <typename Stub, typename Request, typename Reply>
-  StatusOr<Reply> Call(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+  StatusOr<Reply> Call(Stub& stub,
+                       grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
                        const Request& request, std::chrono::milliseconds timeout = {}) {
     Reply reply;
     const Status status = Retry(timeout, [&](grpc::ClientContext& context) {
@@ -47,15 +49,19 @@ class Client {
   }
 
   /// Streams a file to the server under its SHA-256. Progress gets bytes sent so far.
-  StatusOr<graft::v1::Dataset> Upload(const std::string& path, const std::function<void(int64_t)>& progress = {});
+  StatusOr<graft::v1::Dataset> Upload(const std::string& path,
+                                      const std::function<void(int64_t)>& progress = {});
 
-  /// Follows a job's events from `after_event` until it has ended or `on_event` returns false; a stream that breaks is taken
-  /// up again behind the last event, for as long as the server is away less than `patience`.
-  Status Watch(const std::string& job, int64_t after_event, const std::function<bool(const graft::v1::JobEvent&)>& on_event,
+  /// Follows a job's events from `after_event` until it has ended or `on_event` returns false; a
+  /// stream that breaks is taken up again behind the last event, for as long as the server is away
+  /// less than `patience`.
+  Status Watch(const std::string& job, int64_t after_event,
+               const std::function<bool(const graft::v1::JobEvent&)>& on_event,
                std::chrono::seconds patience = std::chrono::seconds(120));
 
   using Files = std::map<std::string, std::string>;
-  StatusOr<graft::v1::AdapterVersion> Import(const graft::v1::ImportAdapterRequest::Header& header, const Files& files);
+  StatusOr<graft::v1::AdapterVersion> Import(const graft::v1::ImportAdapterRequest::Header& header,
+                                             const Files& files);
   StatusOr<graft::v1::AdapterVersion> Export(const std::string& adapter, Files* files);
 
   /// Calls `on_part` for each piece of generated text.
@@ -70,7 +76,8 @@ class Client {
 
  private:
   explicit Client(ClientOptions options);
-  Status Retry(std::chrono::milliseconds timeout, const std::function<grpc::Status(grpc::ClientContext&)>& call);
+  Status Retry(std::chrono::milliseconds timeout,
+               const std::function<grpc::Status(grpc::ClientContext&)>& call);
   void Prepare(grpc::ClientContext& context, std::chrono::milliseconds timeout) const;
   Status Convert(const grpc::Status& status) const;
 

@@ -54,10 +54,9 @@ std::string VersionHash(const Identity& identity,
 Manifest Seal(const Identity& identity, const Record& record, Files& files);
 
 /// Reads and checks graft.json against the other files.
-/// Errors:    NotFound if there is none; InvalidArgument if it is malformed or means nothing for
-/// this layout; DataLoss if
-///            a file is missing, extra or has another hash, or graft.json itself isn't what was
-///            sealed.
+/// Errors: NotFound if there is none; InvalidArgument if it is malformed or means nothing for this
+/// layout; DataLoss if a file is missing, extra or has another hash, or graft.json itself isn't
+/// what was sealed.
 StatusOr<Manifest> Open(const Files& files, const families::Layout& layout);
 
 /// The few fields that choose a base, without checking the rest.
@@ -74,9 +73,9 @@ struct BoundTensor {
 };
 
 /// Finds every tensor that the method expects in the files' safetensors. `specs` must outlive the
-/// result. `renamed_keys`: see methods::ImportedMethod. Errors:    InvalidArgument if a tensor is
-/// missing, extra, misshapen, of a type that isn't a float, or holds a value
-///            that isn't finite, each naming file and tensor; DataLoss if a file is torn.
+/// result. `renamed_keys`: see methods::ImportedMethod.
+/// Errors: InvalidArgument if a tensor is missing, extra, misshapen, of a type that isn't a float,
+/// or holds a value that isn't finite, each naming file and tensor; DataLoss if a file is torn.
 StatusOr<std::vector<BoundTensor>> BindTensors(
     const Files& files, const std::vector<methods::TensorSpec>& specs,
     const std::map<std::string, std::string>& renamed_keys = {});
@@ -93,9 +92,9 @@ struct ImportRequest {
 
 /// Checks a folder's files and seals them as a version whose base is declared, not proved. A folder
 /// that graft wrote for the same base keeps its identity, and so its hash. Files that graft doesn't
-/// read (README.md, *.bin beside safetensors) are dropped. Errors:    as Open, BindTensors and
-/// methods::ImportMethod; FailedPrecondition if graft.json names another base or
-///            tokenizer; InvalidArgument if only pickle files are there (.bin, .pt).
+/// read (README.md, *.bin beside safetensors) are dropped.
+/// Errors: as Open, BindTensors and methods::ImportMethod; FailedPrecondition if graft.json names
+/// another base or tokenizer; InvalidArgument if only pickle files are there (.bin, .pt).
 StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& layout,
                           Files& files);
 

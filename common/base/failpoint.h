@@ -16,8 +16,8 @@ namespace graft {
 
 /// Arms failpoints from a specification like the one above, replacing what was armed; "" disarms
 /// all.
-/// Errors:    InvalidArgument on a name that isn't in FailpointNames(), a name that stands twice or
-///            an unknown action; what was armed stays.
+/// Errors: InvalidArgument on a name that isn't in FailpointNames(), a name that stands twice or an
+/// unknown action; what was armed stays.
 Status ArmFailpoints(std::string_view specification);
 
 /// Every name there is, sorted; `graft-server --list-failpoints` prints them and the chaos test

@@ -13,17 +13,17 @@
 namespace graft {
 
 /// Reads a whole regular file.
-/// Errors:    NotFound; PermissionDenied; InvalidArgument if larger than `max_bytes` or not a
-///            regular file; DataLoss if it shrank meanwhile.
+/// Errors: NotFound; PermissionDenied; InvalidArgument if larger than `max_bytes` or not a regular
+/// file; DataLoss if it shrank meanwhile.
 StatusOr<std::string> ReadFile(const std::filesystem::path& path,
                                uint64_t max_bytes = uint64_t{8} << 30);
 
 /// Replaces `path` by `bytes`: temp file beside it, fsync, rename, fsync of the folder. Creates
 /// missing folders, durably.
-/// Errors:    ResourceExhausted if the disk is full; PermissionDenied; Internal otherwise. On error
-///            `path` is what it was and the temp file is gone; only if the very last step, the
-///            fsync of the folder, failed, `path` is new but might be the old one after a crash.
-/// Source:    the order of LevelDB's SetCurrentFile and PosixWritableFile::SyncDirIfManifest.
+/// Errors: ResourceExhausted if the disk is full; PermissionDenied; Internal otherwise. On error
+/// `path` is what it was and the temp file is gone; only if the very last step, the fsync of the
+/// folder, failed, `path` is new but might be the old one after a crash.
+/// Source: the order of LevelDB's SetCurrentFile and PosixWritableFile::SyncDirIfManifest.
 Status WriteFileDurably(const std::filesystem::path& path, std::string_view bytes);
 
 /// Renames `from` to `to` and syncs both folders. `from` must already be synced.

@@ -23,9 +23,9 @@ struct JsonLimits {
 
 /// Parses one JSON value that spans all of `text`, but for white space and a byte order mark in
 /// front. `what` names it in errors ("adapter_config.json").
-/// Errors:    InvalidArgument if malformed, not UTF-8, too deep, too large or with too many values,
-///            with the byte where it broke;
-///            InvalidArgument on a duplicate key, since readers differ in which one wins.
+/// Errors: InvalidArgument if malformed, not UTF-8, too deep, too large or with too many values,
+/// with the byte where it broke; InvalidArgument on a duplicate key, since readers differ in which
+/// one wins.
 StatusOr<Json> ParseJson(std::string_view text, std::string_view what,
                          const JsonLimits& limits = {});
 

@@ -20,9 +20,9 @@ class ByteSource {
 
   /// Fills the front of `buffer`, which has `size` > 0 bytes, and returns how many; 0 only at the
   /// end, and then at every further call.
-  /// Errors:    InvalidArgument with a detail if the bytes themselves are at fault (a torn gzip
-  ///            file, too much data); any other code if they can't be had (NotFound, Internal,
-  ///            Unavailable ...). Reading ends there.
+  /// Errors: InvalidArgument with a detail if the bytes themselves are at fault (a torn gzip file,
+  /// too much data); any other code if they can't be had (NotFound, Internal, Unavailable ...).
+  /// Reading ends there.
   virtual StatusOr<size_t> Read(char* buffer, size_t size) = 0;
 };
 
@@ -30,7 +30,7 @@ class ByteSource {
 std::unique_ptr<ByteSource> FromMemory(std::string_view bytes);
 
 /// Opens a regular file.
-/// Errors:    NotFound; PermissionDenied; InvalidArgument if it isn't a regular file.
+/// Errors: NotFound; PermissionDenied; InvalidArgument if it isn't a regular file.
 StatusOr<std::unique_ptr<ByteSource>> FromFile(const std::filesystem::path& path);
 
 struct GunzipLimits {
@@ -45,8 +45,8 @@ struct GunzipLimits {
 /// Gives text whether `source` is gzip or not: gzip is known by its first two bytes (1f 8b, which
 /// begin no UTF-8 text) or by a `name` that ends in ".gz". Members one after the other are joined;
 /// zero bytes behind the last are ignored. The limit on bytes holds for plain text too.
-/// Errors:    of Read: InvalidArgument with the reason BAD_GZIP or TOO_LARGE.
-/// Source:    RFC 1952 (gzip), by zlib.
+/// Errors: of Read: InvalidArgument with the reason BAD_GZIP or TOO_LARGE.
+/// Source: RFC 1952 (gzip), by zlib.
 std::unique_ptr<ByteSource> Gunzip(std::unique_ptr<ByteSource> source, std::string name = {},
                                    const GunzipLimits& limits = {});
 

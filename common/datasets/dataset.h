@@ -27,19 +27,17 @@ struct IngestedDataset {
   friend bool operator==(const IngestedDataset&, const IngestedDataset&) = default;
 };
 
-/// Writes the stored form: a line
-///   {"format":"graft.dataset.v1","labels":["neg","pos"],"pair":false,
-///    "splits":{"train":2,"validation":0,"test":0}}
-/// (without the break) and then a line per example, train first, then validation, then test:
-///   ["text",1]  or with pairs  ["text","pair",1]
-/// Compact JSON, every line ended by LF; only ", \ and control characters are escaped. Equal
-/// datasets give equal bytes on every machine.
-/// Requires:  all strings are UTF-8; labels are -1 or indices.
+/// Writes the stored form: a line {"format":"graft.dataset.v1","labels":["neg","pos"],"pair":false,
+/// "splits":{"train":2,"validation":0,"test":0}} (without the break) and then a line per example,
+/// train first, then validation, then test: ["text",1] or with pairs ["text","pair",1] Compact
+/// JSON, every line ended by LF; only ", \ and control characters are escaped. Equal datasets give
+/// equal bytes on every machine.
+/// Requires: all strings are UTF-8; labels are -1 or indices.
 std::string Serialize(const IngestedDataset& dataset);
 
 /// Reads the stored form. Accepts only what Serialize writes, byte for byte, so that
 /// Serialize(*Parse(bytes)) == bytes; its memory is bounded by a multiple of bytes.size().
-/// Errors:    DataLoss with the line that is torn or forged.
+/// Errors: DataLoss with the line that is torn or forged.
 StatusOr<IngestedDataset> Parse(std::string_view bytes);
 
 }  // namespace graft::datasets

@@ -4,8 +4,8 @@
 #include <set>
 #include <utility>
 
-#include "common/datasets/record_faults.h"
 #include "common/base/utf8.h"
+#include "common/datasets/record_faults.h"
 
 namespace graft::datasets {
 namespace {

@@ -3,10 +3,10 @@
 #include <set>
 #include <utility>
 
+#include "common/base/utf8.h"
 #include "common/datasets/labels.h"
 #include "common/datasets/records.h"
 #include "common/datasets/split.h"
-#include "common/base/utf8.h"
 
 namespace graft::datasets {
 namespace {

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <utility>
 
-#include "common/datasets/record_faults.h"
 #include "common/base/utf8.h"
+#include "common/datasets/record_faults.h"
 
 namespace graft::datasets {
 namespace {

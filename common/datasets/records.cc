@@ -4,9 +4,9 @@
 #include <array>
 #include <utility>
 
+#include "common/base/utf8.h"
 #include "common/datasets/delimited.h"
 #include "common/datasets/jsonl.h"
-#include "common/base/utf8.h"
 
 namespace graft::datasets {
 namespace {

@@ -35,7 +35,7 @@ enum class Format {
 
 /// Tells a file's format: `explicit_format` ("csv", "tsv", "jsonl") if it isn't empty, else the end
 /// of `name` in any case: .csv, .tsv (.tab), .jsonl (.ndjson, .json-lines), each also with .gz.
-/// Errors:    InvalidArgument that says which there are.
+/// Errors: InvalidArgument that says which there are.
 StatusOr<Format> FormatOf(std::string_view name, std::string_view explicit_format);
 
 struct Column {
@@ -78,9 +78,9 @@ class RecordReader {
   /// Gives the next record, or the next fault (reason, line, column and message; `field` is the
   /// caller's). After a fault the next call goes on behind it, or says kEnd where there is no way
   /// on (a missing column, an unclosed quote, a CSV record too long); then broke_off() is true.
-  /// Reasons:   EMPTY_FILE, COLUMN_MISSING, DUPLICATE_COLUMN, TOO_MANY_COLUMNS, FIELD_COUNT,
-  ///            UNCLOSED_QUOTE, BAD_QUOTE, RECORD_TOO_LONG, BAD_UTF8, BAD_JSON, WRONG_TYPE.
-  /// Errors:    those of the source, among them InvalidArgument for a torn gzip file.
+  /// Reasons: EMPTY_FILE, COLUMN_MISSING, DUPLICATE_COLUMN, TOO_MANY_COLUMNS, FIELD_COUNT,
+  /// UNCLOSED_QUOTE, BAD_QUOTE, RECORD_TOO_LONG, BAD_UTF8, BAD_JSON, WRONG_TYPE.
+  /// Errors: those of the source, among them InvalidArgument for a torn gzip file.
   virtual StatusOr<ReadStep> Next(Record& record, ErrorDetail& fault) = 0;
 
   /// True once a fault ended reading before the end of the data.

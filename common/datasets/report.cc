@@ -4,8 +4,8 @@
 #include <limits>
 #include <utility>
 
-#include "common/datasets/split.h"
 #include "common/base/utf8.h"
+#include "common/datasets/split.h"
 
 namespace graft::datasets {
 namespace {

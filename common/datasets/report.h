@@ -52,7 +52,7 @@ SplitReport CountSplit(std::string name, const std::vector<Example>& examples,
 /// Sentences on what is allowed but doubtful: repeated texts, one text with two labels, held-out
 /// texts that are also in train, very long texts, uneven labels, labels that differ only in case or
 /// spaces, labels without training examples.
-/// Requires:  `dataset` is as its files had it, before fractions are split off.
+/// Requires: `dataset` is as its files had it, before fractions are split off.
 std::vector<std::string> FindDoubts(const IngestedDataset& dataset);
 
 }  // namespace graft::datasets

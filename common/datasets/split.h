@@ -17,16 +17,16 @@ struct TextGroups {
   uint32_t num_groups = 0;
 };
 
-/// Requires:  fewer than 2^32 examples.
+/// Requires: fewer than 2^32 examples.
 TextGroups GroupByText(const std::vector<const Example*>& examples);
 
 /// Moves fractions of dataset.train to validation and test. Groups of equal text are drawn whole,
 /// in the order RandomPermutation(groups, seed, kSplit, 0): each goes to test if it fits into what
 /// is left of round(test_fraction * n), else to validation by the same rule, else it stays. Within
-/// a split the order of the file is kept. A function of its arguments alone.
-/// Requires:  fractions in [0, 1), their sum below 1; a split with a fraction is empty.
-/// Errors:    InvalidArgument SPLIT_EMPTY (dataset.validation_fraction or dataset.test_fraction)
-///            if a split with a fraction gets no example, or nothing stays in train.
+/// a split the order of the file is kept. A function of its arguments alone. Requires: fractions in
+/// [0, 1), their sum below 1; a split with a fraction is empty.
+/// Errors: InvalidArgument SPLIT_EMPTY (dataset.validation_fraction or dataset.test_fraction) if a
+/// split with a fraction gets no example, or nothing stays in train.
 Status SplitByFraction(double validation_fraction, double test_fraction, uint64_t seed,
                        IngestedDataset& dataset);
 

@@ -14,7 +14,8 @@ bool Has(const std::vector<std::string>& names, const std::string& name) {
 
 }  // namespace
 
-StatusOr<Layout> ReadBertLayout(const Json& config, const std::vector<std::string>& checkpoint_tensors) {
+StatusOr<Layout> ReadBertLayout(const Json& config,
+                                const std::vector<std::string>& checkpoint_tensors) {
   ConfigReader read(config);
   Layout layout;
   layout.family = "bert";
@@ -72,8 +73,8 @@ StatusOr<Layout> ReadBertLayout(const Json& config, const std::vector<std::strin
     layout.sublayers.push_back({SublayerKind::kAttention, i, layer + "attention.output.adapters"});
     layout.sublayers.push_back({SublayerKind::kFeedForward, i, layer + "output.adapters"});
   }
-  const bool has_pooler =
-      Has(checkpoint_tensors, "bert.pooler.dense.weight") || Has(checkpoint_tensors, "pooler.dense.weight");
+  const bool has_pooler = Has(checkpoint_tensors, "bert.pooler.dense.weight") ||
+                          Has(checkpoint_tensors, "pooler.dense.weight");
   layout.head.push_back({"bert.pooler.dense", d, d, "tanh", has_pooler});
   layout.head.push_back({"classifier", d, 0, "", false});
   if (has_pooler) {

@@ -9,6 +9,7 @@
 namespace graft::families {
 
 /// See ReadLayout.
-StatusOr<Layout> ReadBertLayout(const Json& config, const std::vector<std::string>& checkpoint_tensors);
+StatusOr<Layout> ReadBertLayout(const Json& config,
+                                const std::vector<std::string>& checkpoint_tensors);
 
 }  // namespace graft::families

@@ -14,7 +14,8 @@ class ConfigReader {
  public:
   explicit ConfigReader(const Json& config) : config_(config) {}
 
-  /// A whole number in [low, high]; `fallback` if the field is absent (a negative fallback: required).
+  /// A whole number in [low, high]; `fallback` if the field is absent (a negative fallback:
+  /// required).
   int64_t Integer(const char* name, int64_t low, int64_t high, int64_t fallback = -1) {
     if (Absent(name)) {
       if (fallback < 0) Fail(std::string(name) + " is missing");
@@ -22,7 +23,8 @@ class ConfigReader {
     }
     const Json& value = config_[name];
     if (!value.is_number_integer() || value.get<int64_t>() < low || value.get<int64_t>() > high) {
-      Fail(std::string(name) + " must be a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+      Fail(std::string(name) + " must be a whole number from " + std::to_string(low) + " to " +
+           std::to_string(high));
       return low;
     }
     return value.get<int64_t>();

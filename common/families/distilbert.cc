@@ -4,7 +4,8 @@
 
 namespace graft::families {
 
-StatusOr<Layout> ReadDistilBertLayout(const Json& config, const std::vector<std::string>& /*checkpoint_tensors*/) {
+StatusOr<Layout> ReadDistilBertLayout(const Json& config,
+                                      const std::vector<std::string>& /*checkpoint_tensors*/) {
   ConfigReader read(config);
   Layout layout;
   layout.family = "distilbert";
@@ -17,7 +18,8 @@ StatusOr<Layout> ReadDistilBertLayout(const Json& config, const std::vector<std:
   layout.max_positions = read.Integer("max_position_embeddings", 1, 1 << 20, 512);
   layout.activation = read.Text("activation", "gelu");
   GRAFT_RETURN_IF_ERROR(read.status());
-  if (layout.hidden % layout.num_heads != 0) return InvalidArgumentError("config.json: dim isn't a multiple of n_heads");
+  if (layout.hidden % layout.num_heads != 0)
+    return InvalidArgumentError("config.json: dim isn't a multiple of n_heads");
   GRAFT_RETURN_IF_ERROR(CheckActivation(layout.activation));
   layout.head_dim = layout.hidden / layout.num_heads;
   layout.norm_eps = 1e-12;  // Fixed in transformers' modeling_distilbert.py.
@@ -40,15 +42,18 @@ StatusOr<Layout> ReadDistilBertLayout(const Json& config, const std::vector<std:
   add_norm("distilbert.embeddings.LayerNorm", -1);
   for (int i = 0; i < layout.num_layers; ++i) {
     const std::string layer = "distilbert.transformer.layer." + std::to_string(i) + ".";
-    for (const char* name : {"q_lin", "k_lin", "v_lin", "out_lin"}) add_linear(layer + "attention." + name, d, d, i);
+    for (const char* name : {"q_lin", "k_lin", "v_lin", "out_lin"})
+      add_linear(layer + "attention." + name, d, d, i);
     add_norm(layer + "sa_layer_norm", i);
     add_linear(layer + "ffn.lin1", d, layout.intermediate, i);
     add_linear(layer + "ffn.lin2", layout.intermediate, d, i);
     add_norm(layer + "output_layer_norm", i);
-    layout.sublayers.push_back({SublayerKind::kAttention, i, layer + "attention_adapters.adapters"});
+    layout.sublayers.push_back(
+        {SublayerKind::kAttention, i, layer + "attention_adapters.adapters"});
     layout.sublayers.push_back({SublayerKind::kFeedForward, i, layer + "output_adapters.adapters"});
   }
-  // Both are new in transformers' DistilBertForSequenceClassification, so both belong to the adapter.
+  // Both are new in transformers' DistilBertForSequenceClassification, so both belong to the
+  // adapter.
   layout.head.push_back({"pre_classifier", d, d, "relu", false});
   layout.head.push_back({"classifier", d, 0, "", false});
   layout.default_lora_targets = {"q_lin", "v_lin"};

@@ -1,5 +1,6 @@
 #pragma once
-/// The layout of distilbert. Source: transformers' configuration_distilbert.py and modeling_distilbert.py.
+/// The layout of distilbert. Source: transformers' configuration_distilbert.py and
+/// modeling_distilbert.py.
 
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 namespace graft::families {
 
 /// See ReadLayout.
-StatusOr<Layout> ReadDistilBertLayout(const Json& config, const std::vector<std::string>& checkpoint_tensors);
+StatusOr<Layout> ReadDistilBertLayout(const Json& config,
+                                      const std::vector<std::string>& checkpoint_tensors);
 
 }  // namespace graft::families

@@ -27,10 +27,13 @@ std::vector<std::string> FamilyNames() {
   return names;
 }
 
-StatusOr<Layout> ReadLayout(std::string_view config_json, const std::vector<std::string>& checkpoint_tensors) {
-  GRAFT_ASSIGN_OR_RETURN(const Json config, ParseJson(config_json, "config.json", {.max_bytes = 1 << 20}));
+StatusOr<Layout> ReadLayout(std::string_view config_json,
+                            const std::vector<std::string>& checkpoint_tensors) {
+  GRAFT_ASSIGN_OR_RETURN(const Json config,
+                         ParseJson(config_json, "config.json", {.max_bytes = 1 << 20}));
   if (!config.is_object() || !config.contains("model_type") || !config["model_type"].is_string()) {
-    return InvalidArgumentError("config.json has no model_type; is this a HuggingFace model folder?");
+    return InvalidArgumentError(
+        "config.json has no model_type; is this a HuggingFace model folder?");
   }
   const auto type = config["model_type"].get<std::string>();
   std::string known;
@@ -38,13 +41,15 @@ StatusOr<Layout> ReadLayout(std::string_view config_json, const std::vector<std:
     if (type == family.name) return family.read(config, checkpoint_tensors);
     known += (known.empty() ? "" : ", ") + std::string(family.name);
   }
-  return UnimplementedError("models of type " + Printable(type) + " aren't built; there are " + known);
+  return UnimplementedError("models of type " + Printable(type) + " aren't built; there are " +
+                            known);
 }
 
 int64_t Layout::ParameterCount() const {
   int64_t count = 0;
   for (const TensorShape& tensor : tensors) {
-    count += std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
+    count +=
+        std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
   }
   return count;
 }

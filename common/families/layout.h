@@ -1,7 +1,7 @@
 #pragma once
-/// What a base model is, without its weights: sizes, sites and tensor names, read from a HuggingFace config.json.
-/// The server plans and checks with it; the engine builds the model from it.
-/// Adding a family: a pair like bert.{h,cc} beside this file, and a line in families.cc.
+/// What a base model is, without its weights: sizes, sites and tensor names, read from a
+/// HuggingFace config.json. The server plans and checks with it; the engine builds the model from
+/// it. Adding a family: a pair like bert.{h,cc} beside this file, and a line in families.cc.
 
 #include <cstdint>
 #include <filesystem>
@@ -16,10 +16,10 @@ namespace graft::families {
 
 /// A linear layer that methods may wrap.
 struct Linear {
-  std::string path;   ///< HF module path, "bert.encoder.layer.0.attention.self.query".
-  int64_t in = 0;     ///< Input width.
-  int64_t out = 0;    ///< Output width.
-  int layer = -1;     ///< Transformer layer, -1 outside of them.
+  std::string path;  ///< HF module path, "bert.encoder.layer.0.attention.self.query".
+  int64_t in = 0;    ///< Input width.
+  int64_t out = 0;   ///< Output width.
+  int layer = -1;    ///< Transformer layer, -1 outside of them.
 };
 
 enum class SublayerKind { kAttention, kFeedForward };
@@ -28,62 +28,66 @@ enum class SublayerKind { kAttention, kFeedForward };
 struct Sublayer {
   SublayerKind kind;
   int layer = 0;
-  /// What AdapterHub puts its bottleneck's names under, "bert.encoder.layer.0.attention.output.adapters".
+  /// What AdapterHub puts its bottleneck's names under,
+  /// "bert.encoder.layer.0.attention.output.adapters".
   std::string hub_path;
 };
 
 /// One linear layer of the classification head, in forward order.
 struct HeadLinear {
-  std::string path;      ///< "bert.pooler.dense", "classifier"
+  std::string path;  ///< "bert.pooler.dense", "classifier"
   int64_t in = 0;
-  int64_t out = 0;       ///< 0: the number of labels.
-  std::string activation;///< Applied behind it: "tanh", "relu", or empty.
-  bool in_base = false;  ///< The base has it (frozen unless the method says otherwise); else it is new and always trained.
+  int64_t out = 0;         ///< 0: the number of labels.
+  std::string activation;  ///< Applied behind it: "tanh", "relu", or empty.
+  bool in_base = false;  ///< The base has it (frozen unless the method says otherwise); else it is
+                         ///< new and always trained.
 };
 
 /// A tensor that the base must have.
 struct TensorShape {
   std::string name;  ///< HF state-dict name with the family's prefix.
   std::vector<int64_t> shape;
-  int layer = -1;    ///< Transformer layer, -1 for embeddings and head.
+  int layer = -1;  ///< Transformer layer, -1 for embeddings and head.
 };
 
 struct Layout {
-  std::string family;      ///< "bert"
-  std::string prefix;      ///< "bert." : checkpoints may carry it or not.
+  std::string family;  ///< "bert"
+  std::string prefix;  ///< "bert." : checkpoints may carry it or not.
   int64_t hidden = 0;
   int64_t num_layers = 0;
   int64_t num_heads = 0;
   int64_t head_dim = 0;
   int64_t intermediate = 0;
   int64_t vocab_size = 0;
-  int64_t max_positions = 0;   ///< Longest sequence in tokens.
-  int64_t type_vocab_size = 0; ///< 0: no token types.
+  int64_t max_positions = 0;    ///< Longest sequence in tokens.
+  int64_t type_vocab_size = 0;  ///< 0: no token types.
   double norm_eps = 1e-12;
-  std::string activation;      ///< Of the feed-forward: "gelu" (erf), "gelu_new", "relu", "silu".
+  std::string activation;  ///< Of the feed-forward: "gelu" (erf), "gelu_new", "relu", "silu".
   std::vector<Linear> linears;
   std::vector<Sublayer> sublayers;
-  std::vector<HeadLinear> head;    ///< For sequence classification.
+  std::vector<HeadLinear> head;  ///< For sequence classification.
   std::vector<TensorShape> tensors;
   /// Default of LoRA's target_modules, as PEFT's where it has one.
   std::vector<std::string> default_lora_targets;
   /// AdapterHub's and transformers' class names.
-  std::string hub_model_class;     ///< "BertAdapterModel"
-  /// The part of config.json that the forward depends on, canonical (sorted keys): enters the base's fingerprint.
+  std::string hub_model_class;  ///< "BertAdapterModel"
+  /// The part of config.json that the forward depends on, canonical (sorted keys): enters the
+  /// base's fingerprint.
   Json fingerprint_config;
 
   int64_t ParameterCount() const;  ///< Of `tensors`.
-  /// Distinct names of the linear layers within a transformer layer ("attention.self.query"), sorted: what
-  /// target_modules may name, in full or by their ends ("query").
+  /// Distinct names of the linear layers within a transformer layer ("attention.self.query"),
+  /// sorted: what target_modules may name, in full or by their ends ("query").
   std::vector<std::string> LinearNames() const;
 };
 
 /// "bert.encoder.layer.0.attention.self.query" -> "attention.self.query".
 std::string RelativeName(const Linear& linear);
 
-/// Reads a config.json's text. `has_tensor` tells which optional tensors (a pooler) the checkpoint carries.
-/// Errors:    Unimplemented if the family or one of its options isn't built (names it and lists what is);
-///            InvalidArgument if a field is missing, of a wrong type or out of range.
+/// Reads a config.json's text. `has_tensor` tells which optional tensors (a pooler) the checkpoint
+/// carries.
+/// Errors: Unimplemented if the family or one of its options isn't built (names it and lists what
+/// is); InvalidArgument if a field is missing, of a wrong type or out of range.
 StatusOr<Layout> ReadLayout(std::string_view config_json,
                             const std::vector<std::string>& checkpoint_tensors);
 

@@ -19,14 +19,17 @@ enum class BottleneckPlacement {
 class BottleneckSpec : public MethodSpec {
  public:
   static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);
-  static StatusOr<ImportedMethod> Import(const std::map<std::string, std::string>& configs,
-                                         const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
-                                         const families::Layout& layout);
+  static StatusOr<ImportedMethod> Import(
+      const std::map<std::string, std::string>& configs,
+      const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
+      const families::Layout& layout);
 
   std::string_view name() const override { return "bottleneck"; }
   Json ToJson() const override;
-  StatusOr<std::shared_ptr<const MethodSpec>> Resolve(const families::Layout& layout) const override;
-  std::vector<TensorSpec> Tensors(const families::Layout& layout, int64_t num_labels) const override;
+  StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
+      const families::Layout& layout) const override;
+  std::vector<TensorSpec> Tensors(const families::Layout& layout,
+                                  int64_t num_labels) const override;
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return unfreeze_base_ ? 5e-5 : 1e-3; }
@@ -42,8 +45,9 @@ class BottleneckSpec : public MethodSpec {
   bool freeze_head() const { return freeze_head_; }
   /// True if this sublayer carries an adapter.
   bool Wraps(const families::Sublayer& sublayer) const;
-  /// Canonical tensor-name prefix at a sublayer, "bert.encoder.layer.0.output.adapters."; the four names behind it are
-  /// adapter_down.weight [size, hidden], adapter_down.bias, adapter_up.weight [hidden, size], adapter_up.bias.
+  /// Canonical tensor-name prefix at a sublayer, "bert.encoder.layer.0.output.adapters."; the four
+  /// names behind it are adapter_down.weight [size, hidden], adapter_down.bias, adapter_up.weight
+  /// [hidden, size], adapter_up.bias.
   static std::string Prefix(const families::Sublayer& sublayer);
 
  private:

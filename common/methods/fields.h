@@ -15,8 +15,8 @@
 
 namespace graft::methods {
 
-/// Collects the first fault, with its field path under `prefix`. Read every field, then call Finish.
-/// Thread safety: confined to one thread. Borrows the JSON.
+/// Collects the first fault, with its field path under `prefix`. Read every field, then call
+/// Finish. Thread safety: confined to one thread. Borrows the JSON.
 class Fields {
  public:
   Fields(const Json& json, std::string prefix) : json_(json), prefix_(std::move(prefix)) {
@@ -27,14 +27,16 @@ class Fields {
     read_.insert(name);
     return json_.is_object() && json_.contains(name) && !json_[name].is_null();
   }
-  /// A whole number in [low, high]. Protobuf's JSON writes 64-bit ones as strings, so those are read too.
+  /// A whole number in [low, high]. Protobuf's JSON writes 64-bit ones as strings, so those are
+  /// read too.
   int64_t Integer(const char* name, int64_t low, int64_t high, int64_t fallback) {
     if (!Has(name)) return fallback;
     const Json& value = json_[name];
     int64_t number = 0;
     bool whole = value.is_number_integer();
     if (whole) {
-      whole = !value.is_number_unsigned() || value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX);
+      whole =
+          !value.is_number_unsigned() || value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX);
       if (whole) number = value.get<int64_t>();
     } else if (value.is_string()) {
       whole = ParseWhole(value.get_ref<const std::string&>(), number);
@@ -44,7 +46,8 @@ class Fields {
       if (whole) number = static_cast<int64_t>(real);
     }
     if (!whole || number < low || number > high) {
-      Fail(name, "must be a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+      Fail(name,
+           "must be a whole number from " + std::to_string(low) + " to " + std::to_string(high));
       return fallback;
     }
     return number;
@@ -60,15 +63,17 @@ class Fields {
     return fallback;
   }
   enum class Bounds { kClosed, kOpenLow, kOpenHigh };
-  double Number(const char* name, double low, double high, double fallback, Bounds bounds = Bounds::kClosed) {
+  double Number(const char* name, double low, double high, double fallback,
+                Bounds bounds = Bounds::kClosed) {
     if (!Has(name)) return fallback;
     const Json& value = json_[name];
     const double number = value.is_number() ? value.get<double>() : std::nan("");
-    const bool inside = number >= low && number <= high && !(bounds == Bounds::kOpenLow && number == low) &&
+    const bool inside = number >= low && number <= high &&
+                        !(bounds == Bounds::kOpenLow && number == low) &&
                         !(bounds == Bounds::kOpenHigh && number == high);
     if (!inside) {  // Also NaN, which compares false.
-      Fail(name, std::string("must be a number in ") + (bounds == Bounds::kOpenLow ? "(" : "[") + Short(low) + ", " +
-                     Short(high) + (bounds == Bounds::kOpenHigh ? ")" : "]"));
+      Fail(name, std::string("must be a number in ") + (bounds == Bounds::kOpenLow ? "(" : "[") +
+                     Short(low) + ", " + Short(high) + (bounds == Bounds::kOpenHigh ? ")" : "]"));
       return fallback;
     }
     return number;
@@ -106,7 +111,8 @@ class Fields {
     }
     return texts;
   }
-  /// One of `names`, by its position; protobuf's X_UNSPECIFIED (any name ending so) is the fallback.
+  /// One of `names`, by its position; protobuf's X_UNSPECIFIED (any name ending so) is the
+  /// fallback.
   size_t Choice(const char* name, const std::vector<std::string>& names, size_t fallback) {
     const std::string text = Text(name, 64);
     if (text.empty() || text.ends_with("_UNSPECIFIED")) return fallback;
@@ -121,13 +127,16 @@ class Fields {
 
   void Fail(const std::string& name, const std::string& what) {
     if (!status_.ok()) return;
-    const std::string field = prefix_.empty() ? name : name.empty() ? prefix_ : prefix_ + "." + name;
+    const std::string field = prefix_.empty() ? name
+                              : name.empty()  ? prefix_
+                                              : prefix_ + "." + name;
     status_ = InvalidArgumentError(field + " " + what).At(field);
   }
   const Json& raw(const char* name) const { return json_[name]; }
   /// The first fault; an unknown field is one too.
   Status Finish() {
-    for (auto item = json_.begin(); status_.ok() && json_.is_object() && item != json_.end(); ++item) {
+    for (auto item = json_.begin(); status_.ok() && json_.is_object() && item != json_.end();
+         ++item) {
       if (read_.contains(item.key())) continue;
       std::string known;
       for (const std::string& name : read_) known += (known.empty() ? "" : ", ") + name;

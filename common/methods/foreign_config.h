@@ -21,8 +21,8 @@ inline bool IsOff(const Json& value) {
   return value.is_null() || value == Json(false) || (value.is_structured() && value.empty());
 }
 
-/// Errors:    InvalidArgument if the object `config` of the file `what` has a field that isn't in
-///            `known` and isn't off: it may change what the adapter computes.
+/// Errors: InvalidArgument if the object `config` of the file `what` has a field that isn't in
+/// `known` and isn't off: it may change what the adapter computes.
 inline Status RefuseUnknown(const Json& config, std::string_view what,
                             const std::vector<std::string_view>& known) {
   for (const auto& [name, value] : config.items()) {

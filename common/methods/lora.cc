@@ -32,35 +32,60 @@ std::vector<std::string> ModulesToSave(const families::Layout& layout) {
   return names;
 }
 
-/// A PEFT field that must have its default, or the adapter means something that graft doesn't compute.
+/// A PEFT field that must have its default, or the adapter means something that graft doesn't
+/// compute.
 Status RefuseUnlessDefault(const Json& config) {
   static const std::vector<std::pair<const char*, std::vector<Json>>> kDefaults = {
-      {"alora_invocation_tokens", {nullptr}}, {"alpha_pattern", {Json::object(), nullptr}},
-      {"arrow_config", {nullptr}},            {"bias", {"none"}},
-      {"corda_config", {nullptr}},            {"eva_config", {nullptr}},
-      {"exclude_modules", {nullptr, Json::array()}}, {"fan_in_fan_out", {false}},
+      {"alora_invocation_tokens", {nullptr}},
+      {"alpha_pattern", {Json::object(), nullptr}},
+      {"arrow_config", {nullptr}},
+      {"bias", {"none"}},
+      {"corda_config", {nullptr}},
+      {"eva_config", {nullptr}},
+      {"exclude_modules", {nullptr, Json::array()}},
+      {"fan_in_fan_out", {false}},
       {"init_lora_weights", {true, false, "gaussian", "eva"}},
-      {"kasa_config", {nullptr}},             {"layer_replication", {nullptr}},
-      {"layers_pattern", {nullptr}},          {"layers_to_transform", {nullptr}},
-      {"loftq_config", {Json::object(), nullptr}}, {"lora_bias", {false}},
-      {"lora_ga_config", {nullptr}},          {"megatron_config", {nullptr}},
-      {"monteclora_config", {nullptr}},       {"rank_pattern", {Json::object(), nullptr}},
-      {"target_parameters", {nullptr, Json::array()}}, {"trainable_token_indices", {nullptr}},
-      {"use_bdlora", {nullptr, false}},       {"use_dora", {false}},
-      {"use_qalora", {false}},                {"velora_config", {nullptr}}};
+      {"kasa_config", {nullptr}},
+      {"layer_replication", {nullptr}},
+      {"layers_pattern", {nullptr}},
+      {"layers_to_transform", {nullptr}},
+      {"loftq_config", {Json::object(), nullptr}},
+      {"lora_bias", {false}},
+      {"lora_ga_config", {nullptr}},
+      {"megatron_config", {nullptr}},
+      {"monteclora_config", {nullptr}},
+      {"rank_pattern", {Json::object(), nullptr}},
+      {"target_parameters", {nullptr, Json::array()}},
+      {"trainable_token_indices", {nullptr}},
+      {"use_bdlora", {nullptr, false}},
+      {"use_dora", {false}},
+      {"use_qalora", {false}},
+      {"velora_config", {nullptr}}};
   for (const auto& [name, allowed] : kDefaults) {
     if (!config.contains(name)) continue;
     if (std::find(allowed.begin(), allowed.end(), config[name]) == allowed.end()) {
-      return InvalidArgumentError(std::string("adapter_config.json: ") + name + " is " + Shown(config[name]) +
-                                  ", which graft doesn't implement; the adapter would compute something else");
+      return InvalidArgumentError(
+          std::string("adapter_config.json: ") + name + " is " + Shown(config[name]) +
+          ", which graft doesn't implement; the adapter would compute something else");
     }
   }
   // Those above, those that Import reads, and those that change nothing of what is computed.
-  std::vector<std::string_view> known = {
-      "auto_mapping",   "base_model_name_or_path", "ensure_weight_tying", "inference_mode", "lora_alpha",
-      "lora_dropout",   "megatron_core",           "modules_to_save",     "peft_type",      "peft_version",
-      "qalora_group_size", "r",                    "revision",            "target_modules", "task_type",
-      "use_rslora"};
+  std::vector<std::string_view> known = {"auto_mapping",
+                                         "base_model_name_or_path",
+                                         "ensure_weight_tying",
+                                         "inference_mode",
+                                         "lora_alpha",
+                                         "lora_dropout",
+                                         "megatron_core",
+                                         "modules_to_save",
+                                         "peft_type",
+                                         "peft_version",
+                                         "qalora_group_size",
+                                         "r",
+                                         "revision",
+                                         "target_modules",
+                                         "task_type",
+                                         "use_rslora"};
   for (const auto& [name, allowed] : kDefaults) known.emplace_back(name);
   return RefuseUnknown(config, "adapter_config.json", known);
 }
@@ -83,10 +108,15 @@ StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Parse(const Json& json) {
 }
 
 Json LoraSpec::ToJson() const {
-  return {{"rank", rank_}, {"alpha", alpha_}, {"dropout", dropout_}, {"rslora", rslora_}, {"target_modules", target_modules_}};
+  return {{"rank", rank_},
+          {"alpha", alpha_},
+          {"dropout", dropout_},
+          {"rslora", rslora_},
+          {"target_modules", target_modules_}};
 }
 
-StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(const families::Layout& layout) const {
+StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(
+    const families::Layout& layout) const {
   auto spec = std::make_shared<LoraSpec>(*this);
   std::vector<std::string>& targets = spec->target_modules_;
   if (targets.empty()) targets = layout.default_lora_targets;
@@ -97,31 +127,38 @@ StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(const families::La
   for (const std::string& name : layout.LinearNames()) known += (known.empty() ? "" : ", ") + name;
   for (const std::string& target : targets) {
     for (const families::HeadLinear& head : layout.head) {
-      // PEFT would wrap it too, by the same rule, and the files would mean different things to both.
+      // PEFT would wrap it too, by the same rule, and the files would mean different things to
+      // both.
       if (!Matches(head.path, target)) continue;
-      return InvalidArgumentError("method.lora.target_modules: \"" + target + "\" also names the head's " + head.path +
+      return InvalidArgumentError("method.lora.target_modules: \"" + target +
+                                  "\" also names the head's " + head.path +
                                   "; name the layers in full: " + known)
           .At("method.lora.target_modules");
     }
-    const bool found = std::any_of(layout.linears.begin(), layout.linears.end(),
-                                   [&](const families::Linear& linear) { return Matches(linear.path, target); });
+    const bool found =
+        std::any_of(layout.linears.begin(), layout.linears.end(),
+                    [&](const families::Linear& linear) { return Matches(linear.path, target); });
     if (!found) {
-      return InvalidArgumentError("method.lora.target_modules: no linear layer of this base is called \"" + target +
-                                  "\"; there are " + known)
+      return InvalidArgumentError(
+                 "method.lora.target_modules: no linear layer of this base is called \"" + target +
+                 "\"; there are " + known)
           .At("method.lora.target_modules", "NO_SUCH_MODULE");
     }
   }
   return std::shared_ptr<const MethodSpec>(std::move(spec));
 }
 
-double LoraSpec::scaling() const { return rslora_ ? alpha_ / std::sqrt(static_cast<double>(rank_)) : alpha_ / rank_; }
+double LoraSpec::scaling() const {
+  return rslora_ ? alpha_ / std::sqrt(static_cast<double>(rank_)) : alpha_ / rank_;
+}
 
 bool LoraSpec::Targets(const families::Linear& linear) const {
   return std::any_of(target_modules_.begin(), target_modules_.end(),
                      [&](const std::string& target) { return Matches(linear.path, target); });
 }
 
-std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout, int64_t num_labels) const {
+std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
+                                          int64_t num_labels) const {
   std::vector<TensorSpec> tensors;
   for (const families::Linear& linear : layout.linears) {
     if (!Targets(linear)) continue;
@@ -135,15 +172,18 @@ std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout, int64_
     add(".lora_A.weight", {rank_, linear.in});
     add(".lora_B.weight", {linear.out, rank_});
   }
-  for (TensorSpec& head : HeadTensors(layout, num_labels, false, kFile, kKeyPrefix)) tensors.push_back(std::move(head));
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  for (TensorSpec& head : HeadTensors(layout, num_labels, false, kFile, kKeyPrefix))
+    tensors.push_back(std::move(head));
+  std::sort(tensors.begin(), tensors.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
   return tensors;
 }
 
 std::map<std::string, std::string> LoraSpec::ConfigFiles(const families::Layout& layout,
                                                          const ArtifactContext& context) const {
   // The keys that PEFT has had for years: older ones raise on unknown keys.
-  const Json alpha = alpha_ == std::floor(alpha_) ? Json(static_cast<int64_t>(alpha_)) : Json(alpha_);
+  const Json alpha =
+      alpha_ == std::floor(alpha_) ? Json(static_cast<int64_t>(alpha_)) : Json(alpha_);
   const Json config = {{"alpha_pattern", Json::object()},
                        {"auto_mapping", nullptr},
                        {"base_model_name_or_path", context.base},
@@ -167,16 +207,22 @@ std::map<std::string, std::string> LoraSpec::ConfigFiles(const families::Layout&
   return {{"adapter_config.json", config.dump(2)}};
 }
 
-StatusOr<ImportedMethod> LoraSpec::Import(const Json& config,
-                                          const std::map<std::string, std::vector<int64_t>>& /*tensor_shapes*/,
-                                          const families::Layout& layout) {
-  const auto bad = [](const std::string& what) { return InvalidArgumentError("adapter_config.json: " + what); };
+StatusOr<ImportedMethod> LoraSpec::Import(
+    const Json& config, const std::map<std::string, std::vector<int64_t>>& /*tensor_shapes*/,
+    const families::Layout& layout) {
+  const auto bad = [](const std::string& what) {
+    return InvalidArgumentError("adapter_config.json: " + what);
+  };
   GRAFT_RETURN_IF_ERROR(RefuseUnlessDefault(config));
-  if (config.contains("task_type") && !config["task_type"].is_null() && config["task_type"] != "SEQ_CLS") {
-    return bad("task_type is " + Shown(config["task_type"]) + "; only SEQ_CLS is built for this base");
+  if (config.contains("task_type") && !config["task_type"].is_null() &&
+      config["task_type"] != "SEQ_CLS") {
+    return bad("task_type is " + Shown(config["task_type"]) +
+               "; only SEQ_CLS is built for this base");
   }
   Json fields = Json::object();
-  for (const auto& [theirs, ours] : {std::pair{"r", "rank"}, {"lora_alpha", "alpha"}, {"lora_dropout", "dropout"},
+  for (const auto& [theirs, ours] : {std::pair{"r", "rank"},
+                                     {"lora_alpha", "alpha"},
+                                     {"lora_dropout", "dropout"},
                                      {"use_rslora", "rslora"}}) {
     if (!config.contains(theirs)) continue;
     if (config[theirs].is_null()) return bad(std::string(theirs) + " is null");
@@ -186,9 +232,12 @@ StatusOr<ImportedMethod> LoraSpec::Import(const Json& config,
   const Json targets = config.value("target_modules", Json());
   if (targets.is_string() && targets == "all-linear") {
     // In PEFT this includes BERT's pooler, which would be a different adapter.
-    return bad("target_modules is \"all-linear\"; save the adapter with the list that PEFT expanded it to");
+    return bad(
+        "target_modules is \"all-linear\"; save the adapter with the list that PEFT expanded it "
+        "to");
   }
-  if (targets.is_string()) return bad("target_modules is a regular expression; graft reads a list of names");
+  if (targets.is_string())
+    return bad("target_modules is a regular expression; graft reads a list of names");
   if (!targets.is_null()) fields["target_modules"] = targets;
   GRAFT_ASSIGN_OR_RETURN(const auto parsed, Parse(fields));
   GRAFT_ASSIGN_OR_RETURN(const auto method, parsed->Resolve(layout));
@@ -198,11 +247,13 @@ StatusOr<ImportedMethod> LoraSpec::Import(const Json& config,
       if (module.is_string()) saved.push_back(module.get<std::string>());
     }
   }
-  // PEFT adds classifier and score to modules_to_save by itself for SEQ_CLS, so a name too many is harmless.
+  // PEFT adds classifier and score to modules_to_save by itself for SEQ_CLS, so a name too many is
+  // harmless.
   for (const std::string& needed : ModulesToSave(layout)) {
     if (std::find(saved.begin(), saved.end(), needed) == saved.end()) {
       return bad("modules_to_save lacks \"" + needed +
-                 "\", so the folder doesn't hold the whole classification head; train and save it with that module");
+                 "\", so the folder doesn't hold the whole classification head; train and save it "
+                 "with that module");
     }
   }
   return ImportedMethod{method, {}, {}};

@@ -1,7 +1,7 @@
 #pragma once
 /// Low-rank updates of linear layers: y += scaling * B (A x).
-/// Source: arXiv:2106.09685 section 4.1; scaling of rslora: arXiv:2312.03732; files: PEFT (formats: one folder with
-/// adapter_config.json and adapter_model.safetensors).
+/// Source: arXiv:2106.09685 section 4.1; scaling of rslora: arXiv:2312.03732; files: PEFT (formats:
+/// one folder with adapter_config.json and adapter_model.safetensors).
 
 #include <memory>
 #include <string>
@@ -14,14 +14,16 @@ namespace graft::methods {
 class LoraSpec : public MethodSpec {
  public:
   static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);
-  static StatusOr<ImportedMethod> Import(const Json& adapter_config,
-                                         const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
-                                         const families::Layout& layout);
+  static StatusOr<ImportedMethod> Import(
+      const Json& adapter_config, const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
+      const families::Layout& layout);
 
   std::string_view name() const override { return "lora"; }
   Json ToJson() const override;
-  StatusOr<std::shared_ptr<const MethodSpec>> Resolve(const families::Layout& layout) const override;
-  std::vector<TensorSpec> Tensors(const families::Layout& layout, int64_t num_labels) const override;
+  StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
+      const families::Layout& layout) const override;
+  std::vector<TensorSpec> Tensors(const families::Layout& layout,
+                                  int64_t num_labels) const override;
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return 1e-3; }

@@ -1,8 +1,8 @@
 #pragma once
-/// What a method asks for, without tensors: its fields, checks, counts and file names. The engine's half of a method is
-/// worker/engine/methods/<name>; the two agree on `TensorSpec::name`.
-/// Adding a method: one proto message, a pair like lora.{h,cc} beside this file, a pair in the engine, a test, and a
-/// line in methods.cc.
+/// What a method asks for, without tensors: its fields, checks, counts and file names. The engine's
+/// half of a method is worker/engine/methods/<name>; the two agree on `TensorSpec::name`. Adding a
+/// method: one proto message, a pair like lora.{h,cc} beside this file, a pair in the engine, a
+/// test, and a line in methods.cc.
 
 #include <cstdint>
 #include <map>
@@ -19,20 +19,21 @@ namespace graft::methods {
 
 /// A trainable tensor of an adapter, and where its file keeps it.
 struct TensorSpec {
-  std::string name;            ///< Unique inside the adapter; "bert.encoder.layer.0.attention.self.query.lora_A.weight".
+  std::string name;  ///< Unique inside the adapter;
+                     ///< "bert.encoder.layer.0.attention.self.query.lora_A.weight".
   std::vector<int64_t> shape;
-  std::string file;            ///< "adapter_model.safetensors"
-  std::string key;             ///< Its key there.
-  bool overrides_base = false; ///< A weight overlay: `name` is a base tensor that it replaces.
-  bool decay = true;           ///< Weight decay applies (not to biases and norms).
-  bool trained = true;         ///< False: kept and stored, but never changed (a head left as initialised).
-  int layer = -1;              ///< Transformer layer, -1 for embeddings and head.
+  std::string file;             ///< "adapter_model.safetensors"
+  std::string key;              ///< Its key there.
+  bool overrides_base = false;  ///< A weight overlay: `name` is a base tensor that it replaces.
+  bool decay = true;            ///< Weight decay applies (not to biases and norms).
+  bool trained = true;  ///< False: kept and stored, but never changed (a head left as initialised).
+  int layer = -1;       ///< Transformer layer, -1 for embeddings and head.
 };
 
 /// What the config files name besides the method's own fields.
 struct ArtifactContext {
-  std::string base;          ///< Base id.
-  std::string adapter;       ///< Adapter id.
+  std::string base;     ///< Base id.
+  std::string adapter;  ///< Adapter id.
   std::vector<std::string> label_names;
 };
 
@@ -43,11 +44,15 @@ class MethodSpec {
   virtual std::string_view name() const = 0;  ///< "lora": the oneof field of graft.v1.Method.
   /// Every field with its resolved value, names as in the proto.
   virtual Json ToJson() const = 0;
-  /// Checks against a base and returns the spec with defaults that depend on it filled in (target modules).
-  /// Errors:    InvalidArgument, with the field path below "method.<name>".
-  virtual StatusOr<std::shared_ptr<const MethodSpec>> Resolve(const families::Layout& layout) const = 0;
-  /// Lists every tensor of the adapter with its head, in name order. Requires: resolved for this layout.
-  virtual std::vector<TensorSpec> Tensors(const families::Layout& layout, int64_t num_labels) const = 0;
+  /// Checks against a base and returns the spec with defaults that depend on it filled in (target
+  /// modules).
+  /// Errors: InvalidArgument, with the field path below "method.<name>".
+  virtual StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
+      const families::Layout& layout) const = 0;
+  /// Lists every tensor of the adapter with its head, in name order. Requires: resolved for this
+  /// layout.
+  virtual std::vector<TensorSpec> Tensors(const families::Layout& layout,
+                                          int64_t num_labels) const = 0;
   /// Returns config files (name -> text) as PEFT or AdapterHub write them. Requires: resolved.
   virtual std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                          const ArtifactContext& context) const = 0;
@@ -57,25 +62,29 @@ class MethodSpec {
 };
 
 /// Reads {"rank": 8, ...} as the fields of method `name`. Absent fields take their defaults.
-/// Errors:    InvalidArgument for an unknown method (lists them), an unknown field, a wrong type, a value out of range.
+/// Errors: InvalidArgument for an unknown method (lists them), an unknown field, a wrong type, a
+/// value out of range.
 StatusOr<std::shared_ptr<const MethodSpec>> ParseMethod(std::string_view name, const Json& fields);
 
 /// What an imported folder says of itself.
 struct ImportedMethod {
   std::shared_ptr<const MethodSpec> method;  ///< Resolved.
   std::vector<std::string> label_names;      ///< Empty if the folder doesn't say.
-  /// File key -> TensorSpec::name, for keys whose names depend on the folder (AdapterHub's adapter name). A key that is
-  /// neither here nor a TensorSpec::key of the method is an error of the folder.
+  /// File key -> TensorSpec::name, for keys whose names depend on the folder (AdapterHub's adapter
+  /// name). A key that is neither here nor a TensorSpec::key of the method is an error of the
+  /// folder.
   std::map<std::string, std::string> renamed_keys;
 };
 
-/// Recognises a folder by its adapter_config.json (`peft_type`: PEFT; `config`: AdapterHub) or graft.json.
-/// `configs` holds the folder's *.json texts; `tensor_shapes` every safetensors key with its shape.
-/// Errors:    InvalidArgument with a sentence for any field set to something that isn't implemented: such a field is
-///            never ignored. NotFound if there is no adapter_config.json.
-StatusOr<ImportedMethod> ImportMethod(const std::map<std::string, std::string>& configs,
-                                      const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
-                                      const families::Layout& layout);
+/// Recognises a folder by its adapter_config.json (`peft_type`: PEFT; `config`: AdapterHub) or
+/// graft.json. `configs` holds the folder's *.json texts; `tensor_shapes` every safetensors key
+/// with its shape.
+/// Errors: InvalidArgument with a sentence for any field set to something that isn't implemented:
+/// such a field is never ignored. NotFound if there is no adapter_config.json.
+StatusOr<ImportedMethod> ImportMethod(
+    const std::map<std::string, std::string>& configs,
+    const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
+    const families::Layout& layout);
 
 /// Names of the methods there are.
 std::vector<std::string> MethodNames();

@@ -40,28 +40,33 @@ StatusOr<std::shared_ptr<const MethodSpec>> ParseMethod(std::string_view name, c
       .At("method", "NO_SUCH_METHOD");
 }
 
-StatusOr<ImportedMethod> ImportMethod(const std::map<std::string, std::string>& configs,
-                                      const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
-                                      const families::Layout& layout) {
+StatusOr<ImportedMethod> ImportMethod(
+    const std::map<std::string, std::string>& configs,
+    const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
+    const families::Layout& layout) {
   const auto file = configs.find("adapter_config.json");
-  if (file == configs.end()) return NotFoundError("the folder has no adapter_config.json; PEFT and AdapterHub write one");
-  GRAFT_ASSIGN_OR_RETURN(const Json config, ParseJson(file->second, "adapter_config.json", {.max_bytes = 1 << 20}));
+  if (file == configs.end())
+    return NotFoundError("the folder has no adapter_config.json; PEFT and AdapterHub write one");
+  GRAFT_ASSIGN_OR_RETURN(const Json config,
+                         ParseJson(file->second, "adapter_config.json", {.max_bytes = 1 << 20}));
   if (!config.is_object()) return InvalidArgumentError("adapter_config.json isn't an object");
   // Both libraries use this file's name; only PEFT's has a peft_type.
   if (config.contains("peft_type")) {
     if (config["peft_type"] == "LORA") return LoraSpec::Import(config, tensor_shapes, layout);
-    return UnimplementedError("adapter_config.json: PEFT adapters of type " + Shown(config["peft_type"]) +
-                              " aren't built; LORA is");
+    return UnimplementedError("adapter_config.json: PEFT adapters of type " +
+                              Shown(config["peft_type"]) + " aren't built; LORA is");
   }
   if (config.contains("config")) return BottleneckSpec::Import(configs, tensor_shapes, layout);
-  return InvalidArgumentError("adapter_config.json is neither PEFT's (peft_type) nor AdapterHub's (config)");
+  return InvalidArgumentError(
+      "adapter_config.json is neither PEFT's (peft_type) nor AdapterHub's (config)");
 }
 
 int64_t TrainableParameters(const std::vector<TensorSpec>& tensors) {
   int64_t count = 0;
   for (const TensorSpec& tensor : tensors) {
     if (!tensor.trained) continue;
-    count += std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
+    count +=
+        std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
   }
   return count;
 }

@@ -10,7 +10,8 @@ namespace {
 constexpr const char* kFile = "model.safetensors";
 
 void SortByName(std::vector<TensorSpec>& tensors) {
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::sort(tensors.begin(), tensors.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
 }
 
 }  // namespace
@@ -21,8 +22,9 @@ bool IsDecayExcluded(std::string_view name) {
          name.find("layer_norm") != std::string_view::npos;
 }
 
-std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_labels, bool with_base_head,
-                                    const std::string& file, const std::string& key_prefix) {
+std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_labels,
+                                    bool with_base_head, const std::string& file,
+                                    const std::string& key_prefix) {
   std::vector<TensorSpec> tensors;
   for (const families::HeadLinear& linear : layout.head) {
     if (linear.in_base && !with_base_head) continue;
@@ -41,12 +43,13 @@ std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_
   return tensors;
 }
 
-std::vector<TensorSpec> OverlayTensors(const families::Layout& layout, int first_layer, const std::string& file) {
+std::vector<TensorSpec> OverlayTensors(const families::Layout& layout, int first_layer,
+                                       const std::string& file) {
   std::vector<TensorSpec> tensors;
   for (const families::TensorShape& tensor : layout.tensors) {
-    const bool in_head = std::any_of(layout.head.begin(), layout.head.end(), [&](const families::HeadLinear& head) {
-      return tensor.name.starts_with(head.path + ".");
-    });
+    const bool in_head = std::any_of(
+        layout.head.begin(), layout.head.end(),
+        [&](const families::HeadLinear& head) { return tensor.name.starts_with(head.path + "."); });
     if (in_head || tensor.layer < first_layer) continue;
     tensors.push_back({.name = tensor.name,
                        .shape = tensor.shape,
@@ -69,24 +72,28 @@ StatusOr<std::shared_ptr<const MethodSpec>> LastLayersSpec::Parse(const Json& js
 
 Json LastLayersSpec::ToJson() const { return {{"num_layers", num_layers_}}; }
 
-StatusOr<std::shared_ptr<const MethodSpec>> LastLayersSpec::Resolve(const families::Layout& layout) const {
+StatusOr<std::shared_ptr<const MethodSpec>> LastLayersSpec::Resolve(
+    const families::Layout& layout) const {
   if (num_layers_ > layout.num_layers) {
-    return InvalidArgumentError("method.last_layers.num_layers is " + std::to_string(num_layers_) + "; this base has " +
-                                std::to_string(layout.num_layers) + " layers")
+    return InvalidArgumentError("method.last_layers.num_layers is " + std::to_string(num_layers_) +
+                                "; this base has " + std::to_string(layout.num_layers) + " layers")
         .At("method.last_layers.num_layers");
   }
   return std::shared_ptr<const MethodSpec>(std::make_shared<LastLayersSpec>(*this));
 }
 
-std::vector<TensorSpec> LastLayersSpec::Tensors(const families::Layout& layout, int64_t num_labels) const {
+std::vector<TensorSpec> LastLayersSpec::Tensors(const families::Layout& layout,
+                                                int64_t num_labels) const {
   std::vector<TensorSpec> tensors = HeadTensors(layout, num_labels, true, kFile, "");
   const int first = static_cast<int>(layout.num_layers) - num_layers_;
-  for (TensorSpec& tensor : OverlayTensors(layout, first, kFile)) tensors.push_back(std::move(tensor));
+  for (TensorSpec& tensor : OverlayTensors(layout, first, kFile))
+    tensors.push_back(std::move(tensor));
   SortByName(tensors);
   return tensors;
 }
 
-std::map<std::string, std::string> LastLayersSpec::ConfigFiles(const families::Layout&, const ArtifactContext&) const {
+std::map<std::string, std::string> LastLayersSpec::ConfigFiles(const families::Layout&,
+                                                               const ArtifactContext&) const {
   return {};  // A partial state dict; graft.json says what it belongs to.
 }
 
@@ -102,7 +109,8 @@ StatusOr<std::shared_ptr<const MethodSpec>> FullSpec::Resolve(const families::La
   return std::shared_ptr<const MethodSpec>(std::make_shared<FullSpec>(*this));
 }
 
-std::vector<TensorSpec> FullSpec::Tensors(const families::Layout& layout, int64_t num_labels) const {
+std::vector<TensorSpec> FullSpec::Tensors(const families::Layout& layout,
+                                          int64_t num_labels) const {
   std::vector<TensorSpec> tensors = HeadTensors(layout, num_labels, true, kFile, "");
   for (TensorSpec& tensor : OverlayTensors(layout, -1, kFile)) tensors.push_back(std::move(tensor));
   SortByName(tensors);
@@ -111,7 +119,8 @@ std::vector<TensorSpec> FullSpec::Tensors(const families::Layout& layout, int64_
 
 std::map<std::string, std::string> FullSpec::ConfigFiles(const families::Layout& layout,
                                                          const ArtifactContext& context) const {
-  // Enough of a config.json that AutoModelForSequenceClassification.from_pretrained loads the folder.
+  // Enough of a config.json that AutoModelForSequenceClassification.from_pretrained loads the
+  // folder.
   Json config = layout.fingerprint_config;
   config["architectures"] = {layout.family == "bert" ? "BertForSequenceClassification"
                                                      : "DistilBertForSequenceClassification"};

@@ -1,6 +1,6 @@
 #pragma once
-/// Methods that replace base weights instead of adding to them: last_layers and full. Their artifact is a state dict
-/// with HuggingFace names, partial or complete.
+/// Methods that replace base weights instead of adding to them: last_layers and full. Their
+/// artifact is a state dict with HuggingFace names, partial or complete.
 
 #include <memory>
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace graft::methods {
 
-/// The classification head's tensors of any method: new linears always, and those of the base if `with_base_head`.
-/// `file` and a function from name to key say where they are stored.
+/// The classification head's tensors of any method: new linears always, and those of the base if
+/// `with_base_head`. `file` and a function from name to key say where they are stored.
 std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_labels,
                                     bool with_base_head, const std::string& file,
                                     const std::string& key_prefix);
@@ -28,8 +28,10 @@ class LastLayersSpec : public MethodSpec {
   static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);
   std::string_view name() const override { return "last_layers"; }
   Json ToJson() const override;
-  StatusOr<std::shared_ptr<const MethodSpec>> Resolve(const families::Layout& layout) const override;
-  std::vector<TensorSpec> Tensors(const families::Layout& layout, int64_t num_labels) const override;
+  StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
+      const families::Layout& layout) const override;
+  std::vector<TensorSpec> Tensors(const families::Layout& layout,
+                                  int64_t num_labels) const override;
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return 1e-3; }
@@ -45,8 +47,10 @@ class FullSpec : public MethodSpec {
   static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);
   std::string_view name() const override { return "full"; }
   Json ToJson() const override;
-  StatusOr<std::shared_ptr<const MethodSpec>> Resolve(const families::Layout& layout) const override;
-  std::vector<TensorSpec> Tensors(const families::Layout& layout, int64_t num_labels) const override;
+  StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
+      const families::Layout& layout) const override;
+  std::vector<TensorSpec> Tensors(const families::Layout& layout,
+                                  int64_t num_labels) const override;
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return 5e-5; }

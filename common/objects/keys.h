@@ -1,11 +1,12 @@
 #pragma once
 /// Where things lie in the object store. Server and workers agree on it; every key carries its
 /// tenant.
-///   tenants/<tenant>/datasets/<sha256>                       an ingested data set, what workers
-///   train on tenants/<tenant>/uploads/<sha256>/data, .../info.json    a file as a client sent it,
-///   and its name tenants/<tenant>/attempts/<job>/<token>/checkpoints/<step>
-///   tenants/<tenant>/attempts/<job>/<token>/artifact/<file>  a trained version's files
-///   tenants/<tenant>/imports/<id>/artifact/<file>            an imported version's files
+///   tenants/<tenant>/
+///     datasets/<sha256>                            an ingested data set: what workers train on
+///     uploads/<sha256>/data, .../info.json         a file as a client sent it, and its name
+///     attempts/<job>/<token>/checkpoints/<step>
+///     attempts/<job>/<token>/artifact/<file>       a trained version's files
+///     imports/<id>/artifact/<file>                 an imported version's files
 /// Only rows give these meaning: an attempt's objects count once a fenced row points at them.
 
 #include <cstdint>

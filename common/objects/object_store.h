@@ -17,12 +17,12 @@ namespace graft::objects {
 class ObjectWriter {
  public:
   virtual ~ObjectWriter() = default;
-  /// Errors:    ResourceExhausted if the disk is full. After an error nothing can be written or
-  ///            committed any more.
+  /// Errors: ResourceExhausted if the disk is full. After an error nothing can be written or
+  /// committed any more.
   virtual Status Write(std::string_view bytes) = 0;
   /// Makes the object appear, whole and durable, under the key it was opened with, or another one
   /// (content-addressed objects know their name only at the end). Call once.
-  /// Errors:    as ObjectStore::Put.
+  /// Errors: as ObjectStore::Put.
   virtual Status Commit() = 0;
   virtual Status CommitAs(const std::string& key) = 0;
 };
@@ -35,11 +35,10 @@ class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
   /// Stores an object, whole and durable once this returns OK; replaces one that is there.
-  /// Errors:    InvalidArgument for a bad key; FailedPrecondition if the key is another's folder,
-  ///            or the reverse; ResourceExhausted if the disk is full. On error nothing was
-  ///            written.
+  /// Errors: InvalidArgument for a bad key; FailedPrecondition if the key is another's folder, or
+  /// the reverse; ResourceExhausted if the disk is full. On error nothing was written.
   virtual Status Put(const std::string& key, std::string_view bytes) = 0;
-  /// Errors:    NotFound; InvalidArgument if it is larger than `max_bytes`.
+  /// Errors: NotFound; InvalidArgument if it is larger than `max_bytes`.
   virtual StatusOr<std::string> Get(const std::string& key,
                                     uint64_t max_bytes = uint64_t{8} << 30) = 0;
   /// Up to `length` bytes from `offset`; fewer at the end, none behind it. Errors: NotFound.

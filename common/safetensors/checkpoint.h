@@ -18,9 +18,9 @@ namespace graft::safetensors {
 class Checkpoint {
  public:
   /// Old names (LayerNorm.gamma, LayerNorm.beta) are given as weight and bias.
-  /// Errors:    NotFound if there are no weights or a shard is missing; InvalidArgument if the
-  /// index names a file outside the folder, or a
-  ///            tensor that isn't where it says, or if only pickle files are there; as View::Parse.
+  /// Errors: NotFound if there are no weights or a shard is missing; InvalidArgument if the index
+  /// names a file outside the folder, or a tensor that isn't where it says, or if only pickle files
+  /// are there; as View::Parse.
   static StatusOr<std::shared_ptr<const Checkpoint>> Open(const std::filesystem::path& folder);
 
   std::vector<std::string> names() const;  ///< Sorted.

@@ -168,7 +168,8 @@ StatusOr<View> View::Parse(std::string_view bytes, std::string_view what) {
     next = item.end;
   }
   if (next > data.size())
-    return DataLossError(name + ": the file ends before its last tensor; it was cut; copy it again");
+    return DataLossError(name +
+                         ": the file ends before its last tensor; it was cut; copy it again");
   if (next < data.size()) return DataLossError(name + ": bytes follow the last tensor");
   for (Placed& item : placed) {
     item.tensor.data = data.substr(item.begin, item.end - item.begin);

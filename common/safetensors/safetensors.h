@@ -59,10 +59,9 @@ struct TensorView {
 class View {
  public:
   /// `what` names the file in errors.
-  /// Errors:    InvalidArgument for a pickle or zip file and for a malformed header; DataLoss if
-  /// the bytes are cut or too
-  ///            many. Nothing is trusted: header size, JSON depth, counts, ranks, names, shapes,
-  ///            offsets, overlaps, holes.
+  /// Errors: InvalidArgument for a pickle or zip file and for a malformed header; DataLoss if the
+  /// bytes are cut or too many. Nothing is trusted: header size, JSON depth, counts, ranks, names,
+  /// shapes, offsets, overlaps, holes.
   static StatusOr<View> Parse(std::string_view bytes, std::string_view what);
 
   const std::vector<TensorView>& tensors() const { return tensors_; }  ///< In offset order.
@@ -77,7 +76,7 @@ class View {
 /// A file mapped into memory.
 class MappedFile {
  public:
-  /// Errors:    NotFound, PermissionDenied; as View::Parse.
+  /// Errors: NotFound, PermissionDenied; as View::Parse.
   static StatusOr<std::shared_ptr<const MappedFile>> Open(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

@@ -34,11 +34,13 @@ StatusOr<DatasetSpec> ReadDataset(const Json& json, const std::string& prefix) {
   if (!spec.validation.empty() && spec.validation_fraction > 0) {
     fields.Fail("validation_fraction", "and validation are both set; use one");
   }
-  if (!spec.test.empty() && spec.test_fraction > 0) fields.Fail("test_fraction", "and test are both set; use one");
+  if (!spec.test.empty() && spec.test_fraction > 0)
+    fields.Fail("test_fraction", "and test are both set; use one");
   if (spec.validation_fraction + spec.test_fraction > 0.95) {
     fields.Fail("test_fraction", "and validation_fraction leave less than 5 % to train on");
   }
-  if (!spec.format.empty() && spec.format != "csv" && spec.format != "tsv" && spec.format != "jsonl") {
+  if (!spec.format.empty() && spec.format != "csv" && spec.format != "tsv" &&
+      spec.format != "jsonl") {
     fields.Fail("format", "is \"" + spec.format + "\"; use csv, tsv or jsonl");
   }
   GRAFT_RETURN_IF_ERROR(fields.Finish());
@@ -54,12 +56,14 @@ StatusOr<Hyperparameters> ReadHyperparameters(const Json& json, bool has_validat
   if (hp.max_steps > 0 && has_epochs) fields.Fail("max_steps", "and epochs are both set; use one");
   hp.batch_size = static_cast<int>(fields.Integer("batch_size", 1, 1 << 20, hp.batch_size));
   hp.batch_tokens = fields.Integer("batch_tokens", 0, int64_t{1} << 30, 0);
-  hp.gradient_accumulation_steps = static_cast<int>(fields.Integer("gradient_accumulation_steps", 1, 1 << 20, 1));
+  hp.gradient_accumulation_steps =
+      static_cast<int>(fields.Integer("gradient_accumulation_steps", 1, 1 << 20, 1));
   hp.learning_rate = fields.Number("learning_rate", 0, 1, 0, Fields::Bounds::kOpenLow);
   hp.lr_schedule = static_cast<LrSchedule>(fields.Choice("lr_schedule", kSchedules, 0));
   hp.warmup_steps = fields.Integer("warmup_steps", 0, int64_t{1} << 40, 0);
   hp.warmup_ratio = fields.Number("warmup_ratio", 0, 1, 0, Fields::Bounds::kOpenHigh);
-  if (hp.warmup_steps > 0 && hp.warmup_ratio > 0) fields.Fail("warmup_ratio", "and warmup_steps are both set; use one");
+  if (hp.warmup_steps > 0 && hp.warmup_ratio > 0)
+    fields.Fail("warmup_ratio", "and warmup_steps are both set; use one");
   hp.weight_decay = fields.Number("weight_decay", 0, 1, 0);
   hp.adam_beta1 = fields.Number("adam_beta1", 0, 1, hp.adam_beta1, Fields::Bounds::kOpenHigh);
   hp.adam_beta2 = fields.Number("adam_beta2", 0, 1, hp.adam_beta2, Fields::Bounds::kOpenHigh);
@@ -67,15 +71,20 @@ StatusOr<Hyperparameters> ReadHyperparameters(const Json& json, bool has_validat
   hp.max_grad_norm = fields.Number("max_grad_norm", 0, 1e9, hp.max_grad_norm);
   hp.seed = fields.Unsigned64("seed", hp.seed);
   hp.max_length = static_cast<int>(fields.Integer("max_length", 0, 1 << 20, 0));
-  if (hp.max_length > 0 && hp.max_length < 4) fields.Fail("max_length", "must leave room for text: at least 4");
-  hp.evaluations_per_epoch = fields.Number("evaluations_per_epoch", 0, 1e6, hp.evaluations_per_epoch);
-  hp.early_stopping_patience = static_cast<int>(fields.Integer("early_stopping_patience", 0, 1 << 20, 0));
+  if (hp.max_length > 0 && hp.max_length < 4)
+    fields.Fail("max_length", "must leave room for text: at least 4");
+  hp.evaluations_per_epoch =
+      fields.Number("evaluations_per_epoch", 0, 1e6, hp.evaluations_per_epoch);
+  hp.early_stopping_patience =
+      static_cast<int>(fields.Integer("early_stopping_patience", 0, 1 << 20, 0));
   if (hp.early_stopping_patience > 0 && !has_validation) {
-    fields.Fail("early_stopping_patience", "needs validation data: set dataset.validation or dataset.validation_fraction");
+    fields.Fail("early_stopping_patience",
+                "needs validation data: set dataset.validation or dataset.validation_fraction");
   }
   hp.keep_best = fields.Flag("keep_best", hp.early_stopping_patience > 0);
   if (hp.keep_best && !has_validation) {
-    fields.Fail("keep_best", "needs validation data: set dataset.validation or dataset.validation_fraction");
+    fields.Fail("keep_best",
+                "needs validation data: set dataset.validation or dataset.validation_fraction");
   }
   hp.precision = static_cast<Precision>(fields.Choice("precision", kPrecisions, 0));
   hp.exact = fields.Flag("exact", true);
@@ -94,7 +103,8 @@ StatusOr<std::vector<std::string>> ReadTask(const Json& json) {
     labels = fields.Texts("label_names", 10000, 1024);
     std::vector<std::string> sorted = labels;
     std::sort(sorted.begin(), sorted.end());
-    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) fields.Fail("label_names", "holds a name twice");
+    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+      fields.Fail("label_names", "holds a name twice");
     if (labels.size() == 1) fields.Fail("label_names", "needs at least two names");
     GRAFT_RETURN_IF_ERROR(fields.Finish());
   }
@@ -115,80 +125,93 @@ StatusOr<JobSpec> FromJson(const Json& json) {
   spec.priority = static_cast<int>(fields.Integer("priority", -100, 100, 0));
   spec.promote = fields.Flag("promote", false);
   spec.description = fields.Text("description", 1024);
-  for (const char* message : {"task", "method", "dataset", "hyperparameters", "labels"}) (void)fields.Has(message);
+  for (const char* message : {"task", "method", "dataset", "hyperparameters", "labels"})
+    (void)fields.Has(message);
   GRAFT_RETURN_IF_ERROR(fields.Finish());
-  if (spec.base.empty()) return InvalidArgumentError("base is missing: the id of a base model").At("base", "MISSING_FIELD");
-  if (spec.adapter.empty()) return InvalidArgumentError("adapter is missing: what the result shall be called").At("adapter", "MISSING_FIELD");
+  if (spec.base.empty())
+    return InvalidArgumentError("base is missing: the id of a base model")
+        .At("base", "MISSING_FIELD");
+  if (spec.adapter.empty())
+    return InvalidArgumentError("adapter is missing: what the result shall be called")
+        .At("adapter", "MISSING_FIELD");
   GRAFT_RETURN_IF_ERROR(CheckName(spec.base, "base", "base"));
   GRAFT_RETURN_IF_ERROR(CheckName(spec.adapter, "adapter", "adapter"));
 
   const Json empty = Json::object();
-  const auto part = [&](const char* name) -> const Json& { return fields.Has(name) ? fields.raw(name) : empty; };
+  const auto part = [&](const char* name) -> const Json& {
+    return fields.Has(name) ? fields.raw(name) : empty;
+  };
   GRAFT_ASSIGN_OR_RETURN(spec.label_names, ReadTask(part("task")));
   const Json& method = part("method");
   if (!method.is_object() || method.size() != 1) {
     std::string known;
-    for (const std::string& name : methods::MethodNames()) known += (known.empty() ? "" : ", ") + name;
+    for (const std::string& name : methods::MethodNames())
+      known += (known.empty() ? "" : ", ") + name;
     return InvalidArgumentError("method is missing: one of " + known).At("method", "MISSING_FIELD");
   }
-  GRAFT_ASSIGN_OR_RETURN(spec.method, methods::ParseMethod(method.begin().key(), method.begin().value()));
+  GRAFT_ASSIGN_OR_RETURN(spec.method,
+                         methods::ParseMethod(method.begin().key(), method.begin().value()));
   GRAFT_ASSIGN_OR_RETURN(spec.dataset, ReadDataset(part("dataset"), "dataset"));
-  const bool has_validation = !spec.dataset.validation.empty() || spec.dataset.validation_fraction > 0;
-  GRAFT_ASSIGN_OR_RETURN(spec.hyperparameters, ReadHyperparameters(part("hyperparameters"), has_validation));
+  const bool has_validation =
+      !spec.dataset.validation.empty() || spec.dataset.validation_fraction > 0;
+  GRAFT_ASSIGN_OR_RETURN(spec.hyperparameters,
+                         ReadHyperparameters(part("hyperparameters"), has_validation));
   const Json& labels = part("labels");
   bool good = labels.is_object() && labels.size() <= 64;
   for (auto label = labels.begin(); good && label != labels.end(); ++label) {
-    good = label.key().size() <= 256 && label->is_string() && label->get_ref<const std::string&>().size() <= 256;
+    good = label.key().size() <= 256 && label->is_string() &&
+           label->get_ref<const std::string&>().size() <= 256;
     if (good) spec.labels[label.key()] = label->get<std::string>();
   }
-  if (!good) return InvalidArgumentError("labels must be at most 64 pairs of texts of at most 256 bytes").At("labels");
+  if (!good)
+    return InvalidArgumentError("labels must be at most 64 pairs of texts of at most 256 bytes")
+        .At("labels");
   return spec;
 }
 
 Json JobSpec::ToJson() const {
   const Hyperparameters& hp = hyperparameters;
-  Json json = {
-      {"base", base},
-      {"adapter", adapter},
-      {"init_from", init_from},
-      {"task", {{"sequence_classification", {{"label_names", label_names}}}}},
-      {"method", {{std::string(method->name()), method->ToJson()}}},
-      {"dataset",
-       {{"train", dataset.train},
-        {"validation", dataset.validation},
-        {"test", dataset.test},
-        {"validation_fraction", dataset.validation_fraction},
-        {"test_fraction", dataset.test_fraction},
-        {"text_columns", dataset.text_columns},
-        {"label_column", dataset.label_column},
-        {"format", dataset.format},
-        {"has_header", dataset.has_header},
-        {"max_examples", dataset.max_examples}}},
-      {"hyperparameters",
-       {{"batch_size", hp.batch_size},
-        {"batch_tokens", hp.batch_tokens},
-        {"gradient_accumulation_steps", hp.gradient_accumulation_steps},
-        {"lr_schedule", kSchedules[static_cast<size_t>(hp.lr_schedule)]},
-        {"warmup_steps", hp.warmup_steps},
-        {"warmup_ratio", hp.warmup_ratio},
-        {"weight_decay", hp.weight_decay},
-        {"adam_beta1", hp.adam_beta1},
-        {"adam_beta2", hp.adam_beta2},
-        {"adam_epsilon", hp.adam_epsilon},
-        {"max_grad_norm", hp.max_grad_norm},
-        {"seed", hp.seed},
-        {"evaluations_per_epoch", hp.evaluations_per_epoch},
-        {"early_stopping_patience", hp.early_stopping_patience},
-        {"keep_best", hp.keep_best},
-        {"precision", kPrecisions[static_cast<size_t>(hp.precision)]},
-        {"exact", hp.exact},
-        {"keep_checkpoints", hp.keep_checkpoints},
-        {"checkpoint_seconds", hp.checkpoint_seconds},
-        {"max_run_seconds", hp.max_run_seconds}}},
-      {"priority", priority},
-      {"labels", labels},
-      {"promote", promote},
-      {"description", description}};
+  Json json = {{"base", base},
+               {"adapter", adapter},
+               {"init_from", init_from},
+               {"task", {{"sequence_classification", {{"label_names", label_names}}}}},
+               {"method", {{std::string(method->name()), method->ToJson()}}},
+               {"dataset",
+                {{"train", dataset.train},
+                 {"validation", dataset.validation},
+                 {"test", dataset.test},
+                 {"validation_fraction", dataset.validation_fraction},
+                 {"test_fraction", dataset.test_fraction},
+                 {"text_columns", dataset.text_columns},
+                 {"label_column", dataset.label_column},
+                 {"format", dataset.format},
+                 {"has_header", dataset.has_header},
+                 {"max_examples", dataset.max_examples}}},
+               {"hyperparameters",
+                {{"batch_size", hp.batch_size},
+                 {"batch_tokens", hp.batch_tokens},
+                 {"gradient_accumulation_steps", hp.gradient_accumulation_steps},
+                 {"lr_schedule", kSchedules[static_cast<size_t>(hp.lr_schedule)]},
+                 {"warmup_steps", hp.warmup_steps},
+                 {"warmup_ratio", hp.warmup_ratio},
+                 {"weight_decay", hp.weight_decay},
+                 {"adam_beta1", hp.adam_beta1},
+                 {"adam_beta2", hp.adam_beta2},
+                 {"adam_epsilon", hp.adam_epsilon},
+                 {"max_grad_norm", hp.max_grad_norm},
+                 {"seed", hp.seed},
+                 {"evaluations_per_epoch", hp.evaluations_per_epoch},
+                 {"early_stopping_patience", hp.early_stopping_patience},
+                 {"keep_best", hp.keep_best},
+                 {"precision", kPrecisions[static_cast<size_t>(hp.precision)]},
+                 {"exact", hp.exact},
+                 {"keep_checkpoints", hp.keep_checkpoints},
+                 {"checkpoint_seconds", hp.checkpoint_seconds},
+                 {"max_run_seconds", hp.max_run_seconds}}},
+               {"priority", priority},
+               {"labels", labels},
+               {"promote", promote},
+               {"description", description}};
   Json& out = json["hyperparameters"];
   if (hp.max_steps > 0) {
     out["max_steps"] = hp.max_steps;
@@ -205,10 +228,12 @@ StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout) {
   GRAFT_ASSIGN_OR_RETURN(spec.method, spec.method->Resolve(layout));
   Hyperparameters& hp = spec.hyperparameters;
   if (hp.learning_rate <= 0) hp.learning_rate = spec.method->default_learning_rate();
-  if (hp.max_length == 0) hp.max_length = static_cast<int>(std::min<int64_t>(512, layout.max_positions));
+  if (hp.max_length == 0)
+    hp.max_length = static_cast<int>(std::min<int64_t>(512, layout.max_positions));
   if (hp.max_length > layout.max_positions) {
     return InvalidArgumentError("hyperparameters.max_length is " + std::to_string(hp.max_length) +
-                                "; this base reads at most " + std::to_string(layout.max_positions) + " tokens")
+                                "; this base reads at most " +
+                                std::to_string(layout.max_positions) + " tokens")
         .At("hyperparameters.max_length");
   }
   return spec;
@@ -217,21 +242,26 @@ StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout) {
 int64_t TotalSteps(const Hyperparameters& hp, int64_t micro_batches_per_epoch) {
   if (hp.max_steps > 0) return hp.max_steps;
   const int64_t accumulation = hp.gradient_accumulation_steps;
-  const int64_t per_epoch = std::max<int64_t>(1, (micro_batches_per_epoch + accumulation - 1) / accumulation);
-  return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(hp.epochs * static_cast<double>(per_epoch))));
+  const int64_t per_epoch =
+      std::max<int64_t>(1, (micro_batches_per_epoch + accumulation - 1) / accumulation);
+  return std::max<int64_t>(
+      1, static_cast<int64_t>(std::ceil(hp.epochs * static_cast<double>(per_epoch))));
 }
 
 double LrFactor(const Hyperparameters& hp, int64_t step, int64_t total_steps) {
   const int64_t warmup =
-      hp.warmup_steps > 0 ? hp.warmup_steps
-                          : static_cast<int64_t>(std::ceil(hp.warmup_ratio * static_cast<double>(total_steps)));
-  if (step < warmup) return static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, warmup));
+      hp.warmup_steps > 0
+          ? hp.warmup_steps
+          : static_cast<int64_t>(std::ceil(hp.warmup_ratio * static_cast<double>(total_steps)));
+  if (step < warmup)
+    return static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, warmup));
   const auto rest = static_cast<double>(std::max<int64_t>(1, total_steps - warmup));
   switch (hp.lr_schedule) {
     case LrSchedule::kConstant:
       return 1.0;
     case LrSchedule::kCosine:
-      return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * static_cast<double>(step - warmup) / rest)));
+      return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi *
+                                                 static_cast<double>(step - warmup) / rest)));
     case LrSchedule::kLinear:
       return std::max(0.0, static_cast<double>(total_steps - step) / rest);
   }

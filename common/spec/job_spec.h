@@ -1,7 +1,8 @@
 #pragma once
-/// A job's specification: what the client asked for, checked and resolved. Its JSON form (field names as in
-/// graft.v1.JobSpec) is what the store keeps, what a worker is sent and what graft.json records; the RPC layer turns
-/// protobuf into that JSON and back, so a new field is written down once here and once in the proto.
+/// A job's specification: what the client asked for, checked and resolved. Its JSON form (field
+/// names as in graft.v1.JobSpec) is what the store keeps, what a worker is sent and what graft.json
+/// records; the RPC layer turns protobuf into that JSON and back, so a new field is written down
+/// once here and once in the proto.
 
 #include <cstdint>
 #include <map>
@@ -28,26 +29,26 @@ struct DatasetSpec {
   double test_fraction = 0;
   std::vector<std::string> text_columns;  ///< 1 or 2.
   std::string label_column;
-  std::string format;                     ///< "", "csv", "tsv", "jsonl"
+  std::string format;  ///< "", "csv", "tsv", "jsonl"
   bool has_header = true;
   int64_t max_examples = 0;
 };
 
 struct Hyperparameters {
-  double epochs = 3;               ///< Ignored if max_steps > 0.
+  double epochs = 3;  ///< Ignored if max_steps > 0.
   int64_t max_steps = 0;
-  int batch_size = 16;             ///< Examples a micro-batch; ignored if batch_tokens > 0.
+  int batch_size = 16;  ///< Examples a micro-batch; ignored if batch_tokens > 0.
   int64_t batch_tokens = 0;
   int gradient_accumulation_steps = 1;
   double learning_rate = 0;
   LrSchedule lr_schedule = LrSchedule::kLinear;
   int64_t warmup_steps = 0;
-  double warmup_ratio = 0;         ///< Ignored if warmup_steps > 0.
+  double warmup_ratio = 0;  ///< Ignored if warmup_steps > 0.
   double weight_decay = 0;
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
-  double max_grad_norm = 1.0;      ///< 0: off.
+  double max_grad_norm = 1.0;  ///< 0: off.
   uint64_t seed = 42;
   int max_length = 512;
   double evaluations_per_epoch = 1;
@@ -77,22 +78,25 @@ struct JobSpec {
   Json ToJson() const;
 };
 
-/// Reads the JSON form of graft.v1.JobSpec (proto field names; 64-bit integers as numbers or strings; enums by name).
-/// Absent fields take their defaults; checks everything that needs no base.
-/// Errors:    InvalidArgument with the field path of the first fault, including an unknown field.
+/// Reads the JSON form of graft.v1.JobSpec (proto field names; 64-bit integers as numbers or
+/// strings; enums by name). Absent fields take their defaults; checks everything that needs no
+/// base.
+/// Errors: InvalidArgument with the field path of the first fault, including an unknown field.
 StatusOr<JobSpec> FromJson(const Json& json);
 
 /// Reads a graft.v1.DatasetSpec alone, for CheckDataset and EvaluateVersion.
 StatusOr<DatasetSpec> DatasetFromJson(const Json& json);
 
-/// Checks against a base and fills in what depends on it: the method's targets, learning rate, max_length.
+/// Checks against a base and fills in what depends on it: the method's targets, learning rate,
+/// max_length.
 StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout);
 
-/// Optimizer steps of a run, as transformers counts them: ceil(epochs * ceil(micro_batches / accumulation)).
+/// Optimizer steps of a run, as transformers counts them: ceil(epochs * ceil(micro_batches /
+/// accumulation)).
 int64_t TotalSteps(const Hyperparameters& hyperparameters, int64_t micro_batches_per_epoch);
 
-/// The learning rate's factor at optimizer step `step` (the first update is step 0, so its factor is 0 under warm-up).
-/// Source: transformers' get_{linear,cosine,constant}_schedule_with_warmup.
+/// The learning rate's factor at optimizer step `step` (the first update is step 0, so its factor
+/// is 0 under warm-up). Source: transformers' get_{linear,cosine,constant}_schedule_with_warmup.
 double LrFactor(const Hyperparameters& hyperparameters, int64_t step, int64_t total_steps);
 
 }  // namespace graft::spec

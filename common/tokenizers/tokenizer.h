@@ -15,6 +15,7 @@ namespace graft::tokenizers {
 struct Encoding {
   std::vector<int32_t> ids;       ///< Special tokens included.
   std::vector<int32_t> type_ids;  ///< The same length: 0 for the first text, 1 for the second.
+  bool truncated = false;         ///< Tokens were cut off.
 };
 
 struct EncodeOptions {
@@ -36,9 +37,9 @@ class Tokenizer {
 
 /// Reads a HuggingFace folder's tokenizer.json, else its vocab.txt (WordPiece). Truncation and
 /// padding stored in the file are ignored.
-/// Errors:    NotFound if neither is there; InvalidArgument if it is malformed, two tokens have one
-///            id or a template doesn't hold each text once; Unimplemented for a component that
-///            isn't built, naming it.
+/// Errors: NotFound if neither is there; InvalidArgument if it is malformed, two tokens have one id
+/// or a template doesn't hold each text once; Unimplemented for a component that isn't built,
+/// naming it.
 StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const std::filesystem::path& folder);
 
 }  // namespace graft::tokenizers

@@ -291,8 +291,11 @@ Encoding WordPieceTokenizer::Encode(std::string_view text, const EncodeOptions& 
   const auto max_length = static_cast<size_t>(std::max(options.max_length, 0));
   const size_t room = max_length - std::min(max_length, NumSpecial(options_.single));
   std::vector<int32_t> ids = Tokens(text, room + 1);
-  if (ids.size() > room) ids.resize(room);
-  return Assemble(options_.single, std::move(ids), {});
+  const bool truncated = ids.size() > room;
+  if (truncated) ids.resize(room);
+  Encoding encoding = Assemble(options_.single, std::move(ids), {});
+  encoding.truncated = truncated;
+  return encoding;
 }
 
 Encoding WordPieceTokenizer::EncodePair(std::string_view a, std::string_view b,
@@ -302,7 +305,8 @@ Encoding WordPieceTokenizer::EncodePair(std::string_view a, std::string_view b,
   std::vector<int32_t> first = Tokens(a, SIZE_MAX);
   std::vector<int32_t> second = Tokens(b, SIZE_MAX);
   // LongestFirst of the reference's utils/truncation.rs.
-  if (first.size() + second.size() > room) {
+  const bool truncated = first.size() + second.size() > room;
+  if (truncated) {
     size_t n1 = first.size();
     size_t n2 = second.size();
     const bool swapped = n1 > n2;
@@ -316,7 +320,9 @@ Encoding WordPieceTokenizer::EncodePair(std::string_view a, std::string_view b,
     first.resize(std::min(first.size(), n1));
     second.resize(std::min(second.size(), n2));
   }
-  return Assemble(options_.pair, std::move(first), std::move(second));
+  Encoding encoding = Assemble(options_.pair, std::move(first), std::move(second));
+  encoding.truncated = truncated;
+  return encoding;
 }
 
 }  // namespace graft::tokenizers

@@ -41,7 +41,7 @@ struct WordPieceOptions {
 
 class WordPieceTokenizer : public Tokenizer {
  public:
-  /// Errors:    InvalidArgument if the vocabulary lacks the unknown token or is empty.
+  /// Errors: InvalidArgument if the vocabulary lacks the unknown token or is empty.
   static StatusOr<std::shared_ptr<const Tokenizer>> Create(WordPieceOptions options);
 
   Encoding Encode(std::string_view text, const EncodeOptions& options) const override;

@@ -43,8 +43,8 @@ struct Invocation {
 /// Reads one variable of the environment; returns nullptr if it isn't set.
 using Environment = const char* (*)(const char* name);
 
-/// Errors:    InvalidArgument with one sentence that names the flag, key or variable and what it
-/// may be.
+/// Errors: InvalidArgument with one sentence that names the flag, key or variable and what it may
+/// be.
 StatusOr<Invocation> ParseCommandLine(int argc, const char* const* argv, Environment environment);
 
 /// A host and port to listen on.

@@ -13,7 +13,7 @@ namespace graft::server::app {
 class DataFolder {
  public:
   /// Makes the folder if need be, readable by its user only.
-  /// Errors:    FailedPrecondition if another server uses it; PermissionDenied, ResourceExhausted.
+  /// Errors: FailedPrecondition if another server uses it; PermissionDenied, ResourceExhausted.
   static StatusOr<DataFolder> Open(const std::filesystem::path& path);
   DataFolder(DataFolder&& other) noexcept;
   DataFolder& operator=(DataFolder&&) = delete;

@@ -31,7 +31,8 @@ const std::pair<const char*, const char*> kTransitions[] = {
     {"FAILED", "WORKER_DIED"},    {"QUEUED", "RETRY"},
     {"QUEUED", "LEASE_EXPIRED"},  {"QUEUED", "STALLED"},
     {"QUEUED", "WORKER_DIED"},    {"QUEUED", "WORKER_DRAINED"},
-    {"PAUSED", "PAUSED_BY_USER"}, {"CANCELLED", "CANCELLED_BY_USER"}};
+    {"PAUSED", "PAUSED_BY_USER"}, {"CANCELLED", "CANCELLED_BY_USER"},
+    {"QUEUED", "RESUMED_BY_USER"}};
 
 }  // namespace
 

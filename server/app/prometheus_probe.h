@@ -61,7 +61,7 @@ class PrometheusProbe : public rpc::Probe {
 };
 
 /// Serves `probe`'s metrics at http://<address>/metrics.
-/// Errors:    Unavailable with the address if it can't be listened on.
+/// Errors: Unavailable with the address if it can't be listened on.
 StatusOr<std::unique_ptr<prometheus::Exposer>> ServeMetrics(const std::string& address,
                                                             const PrometheusProbe& probe);
 

@@ -16,8 +16,8 @@ class Server {
  public:
   /// Starts everything; once it returns, calls are accepted and `<data>/ports.json` tells where,
   /// and `<data>/prometheus-targets.json` tells Prometheus what to scrape.
-  /// Errors:    a sentence that names what is wrong and what to do (a port taken, the data folder
-  /// in use, ...).
+  /// Errors: a sentence that names what is wrong and what to do (a port taken, the data folder in
+  /// use, ...).
   static StatusOr<std::unique_ptr<Server>> Start(const Config& config);
   /// Requires: Stop was called.
   ~Server();

@@ -194,7 +194,7 @@ StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key) {
     return Wish(tx, std::move(job), JobState::kRunning);
   }
   if (job.state != JobState::kPaused) return WrongState(job, "resumed");
-  return Move(tx, std::move(job), JobState::kQueued, "RESUMED_BY_USER");
+  return Move(tx, std::move(job), JobState::kQueued, kReasonResumed);
 }
 
 Status DeleteJob(Transaction& tx, const JobKey& key) {

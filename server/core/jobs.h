@@ -27,23 +27,23 @@ struct NewJob {
 
 /// (new) -> VALIDATING. A request_id that was used before with the same content returns that first
 /// job.
-/// Errors:    AlreadyExists if it was used with another content; ResourceExhausted over the limit;
-///            FailedPrecondition if the adapter exists with another base.
+/// Errors: AlreadyExists if it was used with another content; ResourceExhausted over the limit;
+/// FailedPrecondition if the adapter exists with another base.
 StatusOr<Job> CreateJob(Transaction& tx, const NewJob& job, const JobLimits& limits = {});
 
 /// Takes the right to validate a job for `duration`; only its holder may finish. Validation's token
 /// is the lease's. A server that restarts under its name takes back at once what it held.
-/// Errors:    FailedPrecondition if it isn't VALIDATING; Aborted if another server validates it.
+/// Errors: FailedPrecondition if it isn't VALIDATING; Aborted if another server validates it.
 StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::string& server,
                               TimeUs duration);
 
 /// Keeps that right for another `duration`, for data that takes long to read; so a server that dies
 /// holds its claims for seconds only.
-/// Errors:    as FinishValidation; the caller then drops what it is doing.
+/// Errors: as FinishValidation; the caller then drops what it is doing.
 Status RenewValidation(Transaction& tx, const JobKey& key, int64_t token, TimeUs duration);
 
 /// VALIDATING -> QUEUED.
-/// Errors:    Aborted if `token` is old; FailedPrecondition if the job isn't VALIDATING any more
+/// Errors: Aborted if `token` is old; FailedPrecondition if the job isn't VALIDATING any more
 /// (cancelled).
 StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token,
                                const std::string& dataset_sha256, const JobFacts& facts,
@@ -56,15 +56,15 @@ StatusOr<Job> FailValidation(Transaction& tx, const JobKey& key, int64_t token,
 /// VALIDATING | QUEUED | PAUSED -> CANCELLED; RUNNING: stores the wish. Cancelling twice is fine.
 /// What was wished comes true when the worker hears of it and completes its lease so, or loses it;
 /// a completion that comes first wins.
-/// Errors:    FailedPrecondition if the job has ended otherwise.
+/// Errors: FailedPrecondition if the job has ended otherwise.
 StatusOr<Job> CancelJob(Transaction& tx, const JobKey& key);
 
 /// QUEUED -> PAUSED; RUNNING: stores the wish. Pausing twice is fine.
-/// Errors:    FailedPrecondition from any other state, or if it is to be cancelled.
+/// Errors: FailedPrecondition from any other state, or if it is to be cancelled.
 StatusOr<Job> PauseJob(Transaction& tx, const JobKey& key);
 
 /// PAUSED -> QUEUED; RUNNING with a wish to pause: takes the wish back.
-/// Errors:    FailedPrecondition from any other state.
+/// Errors: FailedPrecondition from any other state.
 StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key);
 
 /// Removes an ended job with its events. Errors: FailedPrecondition if it hasn't ended.
@@ -73,6 +73,7 @@ Status DeleteJob(Transaction& tx, const JobKey& key);
 /// Reasons that more than one place gives or asks for.
 inline constexpr std::string_view kReasonCancelled = "CANCELLED_BY_USER";
 inline constexpr std::string_view kReasonPaused = "PAUSED_BY_USER";
+inline constexpr std::string_view kReasonResumed = "RESUMED_BY_USER";
 inline constexpr std::string_view kReasonDrained = "WORKER_DRAINED";
 inline constexpr std::string_view kReasonRetry = "RETRY";
 

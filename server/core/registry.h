@@ -16,19 +16,19 @@ struct VersionName {
   std::string adapter;
   int64_t number = 0;
 };
-/// Errors:    InvalidArgument if `name` isn't of that form.
+/// Errors: InvalidArgument if `name` isn't of that form.
 StatusOr<VersionName> ParseVersionName(std::string_view name);
 
 /// Resolves "support" (alias live), "support@3", "support@latest", "support@canary",
 /// "support@sha256:<hex>" (the newest version with that content). The same behind "adapters/", and
 /// "adapters/support/versions/3".
-/// Errors:    InvalidArgument if malformed; NotFound for an unknown adapter, version or alias,
-///            naming what there is.
+/// Errors: InvalidArgument if malformed; NotFound for an unknown adapter, version or alias, naming
+/// what there is.
 StatusOr<Version> ResolveVersion(Transaction& tx, const std::string& tenant, std::string_view name);
 
 /// Points `alias` at version `number`, remembering what it pointed at.
-/// Errors:    NotFound; Aborted if `etag` (an adapter's revision, empty: any) is old;
-///            InvalidArgument for a bad alias.
+/// Errors: NotFound; Aborted if `etag` (an adapter's revision, empty: any) is old; InvalidArgument
+/// for a bad alias.
 StatusOr<Adapter> SetAlias(Transaction& tx, const std::string& tenant, const std::string& adapter,
                            const std::string& alias, int64_t number, const std::string& etag = {});
 
@@ -46,16 +46,16 @@ Status CheckBase(const Adapter& adapter, const std::string& base);
 /// `promote` points live at it. Content that an earlier version has too gets a number of its own:
 /// the number says which job or import made it, the hash what it computes. An adapter never gives a
 /// number twice, also after its newest version was deleted.
-/// Errors:    FailedPrecondition if the adapter is one of another base.
+/// Errors: FailedPrecondition if the adapter is one of another base.
 StatusOr<Version> AddVersion(Transaction& tx, Version version, bool promote);
 
 /// AddVersion for an imported one: a request_id used before with the same content returns that
 /// first version.
-/// Errors:    AlreadyExists if the request_id was used with other content; as AddVersion.
+/// Errors: AlreadyExists if the request_id was used with other content; as AddVersion.
 StatusOr<Version> ImportVersion(Transaction& tx, const Version& version, bool promote = false);
 
 /// Removes a version, also from what Rollback would return to.
-/// Errors:    FailedPrecondition while an alias points at it.
+/// Errors: FailedPrecondition while an alias points at it.
 Status DeleteVersion(Transaction& tx, const std::string& tenant, const std::string& adapter,
                      int64_t number);
 

@@ -10,6 +10,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/status.h"
+#include "common/report/report.h"
 
 namespace graft::server::core {
 
@@ -64,28 +65,9 @@ struct Attempt {
   bool made_checkpoint = false;
 };
 
-struct Progress {
-  int64_t step = 0, total_steps = 0;
-  double epoch = 0, loss = 0, learning_rate = 0, grad_norm = 0, tokens_per_second = 0,
-         eta_seconds = 0;
-  int64_t tokens = 0;
-};
-
-struct Evaluation {
-  int64_t step = 0;
-  std::string split;
-  int64_t examples = 0;
-  double loss = 0, accuracy = 0, macro_f1 = 0;
-};
-
-/// See graft.v1.JobFacts.
-struct JobFacts {
-  int64_t train_examples = 0, validation_examples = 0, test_examples = 0;
-  int64_t train_tokens = 0, total_steps = 0, trainable_parameters = 0, base_parameters = 0;
-  int64_t artifact_bytes = 0, peak_memory_bytes = 0;
-  double seconds = 0;
-  int64_t labels = 0, truncated_examples = 0;
-};
+using report::Evaluation;
+using report::JobFacts;
+using report::Progress;
 
 /// A worker's on a RUNNING job, or a server's on a VALIDATING one; no other job has one.
 struct Lease {

@@ -46,8 +46,8 @@ class Transaction {
   /// Inserts (revision 0) or replaces the row and appends `events`, numbered from num_events + 1;
   /// bumps revision and num_events. Key, request_id, base, adapter, labels and create_time never
   /// change after the insert.
-  /// Errors:    Aborted if the stored row isn't the one that `job` was read from;
-  ///            AlreadyExists if the id or the request_id is taken.
+  /// Errors: Aborted if the stored row isn't the one that `job` was read from; AlreadyExists if the
+  /// id or the request_id is taken.
   virtual Status PutJob(Job& job, std::vector<JobEvent> events) = 0;
   virtual Status DeleteJob(const JobKey& key) = 0;  ///< With its events.
   virtual StatusOr<std::vector<JobEvent>> ListEvents(const JobKey& key, int64_t after,
@@ -94,12 +94,12 @@ class Store {
   /// than once; it must only touch the transaction and its own captures. Works that wait together
   /// may share one commit. `done` runs on the store's thread: hand over, don't compute. It is
   /// called exactly once; a store that is destroyed first runs what it was given.
-  /// Errors:    what `work` returned; ResourceExhausted if the disk is full; Unavailable if the
-  ///            store is away or held by another process for long; DataLoss if it is damaged.
-  ///            Nothing is written then, and later works run as ever.
+  /// Errors: what `work` returned; ResourceExhausted if the disk is full; Unavailable if the store
+  /// is away or held by another process for long; DataLoss if it is damaged. Nothing is written
+  /// then, and later works run as ever.
   virtual void Write(Work work, Done done) = 0;
   /// The same over a read-only snapshot that includes every write whose `done` has been called.
-  /// Errors:    also Internal if `work` writes.
+  /// Errors: also Internal if `work` writes.
   virtual void Read(Work work, Done done) = 0;
   /// Calls `listener` (on the store's thread) after each commit that changed jobs, with their keys.
   /// Only a hint within this process: whoever must not miss a change also polls.

@@ -32,8 +32,8 @@ class BaseCatalog {
 
   /// Every base, usable or not, by id. A folder is read again when its config or weights change.
   std::vector<std::shared_ptr<const Base>> List();
-  /// Errors:    NotFound (names the bases there are); FailedPrecondition if it isn't usable, with
-  /// the reason.
+  /// Errors: NotFound (names the bases there are); FailedPrecondition if it isn't usable, with the
+  /// reason.
   StatusOr<std::shared_ptr<const Base>> Find(const std::string& id);
 
   const std::filesystem::path& folder() const { return bases_; }

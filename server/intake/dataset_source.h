@@ -21,11 +21,10 @@ class DatasetSources {
       : roots_(std::move(roots)), objects_(objects) {}
 
   /// Finds what `uri` names. `field` is its path in the request.
-  /// Errors:    InvalidArgument if it isn't a URI that graft reads; PermissionDenied if a path,
-  /// with every link and ..
-  ///            resolved, lies outside the roots; NotFound if there is no such file or upload;
-  ///            Unimplemented for schemes to come. A path outside the roots looks the same whether
-  ///            it exists or not.
+  /// Errors: InvalidArgument if it isn't a URI that graft reads; PermissionDenied if a path, with
+  /// every link and .. resolved, lies outside the roots; NotFound if there is no such file or
+  /// upload; Unimplemented for schemes to come. A path outside the roots looks the same whether it
+  /// exists or not.
   StatusOr<datasets::SourceFile> Resolve(const std::string& tenant, const std::string& uri,
                                          const std::string& field) const;
 

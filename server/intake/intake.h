@@ -31,10 +31,10 @@ class Intake {
       : bases_(bases), sources_(sources), objects_(objects) {}
 
   /// Ingests the job's data, counts what the run will take, and with `store` keeps the ingested
-  /// form under its hash. Requires:  `spec` is resolved. Errors:    InvalidArgument with up to 20
-  /// faults of the data; as DatasetSources::Resolve and CheckFits;
-  ///            ResourceExhausted if the disk is full, Unavailable if the object store is away (try
-  ///            again).
+  /// form under its hash. Requires: `spec` is resolved.
+  /// Errors: InvalidArgument with up to 20 faults of the data; as DatasetSources::Resolve and
+  /// CheckFits; ResourceExhausted if the disk is full, Unavailable if the object store is away (try
+  /// again).
   StatusOr<Prepared> Prepare(const std::string& tenant, const spec::JobSpec& spec,
                              const Machine& machine, bool store) const;
 

@@ -42,7 +42,7 @@ class AdapterService {
   Awaitable<StatusOr<core::Version>> Resolve(const CallContext&, std::string name,
                                              std::string field);
   /// Loads and proves a version on the workers that serve its base; returns their ids.
-  /// Errors:    FailedPrecondition if a worker can't prove it; Unavailable if no worker could try.
+  /// Errors: FailedPrecondition if a worker can't prove it; Unavailable if no worker could try.
   Awaitable<StatusOr<std::vector<std::string>>> Load(const CallContext&, core::Version version,
                                                      bool prove);
   /// Proves, then flips. The adapter must still be as it was when `revision` was read, if that

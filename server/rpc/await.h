@@ -18,9 +18,9 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "common/base/status.h"
+#include "proto/grpc_status.h"
 #include "server/core/store.h"
 #include "server/rpc/runtime.h"
-#include "proto/grpc_status.h"
 
 namespace graft::server::rpc {
 

@@ -5,6 +5,7 @@
 
 #include "common/base/sha256.h"
 #include "proto/grpc_status.h"
+#include "proto/report.h"
 #include "server/core/jobs.h"
 
 namespace graft::server::rpc {
@@ -58,48 +59,6 @@ graft::v1::ErrorInfo ToProto(const core::JobError& error) {
   return info;
 }
 
-graft::v1::Progress ToProto(const core::Progress& progress) {
-  graft::v1::Progress message;
-  message.set_step(progress.step);
-  message.set_total_steps(progress.total_steps);
-  message.set_epoch(progress.epoch);
-  message.set_loss(progress.loss);
-  message.set_learning_rate(progress.learning_rate);
-  message.set_grad_norm(progress.grad_norm);
-  message.set_tokens_per_second(progress.tokens_per_second);
-  message.set_eta_seconds(progress.eta_seconds);
-  message.set_tokens(progress.tokens);
-  return message;
-}
-
-graft::v1::Evaluation ToProto(const core::Evaluation& evaluation) {
-  graft::v1::Evaluation message;
-  message.set_step(evaluation.step);
-  message.set_split(evaluation.split);
-  message.set_examples(evaluation.examples);
-  message.set_loss(evaluation.loss);
-  message.set_accuracy(evaluation.accuracy);
-  message.set_macro_f1(evaluation.macro_f1);
-  return message;
-}
-
-graft::v1::JobFacts ToProto(const core::JobFacts& facts) {
-  graft::v1::JobFacts message;
-  message.set_train_examples(facts.train_examples);
-  message.set_validation_examples(facts.validation_examples);
-  message.set_test_examples(facts.test_examples);
-  message.set_train_tokens(facts.train_tokens);
-  message.set_total_steps(facts.total_steps);
-  message.set_trainable_parameters(facts.trainable_parameters);
-  message.set_base_parameters(facts.base_parameters);
-  message.set_artifact_bytes(facts.artifact_bytes);
-  message.set_peak_memory_bytes(facts.peak_memory_bytes);
-  message.set_seconds(facts.seconds);
-  message.set_labels(facts.labels);
-  message.set_truncated_examples(facts.truncated_examples);
-  return message;
-}
-
 graft::v1::Job ToProto(const core::Job& job) {
   graft::v1::Job message;
   if (!job.key.id.empty()) message.set_name(JobName(job.key.id));
@@ -122,11 +81,11 @@ graft::v1::Job ToProto(const core::Job& job) {
     a.set_first_step(attempt.first_step);
     a.set_last_step(attempt.last_step);
   }
-  if (job.progress.total_steps != 0) *message.mutable_progress() = ToProto(job.progress);
+  if (job.progress.total_steps != 0) *message.mutable_progress() = proto::ToProto(job.progress);
   for (const core::Evaluation& evaluation : job.evaluations) {
-    *message.add_evaluations() = ToProto(evaluation);
+    *message.add_evaluations() = proto::ToProto(evaluation);
   }
-  *message.mutable_facts() = ToProto(job.facts);
+  *message.mutable_facts() = proto::ToProto(job.facts);
   message.set_dataset_sha256(job.dataset_sha256);
   if (job.version_number != 0)
     message.set_adapter_version(VersionName(job.adapter, job.version_number));
@@ -152,10 +111,10 @@ graft::v1::JobEvent ToProto(const core::JobEvent& event) {
       break;
     }
     case core::EventKind::kProgress:
-      *message.mutable_progress() = ToProto(event.progress);
+      *message.mutable_progress() = proto::ToProto(event.progress);
       break;
     case core::EventKind::kEvaluation:
-      *message.mutable_evaluation() = ToProto(event.evaluation);
+      *message.mutable_evaluation() = proto::ToProto(event.evaluation);
       break;
     case core::EventKind::kCheckpoint:
       message.mutable_checkpoint()->set_step(event.checkpoint_step);
@@ -205,7 +164,7 @@ graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adap
   message.set_bytes(version.bytes);
   if (!version.job_id.empty()) message.set_job(JobName(version.job_id));
   for (const core::Evaluation& evaluation : version.evaluations) {
-    *message.add_evaluations() = ToProto(evaluation);
+    *message.add_evaluations() = proto::ToProto(evaluation);
   }
   for (const auto& [name, alias] : adapter.aliases) {
     if (alias.version == version.number) message.add_aliases(name);
@@ -226,58 +185,16 @@ core::JobError FromProto(const graft::v1::ErrorInfo& error) {
   return out;
 }
 
-core::Progress FromProto(const graft::v1::Progress& message) {
-  core::Progress progress;
-  progress.step = message.step();
-  progress.total_steps = message.total_steps();
-  progress.epoch = message.epoch();
-  progress.loss = message.loss();
-  progress.learning_rate = message.learning_rate();
-  progress.grad_norm = message.grad_norm();
-  progress.tokens_per_second = message.tokens_per_second();
-  progress.eta_seconds = message.eta_seconds();
-  progress.tokens = message.tokens();
-  return progress;
-}
-
-core::Evaluation FromProto(const graft::v1::Evaluation& message) {
-  core::Evaluation evaluation;
-  evaluation.step = message.step();
-  evaluation.split = proto::CutText(message.split(), 64);
-  evaluation.examples = message.examples();
-  evaluation.loss = message.loss();
-  evaluation.accuracy = message.accuracy();
-  evaluation.macro_f1 = message.macro_f1();
-  return evaluation;
-}
-
-core::JobFacts FromProto(const graft::v1::JobFacts& message) {
-  core::JobFacts facts;
-  facts.train_examples = message.train_examples();
-  facts.validation_examples = message.validation_examples();
-  facts.test_examples = message.test_examples();
-  facts.train_tokens = message.train_tokens();
-  facts.total_steps = message.total_steps();
-  facts.trainable_parameters = message.trainable_parameters();
-  facts.base_parameters = message.base_parameters();
-  facts.artifact_bytes = message.artifact_bytes();
-  facts.peak_memory_bytes = message.peak_memory_bytes();
-  facts.seconds = message.seconds();
-  facts.labels = message.labels();
-  facts.truncated_examples = message.truncated_examples();
-  return facts;
-}
-
 StatusOr<core::JobEvent> FromProto(const graft::v1::JobEvent& message) {
   core::JobEvent event;
   switch (message.kind_case()) {
     case graft::v1::JobEvent::kProgress:
       event.kind = core::EventKind::kProgress;
-      event.progress = FromProto(message.progress());
+      event.progress = proto::FromProto(message.progress());
       return event;
     case graft::v1::JobEvent::kEvaluation:
       event.kind = core::EventKind::kEvaluation;
-      event.evaluation = FromProto(message.evaluation());
+      event.evaluation = proto::FromProto(message.evaluation());
       return event;
     case graft::v1::JobEvent::kCheckpoint:
       event.kind = core::EventKind::kCheckpoint;

@@ -17,9 +17,6 @@ google::protobuf::Timestamp ToTimestamp(TimeUs time);
 
 graft::v1::JobState ToProto(core::JobState state);
 graft::v1::ErrorInfo ToProto(const core::JobError& error);
-graft::v1::Progress ToProto(const core::Progress& progress);
-graft::v1::Evaluation ToProto(const core::Evaluation& evaluation);
-graft::v1::JobFacts ToProto(const core::JobFacts& facts);
 graft::v1::Job ToProto(const core::Job& job);
 graft::v1::JobEvent ToProto(const core::JobEvent& event);
 graft::v1::Adapter ToProto(const core::Adapter& adapter);
@@ -28,14 +25,11 @@ graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adap
 
 Status ToStatus(const core::JobError& error);
 core::JobError FromProto(const graft::v1::ErrorInfo& error);
-core::Progress FromProto(const graft::v1::Progress& progress);
-core::Evaluation FromProto(const graft::v1::Evaluation& evaluation);
-core::JobFacts FromProto(const graft::v1::JobFacts& facts);
-/// Errors:    InvalidArgument if `event` is of no kind that a worker may report (state changes and
+/// Errors: InvalidArgument if `event` is of no kind that a worker may report (state changes and
 /// versions aren't).
 StatusOr<core::JobEvent> FromProto(const graft::v1::JobEvent& event);
 
-/// Errors:    InvalidArgument, field paths inside the message ("hyperparameters.epochs").
+/// Errors: InvalidArgument, field paths inside the message ("hyperparameters.epochs").
 StatusOr<spec::JobSpec> FromProto(const graft::v1::JobSpec& message);
 StatusOr<spec::DatasetSpec> FromProto(const graft::v1::DatasetSpec& message);
 /// The message of a stored spec. Fields that this build doesn't know are left out.

@@ -9,6 +9,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
+#include "proto/report.h"
 #include "server/core/leases.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/job_probe.h"
@@ -230,7 +231,7 @@ Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease
   GRAFT_CO_ASSIGN_OR_RETURN(completion.report, ReportOf(request.worker_id(), request.lease()));
   completion.outcome = OutcomeOf(request.outcome());
   completion.error = FromProto(request.error());
-  completion.facts = FromProto(request.facts());
+  completion.facts = proto::FromProto(request.facts());
   const core::JobKey key = completion.report.key;
   if (completion.outcome == core::Outcome::kSucceeded) {
     core::Version& version = completion.version;

@@ -4,10 +4,12 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/sha256.h"
+#include "proto/report.h"
 #include "server/core/filter.h"
 #include "server/core/jobs.h"
 #include "server/core/registry.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/job_probe.h"
 #include "server/rpc/paging.h"
 
 namespace graft::server::rpc {
@@ -144,7 +146,7 @@ Awaitable<StatusOr<graft::v1::EstimateJobResponse>> FinetuningService::EstimateJ
   GRAFT_CO_ASSIGN_OR_RETURN(const Admitted admitted, co_await Admit(context, request.spec()));
   GRAFT_CO_ASSIGN_OR_RETURN(const intake::Prepared prepared, co_await Prepare(context, admitted));
   graft::v1::EstimateJobResponse response;
-  *response.mutable_facts() = ToProto(prepared.facts);
+  *response.mutable_facts() = proto::ToProto(prepared.facts);
   response.set_dataset_sha256(prepared.dataset_sha256);
   for (const std::string& warning : prepared.warnings) response.add_warnings(warning);
   if (prepared.facts.seconds == 0) {
@@ -195,31 +197,39 @@ Awaitable<StatusOr<graft::v1::ListJobsResponse>> FinetuningService::ListJobs(
   co_return response;
 }
 
+Awaitable<StatusOr<graft::v1::Job>> FinetuningService::ChangeJob(const CallContext& context,
+                                                                 const std::string& name,
+                                                                 Change change,
+                                                                 std::string_view reason) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, name));
+  struct Result {
+    core::JobState before;
+    core::Job job;
+  };
+  auto apply = [key, change](Transaction& tx) -> StatusOr<Result> {
+    GRAFT_ASSIGN_OR_RETURN(const core::Job before, tx.GetJob(key));
+    GRAFT_ASSIGN_OR_RETURN(core::Job after, change(tx, key));
+    return Result{before.state, std::move(after)};
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const Result result,
+                            co_await Write(backend_.runtime, backend_.store, apply));
+  if (result.job.state != result.before) NoteTransition(backend_.probe, result.job, reason);
+  co_return ToProto(result.job);
+}
+
 Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CancelJob(
     CallContext& context, const graft::v1::CancelJobRequest& request) {
-  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, request.name()));
-  auto cancel = [key](Transaction& tx) { return core::CancelJob(tx, key); };
-  GRAFT_CO_ASSIGN_OR_RETURN(const core::Job job,
-                            co_await Write(backend_.runtime, backend_.store, cancel));
-  co_return ToProto(job);
+  return ChangeJob(context, request.name(), core::CancelJob, core::kReasonCancelled);
 }
 
 Awaitable<StatusOr<graft::v1::Job>> FinetuningService::PauseJob(
     CallContext& context, const graft::v1::PauseJobRequest& request) {
-  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, request.name()));
-  auto pause = [key](Transaction& tx) { return core::PauseJob(tx, key); };
-  GRAFT_CO_ASSIGN_OR_RETURN(const core::Job job,
-                            co_await Write(backend_.runtime, backend_.store, pause));
-  co_return ToProto(job);
+  return ChangeJob(context, request.name(), core::PauseJob, core::kReasonPaused);
 }
 
 Awaitable<StatusOr<graft::v1::Job>> FinetuningService::ResumeJob(
     CallContext& context, const graft::v1::ResumeJobRequest& request) {
-  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, request.name()));
-  auto resume = [key](Transaction& tx) { return core::ResumeJob(tx, key); };
-  GRAFT_CO_ASSIGN_OR_RETURN(const core::Job job,
-                            co_await Write(backend_.runtime, backend_.store, resume));
-  co_return ToProto(job);
+  return ChangeJob(context, request.name(), core::ResumeJob, core::kReasonResumed);
 }
 
 Awaitable<StatusOr<graft::v1::DeleteJobResponse>> FinetuningService::DeleteJob(

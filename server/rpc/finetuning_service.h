@@ -2,6 +2,8 @@
 /// graft.v1.FinetuningService: jobs.
 
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "graft/v1/finetuning.pb.h"
 #include "server/rpc/backend.h"
@@ -41,6 +43,11 @@ class FinetuningService {
     std::string
         request_sha256;  ///< Of the spec as asked for: what a repeated request_id is compared by.
   };
+  using Change = StatusOr<core::Job> (*)(core::Transaction&, const core::JobKey&);
+  /// What a user asks of a job that exists; `reason` is of the state it goes to, if it goes at
+  /// once.
+  Awaitable<StatusOr<graft::v1::Job>> ChangeJob(const CallContext&, const std::string& name,
+                                                Change change, std::string_view reason);
   Awaitable<StatusOr<Admitted>> Admit(const CallContext&, const graft::v1::JobSpec&);
   Awaitable<StatusOr<intake::Prepared>> Prepare(const CallContext&, const Admitted&);
 

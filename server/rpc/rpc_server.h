@@ -25,7 +25,7 @@ class RpcServer {
   };
 
   /// Starts listening. Health is NOT_SERVING until SetServing(true).
-  /// Errors:    Unavailable if an address can't be listened on, naming it.
+  /// Errors: Unavailable if an address can't be listened on, naming it.
   static StatusOr<std::unique_ptr<RpcServer>> Start(const Options& options, CallHost& host,
                                                     Services& services);
   ~RpcServer();

@@ -65,7 +65,7 @@ class WorkerHub {
 
   /// Links of the workers that hold `base`, else of one that has it in its folder; waits a little
   /// for a worker if there is none.
-  /// Errors:    Unavailable with the reason if there is none.
+  /// Errors: Unavailable with the reason if there is none.
   Awaitable<StatusOr<std::vector<std::shared_ptr<EngineLink>>>> ServingLinks(
       const CallContext& context, std::string base);
 

@@ -17,7 +17,7 @@ std::string ToJson(const core::JobEvent& event);
 std::string ToJson(const core::Adapter& adapter);
 std::string ToJson(const core::Version& version);
 
-/// Errors:    DataLoss if the text isn't such a document.
+/// Errors: DataLoss if the text isn't such a document.
 StatusOr<core::Job> JobFromJson(std::string_view text);
 StatusOr<core::JobEvent> EventFromJson(std::string_view text);
 StatusOr<core::Adapter> AdapterFromJson(std::string_view text);

@@ -50,7 +50,7 @@ class Sqlite {
     bool read_only = false;  ///< Refuses writes; the file must exist.
   };
   /// Opens or makes the file.
-  /// Errors:    DataLoss if it isn't a database; PermissionDenied; ResourceExhausted.
+  /// Errors: DataLoss if it isn't a database; PermissionDenied; ResourceExhausted.
   static StatusOr<std::unique_ptr<Sqlite>> Open(const std::string& path, const Options& options);
   ~Sqlite();
   Sqlite(const Sqlite&) = delete;

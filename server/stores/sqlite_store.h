@@ -30,8 +30,8 @@ struct SqliteOptions {
 class SqliteStore : public core::Store {
  public:
   /// Opens or makes the file and brings its schema up to date. Borrows the clock.
-  /// Errors:    DataLoss if the file is damaged or another program's; FailedPrecondition if a newer
-  ///            graft wrote it; PermissionDenied; ResourceExhausted.
+  /// Errors: DataLoss if the file is damaged or another program's; FailedPrecondition if a newer
+  /// graft wrote it; PermissionDenied; ResourceExhausted.
   static StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path,
                                                      Clock& clock = SystemClock(),
                                                      const SqliteOptions& options = {});

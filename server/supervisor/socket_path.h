@@ -20,7 +20,8 @@ struct SocketPlace {
 
 /// Prepares `<data>/run/server.sock`: makes the folder with mode 0700 and removes a dead server's
 /// socket. Requires: the caller holds the data folder's lock, so that no living server's socket is
-/// removed. Errors:    PermissionDenied or Internal with the path.
+/// removed.
+/// Errors: PermissionDenied or Internal with the path.
 StatusOr<SocketPlace> PrepareSocket(const std::filesystem::path& data);
 
 }  // namespace graft::server::supervisor

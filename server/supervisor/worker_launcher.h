@@ -31,8 +31,8 @@ class WorkerLauncher {
 
   virtual ~WorkerLauncher() = default;
   /// Starts a process and returns its handle. `on_line` gets each line of its output, `on_exit` its
-  /// end, once, after which the handle is free. Errors:    NotFound if there is no such program;
-  /// Unavailable if the machine starts none.
+  /// end, once, after which the handle is free.
+  /// Errors: NotFound if there is no such program; Unavailable if the machine starts none.
   virtual StatusOr<int> Launch(const WorkerCommand& command, OnLine on_line, OnExit on_exit) = 0;
   /// Asks the process to stop (SIGTERM). Nothing if it is gone.
   virtual void Terminate(int handle) = 0;

@@ -15,99 +15,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
-SKIPPED = 77
-DEADLINE = 120  # Seconds that any one thing may take; a busy machine with sanitizers needs some of it.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from live_graft import SKIPPED, Graft, Process, poll  # noqa: E402
+
 TEXTS = {"fruit": "apple banana cherry melon grape orange lemon peach", "tool": "hammer saw drill wrench pliers file chisel level"}
-
-
-def poll(what, condition, pause=0.1):
-    """Returns what `condition` returns once it is true; ends the test if that takes too long."""
-    end = time.monotonic() + DEADLINE
-    while True:
-        result = condition()
-        if result:
-            return result
-        if time.monotonic() > end:
-            raise AssertionError(f"{what} took more than {DEADLINE} s")
-        time.sleep(pause)
 
 
 def replace_once(text, old, new):
     changed, count = re.subn(old, lambda _: new, text)
     assert count >= 1, f"prometheus.yml has no {old} to replace"
     return changed
-
-
-class Process:
-    """A program with its output in a file; stopped, or else killed, at the end."""
-
-    def __init__(self, name, command, folder):
-        self.name, self.log = name, folder / f"{name}.log"
-        with open(self.log, "wb") as output:
-            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder)
-
-    def text(self):
-        return self.log.read_text(errors="replace")
-
-    def check(self):
-        assert self.child.poll() is None, f"{self.name} ended with exit code {self.child.returncode}"
-        return True
-
-    def stop(self):
-        if self.child.poll() is None:
-            self.child.terminate()
-        try:
-            self.child.wait(30)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
-
-
-class Graft:
-    """A graft-server with one worker, and the CLI."""
-
-    def __init__(self, bin_folder, bases, folder):
-        self.cli, self.data = bin_folder / "graft", folder / "data"
-        self.process = Process("server", [
-            bin_folder / "graft-server", "--data", self.data, "--bases", bases, "--listen", "127.0.0.1:0",
-            "--metrics", "127.0.0.1:0", "--workers", "1"], folder)
-        ports = self.data / "ports.json"
-        poll("the server's start", lambda: self.process.check() and ports.exists())
-        self.address = f"127.0.0.1:{json.loads(ports.read_text())['grpc']}"
-
-    def run(self, *arguments, refused=False):
-        done = subprocess.run([self.cli, "--server", self.address, "--timeout", str(DEADLINE), "--json", *arguments],
-                              capture_output=True, text=True, timeout=2 * DEADLINE, check=False)
-        assert (done.returncode != 0) == refused, f"graft {' '.join(map(str, arguments))}: {done.stdout}{done.stderr}"
-        return json.loads(done.stdout.splitlines()[0]) if done.stdout else {}
-
-    def submit(self, csv, adapter, steps):
-        job = self.run("submit", "--base", "minilm", "--adapter", adapter, "--train", csv, "--method", "lora",
-                       "--set", "rank=4", "--max-steps", str(steps), "--batch-size", "16", "--test-fraction", "0.2",
-                       "--precision", "FP32", "--promote")
-        return job["name"].removeprefix("jobs/")
-
-    def state(self, job):
-        return self.run("job", job)["state"]
-
-    def finish(self, job):
-        def ended():
-            state = self.state(job)
-            assert state not in ("FAILED", "CANCELLED"), self.run("job", job)
-            return state == "SUCCEEDED"
-        poll(f"job {job}", ended)
-
-    def workers(self):
-        pid = self.process.child.pid
-        children = " ".join(p.read_text() for p in Path(f"/proc/{pid}/task").glob("*/children"))
-        names = {int(child): Path(f"/proc/{child}/comm") for child in children.split()}
-        return [child for child, name in names.items() if name.exists() and name.read_text().strip() == "graft-worker"]
 
 
 class Prometheus:
@@ -189,20 +112,34 @@ def write_csv(path):
     path.write_text("\n".join(lines) + "\n")
 
 
+def submit(graft, csv, adapter, steps):
+    return graft.submit("--base", "minilm", "--adapter", adapter, "--train", csv, "--method", "lora", "--set", "rank=4",
+                        "--max-steps", steps, "--batch-size", 16, "--test-fraction", 0.2, "--precision", "FP32",
+                        "--promote")
+
+
+def workers(graft):
+    """Ids of the server's worker processes."""
+    pid = graft.process.child.pid
+    children = " ".join(p.read_text() for p in Path(f"/proc/{pid}/task").glob("*/children"))
+    names = {int(child): Path(f"/proc/{child}/comm") for child in children.split()}
+    return [child for child, name in names.items() if name.exists() and name.read_text().strip() == "graft-worker"]
+
+
 def use(graft, folder):
     """One job undisturbed, one whose worker is killed in the middle, requests all the time."""
     csv = folder / "data.csv"
     write_csv(csv)
-    graft.finish(graft.submit(csv, "first", steps=8))
-    graft.run("classify", "--adapter", "no-such-adapter", "text", refused=True)
-    job = graft.submit(csv, "second", steps=150)
+    graft.finish(submit(graft, csv, "first", steps=8))
+    assert graft.call("classify", "--adapter", "no-such-adapter", "text")[0] != 0
+    job = submit(graft, csv, "second", steps=150)
     poll("the first step", lambda: int(graft.run("job", job).get("progress", {}).get("step", 0)) > 0)
     for text in ("a ripe melon", "a rusty saw", "a sour lemon"):
         graft.run("classify", "--adapter", "first", text)
-    assert graft.state(job) == "RUNNING", "the job is too short to be disturbed"
-    (worker,) = graft.workers()
+    assert graft.run("job", job)["state"] == "RUNNING", "the job is too short to be disturbed"
+    (worker,) = workers(graft)
     os.kill(worker, signal.SIGKILL)
-    poll("the new worker", lambda: graft.workers() not in ([], [worker]))
+    poll("the new worker", lambda: workers(graft) not in ([], [worker]))
     graft.run("classify", "--adapter", "first", "a sharp chisel")  # Must be loaded by the new worker.
     graft.finish(job)
     graft.run("classify", "--adapter", "second", "a sweet grape")

@@ -1,5 +1,6 @@
-/// Promotion under load: real processes, 16 clients, 50 promotions. No request fails, each answer is its named version's own,
-/// and a request that began after a promotion was confirmed names that version or a newer one.
+/// Promotion under load: real processes, 16 clients, 50 promotions. No request fails, each answer
+/// is its named version's own, and a request that began after a promotion was confirmed names that
+/// version or a newer one.
 
 #include <gtest/gtest.h>
 
@@ -35,8 +36,10 @@ class HotSwapTest : public ::testing::Test {
   void SetUp() override {
     folder_ = fs::temp_directory_path() / ("graft_hot_swap_" + std::to_string(::getpid()));
     fs::create_directories(folder_ / "bases");
-    fs::copy(fs::path(GRAFT_SOURCE_DIR) / "tests/golden/data/base-bert", folder_ / "bases" / "bert");
-    auto server = testing::LiveServer::Start(GRAFT_PROGRAMS_DIR, folder_ / "bases", folder_, {"--workers=1"});
+    fs::copy(fs::path(GRAFT_SOURCE_DIR) / "tests/golden/data/base-bert",
+             folder_ / "bases" / "bert");
+    auto server =
+        testing::LiveServer::Start(GRAFT_PROGRAMS_DIR, folder_ / "bases", folder_, {"--workers=1"});
     ASSERT_TRUE(server.ok()) << server.status().ToString();
     server_ = std::move(*server);
     client_ = server_->Connect(/*max_attempts=*/5);
@@ -57,7 +60,8 @@ class HotSwapTest : public ::testing::Test {
     fs::remove_all(folder_);
   }
 
-  static StatusOr<v1::ClassifyResponse> Classify(Client& client, const std::string& adapter, int number) {
+  static StatusOr<v1::ClassifyResponse> Classify(Client& client, const std::string& adapter,
+                                                 int number) {
     v1::ClassifyRequest request;
     request.set_adapter(adapter);
     request.set_return_logits(true);
@@ -69,7 +73,8 @@ class HotSwapTest : public ::testing::Test {
     v1::SetAliasRequest request;
     request.set_adapter("adapters/swap");
     request.set_version(std::to_string(version));
-    return client_->Call(client_->adapters(), &v1::AdapterService::Stub::SetAlias, request).status();
+    return client_->Call(client_->adapters(), &v1::AdapterService::Stub::SetAlias, request)
+        .status();
   }
 
   fs::path folder_;
@@ -109,7 +114,8 @@ TEST_F(HotSwapTest, NoRequestFailsAndEachAnswerIsItsVersionsOwn) {
       {
         const std::lock_guard lock(mutex);
         // Some requests after the last promotion, too.
-        if (begun >= kRequests && promoted == kPromotions + 1 && answers_of[kPromotions + 1] > 0) return;
+        if (begun >= kRequests && promoted == kPromotions + 1 && answers_of[kPromotions + 1] > 0)
+          return;
         if (!failures.empty()) return;
         number = begun++;
         floor = promoted;
@@ -122,10 +128,13 @@ TEST_F(HotSwapTest, NoRequestFailsAndEachAnswerIsItsVersionsOwn) {
         const int version = VersionOf(*answer);
         const auto& logits = answer->predictions(0).logits();
         if (version < floor) {
-          failures.push_back("version " + std::to_string(version) + " after " + std::to_string(floor) + " was live");
+          failures.push_back("version " + std::to_string(version) + " after " +
+                             std::to_string(floor) + " was live");
         }
-        if (!std::equal(logits.begin(), logits.end(), offline[version].begin(), offline[version].end())) {
-          failures.push_back("version " + std::to_string(version) + " answered otherwise than offline");
+        if (!std::equal(logits.begin(), logits.end(), offline[version].begin(),
+                        offline[version].end())) {
+          failures.push_back("version " + std::to_string(version) +
+                             " answered otherwise than offline");
         }
         ++answers_of[version];
       }
@@ -140,7 +149,9 @@ TEST_F(HotSwapTest, NoRequestFailsAndEachAnswerIsItsVersionsOwn) {
   for (int next = 2; next <= kPromotions + 1 && status.ok(); ++next) {
     {
       std::unique_lock lock(mutex);
-      progress.wait(lock, [&] { return answered >= (next - 1) * kRequests / (kPromotions + 1) || !failures.empty(); });
+      progress.wait(lock, [&] {
+        return answered >= (next - 1) * kRequests / (kPromotions + 1) || !failures.empty();
+      });
       if (!failures.empty()) break;
     }
     status = Promote(next);
@@ -150,14 +161,16 @@ TEST_F(HotSwapTest, NoRequestFailsAndEachAnswerIsItsVersionsOwn) {
   }
   for (std::thread& client : clients) client.join();
 
-  EXPECT_TRUE(failures.empty()) << failures.size() << " failures, first: " << failures.front() << "\n" << server_->Log();
+  EXPECT_TRUE(failures.empty()) << failures.size() << " failures, first: " << failures.front()
+                                << "\n"
+                                << server_->Log();
   EXPECT_GE(answered, kRequests);
   int versions_seen = 0;
   for (const int count : answers_of) versions_seen += count > 0 ? 1 : 0;
   // Promotions and requests really overlapped.
   EXPECT_GE(versions_seen, kPromotions / 2);
-  std::printf("%d requests of %d clients across %d promotions, answered by %d versions\n", answered, kClients, kPromotions,
-              versions_seen);
+  std::printf("%d requests of %d clients across %d promotions, answered by %d versions\n", answered,
+              kClients, kPromotions, versions_seen);
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ StatusOr<std::unique_ptr<LiveServer>> LiveServer::Start(const std::filesystem::p
 
   posix_spawn_file_actions_t files;
   ::posix_spawn_file_actions_init(&files);
-  ::posix_spawn_file_actions_addopen(&files, 1, (folder / "server.log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::posix_spawn_file_actions_addopen(&files, 1, (folder / "server.log").c_str(),
+                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
   ::posix_spawn_file_actions_adddup2(&files, 1, 2);
   pid_t pid = 0;
   const int error = ::posix_spawn(&pid, arguments[0], &files, nullptr, arguments.data(), environ);
@@ -60,7 +61,8 @@ StatusOr<std::unique_ptr<LiveServer>> LiveServer::Start(const std::filesystem::p
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   const std::string log = server->Log();
-  return UnavailableError("graft-server did not start: " + log.substr(log.size() - std::min<size_t>(log.size(), 2000)));
+  return UnavailableError("graft-server did not start: " +
+                          log.substr(log.size() - std::min<size_t>(log.size(), 2000)));
 }
 
 LiveServer::~LiveServer() {

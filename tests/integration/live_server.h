@@ -15,8 +15,9 @@ namespace graft::testing {
 /// Stops the server, and with it its workers, when it goes.
 class LiveServer {
  public:
-  /// Starts `programs`/graft-server on free ports with its data under `folder` and waits until it listens.
-  /// Errors:    Unavailable with the end of its log if it doesn't.
+  /// Starts `programs`/graft-server on free ports with its data under `folder` and waits until it
+  /// listens.
+  /// Errors: Unavailable with the end of its log if it doesn't.
   static StatusOr<std::unique_ptr<LiveServer>> Start(const std::filesystem::path& programs,
                                                      const std::filesystem::path& bases,
                                                      const std::filesystem::path& folder,

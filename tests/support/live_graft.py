@@ -86,12 +86,18 @@ class Graft:
         assert code == 0, f"graft {' '.join(map(str, arguments))} ended with {code}: {output}{error}"
         return json.loads(output.splitlines()[-1]) if output.strip() else {}
 
-    def train(self, *arguments):
-        """Submits a job and waits for its end; returns the job, which must have succeeded."""
-        name = self.run("submit", *arguments)["name"].removeprefix("jobs/")
+    def submit(self, *arguments):
+        """Submits a job; returns its name."""
+        return self.run("submit", *arguments)["name"].removeprefix("jobs/")
+
+    def finish(self, name):
+        """Waits for a job's end; returns the job, which must have succeeded."""
         job = poll(f"job {name}", lambda: self._ended(name))
         assert job["state"] == "SUCCEEDED", job
         return job
+
+    def train(self, *arguments):
+        return self.finish(self.submit(*arguments))
 
     def _ended(self, name):
         job = self.run("job", name)

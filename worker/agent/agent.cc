@@ -22,7 +22,10 @@ constexpr auto kReportPause = 100ms;
 
 Agent::Agent(AgentOptions options, engine::Engine& engine, std::shared_ptr<ServerLink> server,
              std::shared_ptr<Objects> objects)
-    : options_(std::move(options)), engine_(engine), server_(std::move(server)), objects_(std::move(objects)) {}
+    : options_(std::move(options)),
+      engine_(engine),
+      server_(std::move(server)),
+      objects_(std::move(objects)) {}
 
 Agent::~Agent() {
   Drain(0ms);
@@ -71,7 +74,8 @@ bool Agent::RegisterUntilDone() {
   for (auto pause = 50ms;; pause = std::min(pause * 2, std::chrono::milliseconds(1000))) {
     const auto reply = server_->Call(&Stub::Register, request, kCallTimeout);
     // Once, or the log would fill while the server is away.
-    if (reply.status().code() != told.code()) spdlog::warn("cannot register with the server: {}", reply.status().message());
+    if (reply.status().code() != told.code())
+      spdlog::warn("cannot register with the server: {}", reply.status().message());
     told = reply.status();
     if (reply.ok()) {
       const std::lock_guard lock(mutex_);
@@ -106,7 +110,8 @@ void Agent::PollLoop() {
     request.set_free_bytes(engine_.device_facts().memory_bytes);
     for (const std::string& base : engine_.BaseIds()) request.add_bases(base);
     request.set_wait_ms(kPollMs);
-    auto reply = server_->Call(&Stub::AcquireLeases, request, std::chrono::milliseconds(kPollMs) + kCallTimeout);
+    auto reply = server_->Call(&Stub::AcquireLeases, request,
+                               std::chrono::milliseconds(kPollMs) + kCallTimeout);
     if (!reply.ok()) {
       const bool forgotten = reply.status().code() == StatusCode::kNotFound ||
                              reply.status().code() == StatusCode::kFailedPrecondition ||
@@ -178,10 +183,13 @@ void Agent::RenewOnce() {
     resident->set_parameters(base.parameters);
     resident->set_bytes(base.bytes);
   }
-  const auto find = [this](const std::string& tenant, const std::string& job, int64_t token) -> JobRunner* {
+  const auto find = [this](const std::string& tenant, const std::string& job,
+                           int64_t token) -> JobRunner* {
     for (const auto& runner : runners_) {
       const pb::Lease& lease = runner->lease();
-      if (lease.tenant() == tenant && lease.job_id() == job && (token == 0 || lease.token() == token)) return runner.get();
+      if (lease.tenant() == tenant && lease.job_id() == job &&
+          (token == 0 || lease.token() == token))
+        return runner.get();
     }
     return nullptr;
   };
@@ -196,7 +204,8 @@ void Agent::RenewOnce() {
   const std::lock_guard lock(mutex_);
   if (!reply.ok()) {
     for (pb::LeaseStatus& report : *request.mutable_leases()) {
-      if (JobRunner* runner = find(report.tenant(), report.job_id(), report.token())) runner->PutBack(std::move(report));
+      if (JobRunner* runner = find(report.tenant(), report.job_id(), report.token()))
+        runner->PutBack(std::move(report));
     }
     return;
   }

@@ -1,6 +1,6 @@
 #pragma once
-/// The worker's life: register, take leases, renew them, give them back. One thread polls for work, one sends the
-/// heartbeat, each job has its own; the engine's thread computes.
+/// The worker's life: register, take leases, renew them, give them back. One thread polls for work,
+/// one sends the heartbeat, each job has its own; the engine's thread computes.
 
 #include <condition_variable>
 #include <list>
@@ -19,9 +19,9 @@ namespace graft::worker::agent {
 
 struct AgentOptions {
   std::string worker_id;
-  std::string engine_address;   ///< Where the server reaches our Engine service.
+  std::string engine_address;  ///< Where the server reaches our Engine service.
   std::string build;
-  int max_jobs = 1;             ///< Leases held at once.
+  int max_jobs = 1;  ///< Leases held at once.
 };
 
 /// Thread safety: thread-safe.
@@ -33,8 +33,8 @@ class Agent {
 
   /// Starts the threads; registration is retried until the server answers.
   void Start();
-  /// Takes no more leases, asks running jobs for a checkpoint and gives their leases back. Blocks until that is done or
-  /// `timeout` has passed.
+  /// Takes no more leases, asks running jobs for a checkpoint and gives their leases back. Blocks
+  /// until that is done or `timeout` has passed.
   void Drain(std::chrono::milliseconds timeout);
   bool registered() const;
 

@@ -2,16 +2,13 @@
 /// Engine's plain structs to protobuf messages.
 
 #include "graft/internal/v1/engine.pb.h"
-#include "graft/v1/job.pb.h"
 #include "worker/engine/types.h"
 
 namespace graft::worker::agent {
 
-graft::v1::Progress ToProto(const engine::Progress& progress);
-graft::v1::Evaluation ToProto(const engine::Evaluation& evaluation);
-graft::v1::JobFacts ToProto(const engine::TrainFacts& facts);
 graft::v1::ClassifyResponse::Prediction ToProto(const engine::Prediction& prediction,
-                                                const std::vector<std::string>& label_names, bool with_logits);
+                                                const std::vector<std::string>& label_names,
+                                                bool with_logits);
 graft::v1::LabelFigures ToProto(const engine::LabelFigures& figures);
 
 }  // namespace graft::worker::agent

@@ -5,6 +5,7 @@
 #include "common/datasets/dataset.h"
 #include "common/objects/keys.h"
 #include "proto/grpc_status.h"
+#include "proto/report.h"
 #include "worker/agent/convert.h"
 
 namespace graft::worker::agent {
@@ -159,7 +160,7 @@ grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerCon
                         std::make_shared<const datasets::IngestedDataset>(std::move(*dataset))},
                        [response, reactor](StatusOr<engine::Evaluation> result) {
                          if (result.ok()) {
-                           *response->mutable_evaluation() = ToProto(*result);
+                           *response->mutable_evaluation() = proto::ToProto(*result);
                            for (const auto& label : result->labels)
                              *response->add_labels() = ToProto(label);
                          }

@@ -8,6 +8,7 @@
 #include "common/objects/keys.h"
 #include "common/spec/job_spec.h"
 #include "proto/grpc_status.h"
+#include "proto/report.h"
 #include "worker/agent/convert.h"
 
 namespace graft::worker::agent {
@@ -16,7 +17,8 @@ namespace {
 using namespace std::chrono_literals;
 namespace pb = graft::internal::v1;
 
-/// True for errors that another try (here or on another worker) may not have: not the job's own fault.
+/// True for errors that another try (here or on another worker) may not have: not the job's own
+/// fault.
 bool IsMachinesFault(const Status& status) {
   switch (status.code()) {
     case StatusCode::kInvalidArgument:
@@ -27,7 +29,8 @@ bool IsMachinesFault(const Status& status) {
       return false;
     case StatusCode::kResourceExhausted:
       // A single example that doesn't fit won't fit elsewhere either.
-      return status.details().empty() || status.details().front().reason != "DEVICE_OUT_OF_MEMORY" ||
+      return status.details().empty() ||
+             status.details().front().reason != "DEVICE_OUT_OF_MEMORY" ||
              status.details().front().field.empty();
     default:
       return true;
@@ -47,10 +50,13 @@ class JobRunner::Observer : public engine::TrainObserver {
     runner_.report_.set_step(first_step);
   }
   void OnProgress(const engine::Progress& progress) override {
-    Add(progress.step, [&](graft::v1::JobEvent& event) { *event.mutable_progress() = ToProto(progress); });
+    Add(progress.step,
+        [&](graft::v1::JobEvent& event) { *event.mutable_progress() = proto::ToProto(progress); });
   }
   void OnEvaluation(const engine::Evaluation& evaluation) override {
-    Add(evaluation.step, [&](graft::v1::JobEvent& event) { *event.mutable_evaluation() = ToProto(evaluation); });
+    Add(evaluation.step, [&](graft::v1::JobEvent& event) {
+      *event.mutable_evaluation() = proto::ToProto(evaluation);
+    });
   }
   void OnWarning(const std::string& warning) override {
     Add(0, [&](graft::v1::JobEvent& event) { event.set_warning(warning); });
@@ -86,7 +92,8 @@ class JobRunner::Observer : public engine::TrainObserver {
   JobRunner& runner_;
 };
 
-JobRunner::JobRunner(Context context, pb::Lease lease) : context_(std::move(context)), lease_(std::move(lease)) {
+JobRunner::JobRunner(Context context, pb::Lease lease)
+    : context_(std::move(context)), lease_(std::move(lease)) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -148,17 +155,19 @@ Status JobRunner::Start() {
   GRAFT_ASSIGN_OR_RETURN(spec::JobSpec spec, spec::FromJson(json));
   request.base = base_ = spec.base;
   request.dataset_sha256 = lease_.dataset_sha256();
-  GRAFT_ASSIGN_OR_RETURN(const std::string dataset,
-                         context_.objects->Get(objects::DatasetKey(lease_.tenant(), lease_.dataset_sha256()),
-                                               lease_.dataset_sha256()));
+  GRAFT_ASSIGN_OR_RETURN(
+      const std::string dataset,
+      context_.objects->Get(objects::DatasetKey(lease_.tenant(), lease_.dataset_sha256()),
+                            lease_.dataset_sha256()));
   GRAFT_ASSIGN_OR_RETURN(datasets::IngestedDataset parsed, datasets::Parse(dataset));
   request.dataset = std::make_shared<const datasets::IngestedDataset>(std::move(parsed));
   request.spec = std::make_shared<const spec::JobSpec>(std::move(spec));
   if (!lease_.checkpoint_key().empty()) {
-    GRAFT_ASSIGN_OR_RETURN(request.checkpoint,
-                           context_.objects->Get(lease_.checkpoint_key(), lease_.checkpoint_sha256()));
+    GRAFT_ASSIGN_OR_RETURN(request.checkpoint, context_.objects->Get(lease_.checkpoint_key(),
+                                                                     lease_.checkpoint_sha256()));
   } else if (!lease_.init_from_prefix().empty()) {
-    GRAFT_ASSIGN_OR_RETURN(request.init_from, context_.objects->GetVersion(lease_.init_from_prefix()));
+    GRAFT_ASSIGN_OR_RETURN(request.init_from,
+                           context_.objects->GetVersion(lease_.init_from_prefix()));
   }
   return context_.engine->Train(std::move(request), std::make_shared<Observer>(*this));
 }
@@ -180,7 +189,8 @@ StatusOr<engine::TrainOutcome> JobRunner::AwaitOutcome() {
 
 void JobRunner::StoreCheckpoint(int64_t step, const std::string& bytes) {
   GRAFT_FAILPOINT("worker.before_checkpoint_stored");
-  const std::string key = objects::CheckpointKey(lease_.tenant(), lease_.job_id(), lease_.token(), step);
+  const std::string key =
+      objects::CheckpointKey(lease_.tenant(), lease_.job_id(), lease_.token(), step);
   const Status status = context_.objects->Put(key, bytes);
   GRAFT_FAILPOINT("worker.after_checkpoint_stored");
   {
@@ -223,7 +233,7 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
     *request.mutable_error() = proto::ToErrorInfo(outcome.status());
     return Complete(std::move(request));
   }
-  *request.mutable_facts() = ToProto(outcome->facts);
+  *request.mutable_facts() = proto::ToProto(outcome->facts);
   switch (outcome->kind) {
     case engine::TrainOutcome::Kind::kPaused:
       request.set_outcome(Outcome::PAUSED);
@@ -238,7 +248,8 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
       break;
   }
   const engine::Artifact& artifact = outcome->artifact;
-  const std::string prefix = objects::ArtifactPrefix(lease_.tenant(), lease_.job_id(), lease_.token());
+  const std::string prefix =
+      objects::ArtifactPrefix(lease_.tenant(), lease_.job_id(), lease_.token());
   GRAFT_FAILPOINT("worker.before_artifact_stored");
   if (const Status stored = context_.objects->PutVersion(prefix, artifact.files); !stored.ok()) {
     request.set_outcome(Outcome::RETRY);
@@ -264,7 +275,8 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
   request.set_artifact_bytes(artifact.bytes);
   request.set_parameters(artifact.parameters);
   request.set_base_fingerprint(artifact.base_fingerprint);
-  for (const engine::Evaluation& evaluation : outcome->evaluations) *request.add_evaluations() = ToProto(evaluation);
+  for (const engine::Evaluation& evaluation : outcome->evaluations)
+    *request.add_evaluations() = proto::ToProto(evaluation);
   for (const std::string& label : artifact.label_names) request.add_label_names(label);
   request.set_max_length(artifact.max_length);
   Complete(std::move(request));
@@ -273,13 +285,16 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
 void JobRunner::Complete(pb::CompleteLeaseRequest request) {
   *request.mutable_lease() = TakeReport();
   GRAFT_FAILPOINT("worker.before_complete");
-  // The server may be away for a while; as long as the lease may still be ours, the result isn't thrown away.
+  // The server may be away for a while; as long as the lease may still be ours, the result isn't
+  // thrown away.
   auto pause = 50ms;
   const auto give_up = std::chrono::steady_clock::now() + 2min;
   for (;;) {
-    const auto reply = context_.server->Call(&ServerLink::Coordinator::Stub::CompleteLease, request, 10s);
+    const auto reply =
+        context_.server->Call(&ServerLink::Coordinator::Stub::CompleteLease, request, 10s);
     const StatusCode code = reply.status().code();
-    const bool transient = code == StatusCode::kUnavailable || code == StatusCode::kDeadlineExceeded;
+    const bool transient =
+        code == StatusCode::kUnavailable || code == StatusCode::kDeadlineExceeded;
     if (!transient || std::chrono::steady_clock::now() > give_up) return;
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, pause, [this] { return lost_; });

@@ -1,6 +1,7 @@
 #pragma once
-/// One lease's life on this worker: fetch its data, train, store checkpoints and the artifact, and say how it ended.
-/// Every write carries the lease's token; once the server answers that the token is old, nothing more is written.
+/// One lease's life on this worker: fetch its data, train, store checkpoints and the artifact, and
+/// say how it ended. Every write carries the lease's token; once the server answers that the token
+/// is old, nothing more is written.
 
 #include <condition_variable>
 #include <deque>
@@ -26,7 +27,8 @@ class JobRunner {
     engine::Engine* engine = nullptr;
     std::shared_ptr<ServerLink> server;
     std::shared_ptr<Objects> objects;
-    std::function<void()> on_change;  ///< There is something to report; may be called from any thread.
+    std::function<void()>
+        on_change;  ///< There is something to report; may be called from any thread.
   };
 
   JobRunner(Context context, graft::internal::v1::Lease lease);
@@ -66,7 +68,7 @@ class JobRunner {
   engine::DesiredState desired_ = engine::DesiredState::kRun;
   bool lost_ = false;
   bool done_ = false;
-  graft::internal::v1::LeaseStatus report_;                      ///< Not yet sent.
+  graft::internal::v1::LeaseStatus report_;  ///< Not yet sent.
   struct CheckpointBytes {
     int64_t step = 0;
     std::shared_ptr<const std::string> bytes;

@@ -27,7 +27,8 @@ StatusOr<engine::Files> Objects::GetVersion(const std::string& prefix) {
   const Json listed = json.is_object() ? json.value("files", Json()) : Json();
   if (!listed.is_object()) return DataLossError("the stored version's graft.json lists no files");
   for (const auto& [name, hash] : listed.items()) {
-    if (name.find('/') != std::string::npos || !hash.is_string()) return DataLossError("the stored version's graft.json is malformed");
+    if (name.find('/') != std::string::npos || !hash.is_string())
+      return DataLossError("the stored version's graft.json is malformed");
     GRAFT_ASSIGN_OR_RETURN(files[name], Get(prefix + name, hash.get<std::string>()));
   }
   return files;

@@ -1,5 +1,6 @@
 #pragma once
-/// The worker's way to the object store: through the server, so that a worker needs no disk in common with it.
+/// The worker's way to the object store: through the server, so that a worker needs no disk in
+/// common with it.
 
 #include <memory>
 #include <string>
@@ -16,7 +17,7 @@ class Objects {
  public:
   explicit Objects(std::shared_ptr<ServerLink> server) : server_(std::move(server)) {}
 
-  /// Errors:    NotFound; DataLoss if `sha256` is given and differs; Unavailable.
+  /// Errors: NotFound; DataLoss if `sha256` is given and differs; Unavailable.
   StatusOr<std::string> Get(const std::string& key, const std::string& sha256 = {});
   /// Stores an object whole or not at all.
   Status Put(const std::string& key, const std::string& bytes);

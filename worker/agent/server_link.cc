@@ -19,18 +19,20 @@ constexpr auto kTransferTimeout = 10min;
 ServerLink::ServerLink(const std::string& address, std::string token) : token_(std::move(token)) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(16 << 20);
-  // A server that comes back is found again within a second, not after gRPC's default of up to two minutes.
+  // A server that comes back is found again within a second, not after gRPC's default of up to two
+  // minutes.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   // Also what an attempt to connect may take; a busy machine needs more than an instant for it.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  stub_ = Coordinator::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  stub_ = Coordinator::NewStub(
+      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
 }
 
 ServerLink::Scoped::Scoped(ServerLink& owner, std::chrono::milliseconds timeout) : link(owner) {
   context.set_deadline(std::chrono::system_clock::now() + timeout);
-  // Without, a call would fail at once while the server is away, and nobody would wait for the connection, which only
-  // comes about while someone does.
+  // Without, a call would fail at once while the server is away, and nobody would wait for the
+  // connection, which only comes about while someone does.
   context.set_wait_for_ready(true);
   if (!link.token_.empty()) context.AddMetadata("authorization", "Bearer " + link.token_);
   const std::lock_guard lock(link.mutex_);
@@ -63,7 +65,8 @@ StatusOr<std::string> ServerLink::GetObject(const std::string& key) {
   return bytes;
 }
 
-Status ServerLink::PutObject(const std::string& key, const std::string& sha256, const std::string& bytes) {
+Status ServerLink::PutObject(const std::string& key, const std::string& sha256,
+                             const std::string& bytes) {
   Scoped scoped(*this, kTransferTimeout);
   graft::internal::v1::PutObjectResponse response;
   const auto writer = stub_->PutObject(&scoped.context, &response);

@@ -19,12 +19,14 @@ class ServerLink {
  public:
   using Coordinator = graft::internal::v1::Coordinator;
 
-  /// `address`: host:port or unix:/path. `token`: the server's worker token, which it asks for over TCP; may be empty.
+  /// `address`: host:port or unix:/path. `token`: the server's worker token, which it asks for over
+  /// TCP; may be empty.
   explicit ServerLink(const std::string& address, std::string token = {});
 
   /// Calls a unary method of the stub: link.Call(&Coordinator::Stub::Register, request, 10s).
   template <typename Request, typename Reply>
-  StatusOr<Reply> Call(grpc::Status (Coordinator::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+  StatusOr<Reply> Call(grpc::Status (Coordinator::Stub::*method)(grpc::ClientContext*,
+                                                                 const Request&, Reply*),
                        const Request& request, std::chrono::milliseconds timeout) {
     Scoped scoped(*this, timeout);
     Reply reply;

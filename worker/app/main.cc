@@ -1,18 +1,18 @@
 /// graft-worker: holds frozen bases, trains adapters on them and serves them. Dials its server.
 
-#include <csignal>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 
-#include <CLI/CLI.hpp>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
 
 #include "common/base/failpoint.h"
 #include "common/base/ids.h"
@@ -71,7 +71,8 @@ int Run(const Flags& flags) {
   if (!metrics.ok()) return Fail(metrics.status(), 1);
   engine::EngineOptions options;
   options.bases = flags.bases;
-  options.cache = flags.data.empty() ? std::filesystem::path() : std::filesystem::path(flags.data) / "cache";
+  options.cache =
+      flags.data.empty() ? std::filesystem::path() : std::filesystem::path(flags.data) / "cache";
   options.device = flags.device;
   options.threads = flags.threads;
   auto engine = engine::Engine::Create(options, (*metrics)->probe());
@@ -87,13 +88,16 @@ int Run(const Flags& flags) {
   builder.AddListeningPort(flags.listen, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> grpc_server = builder.BuildAndStart();
-  if (grpc_server == nullptr) return Fail(UnavailableError("--listen " + flags.listen + " can't be listened on"), 1);
+  if (grpc_server == nullptr)
+    return Fail(UnavailableError("--listen " + flags.listen + " can't be listened on"), 1);
   std::string address = flags.listen;
-  if (!address.starts_with("unix:")) address = address.substr(0, address.rfind(':') + 1) + std::to_string(port);
+  if (!address.starts_with("unix:"))
+    address = address.substr(0, address.rfind(':') + 1) + std::to_string(port);
 
   (*metrics)->Attach(**engine);
   const std::string id = !flags.worker_id.empty() ? flags.worker_id : NewId(SystemClock().Now());
-  agent::Agent agent({.worker_id = id, .engine_address = address, .build = kBuild}, **engine, server, objects);
+  agent::Agent agent({.worker_id = id, .engine_address = address, .build = kBuild}, **engine,
+                     server, objects);
   agent.Start();
   spdlog::info("worker {} on {} ({}), engine at {}, metrics at port {}", id, flags.device,
                (*engine)->device_facts().name, address, (*metrics)->port());
@@ -111,23 +115,33 @@ int Run(const Flags& flags) {
 
 int main(int argc, char** argv) {
   Flags flags;
-  CLI::App app{"graft-worker: trains and serves adapters for a graft-server. The server usually starts it by itself."};
+  CLI::App app{
+      "graft-worker: trains and serves adapters for a graft-server. The server usually starts it "
+      "by itself."};
   app.set_version_flag("--version", kBuild);
   app.add_option("--server", flags.server, "The server's worker address: host:port or unix:/path");
   app.add_option("--bases", flags.bases, "Folder whose sub-folders are HuggingFace models");
   app.add_option("--device", flags.device, "cpu or cuda:N")->capture_default_str();
   app.add_option("--data", flags.data, "Folder for caches");
-  app.add_option("--listen", flags.listen, "Where the server reaches this worker; port 0 picks one")->capture_default_str();
-  app.add_option("--metrics", flags.metrics, "Where Prometheus scrapes /metrics; port 0 picks one")->capture_default_str();
-  app.add_option("--threads", flags.threads, "CPU threads; 0: one a core")->check(CLI::Range(0, 1024));
+  app.add_option("--listen", flags.listen, "Where the server reaches this worker; port 0 picks one")
+      ->capture_default_str();
+  app.add_option("--metrics", flags.metrics, "Where Prometheus scrapes /metrics; port 0 picks one")
+      ->capture_default_str();
+  app.add_option("--threads", flags.threads, "CPU threads; 0: one a core")
+      ->check(CLI::Range(0, 1024));
   app.add_option("--worker-id", flags.worker_id, "Name of this worker; default: a new one");
-  app.add_option("--worker-token", flags.worker_token, "The server's secret for workers over TCP; better set as GRAFT_WORKER_TOKEN than as a flag")
+  app.add_option("--worker-token", flags.worker_token,
+                 "The server's secret for workers over TCP; better set as GRAFT_WORKER_TOKEN than "
+                 "as a flag")
       ->envname("GRAFT_WORKER_TOKEN");
   app.add_option("--supervised-by", flags.supervised_by, "Process to die with");
-  app.add_option("--drain-seconds", flags.drain_seconds, "How long SIGTERM may take")->capture_default_str();
-  app.add_option("--failpoints", flags.failpoints, "Where to crash, for tests: name=crash[@n],...")->envname("GRAFT_FAILPOINTS");
+  app.add_option("--drain-seconds", flags.drain_seconds, "How long SIGTERM may take")
+      ->capture_default_str();
+  app.add_option("--failpoints", flags.failpoints, "Where to crash, for tests: name=crash[@n],...")
+      ->envname("GRAFT_FAILPOINTS");
   app.add_flag("--list-failpoints", flags.list_failpoints, "Print the failpoints and exit");
-  app.add_option("--log-level", flags.log_level, "debug, info, warn or error")->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "debug, info, warn or error")
+      ->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -19,7 +19,7 @@ class Metrics {
  public:
   /// Listens on `address` ("127.0.0.1:0" picks a port). `build` is the version that
   /// graft_build_info tells.
-  /// Errors:    Unavailable if the port is taken.
+  /// Errors: Unavailable if the port is taken.
   static StatusOr<std::unique_ptr<Metrics>> Create(const std::string& address,
                                                    const std::string& build);
   ~Metrics();

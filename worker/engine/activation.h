@@ -7,8 +7,9 @@
 
 namespace graft::worker::engine {
 
-/// "gelu" (erf), "gelu_new" and "gelu_pytorch_tanh" (tanh approximation), "relu", "silu" and "swish", "tanh", "" (none).
-/// Requires:  `name` passed the checks of families:: or methods::, which refuse others.
+/// "gelu" (erf), "gelu_new" and "gelu_pytorch_tanh" (tanh approximation), "relu", "silu" and
+/// "swish", "tanh", "" (none). Requires: `name` passed the checks of families:: or methods::, which
+/// refuse others.
 at::Tensor Activate(const at::Tensor& x, std::string_view name);
 
 }  // namespace graft::worker::engine

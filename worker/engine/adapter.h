@@ -1,6 +1,7 @@
 #pragma once
-/// An adapter at work: its parameters and what it does at each site of a pass. A method's half in the engine.
-/// Adding a method: a pair like methods/lora.{h,cc} that derives from Adapter, and a line in methods/methods.cc.
+/// An adapter at work: its parameters and what it does at each site of a pass. A method's half in
+/// the engine. Adding a method: a pair like methods/lora.{h,cc} that derives from Adapter, and a
+/// line in methods/methods.cc.
 
 #include <functional>
 #include <memory>
@@ -13,22 +14,23 @@
 
 namespace graft::worker::engine {
 
-/// One base GEMM and the HF linear layers whose outputs are its column slices (q, k and v are one GEMM, three slices).
+/// One base GEMM and the HF linear layers whose outputs are its column slices (q, k and v are one
+/// GEMM, three slices).
 struct LinearSite {
   struct Slice {
-    size_t linear = 0;            ///< Index into Layout::linears.
-    int64_t begin = 0, end = 0;   ///< Output columns.
+    size_t linear = 0;           ///< Index into Layout::linears.
+    int64_t begin = 0, end = 0;  ///< Output columns.
   };
   std::vector<Slice> slices;
 };
 
-/// Which rows an adapter is given, for randomness that depends on no order: dropout is keyed by (seed, step, site,
-/// example, position).
+/// Which rows an adapter is given, for randomness that depends on no order: dropout is keyed by
+/// (seed, step, site, example, position).
 struct RowContext {
   bool training = false;
   uint64_t seed = 0;
   int64_t step = 0;
-  const std::vector<int64_t>* offsets = nullptr;    ///< Of the batch; rows are [row_begin, row_end).
+  const std::vector<int64_t>* offsets = nullptr;  ///< Of the batch; rows are [row_begin, row_end).
   const std::vector<uint64_t>* examples = nullptr;
   int64_t sequence_begin = 0, sequence_end = 0;
   bool pooled = false;  ///< One row a sequence (its first token) rather than all its tokens.
@@ -47,28 +49,34 @@ class Adapter {
   Adapter(const Adapter&) = delete;
   Adapter& operator=(const Adapter&) = delete;
 
-  /// Sets the method's own initial values; head and overlays are set by the caller (InitialiseAdapter).
+  /// Sets the method's own initial values; head and overlays are set by the caller
+  /// (InitialiseAdapter).
   virtual void Initialise(uint64_t seed) = 0;
 
   /// True if ApplyLinear does anything at one of the site's slices.
   virtual bool WrapsLinear(const LinearSite&) const { return false; }
   /// Returns the site's output for rows x whose base output is y; may change y in place.
-  virtual at::Tensor ApplyLinear(const LinearSite&, const at::Tensor& /*x*/, at::Tensor y, const RowContext&) const {
+  virtual at::Tensor ApplyLinear(const LinearSite&, const at::Tensor& /*x*/, at::Tensor y,
+                                 const RowContext&) const {
     return y;
   }
   /// True if ApplySublayer replaces LN(x_in + d) at this index of Layout::sublayers.
   virtual bool WrapsSublayer(size_t) const { return false; }
   using Norm = std::function<at::Tensor(const at::Tensor&)>;
-  /// Returns the sublayer's output from its input x_in, the output d of its last projection and its norm.
+  /// Returns the sublayer's output from its input x_in, the output d of its last projection and its
+  /// norm.
   virtual at::Tensor ApplySublayer(size_t /*sublayer*/, const at::Tensor& x_in, const at::Tensor& d,
                                    const Norm& norm, const RowContext&) const {
     return norm(x_in + d);
   }
-  /// Lowest transformer layer with a trained tensor; -1 if the embeddings have one, num_layers if only the head has.
+  /// Lowest transformer layer with a trained tensor; -1 if the embeddings have one, num_layers if
+  /// only the head has.
   int lowest_trained_layer(int num_layers) const;
-  /// True if some base tensor is replaced: such an adapter runs its own passes over a weight overlay.
+  /// True if some base tensor is replaced: such an adapter runs its own passes over a weight
+  /// overlay.
   bool overrides_base() const;
-  /// Drops what only training needs and keeps what `compute` passes read. Called once, before serving.
+  /// Drops what only training needs and keeps what `compute` passes read. Called once, before
+  /// serving.
   virtual void PrepareServing(at::ScalarType compute);
 
   const methods::MethodSpec& method() const { return *method_; }
@@ -86,7 +94,7 @@ class Adapter {
 };
 
 /// Makes the adapter of `method` (resolved for `layout`) with zero tensors.
-/// Errors:    Unimplemented if the engine has no half for this method.
+/// Errors: Unimplemented if the engine has no half for this method.
 StatusOr<std::unique_ptr<Adapter>> MakeAdapter(std::shared_ptr<const methods::MethodSpec> method,
                                                const families::Layout& layout, int64_t num_labels,
                                                at::Device device);

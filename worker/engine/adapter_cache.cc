@@ -27,7 +27,8 @@ void AdapterCache::Put(std::shared_ptr<const ResidentVersion> version) {
   ++figures_.count;
   entries_.push_front(version);
   index_[version->id] = entries_.begin();
-  for (auto entry = entries_.end(); max_bytes_ > 0 && figures_.bytes > max_bytes_ && entry != entries_.begin();) {
+  for (auto entry = entries_.end();
+       max_bytes_ > 0 && figures_.bytes > max_bytes_ && entry != entries_.begin();) {
     --entry;
     if (entry == entries_.begin()) break;
     if (entry->use_count() > 1) continue;

@@ -1,5 +1,6 @@
 #pragma once
-/// The adapter versions that are resident, least recently used first out by bytes; one in use never leaves.
+/// The adapter versions that are resident, least recently used first out by bytes; one in use never
+/// leaves.
 
 #include <list>
 #include <memory>
@@ -13,7 +14,8 @@
 
 namespace graft::worker::engine {
 
-/// A version ready to serve. Const after loading; dropped when the last request that holds it is done.
+/// A version ready to serve. Const after loading; dropped when the last request that holds it is
+/// done.
 struct ResidentVersion {
   VersionId id;
   std::unique_ptr<const Adapter> adapter;

@@ -11,8 +11,9 @@ namespace graft::worker::engine {
 
 StatusOr<ArtifactHeader> ReadArtifactHeader(const Files& files) {
   GRAFT_ASSIGN_OR_RETURN(const artifacts::Header header, artifacts::ReadHeader(files));
-  return ArtifactHeader{header.base, header.base_fingerprint,
-                        header.precision == "bf16" ? spec::Precision::kBf16 : spec::Precision::kFp32};
+  return ArtifactHeader{
+      header.base, header.base_fingerprint,
+      header.precision == "bf16" ? spec::Precision::kBf16 : spec::Precision::kFp32};
 }
 
 StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base) {
@@ -22,20 +23,22 @@ StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base) {
   loaded.max_length = manifest.identity.max_length;
   loaded.sha256 = manifest.sha256;
   loaded.probe = manifest.record.probe;
-  GRAFT_ASSIGN_OR_RETURN(loaded.adapter,
-                         MakeAdapter(manifest.identity.method, base.layout(),
-                                     static_cast<int64_t>(loaded.label_names.size()), base.device()));
+  GRAFT_ASSIGN_OR_RETURN(
+      loaded.adapter, MakeAdapter(manifest.identity.method, base.layout(),
+                                  static_cast<int64_t>(loaded.label_names.size()), base.device()));
   ParameterSet& parameters = loaded.adapter->parameters();
   GRAFT_ASSIGN_OR_RETURN(const auto bound, artifacts::BindTensors(files, parameters.specs()));
   const at::NoGradGuard no_grad;
   for (const artifacts::BoundTensor& tensor : bound) {
-    GRAFT_ASSIGN_OR_RETURN(const at::Tensor value, BytesToFloat(tensor.dtype, tensor.spec->shape, tensor.data));
+    GRAFT_ASSIGN_OR_RETURN(const at::Tensor value,
+                           BytesToFloat(tensor.dtype, tensor.spec->shape, tensor.data));
     parameters.Get(tensor.spec->name).copy_(value);
   }
   return loaded;
 }
 
-StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input, const TrainOutcome& outcome) {
+StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input,
+                                 const TrainOutcome& outcome) {
   const Base& base = *input.base;
   const spec::JobSpec& spec = *input.request.spec;
   const datasets::IngestedDataset& data = *input.request.dataset;
@@ -45,7 +48,8 @@ StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input
   std::map<std::string, std::vector<safetensors::TensorToWrite>> by_file;
   for (const methods::TensorSpec& tensor : adapter.parameters().specs()) {
     hosts.push_back(adapter.parameters().Get(tensor.name).detach().to(at::kCPU).contiguous());
-    const std::string_view bytes(static_cast<const char*>(hosts.back().const_data_ptr()), hosts.back().nbytes());
+    const std::string_view bytes(static_cast<const char*>(hosts.back().const_data_ptr()),
+                                 hosts.back().nbytes());
     by_file[tensor.file].push_back({tensor.key, safetensors::DType::kF32, tensor.shape, bytes});
     artifact.parameters += hosts.back().numel();
   }
@@ -72,15 +76,17 @@ StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input
                                      .max_length = spec.hyperparameters.max_length,
                                      .tokenizer = base.tokenizer().fingerprint(),
                                      .precision = outcome.precision};
-  const artifacts::Record record{
-      .base = base.id(),
-      .base_proved = true,
-      .probe = probe,
-      .job = {{"spec", spec.ToJson()}, {"dataset_sha256", input.request.dataset_sha256}, {"evaluations", evaluations}}};
+  const artifacts::Record record{.base = base.id(),
+                                 .base_proved = true,
+                                 .probe = probe,
+                                 .job = {{"spec", spec.ToJson()},
+                                         {"dataset_sha256", input.request.dataset_sha256},
+                                         {"evaluations", evaluations}}};
   const artifacts::Manifest manifest = artifacts::Seal(identity, record, artifact.files);
   artifact.sha256 = manifest.sha256;
   artifact.base_fingerprint = base.fingerprint();
-  for (const auto& [name, bytes] : artifact.files) artifact.bytes += static_cast<int64_t>(bytes.size());
+  for (const auto& [name, bytes] : artifact.files)
+    artifact.bytes += static_cast<int64_t>(bytes.size());
   artifact.label_names = data.label_names;
   artifact.max_length = identity.max_length;
   artifact.method = {{std::string(adapter.method().name()), adapter.method().ToJson()}};
@@ -90,11 +96,13 @@ StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input
 Status CopyParameters(const ParameterSet& from, ParameterSet& to) {
   const at::NoGradGuard no_grad;
   if (from.specs().size() != to.specs().size()) {
-    return InvalidArgumentError("the versions hold different tensors").At("spec.init_from", "INIT_FROM_MISMATCH");
+    return InvalidArgumentError("the versions hold different tensors")
+        .At("spec.init_from", "INIT_FROM_MISMATCH");
   }
   for (const methods::TensorSpec& spec : to.specs()) {
     if (!from.Has(spec.name) || from.Get(spec.name).sizes() != to.Get(spec.name).sizes()) {
-      return InvalidArgumentError("init_from has no tensor like " + spec.name).At("spec.init_from", "INIT_FROM_MISMATCH");
+      return InvalidArgumentError("init_from has no tensor like " + spec.name)
+          .At("spec.init_from", "INIT_FROM_MISMATCH");
     }
     to.Get(spec.name).detach().copy_(from.Get(spec.name));
   }

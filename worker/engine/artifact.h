@@ -30,11 +30,12 @@ struct LoadedArtifact {
 };
 
 /// Checks a version's files and puts its tensors on the base's device in fp32.
-/// Errors:    as artifacts::Open and artifacts::BindTensors.
+/// Errors: as artifacts::Open and artifacts::BindTensors.
 StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base);
 
 /// Writes the adapter's files with graft.json, its probe included.
-StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input, const TrainOutcome& outcome);
+StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input,
+                                 const TrainOutcome& outcome);
 
 /// Copies equal-named tensors. Errors: InvalidArgument if names or shapes differ.
 Status CopyParameters(const ParameterSet& from, ParameterSet& to);

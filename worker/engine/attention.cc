@@ -10,20 +10,24 @@
 namespace graft::worker::engine {
 namespace {
 
-/// Variable-length attention of the CUDA libraries: queries of sequence s see the keys of sequence s. Differentiable.
-/// Shapes:    q [Tq, N, H], k and v [T, N, H] (views of a fused projection); returns [Tq, N * H].
-at::Tensor AttendCuda(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& offsets_q,
-                      const at::Tensor& offsets_k, int64_t max_q, int64_t max_k) {
+/// Variable-length attention of the CUDA libraries: queries of sequence s see the keys of sequence
+/// s. Differentiable.
+/// Shapes: q [Tq, N, H], k and v [T, N, H] (views of a fused projection); returns [Tq, N * H].
+at::Tensor AttendCuda(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                      const at::Tensor& offsets_q, const at::Tensor& offsets_k, int64_t max_q,
+                      int64_t max_k) {
   at::Tensor out;
   if (q.scalar_type() == at::kFloat) {
     // The flash kernels take half types only.
     out = std::get<0>(at::_efficient_attention_forward(
-        q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), std::optional<at::Tensor>{}, offsets_q, offsets_k, max_q,
-        max_k, /*dropout_p=*/0.0, /*custom_mask_type=*/0, /*compute_log_sumexp=*/true));
+        q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), std::optional<at::Tensor>{}, offsets_q,
+        offsets_k, max_q, max_k, /*dropout_p=*/0.0, /*custom_mask_type=*/0,
+        /*compute_log_sumexp=*/true));
     out = out.squeeze(0);
   } else {
-    out = std::get<0>(at::_flash_attention_forward(q, k, v, offsets_q, offsets_k, max_q, max_k, /*dropout_p=*/0.0,
-                                                   /*is_causal=*/false, /*return_debug_mask=*/false));
+    out = std::get<0>(
+        at::_flash_attention_forward(q, k, v, offsets_q, offsets_k, max_q, max_k, /*dropout_p=*/0.0,
+                                     /*is_causal=*/false, /*return_debug_mask=*/false));
   }
   return out.reshape({q.size(0), -1});
 }
@@ -33,8 +37,8 @@ at::Tensor AttendCuda(const at::Tensor& q, const at::Tensor& k, const at::Tensor
 at::Tensor Attend(const at::Tensor& qkv_T3D, const PackedBatch& batch, int64_t num_heads) {
   if (qkv_T3D.is_cpu()) return cpu::Attend(qkv_T3D, batch.offsets, num_heads);
   const at::Tensor qkv = qkv_T3D.view({qkv_T3D.size(0), 3, num_heads, -1});
-  return AttendCuda(qkv.select(1, 0), qkv.select(1, 1), qkv.select(1, 2), batch.offsets_device, batch.offsets_device,
-                    batch.max_length, batch.max_length);
+  return AttendCuda(qkv.select(1, 0), qkv.select(1, 1), qkv.select(1, 2), batch.offsets_device,
+                    batch.offsets_device, batch.max_length, batch.max_length);
 }
 
 at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D, const PackedBatch& batch,
@@ -44,7 +48,8 @@ at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D, const 
   const at::Tensor q = q_SD.view({q_SD.size(0), num_heads, -1});
   // One query a sequence: its offsets are 0, 1, 2, ...
   const at::Tensor offsets_q = at::ones_like(batch.offsets_device).cumsum(0, at::kInt).sub_(1);
-  return AttendCuda(q, kv.select(1, 0), kv.select(1, 1), offsets_q, batch.offsets_device, 1, batch.max_length);
+  return AttendCuda(q, kv.select(1, 0), kv.select(1, 1), offsets_q, batch.offsets_device, 1,
+                    batch.max_length);
 }
 
 }  // namespace graft::worker::engine

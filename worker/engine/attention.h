@@ -1,6 +1,6 @@
 #pragma once
-/// Self-attention over a packed batch: every sequence attends to itself, nothing to padding, for there is none.
-/// A family hands over projections; how rows are grouped is the batch's business.
+/// Self-attention over a packed batch: every sequence attends to itself, nothing to padding, for
+/// there is none. A family hands over projections; how rows are grouped is the batch's business.
 
 #include "worker/engine/batch.h"
 #include "worker/engine/tensor.h"
@@ -8,12 +8,14 @@
 namespace graft::worker::engine {
 
 /// Attends for all rows; differentiable.
-/// Shapes:    qkv [T, 3 * N * H], rows packed as in `batch`, columns q | k | v; returns [T, N * H].
-/// Numerics:  softmax(q k^T / sqrt(H)) v; softmax in fp32.
+/// Shapes: qkv [T, 3 * N * H], rows packed as in `batch`, columns q | k | v; returns [T, N * H].
+/// Numerics: softmax(q k^T / sqrt(H)) v; softmax in fp32.
 at::Tensor Attend(const at::Tensor& qkv_T3D, const PackedBatch& batch, int64_t num_heads);
 
-/// Attends for the first row of each sequence only: what a classifier's last layer needs; differentiable.
-/// Shapes:    q [S, N * H], kv [T, 2 * N * H], columns k | v; returns [S, N * H].
-at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D, const PackedBatch& batch, int64_t num_heads);
+/// Attends for the first row of each sequence only: what a classifier's last layer needs;
+/// differentiable.
+/// Shapes: q [S, N * H], kv [T, 2 * N * H], columns k | v; returns [S, N * H].
+at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D, const PackedBatch& batch,
+                        int64_t num_heads);
 
 }  // namespace graft::worker::engine

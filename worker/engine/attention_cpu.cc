@@ -15,29 +15,35 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// Queries of one head that are worked on at once: their scores and score gradients against some hundred keys stay in
-/// the second-level cache, and the products around them are still large enough for a GEMM.
+/// Queries of one head that are worked on at once: their scores and score gradients against some
+/// hundred keys stay in the second-level cache, and the products around them are still large enough
+/// for a GEMM.
 constexpr int64_t kTileRows = 256;
 
-/// One head of one sequence as a [n, H] view of a packed projection whose parts (q, k, v) are `width` columns each.
+/// One head of one sequence as a [n, H] view of a packed projection whose parts (q, k, v) are
+/// `width` columns each.
 struct Head {
   int64_t begin, length, column, head_dim, width;
 
   at::Tensor Of(const at::Tensor& packed, int64_t part) const {
-    return packed.as_strided({length, head_dim}, {packed.size(1), 1},
-                             packed.storage_offset() + begin * packed.size(1) + part * width + column);
+    return packed.as_strided(
+        {length, head_dim}, {packed.size(1), 1},
+        packed.storage_offset() + begin * packed.size(1) + part * width + column);
   }
 };
 
-/// Calls `body(head, index, scratch)` for each head of each sequence, longest sequences first, shared out among the threads as
-/// they get free. What a head computes doesn't depend on who does it. `scratch` is the thread's own, undefined at first.
+/// Calls `body(head, index, scratch)` for each head of each sequence, longest sequences first,
+/// shared out among the threads as they get free. What a head computes doesn't depend on who does
+/// it. `scratch` is the thread's own, undefined at first.
 template <typename Body>
-void ForEachHead(const std::vector<int64_t>& offsets, int64_t num_heads, int64_t width, const Body& body) {
+void ForEachHead(const std::vector<int64_t>& offsets, int64_t num_heads, int64_t width,
+                 const Body& body) {
   const int64_t num_sequences = static_cast<int64_t>(offsets.size()) - 1;
   std::vector<int64_t> order(num_sequences);
   for (int64_t s = 0; s < num_sequences; ++s) order[s] = s;
   const auto length = [&](int64_t s) { return offsets[s + 1] - offsets[s]; };
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return length(a) > length(b); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return length(a) > length(b); });
   const int64_t head_dim = width / num_heads;
   const int64_t num_tasks = num_sequences * num_heads;
   const auto run = [&](std::atomic<int64_t>& next) {
@@ -59,7 +65,8 @@ at::Tensor Corner(const at::Tensor& scratch, int64_t rows, int64_t columns) {
 }
 
 template <typename T>
-void ForwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& out, float* lse, at::Tensor& scratch) {
+void ForwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& out, float* lse,
+                 at::Tensor& scratch) {
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head.head_dim)));
   const int64_t n = head.length;
   if (!scratch.defined()) scratch = at::empty({kTileRows * n}, qkv.options());
@@ -78,10 +85,11 @@ void ForwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& out,
   }
 }
 
-/// Probabilities are computed again rather than kept: they would outgrow everything else that a step holds.
+/// Probabilities are computed again rather than kept: they would outgrow everything else that a
+/// step holds.
 template <typename T>
-void BackwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& d_out, const float* lse,
-                  const at::Tensor& d_qkv, at::Tensor& scratch) {
+void BackwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& d_out,
+                  const float* lse, const at::Tensor& d_qkv, at::Tensor& scratch) {
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head.head_dim)));
   const int64_t n = head.length;
   const int64_t tile = kTileRows * n;
@@ -103,7 +111,8 @@ void BackwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& d_o
     at::mm_out(d_s, d_o_tile, v.t());
     T* scores = p.mutable_data_ptr<T>();
     T* grads = d_s.mutable_data_ptr<T>();
-    for (int64_t i = 0; i < rows; ++i) SoftmaxBackwardRow(scores + i * n, grads + i * n, n, scale, lse[row + i]);
+    for (int64_t i = 0; i < rows; ++i)
+      SoftmaxBackwardRow(scores + i * n, grads + i * n, n, scale, lse[row + i]);
     at::Tensor d_q_tile = d_q.narrow(0, row, rows);
     at::mm_out(d_q_tile, d_s, k);
     if (row == 0) {
@@ -126,8 +135,8 @@ void Dispatch(const at::Tensor& like, const Body& body) {
 
 class Attention : public torch::autograd::Function<Attention> {
  public:
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv_in, std::vector<int64_t> offsets,
-                            int64_t num_heads) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv_in,
+                            std::vector<int64_t> offsets, int64_t num_heads) {
     const at::Tensor qkv = qkv_in.contiguous();
     const int64_t width = qkv.size(1) / 3;
     const int64_t num_rows = qkv.size(0);
@@ -135,9 +144,11 @@ class Attention : public torch::autograd::Function<Attention> {
     const at::Tensor lse_NT = at::empty({num_heads, num_rows}, qkv.options().dtype(at::kFloat));
     auto* lse = lse_NT.mutable_data_ptr<float>();
     Dispatch(qkv, [&](auto tag) {
-      ForEachHead(offsets, num_heads, width, [&](const Head& head, int64_t index, at::Tensor& scratch) {
-        ForwardHead<decltype(tag)>(head, qkv, out, lse + index * num_rows + head.begin, scratch);
-      });
+      ForEachHead(offsets, num_heads, width,
+                  [&](const Head& head, int64_t index, at::Tensor& scratch) {
+                    ForwardHead<decltype(tag)>(head, qkv, out, lse + index * num_rows + head.begin,
+                                               scratch);
+                  });
     });
     ctx->save_for_backward({qkv, lse_NT});
     ctx->saved_data["offsets"] = std::move(offsets);
@@ -153,9 +164,10 @@ class Attention : public torch::autograd::Function<Attention> {
     const at::Tensor d_qkv = at::empty_like(qkv);
     const int64_t num_rows = qkv.size(0);
     Dispatch(qkv, [&](auto tag) {
-      ForEachHead(ctx->saved_data["offsets"].toIntVector(), ctx->saved_data["num_heads"].toInt(), qkv.size(1) / 3,
-                  [&](const Head& head, int64_t index, at::Tensor& scratch) {
-                    BackwardHead<decltype(tag)>(head, qkv, d_out, lse + index * num_rows + head.begin, d_qkv, scratch);
+      ForEachHead(ctx->saved_data["offsets"].toIntVector(), ctx->saved_data["num_heads"].toInt(),
+                  qkv.size(1) / 3, [&](const Head& head, int64_t index, at::Tensor& scratch) {
+                    BackwardHead<decltype(tag)>(
+                        head, qkv, d_out, lse + index * num_rows + head.begin, d_qkv, scratch);
                   });
     });
     return {d_qkv, at::Tensor(), at::Tensor()};
@@ -164,7 +176,8 @@ class Attention : public torch::autograd::Function<Attention> {
 
 }  // namespace
 
-at::Tensor Attend(const at::Tensor& qkv_T3D, const std::vector<int64_t>& offsets, int64_t num_heads) {
+at::Tensor Attend(const at::Tensor& qkv_T3D, const std::vector<int64_t>& offsets,
+                  int64_t num_heads) {
   return Attention::apply(qkv_T3D, offsets, num_heads);
 }
 

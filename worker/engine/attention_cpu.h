@@ -1,6 +1,6 @@
 #pragma once
-/// Attention over packed sequences on the CPU. libtorch has no variable-length kernel there, and its flash kernel is slow
-/// at the head sizes of small encoders.
+/// Attention over packed sequences on the CPU. libtorch has no variable-length kernel there, and
+/// its flash kernel is slow at the head sizes of small encoders.
 
 #include <cstdint>
 #include <vector>
@@ -10,10 +10,11 @@
 namespace graft::worker::engine::cpu {
 
 /// See engine::Attend. `offsets` [S+1].
-at::Tensor Attend(const at::Tensor& qkv_T3D, const std::vector<int64_t>& offsets, int64_t num_heads);
+at::Tensor Attend(const at::Tensor& qkv_T3D, const std::vector<int64_t>& offsets,
+                  int64_t num_heads);
 
 /// See engine::AttendPooled.
-at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D, const std::vector<int64_t>& offsets,
-                        int64_t num_heads);
+at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D,
+                        const std::vector<int64_t>& offsets, int64_t num_heads);
 
 }  // namespace graft::worker::engine::cpu

@@ -11,12 +11,13 @@ using torch::autograd::variable_list;
 
 /// Pooled attention of one head of one sequence; n keys, one query.
 template <typename T>
-void PooledForward(const T* q, const T* k, const T* v, int64_t stride, int64_t n, int64_t head_dim, float scale,
-                   float* p, T* out) {
+void PooledForward(const T* q, const T* k, const T* v, int64_t stride, int64_t n, int64_t head_dim,
+                   float scale, float* p, T* out) {
   float largest = -INFINITY;
   for (int64_t j = 0; j < n; ++j) {
     float dot = 0;
-    for (int64_t h = 0; h < head_dim; ++h) dot += static_cast<float>(q[h]) * static_cast<float>(k[j * stride + h]);
+    for (int64_t h = 0; h < head_dim; ++h)
+      dot += static_cast<float>(q[h]) * static_cast<float>(k[j * stride + h]);
     p[j] = dot * scale;
     largest = std::max(largest, p[j]);
   }
@@ -31,13 +32,14 @@ void PooledForward(const T* q, const T* k, const T* v, int64_t stride, int64_t n
 }
 
 template <typename T>
-void PooledBackward(const T* q, const T* k, const T* v, int64_t stride, int64_t n, int64_t head_dim, float scale,
-                    const float* p, const T* d_o, T* dq, T* dk, T* dv) {
+void PooledBackward(const T* q, const T* k, const T* v, int64_t stride, int64_t n, int64_t head_dim,
+                    float scale, const float* p, const T* d_o, T* dq, T* dk, T* dv) {
   float dot_sum = 0;  // sum_j p_j dp_j
   std::vector<float> dp(n);
   for (int64_t j = 0; j < n; ++j) {
     float dot = 0;
-    for (int64_t h = 0; h < head_dim; ++h) dot += static_cast<float>(d_o[h]) * static_cast<float>(v[j * stride + h]);
+    for (int64_t h = 0; h < head_dim; ++h)
+      dot += static_cast<float>(d_o[h]) * static_cast<float>(v[j * stride + h]);
     dp[j] = dot;
     dot_sum += p[j] * dot;
   }
@@ -53,7 +55,8 @@ void PooledBackward(const T* q, const T* k, const T* v, int64_t stride, int64_t 
   for (int64_t h = 0; h < head_dim; ++h) dq[h] = static_cast<T>(acc[h]);
 }
 
-/// Calls `body(type tag, sequence, head)` for every head of every sequence, in parallel over sequences.
+/// Calls `body(type tag, sequence, head)` for every head of every sequence, in parallel over
+/// sequences.
 template <typename Body>
 void ForEachHead(const at::Tensor& like, size_t num_sequences, int64_t num_heads, Body&& body) {
   const auto run = [&](auto tag) {
@@ -85,7 +88,8 @@ class PooledAttention : public torch::autograd::Function<PooledAttention> {
       using T = decltype(tag);
       const T* k = kv.const_data_ptr<T>() + offsets[s] * 2 * width + head * head_dim;
       PooledForward<T>(q.const_data_ptr<T>() + s * width + head * head_dim, k, k + width, 2 * width,
-                       offsets[s + 1] - offsets[s], head_dim, scale, p + head * kv.size(0) + offsets[s],
+                       offsets[s + 1] - offsets[s], head_dim, scale,
+                       p + head * kv.size(0) + offsets[s],
                        out.mutable_data_ptr<T>() + s * width + head * head_dim);
     });
     ctx->save_for_backward({q, kv, p_NT});
@@ -113,8 +117,9 @@ class PooledAttention : public torch::autograd::Function<PooledAttention> {
       const int64_t at_q = s * width + head * head_dim;
       const T* k = kv.const_data_ptr<T>() + at_kv;
       T* dk = dkv.mutable_data_ptr<T>() + at_kv;
-      PooledBackward<T>(q.const_data_ptr<T>() + at_q, k, k + width, 2 * width, offsets[s + 1] - offsets[s], head_dim,
-                        scale, p + head * kv.size(0) + offsets[s], d_o.const_data_ptr<T>() + at_q,
+      PooledBackward<T>(q.const_data_ptr<T>() + at_q, k, k + width, 2 * width,
+                        offsets[s + 1] - offsets[s], head_dim, scale,
+                        p + head * kv.size(0) + offsets[s], d_o.const_data_ptr<T>() + at_q,
                         dq.mutable_data_ptr<T>() + at_q, dk, dk + width);
     });
     return {dq, dkv, at::Tensor(), at::Tensor()};
@@ -123,8 +128,8 @@ class PooledAttention : public torch::autograd::Function<PooledAttention> {
 
 }  // namespace
 
-at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D, const std::vector<int64_t>& offsets,
-                        int64_t num_heads) {
+at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D,
+                        const std::vector<int64_t>& offsets, int64_t num_heads) {
   return PooledAttention::apply(q_SD, kv_T2D, offsets, num_heads);
 }
 

@@ -19,7 +19,8 @@ std::string Join(const std::vector<std::string>& names) {
   return joined;
 }
 
-/// Neighbouring projections of one input in each layer: kept as one matrix so that they are one GEMM.
+/// Neighbouring projections of one input in each layer: kept as one matrix so that they are one
+/// GEMM.
 std::vector<std::vector<std::string>> FusedGroups(const families::Layout& layout) {
   std::map<int, std::vector<std::string>> by_layer;
   for (const families::Linear& linear : layout.linears) {
@@ -41,7 +42,8 @@ Status ReadPooling(const fs::path& folder, Pooling* pooling, bool* normalize) {
     *normalize = text.find("models.Normalize") != std::string::npos;
   }
   if (!fs::exists(folder / "1_Pooling" / "config.json", error)) return OkStatus();
-  GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder / "1_Pooling" / "config.json", 1 << 20));
+  GRAFT_ASSIGN_OR_RETURN(const std::string text,
+                         ReadFile(folder / "1_Pooling" / "config.json", 1 << 20));
   GRAFT_ASSIGN_OR_RETURN(const Json config, ParseJson(text, "1_Pooling/config.json"));
   if (config.value("pooling_mode_mean_tokens", false)) {
     *pooling = Pooling::kMean;
@@ -53,8 +55,9 @@ Status ReadPooling(const fs::path& folder, Pooling* pooling, bool* normalize) {
 
 }  // namespace
 
-StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs::path& folder, const fs::path& cache,
-                                                 at::ScalarType compute, at::Device device) {
+StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs::path& folder,
+                                                 const fs::path& cache, at::ScalarType compute,
+                                                 at::Device device) {
   const at::NoGradGuard no_grad;
   std::shared_ptr<Base> base(new Base());
   base->id_ = id;
@@ -64,26 +67,31 @@ StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs
   GRAFT_ASSIGN_OR_RETURN(const std::string config, ReadFile(folder / "config.json", 1 << 20));
   GRAFT_ASSIGN_OR_RETURN(base->checkpoint_, safetensors::Checkpoint::Open(folder));
   GRAFT_ASSIGN_OR_RETURN(base->layout_, families::ReadLayout(config, base->checkpoint_->names()));
-  GRAFT_ASSIGN_OR_RETURN(base->fingerprint_,
-                         safetensors::Fingerprint(*base->checkpoint_, base->layout_.fingerprint_config.dump(), cache));
+  GRAFT_ASSIGN_OR_RETURN(
+      base->fingerprint_,
+      safetensors::Fingerprint(*base->checkpoint_, base->layout_.fingerprint_config.dump(), cache));
   GRAFT_ASSIGN_OR_RETURN(base->tokenizer_, tokenizers::LoadTokenizer(folder));
   if (base->tokenizer_->vocab_size() > base->layout_.vocab_size) {
     return InvalidArgumentError("the base " + id + ": its tokenizer knows " +
-                                std::to_string(base->tokenizer_->vocab_size()) + " tokens, its embeddings hold " +
+                                std::to_string(base->tokenizer_->vocab_size()) +
+                                " tokens, its embeddings hold " +
                                 std::to_string(base->layout_.vocab_size));
   }
   GRAFT_RETURN_IF_ERROR(ReadPooling(folder, &base->pooling_, &base->normalize_));
   std::set<std::string> linear_biases;
-  for (const families::Linear& linear : base->layout_.linears) linear_biases.insert(linear.path + ".bias");
+  for (const families::Linear& linear : base->layout_.linears)
+    linear_biases.insert(linear.path + ".bias");
   for (const families::TensorShape& tensor : base->layout_.tensors) {
     GRAFT_ASSIGN_OR_RETURN(at::Tensor value, base->Master(tensor.name));
     if (value.sizes() != at::IntArrayRef(tensor.shape)) {
-      return InvalidArgumentError("the base " + id + ": the tensor " + tensor.name + " hasn't the shape that config.json implies");
+      return InvalidArgumentError("the base " + id + ": the tensor " + tensor.name +
+                                  " hasn't the shape that config.json implies");
     }
     // A GEMM wants its bias in its own type; norms stay in fp32.
     if (value.dim() >= 2 || linear_biases.contains(tensor.name)) value = value.to(compute);
     if (!AllFinite(value)) {
-      return InvalidArgumentError("the base " + id + ": the tensor " + tensor.name + " holds a NaN or an infinity");
+      return InvalidArgumentError("the base " + id + ": the tensor " + tensor.name +
+                                  " holds a NaN or an infinity");
     }
     base->tensors_[tensor.name] = value.to(device);
     base->bytes_ += static_cast<int64_t>(value.nbytes());
@@ -105,7 +113,8 @@ StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs
         base->tensors_[names[i]] = fused.narrow(0, row, parts[i].size(0));
         row += parts[i].size(0);
       }
-      // Whole groups and their tails (key and value alone, for a pooled last layer) are slices of one matrix.
+      // Whole groups and their tails (key and value alone, for a pooled last layer) are slices of
+      // one matrix.
       row = 0;
       for (size_t first = 0; first + 1 < names.size(); ++first) {
         base->fused_[Join({names.begin() + static_cast<int64_t>(first), names.end()})] =
@@ -131,9 +140,12 @@ at::Tensor Base::Fused(const std::vector<std::string>& names) const {
 StatusOr<at::Tensor> Base::Master(std::string_view name) const {
   const safetensors::TensorView* view = checkpoint_->Find(name);
   // A checkpoint may leave out the family's prefix ("bert.").
-  if (view == nullptr && name.starts_with(layout_.prefix)) view = checkpoint_->Find(name.substr(layout_.prefix.size()));
-  if (view == nullptr) return NotFoundError("the base " + id_ + " lacks the tensor " + std::string(name));
-  return BytesToFloat(safetensors::DTypeName(view->dtype), {view->shape.begin(), view->shape.end()}, view->data);
+  if (view == nullptr && name.starts_with(layout_.prefix))
+    view = checkpoint_->Find(name.substr(layout_.prefix.size()));
+  if (view == nullptr)
+    return NotFoundError("the base " + id_ + " lacks the tensor " + std::string(name));
+  return BytesToFloat(safetensors::DTypeName(view->dtype), {view->shape.begin(), view->shape.end()},
+                      view->data);
 }
 
 }  // namespace graft::worker::engine

@@ -13,7 +13,8 @@ StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType comput
   const Key key(id, compute);
   std::unique_lock lock(mutex_);
   for (;;) {
-    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
+    const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const Entry& e) { return e.key == key; });
     if (found != entries_.end()) {
       entries_.splice(entries_.begin(), entries_, found);
       return found->loaded;
@@ -27,7 +28,8 @@ StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType comput
     if (!fs::is_directory(folder_ / id, error)) {
       return NotFoundError("there is no base named " + id + " under " + folder_.string());
     }
-    GRAFT_ASSIGN_OR_RETURN(std::shared_ptr<const Base> base, Base::Load(id, folder_ / id, cache_, compute, device_));
+    GRAFT_ASSIGN_OR_RETURN(std::shared_ptr<const Base> base,
+                           Base::Load(id, folder_ / id, cache_, compute, device_));
     GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, MakeModel(base->layout()));
     return LoadedBase{std::move(base), std::move(model)};
   });

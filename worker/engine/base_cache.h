@@ -24,12 +24,16 @@ struct LoadedBase {
 /// Thread safety: thread-safe.
 class BaseCache {
  public:
-  BaseCache(std::filesystem::path folder, std::filesystem::path cache, at::Device device, int64_t max_bytes)
-      : folder_(std::move(folder)), cache_(std::move(cache)), device_(device), max_bytes_(max_bytes) {}
+  BaseCache(std::filesystem::path folder, std::filesystem::path cache, at::Device device,
+            int64_t max_bytes)
+      : folder_(std::move(folder)),
+        cache_(std::move(cache)),
+        device_(device),
+        max_bytes_(max_bytes) {}
 
-  /// Returns the base in `compute`, loading it if need be; two callers of one absent base share one load. "In use" is a
-  /// shared_ptr held by anyone.
-  /// Errors:    NotFound if there is no such folder; else as Base::Load.
+  /// Returns the base in `compute`, loading it if need be; two callers of one absent base share one
+  /// load. "In use" is a shared_ptr held by anyone.
+  /// Errors: NotFound if there is no such folder; else as Base::Load.
   StatusOr<LoadedBase> Get(const std::string& id, at::ScalarType compute);
   std::vector<std::string> Ids() const;
   std::vector<std::shared_ptr<const Base>> Resident() const;

@@ -24,9 +24,10 @@
 namespace graft::worker::engine {
 namespace {
 
-/// AMX-BF16, straight from cpuid: libtorch's own query came and went between versions. AVX512-BF16 alone doesn't count:
-/// its dot product does no more multiplications a cycle than fp32's on the processors that have both units, and libtorch's
-/// bf16 products ran at 0.55 times the speed of its fp32 ones there.
+/// AMX-BF16, straight from cpuid: libtorch's own query came and went between versions. AVX512-BF16
+/// alone doesn't count: its dot product does no more multiplications a cycle than fp32's on the
+/// processors that have both units, and libtorch's bf16 products ran at 0.55 times the speed of its
+/// fp32 ones there.
 bool CpuHasFastBf16() {
 #if defined(__x86_64__)
   uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -48,11 +49,13 @@ StatusOr<at::Device> ParseDevice(const std::string& name) {
     return InvalidArgumentError("\"" + name + "\" is no device; use cpu or cuda:N");
   }
   if (!at::globalContext().hasCUDA()) {
-    return FailedPreconditionError("no CUDA device: this libtorch is a CPU build, or no driver was found; use --device cpu");
+    return FailedPreconditionError(
+        "no CUDA device: this libtorch is a CPU build, or no driver was found; use --device cpu");
   }
 #ifdef GRAFT_WITH_CUDA
   if (index >= at::cuda::device_count()) {
-    return FailedPreconditionError(name + ": this machine has " + std::to_string(at::cuda::device_count()) + " GPUs");
+    return FailedPreconditionError(name + ": this machine has " +
+                                   std::to_string(at::cuda::device_count()) + " GPUs");
   }
 #endif
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
@@ -61,7 +64,8 @@ StatusOr<at::Device> ParseDevice(const std::string& name) {
 void ConfigureTorch(int threads) {
   InstallCpuAllocator();
   // More teams than cores make every operation slower; one engine thread drives one team.
-  at::set_num_threads(threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  at::set_num_threads(
+      threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   // Filling every new tensor with NaN is for finding bugs; it costs a pass over memory.
   at::globalContext().setDeterministicFillUninitializedMemory(false);
@@ -107,7 +111,8 @@ std::string DeviceName(at::Device device) {
 
 int64_t TotalMemoryBytes(at::Device device) {
 #ifdef GRAFT_WITH_CUDA
-  if (device.is_cuda()) return static_cast<int64_t>(at::cuda::getDeviceProperties(device.index())->totalGlobalMem);
+  if (device.is_cuda())
+    return static_cast<int64_t>(at::cuda::getDeviceProperties(device.index())->totalGlobalMem);
 #endif
   (void)device;
   return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
@@ -159,7 +164,8 @@ Status TorchErrorToStatus(const std::exception& error) {
                              dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
                              text.find("can't allocate memory") != std::string::npos;
   if (out_of_memory) {
-    return ResourceExhaustedError("the device is out of memory: " + text).AddDetail({"DEVICE_OUT_OF_MEMORY", {}, 0, {}, {}});
+    return ResourceExhaustedError("the device is out of memory: " + text)
+        .AddDetail({"DEVICE_OUT_OF_MEMORY", {}, 0, {}, {}});
   }
   return InternalError("libtorch: " + text);
 }

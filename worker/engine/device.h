@@ -1,5 +1,6 @@
 #pragma once
-/// Everything that depends on the kind of device, in one place: choice, threads, numerics, memory, errors.
+/// Everything that depends on the kind of device, in one place: choice, threads, numerics, memory,
+/// errors.
 
 #include <exception>
 #include <string>
@@ -11,11 +12,12 @@
 namespace graft::worker::engine {
 
 /// Parses "cpu" or "cuda:N".
-/// Errors:    InvalidArgument for another text; FailedPrecondition if this build or machine has no such device.
+/// Errors: InvalidArgument for another text; FailedPrecondition if this build or machine has no
+/// such device.
 StatusOr<at::Device> ParseDevice(const std::string& name);
 
-/// Fixes threads, deterministic kernels and full fp32 products for the process. Call before the first operation.
-/// `threads`: of the CPU; 0 means one a core.
+/// Fixes threads, deterministic kernels and full fp32 products for the process. Call before the
+/// first operation. `threads`: of the CPU; 0 means one a core.
 void ConfigureTorch(int threads);
 
 /// True if bf16 products are faster than fp32 ones here (AVX512-BF16 or AMX; sm80 and later).
@@ -33,10 +35,12 @@ int64_t PeakMemoryBytes(at::Device device);
 void ResetPeakMemory(at::Device device);
 void ReleaseCachedMemory(at::Device device);
 
-/// Out of memory -> ResourceExhausted; anything else -> Internal with the first 1 KiB of what happened.
+/// Out of memory -> ResourceExhausted; anything else -> Internal with the first 1 KiB of what
+/// happened.
 Status TorchErrorToStatus(const std::exception& error);
 
-/// The wall against exceptions: runs `body` (which returns a Status or StatusOr) and turns what it throws into a Status.
+/// The wall against exceptions: runs `body` (which returns a Status or StatusOr) and turns what it
+/// throws into a Status.
 template <typename Body>
 auto Guarded(Body&& body) -> std::invoke_result_t<Body> {
   try {

@@ -17,11 +17,14 @@ at::Tensor Dropout(const at::Tensor& x, double p, uint64_t site, const RowContex
     const uint64_t example = (*rows.examples)[s];
     at::parallel_for(0, length, 8, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        // One sequence of numbers a row: the step rides in the seed, example and position in the substream.
-        PhiloxSequence random(rows.seed ^ (static_cast<uint64_t>(rows.step) * 0x9E3779B97F4A7C15ULL + site),
-                              RandomStream::kDropout, example << 20 | static_cast<uint64_t>(i));
+        // One sequence of numbers a row: the step rides in the seed, example and position in the
+        // substream.
+        PhiloxSequence random(
+            rows.seed ^ (static_cast<uint64_t>(rows.step) * 0x9E3779B97F4A7C15ULL + site),
+            RandomStream::kDropout, example << 20 | static_cast<uint64_t>(i));
         float* values = out + (row + i) * width;
-        for (int64_t c = 0; c < width; ++c) values[c] = random.NextFloat() < threshold ? 0.0F : keep;
+        for (int64_t c = 0; c < width; ++c)
+          values[c] = random.NextFloat() < threshold ? 0.0F : keep;
       }
     });
     row += length;

@@ -1,6 +1,6 @@
 #pragma once
-/// The engine: one thread that owns a device, trains adapters on frozen bases and serves them in between.
-/// Everything the agent and the benches use; no torch type in it.
+/// The engine: one thread that owns a device, trains adapters on frozen bases and serves them in
+/// between. Everything the agent and the benches use; no torch type in it.
 
 #include <filesystem>
 #include <memory>
@@ -13,13 +13,13 @@
 namespace graft::worker::engine {
 
 struct EngineOptions {
-  std::filesystem::path bases;   ///< Folder whose sub-folders are HuggingFace models.
-  std::filesystem::path cache;   ///< Folder for fingerprint caches; may be empty for none.
-  std::string device = "cpu";    ///< "cpu" or "cuda:N"
-  int threads = 0;               ///< CPU threads; 0: one a core.
-  int64_t max_base_bytes = 0;    ///< Bases kept resident, least recently used first out; 0: no limit.
+  std::filesystem::path bases;  ///< Folder whose sub-folders are HuggingFace models.
+  std::filesystem::path cache;  ///< Folder for fingerprint caches; may be empty for none.
+  std::string device = "cpu";   ///< "cpu" or "cuda:N"
+  int threads = 0;              ///< CPU threads; 0: one a core.
+  int64_t max_base_bytes = 0;  ///< Bases kept resident, least recently used first out; 0: no limit.
   int64_t max_adapter_bytes = int64_t{4} << 30;  ///< Adapters kept resident.
-  size_t max_waiting = 4096;     ///< Inputs that may wait for serving; beyond it RESOURCE_EXHAUSTED.
+  size_t max_waiting = 4096;  ///< Inputs that may wait for serving; beyond it RESOURCE_EXHAUSTED.
 };
 
 struct DeviceFacts {
@@ -38,8 +38,8 @@ struct ResidentBase {
 /// Figures for metrics; counters since start.
 struct EngineFigures {
   int64_t train_tokens = 0, train_steps = 0;
-  int64_t training_jobs = 0;       ///< Now.
-  int64_t requests_waiting = 0;    ///< Inputs, now.
+  int64_t training_jobs = 0;     ///< Now.
+  int64_t requests_waiting = 0;  ///< Inputs, now.
   int64_t adapters_resident = 0, adapter_bytes = 0, adapter_tensor_bytes = 0;
   int64_t lookups_hit = 0, lookups_miss = 0;
   int64_t served_inputs = 0, served_passes = 0;
@@ -62,8 +62,8 @@ class Engine {
 
   /// Starts the thread. Errors: see ParseDevice; NotFound if `bases` isn't a folder.
   static StatusOr<std::unique_ptr<Engine>> Create(EngineOptions options, Probe probe = {});
-  /// Stops after the current training step or evaluation; jobs that aren't done end UNAVAILABLE without a checkpoint (ask
-  /// them to release first), and so does all that waits.
+  /// Stops after the current training step or evaluation; jobs that aren't done end UNAVAILABLE
+  /// without a checkpoint (ask them to release first), and so does all that waits.
   ~Engine();
 
   DeviceFacts device_facts() const;
@@ -71,13 +71,16 @@ class Engine {
   std::vector<ResidentBase> resident_bases() const;
   EngineFigures figures() const;
 
-  /// Queues a job. Blocks the caller while data is tokenized and the base is loaded (not the engine's thread).
-  /// Errors:    as TrainObserver::OnDone's; then OnDone isn't called.
+  /// Queues a job. Blocks the caller while data is tokenized and the base is loaded (not the
+  /// engine's thread).
+  /// Errors: as TrainObserver::OnDone's; then OnDone isn't called.
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
 
-  /// Loads a version; with `prove` also recomputes its probe. Blocks the caller while a base is loaded.
-  /// Errors:    FailedPrecondition if the base's fingerprint differs or the probe does; InvalidArgument or DataLoss if a
-  ///            tensor is missing, extra, misshapen or not finite; NotFound for an unknown base.
+  /// Loads a version; with `prove` also recomputes its probe. Blocks the caller while a base is
+  /// loaded.
+  /// Errors: FailedPrecondition if the base's fingerprint differs or the probe does;
+  /// InvalidArgument or DataLoss if a tensor is missing, extra, misshapen or not finite; NotFound
+  /// for an unknown base.
   StatusOr<LoadResult> Load(LoadRequest request);
   void Unload(const VersionId& version);
   bool IsResident(const VersionId& version) const;

@@ -12,7 +12,8 @@ at::Tensor HeadLogits(const at::Tensor& pooled_SD, const WeightSet& weights, con
   };
   at::Tensor x = pooled_SD.to(at::kFloat);
   for (const families::HeadLinear& linear : layout.head) {
-    x = Activate(at::linear(x, tensor(linear.path + ".weight"), tensor(linear.path + ".bias")), linear.activation);
+    x = Activate(at::linear(x, tensor(linear.path + ".weight"), tensor(linear.path + ".bias")),
+                 linear.activation);
   }
   return x;
 }

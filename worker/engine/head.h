@@ -1,5 +1,6 @@
 #pragma once
-/// The classification head: pooled rows through the layout's head linears, in fp32; loss and figures over its logits.
+/// The classification head: pooled rows through the layout's head linears, in fp32; loss and
+/// figures over its logits.
 
 #include <string>
 #include <vector>
@@ -8,8 +9,9 @@
 
 namespace graft::worker::engine {
 
-/// The pooled hidden states' logits; differentiable. Head tensors come from the adapter, else from the base.
-/// Shapes:    pooled [S, D] any type; returns [S, C] fp32.
+/// The pooled hidden states' logits; differentiable. Head tensors come from the adapter, else from
+/// the base.
+/// Shapes: pooled [S, D] any type; returns [S, C] fp32.
 at::Tensor HeadLogits(const at::Tensor& pooled_SD, const WeightSet& weights, const Adapter& adapter,
                       const families::Layout& layout);
 

@@ -22,14 +22,17 @@ void Fill(const at::Tensor& tensor, uint64_t seed, uint64_t index, Draw&& draw) 
 }  // namespace
 
 void FillUniform(const at::Tensor& tensor, double low, double high, uint64_t seed, uint64_t index) {
-  Fill(tensor, seed, index, [&](PhiloxSequence& random) { return low + (high - low) * random.NextDouble(); });
+  Fill(tensor, seed, index,
+       [&](PhiloxSequence& random) { return low + (high - low) * random.NextDouble(); });
 }
 
 void FillNormal(const at::Tensor& tensor, double std, double clip, uint64_t seed, uint64_t index) {
   Fill(tensor, seed, index, [&](PhiloxSequence& random) {
-    for (;;) {  // Box-Muller; the second value of each pair is left unused, which costs nothing that matters here.
+    for (;;) {  // Box-Muller; the second value of each pair is left unused, which costs nothing
+                // that matters here.
       const double u = 1.0 - random.NextDouble();
-      const double z = std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * random.NextDouble());
+      const double z =
+          std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * random.NextDouble());
       if (clip <= 0 || std::abs(z) <= clip) return std * z;
     }
   });

@@ -14,7 +14,9 @@ AdamW::AdamW(ParameterSet& parameters, const spec::Hyperparameters& hp)
       exp_avg_P_(at::zeros_like(parameters.grad_P())),
       exp_avg_sq_P_(at::zeros_like(parameters.grad_P())) {}
 
-double AdamW::GradNorm() const { return at::linalg_vector_norm(parameters_.grad_P()).item<double>(); }
+double AdamW::GradNorm() const {
+  return at::linalg_vector_norm(parameters_.grad_P()).item<double>();
+}
 
 void AdamW::Step(double lr, double grad_norm) {
   const at::NoGradGuard no_grad;
@@ -28,9 +30,12 @@ void AdamW::Step(double lr, double grad_norm) {
   const at::Tensor all = parameters_.trained_P();
   const auto update = [&](int64_t begin, int64_t end, double weight_decay) {
     if (begin == end) return;
-    const auto slice = [&](const at::Tensor& t) { return std::vector<at::Tensor>{t.narrow(0, begin, end - begin)}; };
-    at::_fused_adamw_(slice(all), slice(grad), slice(exp_avg_P_), slice(exp_avg_sq_P_), {}, {steps}, lr, beta1_,
-                      beta2_, weight_decay, epsilon_, /*amsgrad=*/false, /*maximize=*/false);
+    const auto slice = [&](const at::Tensor& t) {
+      return std::vector<at::Tensor>{t.narrow(0, begin, end - begin)};
+    };
+    at::_fused_adamw_(slice(all), slice(grad), slice(exp_avg_P_), slice(exp_avg_sq_P_), {}, {steps},
+                      lr, beta1_, beta2_, weight_decay, epsilon_, /*amsgrad=*/false,
+                      /*maximize=*/false);
   };
   update(0, parameters_.num_decayed(), weight_decay_);
   update(parameters_.num_decayed(), parameters_.num_trained(), 0.0);

@@ -1,5 +1,6 @@
 #pragma once
-/// AdamW over an adapter's flat buffer. Source: arXiv:1711.05101; torch.optim.AdamW's order of operations.
+/// AdamW over an adapter's flat buffer. Source: arXiv:1711.05101; torch.optim.AdamW's order of
+/// operations.
 
 #include "common/spec/job_spec.h"
 #include "worker/engine/parameters.h"
@@ -13,9 +14,9 @@ class AdamW {
 
   /// L2 norm of the accumulated gradient.
   double GradNorm() const;
-  /// Clips to max_grad_norm as torch's clip_grad_norm_ does (factor min(1, max / (norm + 1e-6)); none if max is 0), takes
-  /// one step at learning rate `lr`, and zeroes the gradient.
-  /// Requires:  grad_norm is finite; gradients are of the mean loss.
+  /// Clips to max_grad_norm as torch's clip_grad_norm_ does (factor min(1, max / (norm + 1e-6));
+  /// none if max is 0), takes one step at learning rate `lr`, and zeroes the gradient. Requires:
+  /// grad_norm is finite; gradients are of the mean loss.
   void Step(double lr, double grad_norm);
   void ZeroGrad();
 

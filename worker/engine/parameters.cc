@@ -36,7 +36,8 @@ ParameterSet::ParameterSet(std::vector<methods::TensorSpec> specs, at::Device de
 void ParameterSet::MakeViews() {
   views_.resize(specs_.size());
   for (size_t i = 0; i < specs_.size(); ++i) {
-    views_[i] = flat_P_.narrow(0, offsets_[i], NumElements(specs_[i])).view(specs_[i].shape).detach();
+    views_[i] =
+        flat_P_.narrow(0, offsets_[i], NumElements(specs_[i])).view(specs_[i].shape).detach();
   }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-/// The tensors of one adapter in one flat fp32 buffer, with views by name, so that the optimizer, the norm, a checkpoint
-/// and a copy to another tier are single operations.
+/// The tensors of one adapter in one flat fp32 buffer, with views by name, so that the optimizer,
+/// the norm, a checkpoint and a copy to another tier are single operations.
 
 #include <string>
 #include <string_view>
@@ -13,9 +13,9 @@
 
 namespace graft::worker::engine {
 
-/// Layout of the buffer: trained tensors with weight decay | trained without | not trained; each view begins at a
-/// multiple of 16 floats (64 bytes). The gaps are zero and stay zero.
-/// Thread safety: confined to the engine's thread once it trains.
+/// Layout of the buffer: trained tensors with weight decay | trained without | not trained; each
+/// view begins at a multiple of 16 floats (64 bytes). The gaps are zero and stay zero. Thread
+/// safety: confined to the engine's thread once it trains.
 class ParameterSet {
  public:
   /// Allocates zeros.
@@ -30,14 +30,15 @@ class ParameterSet {
   /// Makes trained views autograd leaves whose gradients accumulate in flat_grad().
   void EnableGrad();
   bool grad_enabled() const { return grad_P_.defined(); }
-  /// Changes the buffer's type for serving (bf16 halves it); views stay valid by name. Ends training.
+  /// Changes the buffer's type for serving (bf16 halves it); views stay valid by name. Ends
+  /// training.
   void CastForServing(at::ScalarType dtype);
 
-  at::Tensor flat_P() const { return flat_P_; }             ///< Everything, gaps included.
+  at::Tensor flat_P() const { return flat_P_; }  ///< Everything, gaps included.
   at::Tensor trained_P() const { return flat_P_.narrow(0, 0, num_trained_); }
-  at::Tensor grad_P() const { return grad_P_; }             ///< [num_trained] fp32.
-  int64_t num_decayed() const { return num_decayed_; }      ///< Elements of the first part.
-  int64_t num_trained() const { return num_trained_; }      ///< Elements of the first two parts.
+  at::Tensor grad_P() const { return grad_P_; }         ///< [num_trained] fp32.
+  int64_t num_decayed() const { return num_decayed_; }  ///< Elements of the first part.
+  int64_t num_trained() const { return num_trained_; }  ///< Elements of the first two parts.
 
  private:
   void MakeViews();

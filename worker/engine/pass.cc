@@ -43,8 +43,8 @@ at::Tensor Pass::Linear(const LinearSite& site, const at::Tensor& x, const at::T
     if (segment.adapter != nullptr && segment.adapter->WrapsLinear(site)) {
       // A copy under autograd: an in-place change of a slice would tie the owners' graphs together.
       if (at::GradMode::is_enabled()) part = part.clone();
-      const at::Tensor out = segment.adapter->ApplyLinear(site, x.narrow(0, range.begin, range.length), part,
-                                                          Context(segment, rows));
+      const at::Tensor out = segment.adapter->ApplyLinear(
+          site, x.narrow(0, range.begin, range.length), part, Context(segment, rows));
       changed |= !out.is_alias_of(y);
       part = out;
     }
@@ -53,8 +53,8 @@ at::Tensor Pass::Linear(const LinearSite& site, const at::Tensor& x, const at::T
   return changed ? at::cat(parts, 0) : y;
 }
 
-at::Tensor Pass::Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d, const Adapter::Norm& norm,
-                          Rows rows) const {
+at::Tensor Pass::Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
+                          const Adapter::Norm& norm, Rows rows) const {
   bool wrapped = false;
   for (const Segment& segment : batch_.segments) {
     wrapped |= segment.adapter != nullptr && segment.adapter->WrapsSublayer(sublayer);
@@ -70,7 +70,8 @@ at::Tensor Pass::Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Ten
     const at::Tensor x_part = x_in.narrow(0, range.begin, range.length);
     const at::Tensor d_part = d.narrow(0, range.begin, range.length);
     const bool wraps = segment.adapter != nullptr && segment.adapter->WrapsSublayer(sublayer);
-    parts.push_back(wraps ? segment.adapter->ApplySublayer(sublayer, x_part, d_part, norm, Context(segment, rows))
+    parts.push_back(wraps ? segment.adapter->ApplySublayer(sublayer, x_part, d_part, norm,
+                                                           Context(segment, rows))
                           : norm(x_part + d_part));
   }
   return at::cat(parts, 0);

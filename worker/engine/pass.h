@@ -1,6 +1,7 @@
 #pragma once
-/// One forward pass over the frozen base: the base's GEMMs run once over all rows, then each owner's rows get their own
-/// adapter's change. Families call these where a site is; they know nothing of methods.
+/// One forward pass over the frozen base: the base's GEMMs run once over all rows, then each
+/// owner's rows get their own adapter's change. Families call these where a site is; they know
+/// nothing of methods.
 
 #include <functional>
 
@@ -25,11 +26,11 @@ class Pass {
   enum class Rows { kTokens, kPooled };
 
   /// y = x W^T + b over all rows, then each owner's adapter at the site's slices.
-  at::Tensor Linear(const LinearSite& site, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                    Rows rows) const;
+  at::Tensor Linear(const LinearSite& site, const at::Tensor& x, const at::Tensor& weight,
+                    const at::Tensor& bias, Rows rows) const;
   /// LN(x_in + d), or what an owner's adapter makes of it. `sublayer` indexes Layout::sublayers.
-  at::Tensor Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d, const Adapter::Norm& norm,
-                      Rows rows) const;
+  at::Tensor Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
+                      const Adapter::Norm& norm, Rows rows) const;
 
   const PackedBatch& batch() const { return batch_; }
   const WeightSet& weights() const { return weights_; }

@@ -1,9 +1,11 @@
 #pragma once
-/// The part of libtorch that the engine uses, in one place. Only .cc files and headers of the engine that no other layer
-/// includes may include this: it costs seconds to compile and must never meet a .pb.h.
+/// The part of libtorch that the engine uses, in one place. Only .cc files and headers of the
+/// engine that no other layer includes may include this: it costs seconds to compile and must never
+/// meet a .pb.h.
 ///
-/// Shape legend of the whole engine: T packed rows (tokens), S sequences, D hidden, N heads, H head dim, F feed-forward
-/// width, R rank, C labels, P parameters. A name ends in its shape: hidden_TD, logits_SC.
+/// Shape legend of the whole engine: T packed rows (tokens), S sequences, D hidden, N heads, H head
+/// dim, F feed-forward width, R rank, C labels, P parameters. A name ends in its shape: hidden_TD,
+/// logits_SC.
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
@@ -11,8 +13,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <ATen/Parallel.h>
-#include <ATen/TensorOperators.h>
 #include <ATen/TensorIndexing.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_softmax.h>
 #include <ATen/ops/_softmax_backward_data.h>
@@ -21,6 +23,7 @@
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/cumsum.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -34,9 +37,8 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/cumsum.h>
-#include <ATen/ops/ones_like.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>

@@ -1,5 +1,6 @@
 #pragma once
-/// What the engine is asked and what it answers, without a torch type: the agent's and the benches' view of it.
+/// What the engine is asked and what it answers, without a torch type: the agent's and the benches'
+/// view of it.
 
 #include <cstdint>
 #include <functional>
@@ -12,6 +13,7 @@
 #include "common/base/json.h"
 #include "common/base/status.h"
 #include "common/datasets/dataset.h"
+#include "common/report/report.h"
 #include "common/spec/job_spec.h"
 
 namespace graft::worker::engine {
@@ -19,45 +21,29 @@ namespace graft::worker::engine {
 /// The files of an adapter version: file name -> bytes.
 using Files = std::map<std::string, std::string>;
 
-/// See graft.v1.Progress.
-struct Progress {
-  int64_t step = 0, total_steps = 0;
-  double epoch = 0, loss = 0, learning_rate = 0, grad_norm = 0, tokens_per_second = 0, eta_seconds = 0;
-  int64_t tokens = 0;
-};
+using report::JobFacts;
+using report::Progress;
 
-/// See graft.v1.Evaluation and graft.v1.LabelFigures.
+/// See graft.v1.LabelFigures.
 struct LabelFigures {
   std::string label;
   int64_t examples = 0;
   double precision = 0, recall = 0, f1 = 0;
 };
-struct Evaluation {
-  int64_t step = 0;
-  std::string split;  ///< "validation" or "test"
-  int64_t examples = 0;
-  double loss = 0, accuracy = 0, macro_f1 = 0;
+struct Evaluation : report::Evaluation {
   std::vector<LabelFigures> labels;
-};
-
-struct TrainFacts {
-  int64_t train_examples = 0, validation_examples = 0, test_examples = 0;
-  int64_t train_tokens = 0, total_steps = 0, trainable_parameters = 0, base_parameters = 0;
-  int64_t artifact_bytes = 0, peak_memory_bytes = 0;
-  double seconds = 0;
-  int64_t labels = 0, truncated_examples = 0;
 };
 
 /// A finished version: its files (graft.json among them) and what names it.
 struct Artifact {
   Files files;
-  std::string sha256;            ///< Of all that changes an answer.
+  std::string sha256;  ///< Of all that changes an answer.
   std::string base_fingerprint;
-  int64_t parameters = 0;        ///< Stored tensors, adapter and head.
-  int64_t bytes = 0;             ///< Of its files.
+  int64_t parameters = 0;  ///< Stored tensors, adapter and head.
+  int64_t bytes = 0;       ///< Of its files.
   std::vector<std::string> label_names;
   int max_length = 0;
-  Json method;                   ///< {"lora": {...}}
+  Json method;  ///< {"lora": {...}}
 };
 
 struct TrainRequest {
@@ -66,8 +52,8 @@ struct TrainRequest {
   std::shared_ptr<const spec::JobSpec> spec;  ///< Resolved.
   std::shared_ptr<const datasets::IngestedDataset> dataset;
   std::string dataset_sha256;
-  std::string checkpoint;        ///< Bytes to resume from; empty to start.
-  Files init_from;               ///< A version's files to start from; empty for none.
+  std::string checkpoint;  ///< Bytes to resume from; empty to start.
+  Files init_from;         ///< A version's files to start from; empty for none.
 };
 
 /// What the job's owner wants of it now.
@@ -76,13 +62,14 @@ enum class DesiredState { kRun, kPause, kCancel, kRelease /* checkpoint, then gi
 /// How a run ended.
 struct TrainOutcome {
   enum class Kind { kSucceeded, kPaused, kCancelled, kReleased } kind = Kind::kSucceeded;
-  Artifact artifact;             ///< If kSucceeded.
+  Artifact artifact;  ///< If kSucceeded.
   std::vector<Evaluation> evaluations;
-  TrainFacts facts;
-  std::string precision;         ///< "fp32" or "bf16"
+  JobFacts facts;
+  std::string precision;  ///< "fp32" or "bf16"
 };
 
-/// Port; implemented by the agent. All methods are called on the engine's thread and must return at once.
+/// Port; implemented by the agent. All methods are called on the engine's thread and must return at
+/// once.
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
@@ -94,7 +81,8 @@ class TrainObserver {
   virtual void OnWarning(const std::string&) {}
   /// Asked between steps.
   virtual DesiredState Desired() { return DesiredState::kRun; }
-  /// Last call. An error is the job's own fault if its code is InvalidArgument or FailedPrecondition, else the machine's.
+  /// Last call. An error is the job's own fault if its code is InvalidArgument or
+  /// FailedPrecondition, else the machine's.
   virtual void OnDone(StatusOr<TrainOutcome> outcome) = 0;
 };
 
@@ -125,8 +113,8 @@ struct ClassifyResult {
 };
 
 struct EmbedRequest {
-  std::string base;    ///< Either this
-  VersionId version;   ///< or this.
+  std::string base;   ///< Either this
+  VersionId version;  ///< or this.
   std::vector<TextInput> inputs;
   bool normalize = false;
 };
@@ -152,12 +140,12 @@ struct LoadRequest {
   std::string base;
   std::string base_fingerprint;  ///< Expected; empty if only declared.
   Files files;
-  bool prove = false;            ///< Recompute the probe.
+  bool prove = false;  ///< Recompute the probe.
 };
 
 struct LoadResult {
   std::string base_fingerprint;
-  int64_t bytes = 0;             ///< On the device.
+  int64_t bytes = 0;  ///< On the device.
   double seconds = 0;
   bool proved = false;
 };

@@ -1,5 +1,6 @@
 #pragma once
-/// The weights a pass runs over: the frozen base, with named tensors replaced by an adapter's (a weight overlay).
+/// The weights a pass runs over: the frozen base, with named tensors replaced by an adapter's (a
+/// weight overlay).
 
 #include <string>
 #include <string_view>
@@ -14,7 +15,8 @@ namespace graft::worker::engine {
 class WeightSet {
  public:
   explicit WeightSet(const Base& base, const Adapter* overlay = nullptr)
-      : base_(&base), overlay_(overlay != nullptr && overlay->overrides_base() ? overlay : nullptr) {}
+      : base_(&base),
+        overlay_(overlay != nullptr && overlay->overrides_base() ? overlay : nullptr) {}
 
   /// A matrix in the compute type.
   at::Tensor Matrix(const std::string& name) const;

@@ -20,7 +20,8 @@ int64_t NowSeconds() { return SystemClock().Now() / 1'000'000; }
 
 std::string Aliases(const graft::v1::Adapter& adapter) {
   std::string text;
-  for (const auto& [alias, number] : adapter.aliases()) text += (text.empty() ? "" : ", ") + alias + " -> " + std::to_string(number);
+  for (const auto& [alias, number] : adapter.aliases())
+    text += (text.empty() ? "" : ", ") + alias + " -> " + std::to_string(number);
   return text;
 }
 
@@ -29,12 +30,14 @@ int ListAdapters(Context& context) {
   request.set_page_size(1000);
   Table table({"ADAPTER", "BASE", "VERSIONS", "ALIASES", "CREATED"});
   do {
-    const auto page = context.client->Call(context.client->adapters(), &Stub::ListAdapters, request);
+    const auto page =
+        context.client->Call(context.client->adapters(), &Stub::ListAdapters, request);
     if (!page.ok()) return Refuse(context, page.status());
     for (const auto& adapter : page->adapters()) {
       if (context.json) PrintJson(context, adapter);
-      table.Add({adapter.name().substr(adapter.name().rfind('/') + 1), adapter.base(), std::to_string(adapter.latest_version()),
-                 Aliases(adapter), Age(NowSeconds() - adapter.create_time().seconds())});
+      table.Add({adapter.name().substr(adapter.name().rfind('/') + 1), adapter.base(),
+                 std::to_string(adapter.latest_version()), Aliases(adapter),
+                 Age(NowSeconds() - adapter.create_time().seconds())});
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
@@ -57,15 +60,17 @@ int ShowAdapter(Context& context, const std::string& name) {
     for (const auto& version : versions->versions()) PrintJson(context, version);
     return kOk;
   }
-  context.out << adapter->name() << " on " << adapter->base() << (adapter->aliases().empty() ? "" : "; ") << Aliases(*adapter) << "\n";
+  context.out << adapter->name() << " on " << adapter->base()
+              << (adapter->aliases().empty() ? "" : "; ") << Aliases(*adapter) << "\n";
   Table table({"VERSION", "SHA256", "PARAMETERS", "SIZE", "TEST ACCURACY", "CREATED", "FROM"});
   for (const auto& version : versions->versions()) {
     std::string accuracy;
     for (const auto& e : version.evaluations()) {
       if (e.split() == "test" || accuracy.empty()) accuracy = Fixed(e.accuracy(), 4);
     }
-    table.Add({version.name().substr(version.name().rfind('/') + 1), version.sha256().substr(0, 12), std::to_string(version.parameters()),
-               Bytes(version.bytes()), accuracy, Age(NowSeconds() - version.create_time().seconds()),
+    table.Add({version.name().substr(version.name().rfind('/') + 1), version.sha256().substr(0, 12),
+               std::to_string(version.parameters()), Bytes(version.bytes()), accuracy,
+               Age(NowSeconds() - version.create_time().seconds()),
                version.job().empty() ? "imported" : version.job()});
   }
   table.Print(context.out);
@@ -83,7 +88,8 @@ int PrintAdapter(Context& context, const StatusOr<graft::v1::Adapter>& adapter) 
 }
 
 int Evaluate(Context& context, const std::string& name, SpecFlags flags) {
-  if (const Status uploaded = UploadIfPath(context, &flags.train); !uploaded.ok()) return Refuse(context, uploaded);
+  if (const Status uploaded = UploadIfPath(context, &flags.train); !uploaded.ok())
+    return Refuse(context, uploaded);
   graft::v1::EvaluateVersionRequest request;
   request.set_adapter(name);
   auto& data = *request.mutable_dataset();
@@ -91,18 +97,21 @@ int Evaluate(Context& context, const std::string& name, SpecFlags flags) {
   for (const std::string& column : flags.text_columns) data.add_text_columns(column);
   if (!flags.label_column.empty()) data.set_label_column(flags.label_column);
   if (!flags.format.empty()) data.set_format(flags.format);
-  const auto answer = context.client->Call(context.client->adapters(), &Stub::EvaluateVersion, request, std::chrono::minutes(30));
+  const auto answer = context.client->Call(context.client->adapters(), &Stub::EvaluateVersion,
+                                           request, context.evaluation_timeout);
   if (!answer.ok()) return Refuse(context, answer.status());
   if (context.json) {
     PrintJson(context, *answer);
     return kOk;
   }
   const auto& e = answer->evaluation();
-  context.out << answer->adapter_version() << " on " << e.examples() << " examples: accuracy " << Fixed(e.accuracy(), 4)
-              << "  macro F1 " << Fixed(e.macro_f1(), 4) << "  loss " << Fixed(e.loss(), 4) << "\n";
+  context.out << answer->adapter_version() << " on " << e.examples() << " examples: accuracy "
+              << Fixed(e.accuracy(), 4) << "  macro F1 " << Fixed(e.macro_f1(), 4) << "  loss "
+              << Fixed(e.loss(), 4) << "\n";
   Table table({"LABEL", "EXAMPLES", "PRECISION", "RECALL", "F1"});
   for (const auto& label : answer->labels()) {
-    table.Add({label.label(), std::to_string(label.examples()), Fixed(label.precision(), 4), Fixed(label.recall(), 4), Fixed(label.f1(), 4)});
+    table.Add({label.label(), std::to_string(label.examples()), Fixed(label.precision(), 4),
+               Fixed(label.recall(), 4), Fixed(label.f1(), 4)});
   }
   table.Print(context.out);
   return kOk;
@@ -111,27 +120,33 @@ int Evaluate(Context& context, const std::string& name, SpecFlags flags) {
 int Export(Context& context, const std::string& name, const fs::path& folder, bool force) {
   std::error_code error;
   if (fs::exists(folder, error) && !fs::is_empty(folder, error) && !force) {
-    return Refuse(context, UsageError(folder.string() + " isn't empty; --force writes into it all the same"));
+    return Refuse(
+        context, UsageError(folder.string() + " isn't empty; --force writes into it all the same"));
   }
   client::Client::Files files;
   const auto version = context.client->Export(name, &files);
   if (!version.ok()) return Refuse(context, version.status());
   for (const auto& [file, bytes] : files) {
     // The name comes over the wire: it must stay in the folder.
-    if (file.empty() || file == "." || file == ".." || file.find('/') != std::string::npos || file.find('\0') != std::string::npos) {
-      return Refuse(context, InvalidArgumentError("the server sent a file with the name \"" + file + "\"; it wasn't written"));
+    if (file.empty() || file == "." || file == ".." || file.find('/') != std::string::npos ||
+        file.find('\0') != std::string::npos) {
+      return Refuse(context, InvalidArgumentError("the server sent a file with the name \"" + file +
+                                                  "\"; it wasn't written"));
     }
-    if (const Status written = WriteFileDurably(folder / file, bytes); !written.ok()) return Refuse(context, written);
+    if (const Status written = WriteFileDurably(folder / file, bytes); !written.ok())
+      return Refuse(context, written);
   }
   if (context.json) {
     PrintJson(context, *version);
   } else {
-    context.out << version->name() << " written to " << folder.string() << " (" << files.size() << " files)\n";
+    context.out << version->name() << " written to " << folder.string() << " (" << files.size()
+                << " files)\n";
   }
   return kOk;
 }
 
-int Import(Context& context, const fs::path& folder, graft::v1::ImportAdapterRequest::Header header) {
+int Import(Context& context, const fs::path& folder,
+           graft::v1::ImportAdapterRequest::Header header) {
   client::Client::Files files;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
@@ -149,7 +164,8 @@ int Import(Context& context, const fs::path& folder, graft::v1::ImportAdapterReq
   if (context.json) {
     PrintJson(context, *version);
   } else {
-    context.out << "imported as " << version->name() << (version->base_proved() ? "" : "; base: declared, not proved") << "\n";
+    context.out << "imported as " << version->name()
+                << (version->base_proved() ? "" : "; base: declared, not proved") << "\n";
   }
   return kOk;
 }
@@ -166,7 +182,8 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
   show->add_option("name", *name, "Adapter")->required();
   show->callback([&run, name] { run = [name](Context& c) { return ShowAdapter(c, *name); }; });
 
-  CLI::App* promote = app.add_subcommand("promote", "Point an alias (live) at a version, without losing a request");
+  CLI::App* promote =
+      app.add_subcommand("promote", "Point an alias (live) at a version, without losing a request");
   promote->add_option("name", *name, "Adapter")->required();
   promote->add_option("version", *second, "A number, latest, an alias, or sha256:...")->required();
   promote->add_option("--alias", *alias, "Which alias")->capture_default_str();
@@ -176,11 +193,13 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
       request.set_adapter(WithPrefix("adapters/", *name));
       request.set_version(*second);
       request.set_alias(*alias);
-      return PrintAdapter(c, c.client->Call(c.client->adapters(), &Stub::SetAlias, request, std::chrono::minutes(5)));
+      return PrintAdapter(c, c.client->Call(c.client->adapters(), &Stub::SetAlias, request,
+                                            std::chrono::minutes(5)));
     };
   });
 
-  CLI::App* rollback = app.add_subcommand("rollback", "Point an alias (live) back at what it pointed at before");
+  CLI::App* rollback =
+      app.add_subcommand("rollback", "Point an alias (live) back at what it pointed at before");
   rollback->add_option("name", *name, "Adapter")->required();
   rollback->add_option("--alias", *alias, "Which alias")->capture_default_str();
   rollback->callback([&run, name, alias] {
@@ -188,7 +207,8 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
       graft::v1::RollbackRequest request;
       request.set_adapter(WithPrefix("adapters/", *name));
       request.set_alias(*alias);
-      return PrintAdapter(c, c.client->Call(c.client->adapters(), &Stub::Rollback, request, std::chrono::minutes(5)));
+      return PrintAdapter(c, c.client->Call(c.client->adapters(), &Stub::Rollback, request,
+                                            std::chrono::minutes(5)));
     };
   });
 
@@ -196,28 +216,35 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
   CLI::App* evaluate = app.add_subcommand("evaluate", "Run a version over a data set");
   evaluate->add_option("name", *name, "Adapter, NAME[@VERSION]")->required();
   evaluate->add_option("data", flags->train, "A file (uploaded) or a URI")->required();
-  evaluate->add_option("--text-column", flags->text_columns, "Column with the text; twice for pairs");
+  evaluate->add_option("--text-column", flags->text_columns,
+                       "Column with the text; twice for pairs");
   evaluate->add_option("--label-column", flags->label_column, "Column with the label");
   evaluate->add_option("--format", flags->format, "csv, tsv or jsonl");
-  evaluate->callback([&run, name, flags] { run = [=](Context& c) { return Evaluate(c, *name, *flags); }; });
+  evaluate->callback(
+      [&run, name, flags] { run = [=](Context& c) { return Evaluate(c, *name, *flags); }; });
 
   auto force = std::make_shared<bool>(false);
-  CLI::App* export_command = app.add_subcommand("export", "Write a version's files into a folder that PEFT or AdapterHub reads");
+  CLI::App* export_command = app.add_subcommand(
+      "export", "Write a version's files into a folder that PEFT or AdapterHub reads");
   export_command->add_option("name", *name, "Adapter, NAME[@VERSION]")->required();
   export_command->add_option("folder", *second, "Where to")->required();
   export_command->add_flag("--force", *force, "Also into a folder that isn't empty");
-  export_command->callback([&run, name, second, force] { run = [=](Context& c) { return Export(c, *name, *second, *force); }; });
+  export_command->callback([&run, name, second, force] {
+    run = [=](Context& c) { return Export(c, *name, *second, *force); };
+  });
 
   auto header = std::make_shared<graft::v1::ImportAdapterRequest::Header>();
   auto strings = std::make_shared<std::array<std::string, 3>>();
   auto labels = std::make_shared<std::vector<std::string>>();
   auto max_length = std::make_shared<int>(0);
   auto make_live = std::make_shared<bool>(false);
-  CLI::App* import_command = app.add_subcommand("import", "Store a PEFT or AdapterHub folder as a version");
+  CLI::App* import_command =
+      app.add_subcommand("import", "Store a PEFT or AdapterHub folder as a version");
   import_command->add_option("folder", *second, "The folder")->required();
   import_command->add_option("--base", (*strings)[0], "The base it was trained on")->required();
   import_command->add_option("--adapter", (*strings)[1], "What to call it")->required();
-  import_command->add_option("--label-name", *labels, "Label names in id order, if the folder doesn't say");
+  import_command->add_option("--label-name", *labels,
+                             "Label names in id order, if the folder doesn't say");
   import_command->add_option("--max-length", *max_length, "Tokens per text (default 512)");
   import_command->add_flag("--promote", *make_live, "Make it live");
   import_command->callback([&run, second, header, strings, labels, max_length, make_live] {

@@ -1,5 +1,6 @@
 #pragma once
-/// One function a command family: adds its commands to the app. `run` collects what the chosen command does.
+/// One function a command family: adds its commands to the app. `run` collects what the chosen
+/// command does.
 
 #include <functional>
 
@@ -11,12 +12,17 @@ namespace graft::cli {
 
 using Action = std::function<int(Context&)>;
 
-void AddJobCommands(CLI::App& app, Action& run);        ///< submit, estimate, jobs, job, watch, cancel, pause, resume, delete
-void AddAdapterCommands(CLI::App& app, Action& run);    ///< adapters, adapter, promote, rollback, evaluate, export, import
+void AddJobCommands(
+    CLI::App& app,
+    Action& run);  ///< submit, estimate, jobs, job, watch, cancel, pause, resume, delete
+void AddAdapterCommands(
+    CLI::App& app,
+    Action& run);  ///< adapters, adapter, promote, rollback, evaluate, export, import
 void AddInferenceCommands(CLI::App& app, Action& run);  ///< classify, embed, generate, score
 void AddDataCommands(CLI::App& app, Action& run);       ///< bases, upload, check
 
-/// Follows a job on the screen: a progress bar on a terminal, lines elsewhere. Returns kOk, kJobFailed, ...
+/// Follows a job on the screen: a progress bar on a terminal, lines elsewhere. Returns kOk,
+/// kJobFailed, ...
 int WatchJob(Context& context, const std::string& name, int64_t after_event);
 
 }  // namespace graft::cli

@@ -10,8 +10,10 @@ namespace {
 int ListBases(Context& context) {
   graft::v1::ListBasesRequest request;
   request.set_page_size(1000);
-  Table table({"BASE", "FAMILY", "PARAMETERS", "LAYERS", "WIDTH", "MAX LENGTH", "FINGERPRINT", "RESIDENT ON"});
-  const auto page = context.client->Call(context.client->bases(), &graft::v1::BaseModelService::Stub::ListBases, request);
+  Table table({"BASE", "FAMILY", "PARAMETERS", "LAYERS", "WIDTH", "MAX LENGTH", "FINGERPRINT",
+               "RESIDENT ON"});
+  const auto page = context.client->Call(context.client->bases(),
+                                         &graft::v1::BaseModelService::Stub::ListBases, request);
   if (!page.ok()) return Refuse(context, page.status());
   for (const auto& base : page->bases()) {
     if (context.json) PrintJson(context, base);
@@ -22,8 +24,9 @@ int ListBases(Context& context) {
     }
     std::string workers;
     for (const auto& worker : base.resident_on()) workers += (workers.empty() ? "" : ", ") + worker;
-    table.Add({id, base.family(), std::to_string(base.parameters()), std::to_string(base.num_layers()),
-               std::to_string(base.hidden_size()), std::to_string(base.max_length()), base.fingerprint().substr(0, 12), workers});
+    table.Add({id, base.family(), std::to_string(base.parameters()),
+               std::to_string(base.num_layers()), std::to_string(base.hidden_size()),
+               std::to_string(base.max_length()), base.fingerprint().substr(0, 12), workers});
   }
   if (!context.json) table.Print(context.out);
   return kOk;
@@ -44,7 +47,8 @@ int Upload(Context& context, const std::string& path) {
 }
 
 int Check(Context& context, SpecFlags flags) {
-  if (const Status uploaded = UploadIfPath(context, &flags.train); !uploaded.ok()) return Refuse(context, uploaded);
+  if (const Status uploaded = UploadIfPath(context, &flags.train); !uploaded.ok())
+    return Refuse(context, uploaded);
   graft::v1::CheckDatasetRequest request;
   auto& data = *request.mutable_dataset();
   data.set_train(flags.train);
@@ -52,7 +56,8 @@ int Check(Context& context, SpecFlags flags) {
   if (!flags.label_column.empty()) data.set_label_column(flags.label_column);
   if (!flags.format.empty()) data.set_format(flags.format);
   if (flags.no_header) data.set_has_header(false);
-  const auto report = context.client->Call(context.client->datasets(), &graft::v1::DatasetService::Stub::CheckDataset, request,
+  const auto report = context.client->Call(context.client->datasets(),
+                                           &graft::v1::DatasetService::Stub::CheckDataset, request,
                                            std::chrono::minutes(10));
   if (!report.ok()) return Refuse(context, report.status());
   if (context.json) {
@@ -61,15 +66,20 @@ int Check(Context& context, SpecFlags flags) {
   }
   context.out << report->summary() << "\n";
   for (const auto& split : report->splits()) {
-    context.out << "  " << split.name() << ": " << split.examples() << " examples, " << split.min_bytes() << " to " << split.max_bytes()
-                << " bytes, mean " << Fixed(split.mean_bytes(), 0) << "\n";
-    for (const auto& [label, count] : split.labels()) context.out << "    " << label << "  " << count << "\n";
+    context.out << "  " << split.name() << ": " << split.examples() << " examples, "
+                << split.min_bytes() << " to " << split.max_bytes() << " bytes, mean "
+                << Fixed(split.mean_bytes(), 0) << "\n";
+    for (const auto& [label, count] : split.labels())
+      context.out << "    " << label << "  " << count << "\n";
   }
   for (const auto& warning : report->warnings()) context.out << "  warning: " << warning << "\n";
   for (const auto& error : report->errors()) {
-    context.out << "  " << error.field() << (error.line() > 0 ? " line " + std::to_string(error.line()) : "") << ": " << error.message() << "\n";
+    context.out << "  " << error.field()
+                << (error.line() > 0 ? " line " + std::to_string(error.line()) : "") << ": "
+                << error.message() << "\n";
   }
-  if (report->omitted_errors() > 0) context.out << "  and " << report->omitted_errors() << " more\n";
+  if (report->omitted_errors() > 0)
+    context.out << "  and " << report->omitted_errors() << " more\n";
   return report->usable() ? kOk : kJobFailed;
 }
 
@@ -82,7 +92,8 @@ void AddDataCommands(CLI::App& app, Action& run) {
   upload->add_option("file", *path, "The file")->required();
   upload->callback([&run, path] { run = [path](Context& c) { return Upload(c, *path); }; });
   auto flags = std::make_shared<SpecFlags>();
-  CLI::App* check = app.add_subcommand("check", "Read a data set as a job would, and report on it; exits 1 if it has faults");
+  CLI::App* check = app.add_subcommand(
+      "check", "Read a data set as a job would, and report on it; exits 1 if it has faults");
   check->add_option("data", flags->train, "A file (uploaded) or a URI")->required();
   check->add_option("--text-column", flags->text_columns, "Column with the text; twice for pairs");
   check->add_option("--label-column", flags->label_column, "Column with the label");

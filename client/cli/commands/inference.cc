@@ -31,12 +31,14 @@ StatusOr<std::vector<graft::v1::TextInput>> Inputs(const Flags& flags) {
     }
     for (std::string line; std::getline(std::cin, line);) {
       if (FirstInvalidUtf8(line) != std::string_view::npos) {
-        return UsageError("text " + std::to_string(texts.size() + 1) + " isn't UTF-8: \"" + Printable(line, 64) + "\"");
+        return UsageError("text " + std::to_string(texts.size() + 1) + " isn't UTF-8: \"" +
+                          Printable(line, 64) + "\"");
       }
       texts.push_back(line);
     }
   }
-  if (flags.pair && texts.size() % 2 != 0) return UsageError("--pair needs an even number of texts");
+  if (flags.pair && texts.size() % 2 != 0)
+    return UsageError("--pair needs an even number of texts");
   std::vector<graft::v1::TextInput> inputs;
   for (size_t i = 0; i < texts.size(); i += flags.pair ? 2 : 1) {
     graft::v1::TextInput input;
@@ -75,12 +77,15 @@ int Classify(Context& context, const Flags& flags) {
     }
     for (int i = 0; i < answer->predictions_size(); ++i) {
       auto probabilities = answer->predictions(i).probabilities();
-      std::stable_sort(probabilities.begin(), probabilities.end(),
-                       [](const auto& a, const auto& b) { return a.probability() > b.probability(); });
+      std::stable_sort(
+          probabilities.begin(), probabilities.end(),
+          [](const auto& a, const auto& b) { return a.probability() > b.probability(); });
       for (size_t k = 0; k < std::min(flags.top, static_cast<size_t>(probabilities.size())); ++k) {
-        context.out << (k > 0 ? "  " : "") << probabilities[static_cast<int>(k)].label() << " " << Fixed(probabilities[static_cast<int>(k)].probability(), 4);
+        context.out << (k > 0 ? "  " : "") << probabilities[static_cast<int>(k)].label() << " "
+                    << Fixed(probabilities[static_cast<int>(k)].probability(), 4);
       }
-      context.out << "  " << (*inputs)[begin + static_cast<size_t>(i)].text() << (answer->predictions(i).truncated() ? "  (cut)" : "") << "\n";
+      context.out << "  " << (*inputs)[begin + static_cast<size_t>(i)].text()
+                  << (answer->predictions(i).truncated() ? "  (cut)" : "") << "\n";
     }
   }
   return kOk;
@@ -103,7 +108,8 @@ int Embed(Context& context, const Flags& flags) {
       continue;
     }
     for (const auto& embedding : answer->embeddings()) {
-      for (int i = 0; i < embedding.values_size(); ++i) context.out << (i > 0 ? " " : "") << Fixed(embedding.values(i), 6);
+      for (int i = 0; i < embedding.values_size(); ++i)
+        context.out << (i > 0 ? " " : "") << Fixed(embedding.values(i), 6);
       context.out << "\n";
     }
   }
@@ -116,13 +122,14 @@ int Generate(Context& context, const Flags& flags) {
   request.set_prompt(flags.texts.empty() ? "" : flags.texts.front());
   request.set_max_tokens(flags.max_tokens);
   std::string text;
-  const Status status = context.client->Generate(request, [&](const graft::v1::GenerateResponse& part) {
-    if (context.json) {
-      PrintJson(context, part);
-    } else {
-      context.out << part.text() << std::flush;
-    }
-  });
+  const Status status =
+      context.client->Generate(request, [&](const graft::v1::GenerateResponse& part) {
+        if (context.json) {
+          PrintJson(context, part);
+        } else {
+          context.out << part.text() << std::flush;
+        }
+      });
   if (!status.ok()) return Refuse(context, status);
   if (!context.json) context.out << "\n";
   return kOk;
@@ -140,7 +147,8 @@ int Score(Context& context, const Flags& flags) {
     PrintJson(context, *answer);
     return kOk;
   }
-  for (const auto& score : answer->scores()) context.out << Fixed(score.log_probability(), 4) << "  " << score.tokens() << " tokens\n";
+  for (const auto& score : answer->scores())
+    context.out << Fixed(score.log_probability(), 4) << "  " << score.tokens() << " tokens\n";
   return kOk;
 }
 
@@ -152,18 +160,21 @@ void AddInferenceCommands(CLI::App& app, Action& run) {
     CLI::App* command = app.add_subcommand(name, help);
     command->add_option("--adapter", flags->adapter, "NAME, NAME@VERSION, NAME@sha256:...");
     command->add_option("texts", flags->texts, "Texts; - reads lines from standard input");
-    command->callback([&run, flags, action] { run = [=](Context& context) { return action(context, *flags); }; });
+    command->callback(
+        [&run, flags, action] { run = [=](Context& context) { return action(context, *flags); }; });
     return command;
   };
   CLI::App* classify = add("classify", "Classify texts", Classify);
   classify->add_flag("--pair", flags->pair, "Texts are pairs: A1 B1 A2 B2 ...");
   classify->add_option("--top", flags->top, "Show the k most probable labels");
   classify->add_flag("--logits", flags->logits, "Ask for logits too (seen with --json)");
-  CLI::App* embed = add("embed", "Sentence embeddings of a base, or of one under an adapter", Embed);
+  CLI::App* embed =
+      add("embed", "Sentence embeddings of a base, or of one under an adapter", Embed);
   embed->add_option("--base", flags->base, "The plain base");
   embed->add_flag("--normalize", flags->normalize, "To length 1");
   embed->add_flag("--pair", flags->pair, "Texts are pairs");
-  add("generate", "Continue a prompt", Generate)->add_option("--max-tokens", flags->max_tokens, "At most so many tokens");
+  add("generate", "Continue a prompt", Generate)
+      ->add_option("--max-tokens", flags->max_tokens, "At most so many tokens");
   add("score", "Log-probabilities of texts", Score);
 }
 

@@ -13,25 +13,34 @@ using graft::v1::FinetuningService;
 using graft::v1::Job;
 using Stub = FinetuningService::Stub;
 
-int64_t SecondsSince(const google::protobuf::Timestamp& time) { return SystemClock().Now() / 1'000'000 - time.seconds(); }
+int64_t SecondsSince(const google::protobuf::Timestamp& time) {
+  return SystemClock().Now() / 1'000'000 - time.seconds();
+}
 
 std::string ShortName(const std::string& name) { return name.substr(name.rfind('/') + 1); }
 
 std::string MethodName(const graft::v1::Method& method) {
-  const auto* field = method.GetReflection()->GetOneofFieldDescriptor(method, method.GetDescriptor()->oneof_decl(0));
+  const auto* field = method.GetReflection()->GetOneofFieldDescriptor(
+      method, method.GetDescriptor()->oneof_decl(0));
   return field != nullptr ? field->name() : "";
 }
 
 void PrintFacts(Context& context, const graft::v1::JobFacts& f) {
   auto& out = context.out;
-  out << "  examples     " << f.train_examples() << " train, " << f.validation_examples() << " validation, " << f.test_examples() << " test; "
-      << f.labels() << " labels\n";
-  if (f.train_tokens() > 0) out << "  tokens       " << f.train_tokens() << " an epoch, " << f.truncated_examples() << " examples cut at max_length\n";
+  out << "  examples     " << f.train_examples() << " train, " << f.validation_examples()
+      << " validation, " << f.test_examples() << " test; " << f.labels() << " labels\n";
+  if (f.train_tokens() > 0)
+    out << "  tokens       " << f.train_tokens() << " an epoch, " << f.truncated_examples()
+        << " examples cut at max_length\n";
   if (f.total_steps() > 0) out << "  steps        " << f.total_steps() << "\n";
   if (f.trainable_parameters() > 0) {
     out << "  parameters   " << f.trainable_parameters() << " trained";
     if (f.base_parameters() > 0) {
-      out << " (" << Fixed(100.0 * static_cast<double>(f.trainable_parameters()) / static_cast<double>(f.base_parameters()), 2) << " % of the base)";
+      out << " ("
+          << Fixed(100.0 * static_cast<double>(f.trainable_parameters()) /
+                       static_cast<double>(f.base_parameters()),
+                   2)
+          << " % of the base)";
     }
     out << "\n";
   }
@@ -44,33 +53,42 @@ void PrintJob(Context& context, const Job& job) {
   if (context.json) return PrintJson(context, job);
   auto& out = context.out;
   out << job.name() << "  " << graft::v1::JobState_Name(job.state());
-  if (job.desired_state() == graft::v1::CANCELLED && job.state() == graft::v1::RUNNING) out << " (cancelling)";
-  if (job.desired_state() == graft::v1::PAUSED && job.state() == graft::v1::RUNNING) out << " (pausing)";
-  out << "\n  adapter      " << job.spec().adapter() << " on " << job.spec().base() << ", method " << MethodName(job.spec().method()) << "\n";
+  if (job.desired_state() == graft::v1::CANCELLED && job.state() == graft::v1::RUNNING)
+    out << " (cancelling)";
+  if (job.desired_state() == graft::v1::PAUSED && job.state() == graft::v1::RUNNING)
+    out << " (pausing)";
+  out << "\n  adapter      " << job.spec().adapter() << " on " << job.spec().base() << ", method "
+      << MethodName(job.spec().method()) << "\n";
   PrintFacts(context, job.facts());
   if (job.progress().total_steps() > 0) {
-    out << "  progress     step " << job.progress().step() << " of " << job.progress().total_steps() << ", loss " << Fixed(job.progress().loss(), 4) << "\n";
+    out << "  progress     step " << job.progress().step() << " of " << job.progress().total_steps()
+        << ", loss " << Fixed(job.progress().loss(), 4) << "\n";
   }
   for (const auto& e : job.evaluations()) {
-    out << "  " << e.split() << std::string(13 - std::min<size_t>(12, e.split().size()), ' ') << "accuracy " << Fixed(e.accuracy(), 4) << " at step " << e.step() << "\n";
+    out << "  " << e.split() << std::string(13 - std::min<size_t>(12, e.split().size()), ' ')
+        << "accuracy " << Fixed(e.accuracy(), 4) << " at step " << e.step() << "\n";
   }
   if (!job.adapter_version().empty()) out << "  made         " << job.adapter_version() << "\n";
   for (const auto& warning : job.warnings()) out << "  warning      " << warning << "\n";
   if (job.state() == graft::v1::FAILED) out << "  error        " << job.error().message() << "\n";
   if (job.attempts_size() > 1) {
-    for (const auto& a : job.attempts()) out << "  attempt " << a.number() << "    " << a.end_reason() << ", steps " << a.first_step() << " to " << a.last_step() << "\n";
+    for (const auto& a : job.attempts())
+      out << "  attempt " << a.number() << "    " << a.end_reason() << ", steps " << a.first_step()
+          << " to " << a.last_step() << "\n";
   }
 }
 
-int Submit(Context& context, const SpecFlags& flags, const std::string& request_id, bool watch, bool check_only) {
+int Submit(Context& context, const SpecFlags& flags, const std::string& request_id, bool watch,
+           bool check_only) {
   auto spec = BuildSpec(context, flags);
   if (!spec.ok()) return Refuse(context, spec.status());
   graft::v1::CreateJobRequest request;
   *request.mutable_spec() = *spec;
   request.set_request_id(request_id.empty() ? NewId(SystemClock().Now()) : request_id);
   request.set_validate_only(check_only);
-  const auto job = context.client->Call(context.client->jobs(), &Stub::CreateJob, request,
-                                        check_only ? std::chrono::minutes(10) : std::chrono::milliseconds(0));
+  const auto job =
+      context.client->Call(context.client->jobs(), &Stub::CreateJob, request,
+                           check_only ? std::chrono::minutes(10) : std::chrono::milliseconds(0));
   if (!job.ok()) return Refuse(context, job.status());
   if (check_only && !context.json) {
     context.out << "the job would be accepted\n";
@@ -89,7 +107,9 @@ int Submit(Context& context, const SpecFlags& flags, const std::string& request_
 
 /// Runs a unary call and prints the job it returns.
 template <typename Request>
-int JobCall(Context& context, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Job*), const std::string& id) {
+int JobCall(Context& context,
+            grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Job*),
+            const std::string& id) {
   Request request;
   request.set_name(WithPrefix("jobs/", id));
   const auto job = context.client->Call(context.client->jobs(), method, request);
@@ -116,9 +136,11 @@ int ListJobs(Context& context, const std::string& filter, int limit) {
         continue;
       }
       const auto& p = job.progress();
-      table.Add({ShortName(job.name()), graft::v1::JobState_Name(job.state()), job.spec().adapter(), job.spec().base(),
-                 MethodName(job.spec().method()),
-                 p.total_steps() > 0 ? std::to_string(p.step()) + "/" + std::to_string(p.total_steps()) : "",
+      table.Add({ShortName(job.name()), graft::v1::JobState_Name(job.state()), job.spec().adapter(),
+                 job.spec().base(), MethodName(job.spec().method()),
+                 p.total_steps() > 0
+                     ? std::to_string(p.step()) + "/" + std::to_string(p.total_steps())
+                     : "",
                  Age(SecondsSince(job.create_time()))});
     }
     request.set_page_token(page->next_page_token());
@@ -138,7 +160,8 @@ void AddJobCommands(CLI::App& app, Action& run) {
   CLI::App* submit = app.add_subcommand("submit", "Submit a finetuning job");
   AddSpecFlags(*submit, *flags);
   auto request_id = std::make_shared<std::string>();
-  submit->add_option("--request-id", *request_id, "Submitting again with the same id returns the first job; default: a new one");
+  submit->add_option("--request-id", *request_id,
+                     "Submitting again with the same id returns the first job; default: a new one");
   submit->add_flag("--watch", *watch, "Follow the job; exits 1 if it fails");
   submit->add_flag("--check-only", *check, "Check spec and data, start nothing");
   submit->callback([&run, flags, request_id, watch, check] {
@@ -153,13 +176,15 @@ void AddJobCommands(CLI::App& app, Action& run) {
       if (!spec.ok()) return Refuse(context, spec.status());
       graft::v1::EstimateJobRequest request;
       *request.mutable_spec() = *spec;
-      const auto answer = context.client->Call(context.client->jobs(), &Stub::EstimateJob, request, std::chrono::minutes(10));
+      const auto answer = context.client->Call(context.client->jobs(), &Stub::EstimateJob, request,
+                                               std::chrono::minutes(10));
       if (!answer.ok()) return Refuse(context, answer.status());
       if (context.json) {
         PrintJson(context, *answer);
       } else {
         PrintFacts(context, answer->facts());
-        for (const auto& warning : answer->warnings()) context.out << "  warning      " << warning << "\n";
+        for (const auto& warning : answer->warnings())
+          context.out << "  warning      " << warning << "\n";
       }
       return static_cast<int>(kOk);
     };
@@ -170,7 +195,9 @@ void AddJobCommands(CLI::App& app, Action& run) {
   CLI::App* jobs = app.add_subcommand("jobs", "List jobs, newest first");
   jobs->add_option("--filter", *filter, "E.g. \"state=RUNNING adapter=support label.team=x\"");
   jobs->add_option("--limit", *limit, "How many")->check(CLI::Range(1, 1'000'000));
-  jobs->callback([&run, filter, limit] { run = [=](Context& context) { return ListJobs(context, *filter, *limit); }; });
+  jobs->callback([&run, filter, limit] {
+    run = [=](Context& context) { return ListJobs(context, *filter, *limit); };
+  });
 
   auto id = std::make_shared<std::string>();
   const auto with_id = [&](const char* name, const char* help, Action action) {
@@ -182,7 +209,8 @@ void AddJobCommands(CLI::App& app, Action& run) {
   with_id("job", "Show a job", [id](Context& c) { return JobCall(c, &Stub::GetJob, *id); });
   with_id("cancel", "Cancel a job", [id](Context& c) { return JobCall(c, &Stub::CancelJob, *id); });
   with_id("pause", "Pause a job", [id](Context& c) { return JobCall(c, &Stub::PauseJob, *id); });
-  with_id("resume", "Resume a paused job", [id](Context& c) { return JobCall(c, &Stub::ResumeJob, *id); });
+  with_id("resume", "Resume a paused job",
+          [id](Context& c) { return JobCall(c, &Stub::ResumeJob, *id); });
   with_id("delete", "Delete a job that has ended", [id](Context& c) {
     graft::v1::DeleteJobRequest request;
     request.set_name(WithPrefix("jobs/", *id));

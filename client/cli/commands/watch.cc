@@ -17,12 +17,16 @@ std::string ProgressLine(const graft::v1::Progress& p, bool bar) {
   std::string line;
   if (bar) {
     constexpr int kWidth = 24;
-    const double share = p.total_steps() > 0 ? static_cast<double>(p.step()) / static_cast<double>(p.total_steps()) : 0;
+    const double share = p.total_steps() > 0
+                             ? static_cast<double>(p.step()) / static_cast<double>(p.total_steps())
+                             : 0;
     const int full = std::clamp(static_cast<int>(share * kWidth), 0, kWidth);
-    line = "[" + std::string(static_cast<size_t>(full), '=') + std::string(static_cast<size_t>(kWidth - full), ' ') + "] ";
+    line = "[" + std::string(static_cast<size_t>(full), '=') +
+           std::string(static_cast<size_t>(kWidth - full), ' ') + "] ";
   }
-  line += "step " + std::to_string(p.step()) + "/" + std::to_string(p.total_steps()) + "  epoch " + Fixed(p.epoch(), 2) +
-          "  loss " + Fixed(p.loss(), 4) + "  " + Fixed(p.tokens_per_second(), 0) + " tok/s";
+  line += "step " + std::to_string(p.step()) + "/" + std::to_string(p.total_steps()) + "  epoch " +
+          Fixed(p.epoch(), 2) + "  loss " + Fixed(p.loss(), 4) + "  " +
+          Fixed(p.tokens_per_second(), 0) + " tok/s";
   if (p.step() < p.total_steps()) line += "  " + Duration(p.eta_seconds()) + " left";
   return line;
 }
@@ -38,50 +42,58 @@ int WatchJob(Context& context, const std::string& name, int64_t after_event) {
     bar_open = false;
     context.out << line << std::endl;
   };
-  const Status status = context.client->Watch(WithPrefix("jobs/", name), after_event, [&](const graft::v1::JobEvent& event) {
-    if (event.has_state_change()) {
-      last_state = event.state_change().to();
-      error = event.state_change().error();
-    }
-    if (context.json) {
-      PrintJson(context, event);
-      context.out.flush();
-      return true;
-    }
-    if (event.has_progress()) {
-      if (context.terminal) {
-        context.out << "\r\033[K" << ProgressLine(event.progress(), true) << std::flush;
-        bar_open = true;
-      } else {
-        print(ProgressLine(event.progress(), false));
-      }
-    } else if (event.has_evaluation()) {
-      const auto& e = event.evaluation();
-      print(e.split() + ": accuracy " + Fixed(e.accuracy(), 4) + "  macro F1 " + Fixed(e.macro_f1(), 4) + "  loss " +
-            Fixed(e.loss(), 4) + "  (" + std::to_string(e.examples()) + " examples, step " + std::to_string(e.step()) + ")");
-    } else if (event.has_warning()) {
-      print("warning: " + event.warning());
-    } else if (event.has_version_created()) {
-      print("made " + event.version_created().adapter_version() + (event.version_created().promoted() ? ", now live" : ""));
-    } else if (event.has_state_change()) {
-      const auto& change = event.state_change();
-      const bool shown = change.from() != change.to() && change.reason() != "DATA_READY" && change.reason() != "COMPLETED";
-      if (shown || change.to() == graft::v1::SUCCEEDED) {
-        print(graft::v1::JobState_Name(change.to()) + (change.reason().empty() ? "" : " (" + change.reason() + ")"));
-      }
-    }
-    return true;
-  });
+  const Status status = context.client->Watch(
+      WithPrefix("jobs/", name), after_event, [&](const graft::v1::JobEvent& event) {
+        if (event.has_state_change()) {
+          last_state = event.state_change().to();
+          error = event.state_change().error();
+        }
+        if (context.json) {
+          PrintJson(context, event);
+          context.out.flush();
+          return true;
+        }
+        if (event.has_progress()) {
+          if (context.terminal) {
+            context.out << "\r\033[K" << ProgressLine(event.progress(), true) << std::flush;
+            bar_open = true;
+          } else {
+            print(ProgressLine(event.progress(), false));
+          }
+        } else if (event.has_evaluation()) {
+          const auto& e = event.evaluation();
+          print(e.split() + ": accuracy " + Fixed(e.accuracy(), 4) + "  macro F1 " +
+                Fixed(e.macro_f1(), 4) + "  loss " + Fixed(e.loss(), 4) + "  (" +
+                std::to_string(e.examples()) + " examples, step " + std::to_string(e.step()) + ")");
+        } else if (event.has_warning()) {
+          print("warning: " + event.warning());
+        } else if (event.has_version_created()) {
+          print("made " + event.version_created().adapter_version() +
+                (event.version_created().promoted() ? ", now live" : ""));
+        } else if (event.has_state_change()) {
+          const auto& change = event.state_change();
+          const bool shown = change.from() != change.to() && change.reason() != "DATA_READY" &&
+                             change.reason() != "COMPLETED";
+          if (shown || change.to() == graft::v1::SUCCEEDED) {
+            print(graft::v1::JobState_Name(change.to()) +
+                  (change.reason().empty() ? "" : " (" + change.reason() + ")"));
+          }
+        }
+        return true;
+      });
   if (bar_open) context.out << std::endl;
   if (!status.ok()) return Refuse(context, status);
   if (last_state == graft::v1::SUCCEEDED) return kOk;
   if (last_state == graft::v1::FAILED && !context.json) {
     context.err << "graft: the job failed: " << error.message() << "\n";
     for (const auto& detail : error.details()) {
-      context.err << "  " << detail.field() << (detail.line() > 0 ? " line " + std::to_string(detail.line()) : "")
-                  << (detail.column().empty() ? "" : ", column " + detail.column()) << ": " << detail.message() << "\n";
+      context.err << "  " << detail.field()
+                  << (detail.line() > 0 ? " line " + std::to_string(detail.line()) : "")
+                  << (detail.column().empty() ? "" : ", column " + detail.column()) << ": "
+                  << detail.message() << "\n";
     }
-    if (error.omitted_details() > 0) context.err << "  and " << error.omitted_details() << " more\n";
+    if (error.omitted_details() > 0)
+      context.err << "  and " << error.omitted_details() << " more\n";
   }
   return kJobFailed;
 }

@@ -31,8 +31,9 @@ const R* Find(const R (&table)[N], uint32_t code) {
 
 template <size_t N>
 std::span<const uint32_t> Map(const Mapping (&table)[N], const uint32_t* pool, uint32_t code) {
-  const Mapping* found = std::lower_bound(std::begin(table), std::end(table), code,
-                                          [](const Mapping& mapping, uint32_t c) { return mapping.code < c; });
+  const Mapping* found =
+      std::lower_bound(std::begin(table), std::end(table), code,
+                       [](const Mapping& mapping, uint32_t c) { return mapping.code < c; });
   if (found == std::end(table) || found->code != code) return {};
   return {pool + found->offset, found->length};
 }
@@ -62,7 +63,8 @@ std::vector<uint32_t> Decode(std::string_view text) {
       ++i;
       continue;
     }
-    // The first continuation byte's range rules out overlong forms, surrogates and what is above U+10FFFF.
+    // The first continuation byte's range rules out overlong forms, surrogates and what is above
+    // U+10FFFF.
     const uint32_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
     const uint32_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
     uint32_t code = lead & (0x7FU >> length);
@@ -95,7 +97,9 @@ void Append(uint32_t code, std::string& text) {
 bool IsRemovedByCleaning(uint32_t code) { return Find(kRemoved, code) != nullptr; }
 bool BecomesSpace(uint32_t code) { return Find(kToSpace, code) != nullptr; }
 bool IsChinese(uint32_t code) { return code >= 0x3400 && Find(kChinese, code) != nullptr; }
-bool IsNonspacingMark(uint32_t code) { return code >= 0x300 && Find(kNonspacingMarks, code) != nullptr; }
+bool IsNonspacingMark(uint32_t code) {
+  return code >= 0x300 && Find(kNonspacingMarks, code) != nullptr;
+}
 bool IsPunctuation(uint32_t code) { return Find(kPunctuation, code) != nullptr; }
 bool IsWhitespace(uint32_t code) { return Find(kWhitespace, code) != nullptr; }
 std::span<const uint32_t> Lower(uint32_t code) { return Map(kLower, kLowerPool, code); }
@@ -112,7 +116,8 @@ std::vector<uint32_t> Decompose(const std::vector<uint32_t>& text) {
       if (index % 28 != 0) out.push_back(0x11A7 + index % 28);
       continue;
     }
-    const std::span<const uint32_t> parts = code < 0xC0 ? std::span<const uint32_t>() : Map(kDecomposed, kDecomposedPool, code);
+    const std::span<const uint32_t> parts =
+        code < 0xC0 ? std::span<const uint32_t>() : Map(kDecomposed, kDecomposedPool, code);
     if (parts.empty()) {
       out.push_back(code);
     } else {
@@ -127,7 +132,8 @@ std::vector<uint32_t> Decompose(const std::vector<uint32_t>& text) {
     }
     size_t end = i;
     while (end < out.size() && CombiningClass(out[end]) != 0) ++end;
-    std::stable_sort(out.begin() + static_cast<std::ptrdiff_t>(i), out.begin() + static_cast<std::ptrdiff_t>(end),
+    std::stable_sort(out.begin() + static_cast<std::ptrdiff_t>(i),
+                     out.begin() + static_cast<std::ptrdiff_t>(end),
                      [](uint32_t a, uint32_t b) { return CombiningClass(a) < CombiningClass(b); });
     i = end;
   }

@@ -1,6 +1,6 @@
 #pragma once
-/// What tokenizers need to know of Unicode, as HuggingFace's Rust library knows it (generate.py asks it about every code
-/// point). Thread safety: free functions.
+/// What tokenizers need to know of Unicode, as HuggingFace's Rust library knows it (generate.py
+/// asks it about every code point). Thread safety: free functions.
 
 #include <cstdint>
 #include <span>
@@ -15,11 +15,12 @@ std::vector<uint32_t> Decode(std::string_view text);
 /// Appends `code` as UTF-8.
 void Append(uint32_t code, std::string& text);
 
-bool IsRemovedByCleaning(uint32_t code);  ///< U+0000, U+FFFD, and Unicode 8.0's Cc, Cf, Co but tab and newlines.
-bool BecomesSpace(uint32_t code);         ///< White space other than ' '.
-bool IsChinese(uint32_t code);            ///< The blocks that the library surrounds with spaces.
-bool IsNonspacingMark(uint32_t code);     ///< Unicode 8.0's Mn.
-bool IsPunctuation(uint32_t code);        ///< ASCII punctuation, and Unicode 8.0's P*.
+bool IsRemovedByCleaning(
+    uint32_t code);  ///< U+0000, U+FFFD, and Unicode 8.0's Cc, Cf, Co but tab and newlines.
+bool BecomesSpace(uint32_t code);      ///< White space other than ' '.
+bool IsChinese(uint32_t code);         ///< The blocks that the library surrounds with spaces.
+bool IsNonspacingMark(uint32_t code);  ///< Unicode 8.0's Mn.
+bool IsPunctuation(uint32_t code);     ///< ASCII punctuation, and Unicode 8.0's P*.
 bool IsWhitespace(uint32_t code);
 /// Lower case without context: one to three code points; empty if unchanged.
 std::span<const uint32_t> Lower(uint32_t code);

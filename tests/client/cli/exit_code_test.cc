@@ -81,6 +81,7 @@ TEST_F(ExitCodeTest, SilentServerIsThree) {
   server_.hang = true;
 
   EXPECT_EQ(Run({"--timeout", "0.2", "jobs"}).code, 3);
+  EXPECT_EQ(Run({"--timeout", "0.2", "evaluate", "a", "https://x/y.csv"}).code, 3);
 }
 
 TEST_F(ExitCodeTest, RefusalIsFourWithItsDetails) {

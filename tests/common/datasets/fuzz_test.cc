@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "common/datasets/ingest.h"
 #include "common/base/utf8.h"
+#include "common/datasets/ingest.h"
 #include "tests/common/datasets/support.h"
 
 namespace graft::datasets {

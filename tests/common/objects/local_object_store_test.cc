@@ -138,8 +138,7 @@ TEST_F(LocalObjectStoreTest, AFileInTheFoldersPlaceIsRefused) {
 }
 
 /// Runs out of space and shows that nothing of it stays.
-void ExpectNothingHalfWritten(ObjectStore& store, const fs::path& root,
-                              const std::string& large) {
+void ExpectNothingHalfWritten(ObjectStore& store, const fs::path& root, const std::string& large) {
   const Status put = store.Put("new/large", large);
   const Status replaced = store.Put("old", large);
   Status written, committed, committed_elsewhere, written_after;

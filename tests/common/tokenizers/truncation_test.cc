@@ -63,6 +63,7 @@ TEST_F(TruncationTest, StoppingEarlyGivesTheFirstIdsOfTheWhole) {
     expected.resize(std::min(expected.size(), static_cast<size_t>(max_length) - 1));
     expected.push_back(kSep);
     EXPECT_EQ(cut.ids, expected) << max_length;
+    EXPECT_EQ(cut.truncated, expected.size() < whole.ids.size()) << max_length;
   }
 }
 
@@ -100,8 +101,11 @@ TEST_F(TruncationTest, APairNeverGrowsPastItsLimit) {
         const auto [left_a, left_b] = Lengths(a, b, max_length);
         EXPECT_LE(left_a, a);
         EXPECT_LE(left_b, b);
-        EXPECT_EQ(left_a + left_b, std::min(a + b, static_cast<size_t>(max_length) - 3))
-            << a << " " << b << " " << max_length;
+        const size_t room = static_cast<size_t>(max_length) - 3;
+        const Encoding pair =
+            tokenizer_->EncodePair(Hellos(a), Worlds(b), {.max_length = max_length});
+        EXPECT_EQ(pair.truncated, a + b > room) << a << " " << b << " " << max_length;
+        EXPECT_EQ(left_a + left_b, std::min(a + b, room)) << a << " " << b << " " << max_length;
       }
     }
   }

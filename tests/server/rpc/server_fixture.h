@@ -4,8 +4,11 @@
 
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <grpcpp/create_channel.h>
@@ -30,6 +33,23 @@
 namespace graft::server::rpc {
 
 namespace v1 = graft::v1;
+
+/// Remembers what jobs went through. Thread safe.
+class TransitionProbe : public Probe {
+ public:
+  void JobTransition(core::JobState to, std::string_view reason) override {
+    const std::lock_guard lock(mutex_);
+    seen_.emplace_back(to, reason);
+  }
+  std::vector<std::pair<core::JobState, std::string>> Take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(seen_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::pair<core::JobState, std::string>> seen_;
+};
 
 class ServerFixture : public testing::Test {
  protected:
@@ -159,7 +179,7 @@ class ServerFixture : public testing::Test {
 
   std::optional<TempFolder> folder_;
   Runtime runtime_;
-  Probe probe_;
+  TransitionProbe probe_;
   CallHost host_{runtime_, probe_};
   JobChanges changes_{runtime_};
   stores::MemoryStore store_;

@@ -28,10 +28,12 @@ class Guarded : public pb::Coordinator::Service {
  private:
   static grpc::Status Check(const grpc::ServerContext* context) {
     const auto found = context->client_metadata().find("authorization");
-    const bool known = found != context->client_metadata().end() && found->second == "Bearer open sesame";
+    const bool known =
+        found != context->client_metadata().end() && found->second == "Bearer open sesame";
     return known ? grpc::Status::OK : grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "no");
   }
-  grpc::Status Register(grpc::ServerContext* context, const pb::RegisterRequest*, pb::RegisterResponse*) override {
+  grpc::Status Register(grpc::ServerContext* context, const pb::RegisterRequest*,
+                        pb::RegisterResponse*) override {
     return Check(context);
   }
   grpc::Status GetObject(grpc::ServerContext* context, const pb::GetObjectRequest*,

@@ -27,8 +27,8 @@ datasets::Example MakeExample(PhiloxSequence& random) {
   for (uint32_t i = 0; i < words; ++i) {
     // Words of the base's vocabulary are w0 to w91; most of a text are its label's own.
     const bool own = random.NextBelow(8) != 0;
-    const uint32_t word =
-        own ? 30 * static_cast<uint32_t>(example.label) + random.NextBelow(30) : random.NextBelow(92);
+    const uint32_t word = own ? 30 * static_cast<uint32_t>(example.label) + random.NextBelow(30)
+                              : random.NextBelow(92);
     example.text += (i == 0 ? "w" : " w") + std::to_string(word);
   }
   return example;

@@ -49,7 +49,8 @@ std::vector<std::string> GoldenCaseNames() {
 PackedBatch GoldenCase::Batch(const Adapter* owner) const {
   std::vector<Sequence> sequences;
   for (size_t i = 0; i < ids.size(); ++i) {
-    sequences.push_back({ids[i].data(), type_ids[i].data(), static_cast<int64_t>(ids[i].size()), i});
+    sequences.push_back(
+        {ids[i].data(), type_ids[i].data(), static_cast<int64_t>(ids[i].size()), i});
   }
   return Pack(sequences, std::vector<const Adapter*>(sequences.size(), owner), base->device());
 }
@@ -71,12 +72,14 @@ GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute) {
   const Json& method_json = json["method"];
   auto method = Must(methods::ParseMethod(method_json.begin().key(), method_json.begin().value()));
   method = Must(method->Resolve(layout));
-  golden.adapter = Must(MakeAdapter(method, layout, static_cast<int64_t>(json["label_names"].size()), at::kCPU));
+  golden.adapter =
+      Must(MakeAdapter(method, layout, static_cast<int64_t>(json["label_names"].size()), at::kCPU));
   Must(InitialiseAdapter(*golden.adapter, *golden.base, 1));
 
   // File keys -> names: the method's own, or what importing the folder says.
   std::map<std::string, std::string> names;
-  for (const methods::TensorSpec& spec : golden.adapter->parameters().specs()) names[spec.key] = spec.name;
+  for (const methods::TensorSpec& spec : golden.adapter->parameters().specs())
+    names[spec.key] = spec.name;
   artifacts::Files files;
   std::map<std::string, std::string> configs;
   std::map<std::string, std::vector<int64_t>> shapes;

@@ -1,6 +1,6 @@
 #pragma once
-/// Loads the golden cases under tests/golden/data: a tiny base, an adapter as PEFT or AdapterHub saved it, and what the
-/// reference computed.
+/// Loads the golden cases under tests/golden/data: a tiny base, an adapter as PEFT or AdapterHub
+/// saved it, and what the reference computed.
 
 #include <map>
 #include <memory>
@@ -21,8 +21,8 @@ struct GoldenCase {
   std::unique_ptr<Adapter> adapter;  ///< With the case's tensors.
   std::vector<std::vector<int32_t>> ids, type_ids;
   std::vector<int64_t> labels;
-  at::Tensor logits_SC;              ///< The reference's.
-  double loss = 0;                   ///< Its mean loss.
+  at::Tensor logits_SC;                     ///< The reference's.
+  double loss = 0;                          ///< Its mean loss.
   std::map<std::string, at::Tensor> grads;  ///< By TensorSpec::name, of the mean loss.
 
   /// All sequences in one batch, owned by `owner` (null: the plain base).

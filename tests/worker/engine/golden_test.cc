@@ -1,5 +1,6 @@
-/// The engine computes what transformers, peft and adapters compute: logits and every gradient, for each family and
-/// method. Each case is also run through mutated engines, which must fail the same comparison.
+/// The engine computes what transformers, peft and adapters compute: logits and every gradient, for
+/// each family and method. Each case is also run through mutated engines, which must fail the same
+/// comparison.
 
 #include <gtest/gtest.h>
 
@@ -15,7 +16,8 @@ namespace {
 using testing::GoldenCase;
 using testing::LoadGoldenCase;
 
-// fp32 against fp32: what differs is the order of sums. Logits relative to their spread, gradients to their own norm.
+// fp32 against fp32: what differs is the order of sums. Logits relative to their spread, gradients
+// to their own norm.
 constexpr double kLogitTolerance = 1e-4;
 constexpr double kGradTolerance = 1e-3;
 
@@ -31,7 +33,9 @@ Result Train(const GoldenCase& golden, const PackedBatch& batch) {
   const WeightSet weights(*golden.base, &adapter);
   const Pass pass(batch, weights, {.training = true});
   const Yield no_yield = [] {};
-  LayerWalk walk(*golden.model, pass, adapter.lowest_trained_layer(static_cast<int>(golden.model->num_layers())), no_yield);
+  LayerWalk walk(*golden.model, pass,
+                 adapter.lowest_trained_layer(static_cast<int>(golden.model->num_layers())),
+                 no_yield);
   const at::Tensor pooled = walk.Forward();
   const at::AutoGradMode with_grad(true);
   const at::Tensor logits = HeadLogits(pooled, weights, adapter, golden.base->layout());
@@ -48,8 +52,9 @@ double LogitError(const GoldenCase& golden, const at::Tensor& logits) {
   return (logits - golden.logits_SC).abs().max().item<double>() / spread;
 }
 
-/// Largest relative error over gradients, with the tensor's name. A gradient that is zero by theory (a key's bias moves
-/// every score of a query alike) is only noise in both, so errors are also measured against the largest gradient's norm.
+/// Largest relative error over gradients, with the tensor's name. A gradient that is zero by theory
+/// (a key's bias moves every score of a query alike) is only noise in both, so errors are also
+/// measured against the largest gradient's norm.
 std::pair<double, std::string> GradError(const GoldenCase& golden) {
   double largest_norm = 0;
   for (const auto& [name, expected] : golden.grads) {
@@ -60,7 +65,8 @@ std::pair<double, std::string> GradError(const GoldenCase& golden) {
     if (!golden.adapter->parameters().Has(name)) return {1e9, "no parameter " + name};
     const at::Tensor actual = golden.adapter->parameters().Get(name).grad();
     const double norm = at::linalg_vector_norm(expected).item<double>();
-    const double error = at::linalg_vector_norm(actual - expected).item<double>() / std::max(norm, 1e-3 * largest_norm);
+    const double error = at::linalg_vector_norm(actual - expected).item<double>() /
+                         std::max(norm, 1e-3 * largest_norm);
     if (error > worst.first) worst = {error, name};
   }
   return worst;
@@ -78,7 +84,8 @@ TEST_P(GoldenTest, LogitsLossAndGradientsEqualTheReference) {
   const auto [error, name] = GradError(golden);
   EXPECT_LE(error, kGradTolerance) << name;
   for (const methods::TensorSpec& spec : golden.adapter->parameters().specs()) {
-    EXPECT_EQ(spec.trained, golden.grads.contains(spec.name)) << spec.name << " is trained on one side only";
+    EXPECT_EQ(spec.trained, golden.grads.contains(spec.name))
+        << spec.name << " is trained on one side only";
   }
 }
 
@@ -86,7 +93,8 @@ TEST_P(GoldenTest, TensorsAreLargeEnoughToMatter) {
   const GoldenCase golden = LoadGoldenCase(GetParam());
 
   for (const auto& [name, expected] : golden.grads) {
-    EXPECT_TRUE(golden.adapter->parameters().Get(name).abs().max().item<float>() > 0.01F) << name << " is all but zero";
+    EXPECT_TRUE(golden.adapter->parameters().Get(name).abs().max().item<float>() > 0.01F)
+        << name << " is all but zero";
   }
 }
 
@@ -111,9 +119,11 @@ TEST_P(GoldenTest, AnEngineThatSkipsTheAdapterFails) {
 TEST_P(GoldenTest, AnEngineWithAWrongScaleFails) {
   const GoldenCase golden = LoadGoldenCase(GetParam());
   for (const methods::TensorSpec& spec : golden.adapter->parameters().specs()) {
-    const bool last_factor = spec.name.ends_with("lora_B.weight") || spec.name.ends_with("adapter_up.weight") ||
+    const bool last_factor = spec.name.ends_with("lora_B.weight") ||
+                             spec.name.ends_with("adapter_up.weight") ||
                              (spec.overrides_base && spec.name.ends_with(".weight"));
-    if (last_factor || spec.name == "classifier.weight") golden.adapter->parameters().Get(spec.name).mul_(1.02);
+    if (last_factor || spec.name == "classifier.weight")
+      golden.adapter->parameters().Get(spec.name).mul_(1.02);
   }
 
   const Result result = Train(golden, golden.Batch(golden.adapter.get()));
@@ -131,11 +141,12 @@ TEST_P(GoldenTest, AnEngineWithoutPositionsFails) {
   EXPECT_GT(LogitError(golden, result.logits), 10 * kLogitTolerance);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, GoldenTest, ::testing::ValuesIn(testing::GoldenCaseNames()), [](const auto& param) {
-  std::string name = param.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Cases, GoldenTest, ::testing::ValuesIn(testing::GoldenCaseNames()),
+                         [](const auto& param) {
+                           std::string name = param.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace graft::worker::engine

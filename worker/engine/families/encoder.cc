@@ -16,9 +16,9 @@ size_t IndexOfLinear(const families::Layout& layout, const std::string& path) {
 }
 
 size_t IndexOfSublayer(const families::Layout& layout, int layer, families::SublayerKind kind) {
-  const auto found = std::find_if(layout.sublayers.begin(), layout.sublayers.end(), [&](const auto& sublayer) {
-    return sublayer.layer == layer && sublayer.kind == kind;
-  });
+  const auto found = std::find_if(
+      layout.sublayers.begin(), layout.sublayers.end(),
+      [&](const auto& sublayer) { return sublayer.layer == layer && sublayer.kind == kind; });
   TORCH_CHECK(found != layout.sublayers.end(), "the layout lacks a sublayer of layer ", layer);
   return static_cast<size_t>(found - layout.sublayers.begin());
 }
@@ -65,7 +65,8 @@ EncoderModel::EncoderModel(const families::Layout& layout, EncoderNames names)
     for (const std::string& name : {names_.query, names_.key, names_.value}) {
       layer.qkv_weight.push_back(prefix + name + ".weight");
       layer.qkv_bias.push_back(prefix + name + ".bias");
-      qkv.slices.push_back({IndexOfLinear(layout_, prefix + name), column, column + layout_.hidden});
+      qkv.slices.push_back(
+          {IndexOfLinear(layout_, prefix + name), column, column + layout_.hidden});
       column += layout_.hidden;
     }
     layer.query.slices = {{qkv.slices[0].linear, 0, layout_.hidden}};
@@ -77,7 +78,8 @@ EncoderModel::EncoderModel(const families::Layout& layout, EncoderNames names)
     layer.up = prefix + names_.up;
     layer.down = prefix + names_.down;
     layer.output_norm = prefix + names_.output_norm;
-    layer.attention_output_site.slices = {{IndexOfLinear(layout_, layer.attention_output), 0, layout_.hidden}};
+    layer.attention_output_site.slices = {
+        {IndexOfLinear(layout_, layer.attention_output), 0, layout_.hidden}};
     layer.up_site.slices = {{IndexOfLinear(layout_, layer.up), 0, layout_.intermediate}};
     layer.down_site.slices = {{IndexOfLinear(layout_, layer.down), 0, layout_.hidden}};
     layer.attention_sublayer = IndexOfSublayer(layout_, i, families::SublayerKind::kAttention);
@@ -89,21 +91,26 @@ EncoderModel::EncoderModel(const families::Layout& layout, EncoderNames names)
 at::Tensor EncoderModel::Embed(const Pass& pass) const {
   const WeightSet& weights = pass.weights();
   const PackedBatch& batch = pass.batch();
-  const auto table = [&](const char* name) { return weights.Matrix(names_.embeddings + name + ".weight"); };
+  const auto table = [&](const char* name) {
+    return weights.Matrix(names_.embeddings + name + ".weight");
+  };
   at::Tensor sum = at::embedding(table("word_embeddings"), batch.token_ids_T);
-  if (names_.has_token_types) sum = sum + at::embedding(table("token_type_embeddings"), batch.type_ids_T);
+  if (names_.has_token_types)
+    sum = sum + at::embedding(table("token_type_embeddings"), batch.type_ids_T);
   sum = sum + at::embedding(table("position_embeddings"), batch.position_ids_T);
   const std::string norm = names_.embeddings + "LayerNorm";
   return at::layer_norm(sum, {layout_.hidden}, weights.NormVector(norm + ".weight"),
                         weights.NormVector(norm + ".bias"), layout_.norm_eps);
 }
 
-at::Tensor EncoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pass& pass, bool pooled) const {
+at::Tensor EncoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pass& pass,
+                               bool pooled) const {
   const LayerNames& layer = layers_[index];
   const WeightSet& weights = pass.weights();
   const Pass::Rows rows = pooled ? Pass::Rows::kPooled : Pass::Rows::kTokens;
   const auto linear = [&](const LinearSite& site, const at::Tensor& x, const std::string& name) {
-    return pass.Linear(site, x, weights.Matrix(name + ".weight"), weights.Bias(name + ".bias"), rows);
+    return pass.Linear(site, x, weights.Matrix(name + ".weight"), weights.Bias(name + ".bias"),
+                       rows);
   };
   const auto norm = [&](const std::string& name) -> Adapter::Norm {
     return [this, weight = weights.NormVector(name + ".weight"),
@@ -116,9 +123,9 @@ at::Tensor EncoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pa
   at::Tensor attended;
   if (pooled) {
     x = hidden.index_select(0, pass.batch().first_rows_S);
-    const at::Tensor kv = pass.Linear(layer.key_value, hidden,
-                                      weights.FusedMatrix({layer.qkv_weight[1], layer.qkv_weight[2]}),
-                                      weights.FusedBias({layer.qkv_bias[1], layer.qkv_bias[2]}), Pass::Rows::kTokens);
+    const at::Tensor kv = pass.Linear(
+        layer.key_value, hidden, weights.FusedMatrix({layer.qkv_weight[1], layer.qkv_weight[2]}),
+        weights.FusedBias({layer.qkv_bias[1], layer.qkv_bias[2]}), Pass::Rows::kTokens);
     const at::Tensor q = pass.Linear(layer.query, x, weights.Matrix(layer.qkv_weight[0]),
                                      weights.Bias(layer.qkv_bias[0]), Pass::Rows::kPooled);
     attended = AttendPooled(q, kv, pass.batch(), layout_.num_heads);
@@ -127,8 +134,10 @@ at::Tensor EncoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pa
                                        weights.FusedBias(layer.qkv_bias), rows);
     attended = Attend(qkv, pass.batch(), layout_.num_heads);
   }
-  const at::Tensor attention_out = linear(layer.attention_output_site, attended, layer.attention_output);
-  const at::Tensor middle = pass.Sublayer(layer.attention_sublayer, x, attention_out, norm(layer.attention_norm), rows);
+  const at::Tensor attention_out =
+      linear(layer.attention_output_site, attended, layer.attention_output);
+  const at::Tensor middle =
+      pass.Sublayer(layer.attention_sublayer, x, attention_out, norm(layer.attention_norm), rows);
   const at::Tensor widened = Activate(linear(layer.up_site, middle, layer.up), layout_.activation);
   const at::Tensor narrowed = linear(layer.down_site, widened, layer.down);
   return pass.Sublayer(layer.output_sublayer, middle, narrowed, norm(layer.output_norm), rows);

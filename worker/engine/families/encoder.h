@@ -1,6 +1,7 @@
 #pragma once
 /// The post-norm encoder that BERT and DistilBERT share; they differ in names and token types only.
-/// Source: arXiv:1810.04805, arXiv:1910.01108; transformers' modeling_bert.py and modeling_distilbert.py.
+/// Source: arXiv:1810.04805, arXiv:1910.01108; transformers' modeling_bert.py and
+/// modeling_distilbert.py.
 
 #include <string>
 #include <vector>
@@ -11,14 +12,14 @@ namespace graft::worker::engine {
 
 /// HF names of one encoder, relative to its layer ("{layer_prefix}{i}.").
 struct EncoderNames {
-  std::string embeddings;     ///< "bert.embeddings."
+  std::string embeddings;  ///< "bert.embeddings."
   bool has_token_types = false;
-  std::string layer_prefix;   ///< "bert.encoder.layer."
+  std::string layer_prefix;  ///< "bert.encoder.layer."
   std::string query, key, value, attention_output, attention_norm, up, down, output_norm;
 };
 
 /// Names of "bert" and "distilbert".
-/// Errors:    Unimplemented for another family.
+/// Errors: Unimplemented for another family.
 StatusOr<EncoderNames> NamesOfEncoder(const std::string& family);
 
 class EncoderModel : public Model {
@@ -27,7 +28,8 @@ class EncoderModel : public Model {
   EncoderModel(const families::Layout& layout, EncoderNames names);
 
   at::Tensor Embed(const Pass& pass) const override;
-  at::Tensor Layer(int64_t layer, const at::Tensor& hidden, const Pass& pass, bool pooled) const override;
+  at::Tensor Layer(int64_t layer, const at::Tensor& hidden, const Pass& pass,
+                   bool pooled) const override;
   int64_t num_layers() const override { return layout_.num_layers; }
 
  private:

@@ -1,6 +1,7 @@
 #pragma once
-/// A family's forward pass, one layer at a time, so that the engine's thread can walk it and serve others in between.
-/// Adding a family: a pair like encoder.{h,cc} here, its layout in common/families, and a line in families.cc.
+/// A family's forward pass, one layer at a time, so that the engine's thread can walk it and serve
+/// others in between. Adding a family: a pair like encoder.{h,cc} here, its layout in
+/// common/families, and a line in families.cc.
 
 #include <memory>
 
@@ -15,16 +16,17 @@ class Model {
  public:
   virtual ~Model() = default;
   /// Token ids to the first hidden state.
-  /// Shapes:    returns [T, D] in the compute type.
+  /// Shapes: returns [T, D] in the compute type.
   virtual at::Tensor Embed(const Pass& pass) const = 0;
-  /// One transformer layer. With `pooled` only the first row of each sequence is computed (the last layer under a
-  /// classifier: nobody reads the others).
-  /// Shapes:    hidden [T, D]; returns [T, D], or [S, D] if `pooled`.
-  virtual at::Tensor Layer(int64_t layer, const at::Tensor& hidden, const Pass& pass, bool pooled) const = 0;
+  /// One transformer layer. With `pooled` only the first row of each sequence is computed (the last
+  /// layer under a classifier: nobody reads the others).
+  /// Shapes: hidden [T, D]; returns [T, D], or [S, D] if `pooled`.
+  virtual at::Tensor Layer(int64_t layer, const at::Tensor& hidden, const Pass& pass,
+                           bool pooled) const = 0;
   virtual int64_t num_layers() const = 0;
 };
 
-/// Errors:    Unimplemented if the engine has no model for the layout's family.
+/// Errors: Unimplemented if the engine has no model for the layout's family.
 StatusOr<std::unique_ptr<Model>> MakeModel(const families::Layout& layout);
 
 }  // namespace graft::worker::engine

@@ -9,10 +9,12 @@
 namespace graft::worker::engine {
 
 BottleneckAdapter::BottleneckAdapter(std::shared_ptr<const methods::BottleneckSpec> spec,
-                                     const families::Layout& layout, int64_t num_labels, at::Device device)
+                                     const families::Layout& layout, int64_t num_labels,
+                                     at::Device device)
     : Adapter(spec, layout, num_labels, device), spec_(std::move(spec)) {
   for (const families::Sublayer& sublayer : layout.sublayers) {
-    prefixes_.push_back(spec_->Wraps(sublayer) ? methods::BottleneckSpec::Prefix(sublayer) : std::string());
+    prefixes_.push_back(spec_->Wraps(sublayer) ? methods::BottleneckSpec::Prefix(sublayer)
+                                               : std::string());
   }
 }
 
@@ -36,8 +38,9 @@ void BottleneckAdapter::Initialise(uint64_t seed) {
   }
 }
 
-at::Tensor BottleneckAdapter::ApplySublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
-                                            const Norm& norm, const RowContext& rows) const {
+at::Tensor BottleneckAdapter::ApplySublayer(size_t sublayer, const at::Tensor& x_in,
+                                            const at::Tensor& d, const Norm& norm,
+                                            const RowContext& rows) const {
   const std::string& prefix = prefixes_[sublayer];
   const auto project = [&](const at::Tensor& x, const char* layer) {
     return at::linear(x, parameters_.Get(prefix + layer + ".weight").to(x.scalar_type()),
@@ -46,8 +49,10 @@ at::Tensor BottleneckAdapter::ApplySublayer(size_t sublayer, const at::Tensor& x
   const bool pfeiffer = spec_->placement() == methods::BottleneckPlacement::kPfeiffer;
   const at::Tensor h = pfeiffer ? norm(x_in + d) : d;
   at::Tensor a = project(Activate(project(h, "adapter_down"), spec_->activation()), "adapter_up");
-  if (rows.training && spec_->dropout() > 0) a = Dropout(a, spec_->dropout(), 1'000'000 + sublayer, rows);
-  // The residual is d, not h, also where the adapter reads the normed sum (AdapterHub's residual_before_ln).
+  if (rows.training && spec_->dropout() > 0)
+    a = Dropout(a, spec_->dropout(), 1'000'000 + sublayer, rows);
+  // The residual is d, not h, also where the adapter reads the normed sum (AdapterHub's
+  // residual_before_ln).
   return norm(spec_->residual() ? x_in + d + a : x_in + a);
 }
 

@@ -9,15 +9,16 @@ namespace graft::worker::engine {
 
 class BottleneckAdapter : public Adapter {
  public:
-  BottleneckAdapter(std::shared_ptr<const methods::BottleneckSpec> spec, const families::Layout& layout,
-                    int64_t num_labels, at::Device device);
+  BottleneckAdapter(std::shared_ptr<const methods::BottleneckSpec> spec,
+                    const families::Layout& layout, int64_t num_labels, at::Device device);
 
-  /// Projections N(0, init_std) truncated at two standard deviations, biases 0: near the identity. Without the residual
-  /// (the article's layer) nn.Linear's own U(-1/sqrt(in), 1/sqrt(in)), biases too.
+  /// Projections N(0, init_std) truncated at two standard deviations, biases 0: near the identity.
+  /// Without the residual (the article's layer) nn.Linear's own U(-1/sqrt(in), 1/sqrt(in)), biases
+  /// too.
   void Initialise(uint64_t seed) override;
   bool WrapsSublayer(size_t sublayer) const override { return !prefixes_[sublayer].empty(); }
-  at::Tensor ApplySublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d, const Norm& norm,
-                           const RowContext& rows) const override;
+  at::Tensor ApplySublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
+                           const Norm& norm, const RowContext& rows) const override;
 
  private:
   std::shared_ptr<const methods::BottleneckSpec> spec_;

@@ -12,7 +12,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 /// y (changed in place) += scaling * (x A^T) B^T at each slice's columns.
-/// Backward never forms a full-size weight gradient and computes dY B (rank wide) once for dA and dX.
+/// Backward never forms a full-size weight gradient and computes dY B (rank wide) once for dA and
+/// dX.
 class LoraFunction : public torch::autograd::Function<LoraFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, at::Tensor y, const at::Tensor& x, double scaling,
@@ -22,7 +23,8 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
       const at::Tensor a = a_and_b[2 * i].to(x.scalar_type());
       const at::Tensor b = a_and_b[2 * i + 1].to(x.scalar_type());
       const at::Tensor u_TR = at::mm(x, a.t());
-      y.narrow(1, columns[2 * i], columns[2 * i + 1] - columns[2 * i]).addmm_(u_TR, b.t(), 1, scaling);
+      y.narrow(1, columns[2 * i], columns[2 * i + 1] - columns[2 * i])
+          .addmm_(u_TR, b.t(), 1, scaling);
       saved.insert(saved.end(), {a, b, u_TR});
     }
     ctx->mark_dirty({y});
@@ -63,8 +65,8 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
 
 }  // namespace
 
-LoraAdapter::LoraAdapter(std::shared_ptr<const methods::LoraSpec> spec, const families::Layout& layout,
-                         int64_t num_labels, at::Device device)
+LoraAdapter::LoraAdapter(std::shared_ptr<const methods::LoraSpec> spec,
+                         const families::Layout& layout, int64_t num_labels, at::Device device)
     : Adapter(spec, layout, num_labels, device), spec_(std::move(spec)) {
   for (const families::Linear& linear : layout.linears) {
     paths_.push_back(spec_->Targets(linear) ? linear.path : std::string());
@@ -78,7 +80,8 @@ void LoraAdapter::BindPairs() {
     if (path.empty()) {
       pairs_.emplace_back();
     } else {
-      pairs_.push_back({parameters_.Get(path + ".lora_A.weight"), parameters_.Get(path + ".lora_B.weight")});
+      pairs_.push_back(
+          {parameters_.Get(path + ".lora_A.weight"), parameters_.Get(path + ".lora_B.weight")});
     }
   }
 }
@@ -108,7 +111,8 @@ at::Tensor LoraAdapter::ApplyLinear(const LinearSite& site, const at::Tensor& x,
       const Pair& pair = pairs_[slice.linear];
       if (!pair.a_RD.defined()) continue;
       const at::Tensor dropped = Dropout(x, spec_->dropout(), slice.linear, rows);
-      y = LoraFunction::apply(y, dropped, spec_->scaling(), std::vector<int64_t>{slice.begin, slice.end},
+      y = LoraFunction::apply(y, dropped, spec_->scaling(),
+                              std::vector<int64_t>{slice.begin, slice.end},
                               at::TensorList({pair.a_RD, pair.b_DR}));
     }
     return y;

@@ -1,6 +1,6 @@
 #pragma once
-/// LoRA in the engine: y[:, slice] += scaling * (x A^T) B^T, all targeted slices of a GEMM in one autograd function.
-/// Source: arXiv:2106.09685 section 4.1.
+/// LoRA in the engine: y[:, slice] += scaling * (x A^T) B^T, all targeted slices of a GEMM in one
+/// autograd function. Source: arXiv:2106.09685 section 4.1.
 
 #include "common/methods/lora.h"
 #include "worker/engine/adapter.h"
@@ -9,10 +9,11 @@ namespace graft::worker::engine {
 
 class LoraAdapter : public Adapter {
  public:
-  LoraAdapter(std::shared_ptr<const methods::LoraSpec> spec, const families::Layout& layout, int64_t num_labels,
-              at::Device device);
+  LoraAdapter(std::shared_ptr<const methods::LoraSpec> spec, const families::Layout& layout,
+              int64_t num_labels, at::Device device);
 
-  /// A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0. Source: PEFT's reset_lora_parameters (kaiming_uniform, a = sqrt 5).
+  /// A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0. Source: PEFT's reset_lora_parameters (kaiming_uniform,
+  /// a = sqrt 5).
   void Initialise(uint64_t seed) override;
   bool WrapsLinear(const LinearSite& site) const override;
   at::Tensor ApplyLinear(const LinearSite& site, const at::Tensor& x, at::Tensor y,
@@ -24,7 +25,8 @@ class LoraAdapter : public Adapter {
 
  private:
   struct Pair {
-    at::Tensor a_RD, b_DR;  ///< fp32 views of the parameters; undefined where the linear isn't targeted.
+    at::Tensor a_RD,
+        b_DR;  ///< fp32 views of the parameters; undefined where the linear isn't targeted.
   };
   void BindPairs();
 

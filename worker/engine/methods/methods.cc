@@ -13,12 +13,13 @@ StatusOr<std::unique_ptr<Adapter>> MakeAdapter(std::shared_ptr<const methods::Me
                                                at::Device device) {
   const std::string_view name = method->name();
   if (name == "lora") {
-    return std::make_unique<LoraAdapter>(std::static_pointer_cast<const methods::LoraSpec>(method), layout,
-                                         num_labels, device);
+    return std::make_unique<LoraAdapter>(std::static_pointer_cast<const methods::LoraSpec>(method),
+                                         layout, num_labels, device);
   }
   if (name == "bottleneck") {
-    return std::make_unique<BottleneckAdapter>(std::static_pointer_cast<const methods::BottleneckSpec>(method),
-                                               layout, num_labels, device);
+    return std::make_unique<BottleneckAdapter>(
+        std::static_pointer_cast<const methods::BottleneckSpec>(method), layout, num_labels,
+        device);
   }
   if (name == "last_layers" || name == "full") {
     return std::make_unique<OverlayAdapter>(std::move(method), layout, num_labels, device);

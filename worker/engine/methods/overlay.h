@@ -1,6 +1,6 @@
 #pragma once
-/// Methods that only replace base weights: last_layers and full. They do nothing at any site; the pass reads their
-/// tensors through the weight overlay.
+/// Methods that only replace base weights: last_layers and full. They do nothing at any site; the
+/// pass reads their tensors through the weight overlay.
 
 #include "worker/engine/adapter.h"
 

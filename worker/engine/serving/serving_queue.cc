@@ -12,11 +12,12 @@
 namespace graft::worker::engine {
 namespace {
 
-/// Inputs that may share a pass have equal keys: one base, one kind of output; an adapter that replaces base weights
-/// runs alone.
+/// Inputs that may share a pass have equal keys: one base, one kind of output; an adapter that
+/// replaces base weights runs alone.
 auto PassKey(const ServingRequest& request) {
   const bool alone = request.version != nullptr && request.version->adapter->overrides_base();
-  return std::make_tuple(request.on.base.get(), request.embed, alone ? request.version.get() : nullptr);
+  return std::make_tuple(request.on.base.get(), request.embed,
+                         alone ? request.version.get() : nullptr);
 }
 
 const Adapter* Owner(const ServingRequest& request) {
@@ -29,7 +30,8 @@ std::vector<float> ToVector(const at::Tensor& row) {
 }
 
 /// Mean (or first) of a sequence's rows in fp32.
-at::Tensor PoolSequence(const at::Tensor& hidden_TD, const PackedBatch& batch, int64_t s, Pooling pooling) {
+at::Tensor PoolSequence(const at::Tensor& hidden_TD, const PackedBatch& batch, int64_t s,
+                        Pooling pooling) {
   const int64_t rows = pooling == Pooling::kMean ? batch.length(s) : 1;
   return hidden_TD.narrow(0, batch.offsets[s], rows).to(at::kFloat).mean(0);
 }
@@ -40,7 +42,8 @@ Status ServingQueue::Push(std::shared_ptr<ServingRequest> request) {
   const size_t inputs = request->inputs.size();
   const std::lock_guard lock(mutex_);
   if (waiting_ + inputs > max_waiting_) {
-    return ResourceExhaustedError(std::to_string(waiting_) + " inputs already wait on this worker; try again later");
+    return ResourceExhaustedError(std::to_string(waiting_) +
+                                  " inputs already wait on this worker; try again later");
   }
   request->remaining = inputs;
   request->outputs.resize(inputs);
@@ -101,7 +104,8 @@ void ServingQueue::RunPass(std::vector<Item>& items) {
   std::vector<const Adapter*> owners;
   for (const Item& item : items) {
     const tokenizers::Encoding& encoding = item.request->inputs[item.input];
-    sequences.push_back({encoding.ids.data(), encoding.type_ids.data(), static_cast<int64_t>(encoding.ids.size()), 0});
+    sequences.push_back({encoding.ids.data(), encoding.type_ids.data(),
+                         static_cast<int64_t>(encoding.ids.size()), 0});
     owners.push_back(Owner(*item.request));
   }
   const Base& base = *first.on.base;
@@ -112,15 +116,16 @@ void ServingQueue::RunPass(std::vector<Item>& items) {
   if (first.embed) {
     for (size_t i = 0; i < items.size(); ++i) {
       at::Tensor embedding = PoolSequence(hidden, batch, static_cast<int64_t>(i), base.pooling());
-      if (items[i].request->normalize) embedding = embedding / at::linalg_vector_norm(embedding).clamp_min(1e-12);
+      if (items[i].request->normalize)
+        embedding = embedding / at::linalg_vector_norm(embedding).clamp_min(1e-12);
       items[i].request->outputs[items[i].input] = ToVector(embedding);
     }
     return;
   }
   for (const Segment& segment : batch.segments) {
-    const at::Tensor logits =
-        HeadLogits(hidden.narrow(0, segment.sequence_begin, segment.sequence_end - segment.sequence_begin), weights,
-                   *segment.adapter, base.layout());
+    const at::Tensor logits = HeadLogits(
+        hidden.narrow(0, segment.sequence_begin, segment.sequence_end - segment.sequence_begin),
+        weights, *segment.adapter, base.layout());
     for (int64_t s = segment.sequence_begin; s < segment.sequence_end; ++s) {
       const Item& item = items[static_cast<size_t>(s)];
       item.request->outputs[item.input] = ToVector(logits.select(0, s - segment.sequence_begin));

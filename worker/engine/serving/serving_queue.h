@@ -1,6 +1,6 @@
 #pragma once
-/// Requests that wait for a pass, and the passes that answer them: every input that waits is packed with the others over
-/// the same base, each with its own adapter.
+/// Requests that wait for a pass, and the passes that answer them: every input that waits is packed
+/// with the others over the same base, each with its own adapter.
 
 #include <atomic>
 #include <deque>
@@ -34,7 +34,7 @@ class ServingQueue {
  public:
   explicit ServingQueue(size_t max_waiting) : max_waiting_(max_waiting) {}
 
-  /// Errors:    ResourceExhausted if too many inputs wait; then `done` isn't called.
+  /// Errors: ResourceExhausted if too many inputs wait; then `done` isn't called.
   Status Push(std::shared_ptr<ServingRequest> request);
   bool empty() const { return waiting_ == 0; }
   int64_t waiting() const { return static_cast<int64_t>(waiting_.load()); }

@@ -11,9 +11,11 @@ constexpr const char* kKey = "graft.checkpoint.v1";
 
 Json EvaluationJson(const Evaluation& e) {
   Json labels = Json::array();
-  for (const LabelFigures& l : e.labels) labels.push_back({l.label, l.examples, l.precision, l.recall, l.f1});
-  return {{"step", e.step}, {"split", e.split},       {"examples", e.examples}, {"loss", e.loss},
-          {"accuracy", e.accuracy}, {"macro_f1", e.macro_f1}, {"labels", labels}};
+  for (const LabelFigures& l : e.labels)
+    labels.push_back({l.label, l.examples, l.precision, l.recall, l.f1});
+  return {{"step", e.step},  {"split", e.split},       {"examples", e.examples},
+          {"loss", e.loss},  {"accuracy", e.accuracy}, {"macro_f1", e.macro_f1},
+          {"labels", labels}};
 }
 
 Evaluation ReadEvaluation(const Json& json) {
@@ -24,7 +26,8 @@ Evaluation ReadEvaluation(const Json& json) {
   e.loss = json.at("loss");
   e.accuracy = json.at("accuracy");
   e.macro_f1 = json.at("macro_f1");
-  for (const Json& l : json.at("labels")) e.labels.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4)});
+  for (const Json& l : json.at("labels"))
+    e.labels.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4)});
   return e;
 }
 
@@ -33,7 +36,8 @@ Evaluation ReadEvaluation(const Json& json) {
 std::string SerializeCheckpoint(const CheckpointState& state) {
   const CheckpointState::Counters& c = state.counters;
   Json evaluations = Json::array();
-  for (const Evaluation& evaluation : state.evaluations) evaluations.push_back(EvaluationJson(evaluation));
+  for (const Evaluation& evaluation : state.evaluations)
+    evaluations.push_back(EvaluationJson(evaluation));
   const Json counters = {{"step", c.step},
                          {"tokens", c.tokens},
                          {"splits", c.splits},
@@ -48,8 +52,11 @@ std::string SerializeCheckpoint(const CheckpointState& state) {
   const auto add = [&](const char* name, const at::Tensor& tensor) {
     if (!tensor.defined()) return;
     hosts.push_back(tensor.detach().to(at::kCPU).contiguous());
-    tensors.push_back({name, safetensors::DType::kF32, {hosts.back().numel()},
-                       {static_cast<const char*>(hosts.back().const_data_ptr()), hosts.back().nbytes()}});
+    tensors.push_back(
+        {name,
+         safetensors::DType::kF32,
+         {hosts.back().numel()},
+         {static_cast<const char*>(hosts.back().const_data_ptr()), hosts.back().nbytes()}});
   };
   add("parameters", state.parameters_P);
   add("exp_avg", state.exp_avg_P);
@@ -62,7 +69,8 @@ std::string SerializeCheckpoint(const CheckpointState& state) {
 namespace {
 
 StatusOr<CheckpointState> Parse(const std::string& bytes) {
-  GRAFT_ASSIGN_OR_RETURN(const safetensors::View view, safetensors::View::Parse(bytes, "checkpoint"));
+  GRAFT_ASSIGN_OR_RETURN(const safetensors::View view,
+                         safetensors::View::Parse(bytes, "checkpoint"));
   const auto metadata = view.metadata().find(kKey);
   if (metadata == view.metadata().end()) return DataLossError("the checkpoint has no counters");
   GRAFT_ASSIGN_OR_RETURN(const Json counters, ParseJson(metadata->second, "checkpoint"));
@@ -77,7 +85,8 @@ StatusOr<CheckpointState> Parse(const std::string& bytes) {
     c.best_step = counters.at("best_step");
     c.best_loss = counters.at("best_loss");
     c.seconds = counters.at("seconds");
-    for (const Json& evaluation : counters.at("evaluations")) state.evaluations.push_back(ReadEvaluation(evaluation));
+    for (const Json& evaluation : counters.at("evaluations"))
+      state.evaluations.push_back(ReadEvaluation(evaluation));
   } catch (const Json::exception& error) {
     return DataLossError(std::string("the checkpoint's counters are malformed: ") + error.what());
   }
@@ -88,14 +97,17 @@ StatusOr<CheckpointState> Parse(const std::string& bytes) {
                          : tensor.name == "best"       ? &state.best_P
                                                        : nullptr;
     if (target == nullptr) return DataLossError("the checkpoint holds an unknown tensor");
-    GRAFT_ASSIGN_OR_RETURN(*target, BytesToFloat(safetensors::DTypeName(tensor.dtype),
-                                                 {tensor.shape.begin(), tensor.shape.end()}, tensor.data));
+    GRAFT_ASSIGN_OR_RETURN(*target,
+                           BytesToFloat(safetensors::DTypeName(tensor.dtype),
+                                        {tensor.shape.begin(), tensor.shape.end()}, tensor.data));
   }
-  if (!state.parameters_P.defined() || !state.exp_avg_P.defined() || !state.exp_avg_sq_P.defined()) {
+  if (!state.parameters_P.defined() || !state.exp_avg_P.defined() ||
+      !state.exp_avg_sq_P.defined()) {
     return DataLossError("the checkpoint lacks a tensor");
   }
   const CheckpointState::Counters& c = state.counters;
-  if (c.step < 0 || c.tokens < 0 || c.splits < 1 || c.best_step > c.step || c.evaluations_without_best < 0) {
+  if (c.step < 0 || c.tokens < 0 || c.splits < 1 || c.best_step > c.step ||
+      c.evaluations_without_best < 0) {
     return DataLossError("the checkpoint's counters contradict each other");
   }
   return state;
@@ -105,7 +117,8 @@ StatusOr<CheckpointState> Parse(const std::string& bytes) {
 
 StatusOr<CheckpointState> ParseCheckpoint(const std::string& bytes) {
   StatusOr<CheckpointState> state = Parse(bytes);
-  // Only graft writes checkpoints: whatever is wrong with one happened to it since, and isn't the job's fault.
+  // Only graft writes checkpoints: whatever is wrong with one happened to it since, and isn't the
+  // job's fault.
   if (!state.ok() && state.status().code() != StatusCode::kDataLoss) {
     return DataLossError("the checkpoint is broken: " + std::string(state.status().message()));
   }

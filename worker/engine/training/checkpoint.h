@@ -1,5 +1,6 @@
 #pragma once
-/// A training run's whole state as one safetensors file: flat buffers, and counters as JSON in its metadata.
+/// A training run's whole state as one safetensors file: flat buffers, and counters as JSON in its
+/// metadata.
 
 #include <string>
 #include <vector>
@@ -26,7 +27,8 @@ struct CheckpointState {
 /// Copies the state into bytes.
 std::string SerializeCheckpoint(const CheckpointState& state);
 
-/// Errors:    DataLoss if torn or not a checkpoint. Tensors of the result own their memory, on the CPU.
+/// Errors: DataLoss if torn or not a checkpoint. Tensors of the result own their memory, on the
+/// CPU.
 StatusOr<CheckpointState> ParseCheckpoint(const std::string& bytes);
 
 }  // namespace graft::worker::engine

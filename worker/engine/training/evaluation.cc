@@ -11,13 +11,15 @@ struct Counts {
   int64_t truth = 0, predicted = 0, both = 0;
 };
 
-double Ratio(int64_t a, int64_t b) { return b == 0 ? 0.0 : static_cast<double>(a) / static_cast<double>(b); }
+double Ratio(int64_t a, int64_t b) {
+  return b == 0 ? 0.0 : static_cast<double>(a) / static_cast<double>(b);
+}
 
 }  // namespace
 
 StatusOr<Evaluation> Evaluate(const Model& model, const Base& base, const Adapter& adapter,
-                              const TokenizedSplit& split, const std::vector<std::string>& label_names,
-                              const Yield& yield) {
+                              const TokenizedSplit& split,
+                              const std::vector<std::string>& label_names, const Yield& yield) {
   const at::NoGradGuard no_grad;
   const WeightSet weights(base, &adapter);
   std::vector<Counts> counts(label_names.size());
@@ -27,23 +29,27 @@ StatusOr<Evaluation> Evaluate(const Model& model, const Base& base, const Adapte
     std::vector<Sequence> sequences;
     int64_t tokens = 0;
     int64_t end = begin;
-    for (; end < split.size() && (end == begin || tokens + split.length(end) <= kForwardTokens); ++end) {
+    for (; end < split.size() && (end == begin || tokens + split.length(end) <= kForwardTokens);
+         ++end) {
       const int64_t at = split.offsets[end];
-      sequences.push_back({split.ids.data() + at, split.type_ids.data() + at, split.length(end), 0});
+      sequences.push_back(
+          {split.ids.data() + at, split.type_ids.data() + at, split.length(end), 0});
       tokens += split.length(end);
     }
     const PackedBatch batch =
         Pack(sequences, std::vector<const Adapter*>(sequences.size(), &adapter), base.device());
     const Pass pass(batch, weights, {});
     const at::Tensor pooled = Forward(model, pass, /*pooled=*/true, yield);
-    const at::Tensor log_p = at::log_softmax(HeadLogits(pooled, weights, adapter, base.layout()), 1).cpu();
+    const at::Tensor log_p =
+        at::log_softmax(HeadLogits(pooled, weights, adapter, base.layout()), 1).cpu();
     const auto values = log_p.accessor<float, 2>();
     for (int64_t i = 0; i < log_p.size(0); ++i) {
       const int32_t truth = split.labels[begin + i];
       int64_t best = 0;
       for (int64_t c = 0; c < log_p.size(1); ++c) {
         if (!std::isfinite(values[i][c])) {
-          return FailedPreconditionError("the adapter's logits aren't finite; train with a lower learning rate")
+          return FailedPreconditionError(
+                     "the adapter's logits aren't finite; train with a lower learning rate")
               .At("hyperparameters.learning_rate", "NON_FINITE_LOSS");
         }
         if (values[i][c] > values[i][best]) best = c;

@@ -1,7 +1,7 @@
 #pragma once
-/// Walks a model's layers forward and backward, one at a time, so that the engine can serve waiting requests in between.
-/// Each trained layer's graph is its own: forward keeps it, backward consumes it. Below the lowest trained layer forward
-/// keeps nothing and backward doesn't go.
+/// Walks a model's layers forward and backward, one at a time, so that the engine can serve waiting
+/// requests in between. Each trained layer's graph is its own: forward keeps it, backward consumes
+/// it. Below the lowest trained layer forward keeps nothing and backward doesn't go.
 
 #include <functional>
 #include <vector>
@@ -10,11 +10,12 @@
 
 namespace graft::worker::engine {
 
-/// Called between two layers; may run other passes (never while a graph is being built or consumed).
+/// Called between two layers; may run other passes (never while a graph is being built or
+/// consumed).
 using Yield = std::function<void()>;
 
 /// Forward without gradients.
-/// Shapes:    returns [S, D] if `pooled`, else [T, D].
+/// Shapes: returns [S, D] if `pooled`, else [T, D].
 at::Tensor Forward(const Model& model, const Pass& pass, bool pooled, const Yield& yield);
 
 /// One training pass: forward to the pooled hidden states, then backward from their gradient.
@@ -25,7 +26,8 @@ class LayerWalk {
   LayerWalk(const Model& model, const Pass& pass, int lowest, const Yield& yield)
       : model_(model), pass_(pass), lowest_(lowest), yield_(yield) {}
 
-  /// Shapes:    returns pooled [S, D]: a leaf that requires a gradient unless only the head is trained.
+  /// Shapes: returns pooled [S, D]: a leaf that requires a gradient unless only the head is
+  /// trained.
   at::Tensor Forward();
   /// Requires: pooled.grad is set (or nothing below the head is trained).
   void Backward();

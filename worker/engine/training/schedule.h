@@ -1,5 +1,6 @@
 #pragma once
-/// Which examples make up which micro-batch and step: fixed by data, seed and spec when a job starts, never by load.
+/// Which examples make up which micro-batch and step: fixed by data, seed and spec when a job
+/// starts, never by load.
 
 #include <cstdint>
 #include <vector>
@@ -12,7 +13,7 @@ namespace graft::worker::engine {
 /// A cursor over (epoch, micro-batch). Thread safety: const after creation.
 class DataSchedule {
  public:
-  /// Requires:  at least one example.
+  /// Requires: at least one example.
   DataSchedule(const TokenizedSplit& split, const spec::Hyperparameters& hyperparameters);
 
   int64_t total_steps() const { return total_steps_; }

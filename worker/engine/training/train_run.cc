@@ -15,11 +15,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 Status NonFinite(int64_t step) {
-  return FailedPreconditionError("the loss or its gradient became NaN or infinite at step " + std::to_string(step + 1) +
-                                 "; no weight was changed by it. Try a lower learning rate or precision FP32")
+  return FailedPreconditionError(
+             "the loss or its gradient became NaN or infinite at step " + std::to_string(step + 1) +
+             "; no weight was changed by it. Try a lower learning rate or precision FP32")
       .At("hyperparameters.learning_rate", "NON_FINITE_LOSS");
 }
 
@@ -30,15 +33,18 @@ TrainRun::TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adap
       adapter_(std::move(adapter)),
       schedule_(input_->train, input_->request.spec->hyperparameters),
       optimizer_(adapter_->parameters(), input_->request.spec->hyperparameters),
-      lowest_layer_(adapter_->lowest_trained_layer(static_cast<int>(input_->model->num_layers()))) {}
+      lowest_layer_(adapter_->lowest_trained_layer(static_cast<int>(input_->model->num_layers()))) {
+}
 
 StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const TrainInput> input) {
   const TrainRequest& request = input->request;
   ResetPeakMemory(input->base->device());
   const auto num_labels = static_cast<int64_t>(request.dataset->label_names.size());
-  GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Adapter> adapter,
-                         MakeAdapter(request.spec->method, input->base->layout(), num_labels, input->base->device()));
-  GRAFT_RETURN_IF_ERROR(InitialiseAdapter(*adapter, *input->base, request.spec->hyperparameters.seed));
+  GRAFT_ASSIGN_OR_RETURN(
+      std::unique_ptr<Adapter> adapter,
+      MakeAdapter(request.spec->method, input->base->layout(), num_labels, input->base->device()));
+  GRAFT_RETURN_IF_ERROR(
+      InitialiseAdapter(*adapter, *input->base, request.spec->hyperparameters.seed));
   adapter->parameters().EnableGrad();
   std::unique_ptr<TrainRun> run(new TrainRun(input, std::move(adapter)));
   if (!request.checkpoint.empty()) {
@@ -52,37 +58,43 @@ StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const Train
 Status TrainRun::LoadInitFrom(const Files& files) {
   GRAFT_ASSIGN_OR_RETURN(const LoadedArtifact loaded, ReadArtifact(files, *input_->base));
   const Adapter& from = *loaded.adapter;
-  if (from.method().name() != adapter_->method().name() || loaded.label_names != input_->request.dataset->label_names) {
-    return InvalidArgumentError("init_from is a " + std::string(from.method().name()) + " version with " +
-                                std::to_string(loaded.label_names.size()) +
-                                " labels; a job can only continue a version of its own method and labels")
+  if (from.method().name() != adapter_->method().name() ||
+      loaded.label_names != input_->request.dataset->label_names) {
+    return InvalidArgumentError(
+               "init_from is a " + std::string(from.method().name()) + " version with " +
+               std::to_string(loaded.label_names.size()) +
+               " labels; a job can only continue a version of its own method and labels")
         .At("spec.init_from", "INIT_FROM_MISMATCH");
   }
   return CopyParameters(from.parameters(), adapter_->parameters());
 }
 
-StatusOr<double> TrainRun::RunPass(const std::vector<uint32_t>& examples, double divisor, const Yield& yield) {
+StatusOr<double> TrainRun::RunPass(const std::vector<uint32_t>& examples, double divisor,
+                                   const Yield& yield) {
   const TokenizedSplit& data = input_->train;
   std::vector<Sequence> sequences;
   at::Tensor labels = at::empty({static_cast<int64_t>(examples.size())}, at::kLong);
   for (size_t i = 0; i < examples.size(); ++i) {
     const uint32_t example = examples[i];
     const int64_t at = data.offsets[example];
-    sequences.push_back({data.ids.data() + at, data.type_ids.data() + at, data.length(example), example});
+    sequences.push_back(
+        {data.ids.data() + at, data.type_ids.data() + at, data.length(example), example});
     labels.mutable_data_ptr<int64_t>()[i] = data.labels[example];
   }
   const Base& base = *input_->base;
   const PackedBatch batch =
       Pack(sequences, std::vector<const Adapter*>(sequences.size(), adapter_.get()), base.device());
   const WeightSet weights(base, adapter_.get());
-  const Pass pass(batch, weights,
-                  {.training = true, .seed = input_->request.spec->hyperparameters.seed, .step = step_});
+  const Pass pass(
+      batch, weights,
+      {.training = true, .seed = input_->request.spec->hyperparameters.seed, .step = step_});
   LayerWalk walk(*input_->model, pass, lowest_layer_, yield);
   const at::Tensor pooled = walk.Forward();
   yield();
   const at::AutoGradMode with_grad(true);
   const at::Tensor logits = HeadLogits(pooled, weights, *adapter_, base.layout());
-  const at::Tensor loss = at::cross_entropy_loss(logits, labels.to(base.device()), {}, at::Reduction::Sum);
+  const at::Tensor loss =
+      at::cross_entropy_loss(logits, labels.to(base.device()), {}, at::Reduction::Sum);
   const double value = loss.item<double>();
   if (!std::isfinite(value)) return NonFinite(step_);
   if (loss.requires_grad()) torch::autograd::backward({loss / divisor}, {at::Tensor()});
@@ -90,20 +102,24 @@ StatusOr<double> TrainRun::RunPass(const std::vector<uint32_t>& examples, double
   return value;
 }
 
-StatusOr<double> TrainRun::RunMicroBatch(const std::vector<uint32_t>& examples, double divisor, const Yield& yield) {
+StatusOr<double> TrainRun::RunMicroBatch(const std::vector<uint32_t>& examples, double divisor,
+                                         const Yield& yield) {
   const size_t parts = std::min(examples.size(), static_cast<size_t>(splits_));
   double loss = 0;
   for (size_t part = 0; part < parts; ++part) {
-    const std::vector<uint32_t> some(examples.begin() + static_cast<int64_t>(part * examples.size() / parts),
-                                     examples.begin() + static_cast<int64_t>((part + 1) * examples.size() / parts));
-    GRAFT_ASSIGN_OR_RETURN(const double part_loss, Guarded([&] { return RunPass(some, divisor, yield); }));
+    const std::vector<uint32_t> some(
+        examples.begin() + static_cast<int64_t>(part * examples.size() / parts),
+        examples.begin() + static_cast<int64_t>((part + 1) * examples.size() / parts));
+    GRAFT_ASSIGN_OR_RETURN(const double part_loss,
+                           Guarded([&] { return RunPass(some, divisor, yield); }));
     loss += part_loss;
   }
   return loss;
 }
 
-StatusOr<double> TrainRun::AccumulateGradient(const std::vector<std::vector<uint32_t>>& micro_batches, double divisor,
-                                              TrainObserver& observer, const Yield& yield) {
+StatusOr<double> TrainRun::AccumulateGradient(
+    const std::vector<std::vector<uint32_t>>& micro_batches, double divisor,
+    TrainObserver& observer, const Yield& yield) {
   size_t largest = 0;
   for (const auto& micro_batch : micro_batches) largest = std::max(largest, micro_batch.size());
   for (;;) {
@@ -119,13 +135,15 @@ StatusOr<double> TrainRun::AccumulateGradient(const std::vector<std::vector<uint
     optimizer_.ZeroGrad();  // A pass that failed leaves its gradient half added.
     if (status.code() != StatusCode::kResourceExhausted) return status;
     if (splits_ >= static_cast<int64_t>(largest)) {
-      return ResourceExhaustedError("a single example of this job doesn't fit in the device's memory; lower max_length")
+      return ResourceExhaustedError(
+                 "a single example of this job doesn't fit in the device's memory; lower "
+                 "max_length")
           .At("hyperparameters.max_length", "DEVICE_OUT_OF_MEMORY");
     }
     splits_ *= 2;
     ReleaseCachedMemory(input_->base->device());
-    observer.OnWarning("out of memory at step " + std::to_string(step_ + 1) + ": micro-batches are now run in " +
-                       std::to_string(splits_) + " parts");
+    observer.OnWarning("out of memory at step " + std::to_string(step_ + 1) +
+                       ": micro-batches are now run in " + std::to_string(splits_) + " parts");
   }
 }
 
@@ -138,8 +156,9 @@ Status TrainRun::Step(TrainObserver& observer, const Yield& yield) {
     examples += static_cast<int64_t>(micro_batch.size());
     for (const uint32_t example : micro_batch) tokens += input_->train.length(example);
   }
-  GRAFT_ASSIGN_OR_RETURN(const double loss,
-                         AccumulateGradient(micro_batches, static_cast<double>(examples), observer, yield));
+  GRAFT_ASSIGN_OR_RETURN(
+      const double loss,
+      AccumulateGradient(micro_batches, static_cast<double>(examples), observer, yield));
   const double grad_norm = optimizer_.GradNorm();
   if (!std::isfinite(grad_norm)) {
     optimizer_.ZeroGrad();
@@ -157,7 +176,8 @@ Status TrainRun::Step(TrainObserver& observer, const Yield& yield) {
   return OkStatus();
 }
 
-void TrainRun::Report(TrainObserver& observer, double loss, double lr, double grad_norm, int64_t tokens) {
+void TrainRun::Report(TrainObserver& observer, double loss, double lr, double grad_norm,
+                      int64_t tokens) {
   loss_since_report_ += loss;
   ++steps_since_report_;
   tokens_since_report_ += tokens;
@@ -172,7 +192,8 @@ void TrainRun::Report(TrainObserver& observer, double loss, double lr, double gr
   progress.learning_rate = lr;
   progress.grad_norm = grad_norm;
   progress.tokens_per_second = static_cast<double>(tokens_since_report_) / std::max(elapsed, 1e-6);
-  progress.eta_seconds = seconds() / static_cast<double>(step_) * static_cast<double>(progress.total_steps - step_);
+  progress.eta_seconds =
+      seconds() / static_cast<double>(step_) * static_cast<double>(progress.total_steps - step_);
   progress.tokens = tokens_;
   observer.OnProgress(progress);
   last_report_ = Clock::now();
@@ -185,7 +206,9 @@ bool TrainRun::EvaluationDue() const {
   if (input_->validation.size() == 0) return false;
   if (step_ == schedule_.total_steps()) return true;
   if (per_epoch <= 0) return false;
-  const auto count = [&](int64_t step) { return std::floor(schedule_.EpochAfter(step) * per_epoch + 1e-9); };
+  const auto count = [&](int64_t step) {
+    return std::floor(schedule_.EpochAfter(step) * per_epoch + 1e-9);
+  };
   return count(step_) > count(step_ - 1);
 }
 
@@ -202,10 +225,12 @@ Status TrainRun::EvaluateNow(TrainObserver& observer, const Yield& yield) {
     best_loss_ = evaluation.loss;
     evaluations_without_best_ = 0;
     if (hp.keep_best) best_P_ = adapter_->parameters().flat_P().detach().clone();
-  } else if (++evaluations_without_best_ >= hp.early_stopping_patience && hp.early_stopping_patience > 0) {
+  } else if (++evaluations_without_best_ >= hp.early_stopping_patience &&
+             hp.early_stopping_patience > 0) {
     stopped_early_ = true;
-    observer.OnWarning("stopped early at step " + std::to_string(step_) + ": no better validation loss than " +
-                       std::to_string(best_loss_) + " at step " + std::to_string(best_step_));
+    observer.OnWarning("stopped early at step " + std::to_string(step_) +
+                       ": no better validation loss than " + std::to_string(best_loss_) +
+                       " at step " + std::to_string(best_step_));
   }
   evaluations_.push_back(std::move(evaluation));
   return OkStatus();
@@ -217,8 +242,9 @@ StatusOr<TrainOutcome> TrainRun::Finish(TrainObserver& observer, const Yield& yi
   if (best_P_.defined()) parameters.flat_P().copy_(best_P_);
   if (!at::isfinite(parameters.flat_P()).all().item<bool>()) return NonFinite(step_);
   if (input_->test.size() > 0) {
-    GRAFT_ASSIGN_OR_RETURN(Evaluation test, Evaluate(*input_->model, *input_->base, *adapter_, input_->test,
-                                                     input_->request.dataset->label_names, yield));
+    GRAFT_ASSIGN_OR_RETURN(Evaluation test,
+                           Evaluate(*input_->model, *input_->base, *adapter_, input_->test,
+                                    input_->request.dataset->label_names, yield));
     test.step = best_P_.defined() ? best_step_ : step_;
     test.split = "test";
     observer.OnEvaluation(test);
@@ -227,7 +253,7 @@ StatusOr<TrainOutcome> TrainRun::Finish(TrainObserver& observer, const Yield& yi
   TrainOutcome outcome;
   outcome.evaluations = evaluations_;
   outcome.precision = precision();
-  TrainFacts& facts = outcome.facts;
+  JobFacts& facts = outcome.facts;
   facts.train_examples = input_->train.size();
   facts.validation_examples = input_->validation.size();
   facts.test_examples = input_->test.size();
@@ -291,6 +317,8 @@ Status TrainRun::Restore(const std::string& checkpoint) {
 
 double TrainRun::Elapsed() const { return SecondsSince(started_); }
 
-std::string TrainRun::precision() const { return input_->base->compute() == at::kBFloat16 ? "bf16" : "fp32"; }
+std::string TrainRun::precision() const {
+  return input_->base->compute() == at::kBFloat16 ? "bf16" : "fp32";
+}
 
 }  // namespace graft::worker::engine

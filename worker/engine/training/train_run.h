@@ -1,7 +1,7 @@
 #pragma once
-/// One job's training: a state machine that the engine's thread advances one optimizer step at a time.
-/// Everything that a resumed run needs is in its checkpoint; the artifact of a resumed run has the hash of an
-/// undisturbed one.
+/// One job's training: a state machine that the engine's thread advances one optimizer step at a
+/// time. Everything that a resumed run needs is in its checkpoint; the artifact of a resumed run
+/// has the hash of an undisturbed one.
 
 #include <chrono>
 #include <memory>
@@ -30,16 +30,17 @@ struct TrainInput {
 class TrainRun {
  public:
   /// Makes the adapter: new, from init_from, or from the checkpoint.
-  /// Errors:    InvalidArgument if init_from or the checkpoint doesn't fit the spec; DataLoss if it is torn.
+  /// Errors: InvalidArgument if init_from or the checkpoint doesn't fit the spec; DataLoss if it is
+  /// torn.
   static StatusOr<std::unique_ptr<TrainRun>> Create(std::shared_ptr<const TrainInput> input);
 
   /// Takes one optimizer step, with the evaluation that is due behind it.
-  /// Errors:    FailedPrecondition with reason NON_FINITE_LOSS if loss or gradient isn't finite: no parameter changed.
-  ///            ResourceExhausted if a single example doesn't fit in memory.
+  /// Errors: FailedPrecondition with reason NON_FINITE_LOSS if loss or gradient isn't finite: no
+  /// parameter changed. ResourceExhausted if a single example doesn't fit in memory.
   Status Step(TrainObserver& observer, const Yield& yield);
   bool done() const { return step_ >= schedule_.total_steps() || stopped_early_; }
-  /// Evaluates what is left to (validation at the end, test), picks the best state, and builds the artifact.
-  /// Requires:  done().
+  /// Evaluates what is left to (validation at the end, test), picks the best state, and builds the
+  /// artifact. Requires: done().
   StatusOr<TrainOutcome> Finish(TrainObserver& observer, const Yield& yield);
 
   /// The whole state between two steps. Deterministic bytes.
@@ -56,12 +57,15 @@ class TrainRun {
   TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adapter> adapter);
   Status Restore(const std::string& checkpoint);
   Status LoadInitFrom(const Files& files);
-  /// Gradient of the mean loss over `micro_batches`; returns the summed loss. When memory runs out, starts again with
-  /// micro-batches run in twice as many parts (the gradient is a sum, so its value doesn't change).
-  StatusOr<double> AccumulateGradient(const std::vector<std::vector<uint32_t>>& micro_batches, double divisor,
-                                      TrainObserver& observer, const Yield& yield);
-  StatusOr<double> RunMicroBatch(const std::vector<uint32_t>& examples, double divisor, const Yield& yield);
-  StatusOr<double> RunPass(const std::vector<uint32_t>& examples, double divisor, const Yield& yield);
+  /// Gradient of the mean loss over `micro_batches`; returns the summed loss. When memory runs out,
+  /// starts again with micro-batches run in twice as many parts (the gradient is a sum, so its
+  /// value doesn't change).
+  StatusOr<double> AccumulateGradient(const std::vector<std::vector<uint32_t>>& micro_batches,
+                                      double divisor, TrainObserver& observer, const Yield& yield);
+  StatusOr<double> RunMicroBatch(const std::vector<uint32_t>& examples, double divisor,
+                                 const Yield& yield);
+  StatusOr<double> RunPass(const std::vector<uint32_t>& examples, double divisor,
+                           const Yield& yield);
   Status EvaluateNow(TrainObserver& observer, const Yield& yield);
   bool EvaluationDue() const;
   void Report(TrainObserver& observer, double loss, double lr, double grad_norm, int64_t tokens);
@@ -76,12 +80,12 @@ class TrainRun {
   // Checkpointed:
   int64_t step_ = 0;
   int64_t tokens_ = 0;
-  int64_t splits_ = 1;           ///< Parts that each micro-batch is run in, after memory ran out.
+  int64_t splits_ = 1;  ///< Parts that each micro-batch is run in, after memory ran out.
   bool stopped_early_ = false;
   int64_t evaluations_without_best_ = 0;
-  int64_t best_step_ = -1;       ///< -1: no evaluation yet.
+  int64_t best_step_ = -1;  ///< -1: no evaluation yet.
   double best_loss_ = 0;
-  at::Tensor best_P_;            ///< Parameters at best_step_, if keep_best.
+  at::Tensor best_P_;  ///< Parameters at best_step_, if keep_best.
   std::vector<Evaluation> evaluations_;
   double seconds_before_ = 0;
 

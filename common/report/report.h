@@ -1,0 +1,33 @@
+#pragma once
+/// What a training run tells of itself: the worker's engine writes it, the server keeps it, and
+/// proto/report.h carries it between them. Units and meaning: the messages of the same names in
+/// graft/v1/job.proto.
+
+#include <cstdint>
+#include <string>
+
+namespace graft::report {
+
+struct Progress {
+  int64_t step = 0, total_steps = 0;
+  double epoch = 0, loss = 0, learning_rate = 0, grad_norm = 0, tokens_per_second = 0,
+         eta_seconds = 0;
+  int64_t tokens = 0;
+};
+
+struct Evaluation {
+  int64_t step = 0;
+  std::string split;  ///< "validation" or "test"
+  int64_t examples = 0;
+  double loss = 0, accuracy = 0, macro_f1 = 0;
+};
+
+struct JobFacts {
+  int64_t train_examples = 0, validation_examples = 0, test_examples = 0;
+  int64_t train_tokens = 0, total_steps = 0, trainable_parameters = 0, base_parameters = 0;
+  int64_t artifact_bytes = 0, peak_memory_bytes = 0;
+  double seconds = 0;
+  int64_t labels = 0, truncated_examples = 0;
+};
+
+}  // namespace graft::report

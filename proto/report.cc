@@ -1,0 +1,91 @@
+#include "proto/report.h"
+
+#include "proto/grpc_status.h"
+
+namespace graft::proto {
+
+graft::v1::Progress ToProto(const report::Progress& progress) {
+  graft::v1::Progress message;
+  message.set_step(progress.step);
+  message.set_total_steps(progress.total_steps);
+  message.set_epoch(progress.epoch);
+  message.set_loss(progress.loss);
+  message.set_learning_rate(progress.learning_rate);
+  message.set_grad_norm(progress.grad_norm);
+  message.set_tokens_per_second(progress.tokens_per_second);
+  message.set_eta_seconds(progress.eta_seconds);
+  message.set_tokens(progress.tokens);
+  return message;
+}
+
+graft::v1::Evaluation ToProto(const report::Evaluation& evaluation) {
+  graft::v1::Evaluation message;
+  message.set_step(evaluation.step);
+  message.set_split(evaluation.split);
+  message.set_examples(evaluation.examples);
+  message.set_loss(evaluation.loss);
+  message.set_accuracy(evaluation.accuracy);
+  message.set_macro_f1(evaluation.macro_f1);
+  return message;
+}
+
+graft::v1::JobFacts ToProto(const report::JobFacts& facts) {
+  graft::v1::JobFacts message;
+  message.set_train_examples(facts.train_examples);
+  message.set_validation_examples(facts.validation_examples);
+  message.set_test_examples(facts.test_examples);
+  message.set_train_tokens(facts.train_tokens);
+  message.set_total_steps(facts.total_steps);
+  message.set_trainable_parameters(facts.trainable_parameters);
+  message.set_base_parameters(facts.base_parameters);
+  message.set_artifact_bytes(facts.artifact_bytes);
+  message.set_peak_memory_bytes(facts.peak_memory_bytes);
+  message.set_seconds(facts.seconds);
+  message.set_labels(facts.labels);
+  message.set_truncated_examples(facts.truncated_examples);
+  return message;
+}
+
+report::Progress FromProto(const graft::v1::Progress& message) {
+  report::Progress progress;
+  progress.step = message.step();
+  progress.total_steps = message.total_steps();
+  progress.epoch = message.epoch();
+  progress.loss = message.loss();
+  progress.learning_rate = message.learning_rate();
+  progress.grad_norm = message.grad_norm();
+  progress.tokens_per_second = message.tokens_per_second();
+  progress.eta_seconds = message.eta_seconds();
+  progress.tokens = message.tokens();
+  return progress;
+}
+
+report::Evaluation FromProto(const graft::v1::Evaluation& message) {
+  report::Evaluation evaluation;
+  evaluation.step = message.step();
+  evaluation.split = CutText(message.split(), 64);
+  evaluation.examples = message.examples();
+  evaluation.loss = message.loss();
+  evaluation.accuracy = message.accuracy();
+  evaluation.macro_f1 = message.macro_f1();
+  return evaluation;
+}
+
+report::JobFacts FromProto(const graft::v1::JobFacts& message) {
+  report::JobFacts facts;
+  facts.train_examples = message.train_examples();
+  facts.validation_examples = message.validation_examples();
+  facts.test_examples = message.test_examples();
+  facts.train_tokens = message.train_tokens();
+  facts.total_steps = message.total_steps();
+  facts.trainable_parameters = message.trainable_parameters();
+  facts.base_parameters = message.base_parameters();
+  facts.artifact_bytes = message.artifact_bytes();
+  facts.peak_memory_bytes = message.peak_memory_bytes();
+  facts.seconds = message.seconds();
+  facts.labels = message.labels();
+  facts.truncated_examples = message.truncated_examples();
+  return facts;
+}
+
+}  // namespace graft::proto

@@ -1,0 +1,18 @@
+#pragma once
+/// The one crossing between graft::report and its messages. Thread safety: free functions.
+
+#include "common/report/report.h"
+#include "graft/v1/job.pb.h"
+
+namespace graft::proto {
+
+graft::v1::Progress ToProto(const report::Progress& progress);
+graft::v1::Evaluation ToProto(const report::Evaluation& evaluation);
+graft::v1::JobFacts ToProto(const report::JobFacts& facts);
+
+report::Progress FromProto(const graft::v1::Progress& message);
+/// A split's name is cut to 64 bytes.
+report::Evaluation FromProto(const graft::v1::Evaluation& message);
+report::JobFacts FromProto(const graft::v1::JobFacts& message);
+
+}  // namespace graft::proto

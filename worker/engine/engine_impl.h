@@ -1,0 +1,47 @@
+#pragma once
+/// What stands behind Engine: the caches, and the loop that computes. Private to the engine.
+
+#include <memory>
+#include <utility>
+
+#include "worker/engine/adapter_cache.h"
+#include "worker/engine/base_cache.h"
+#include "worker/engine/engine.h"
+#include "worker/engine/loop.h"
+
+namespace graft::worker::engine {
+
+class Engine::Impl {
+ public:
+  Impl(EngineOptions options, at::Device device, Engine::Probe probe)
+      : options_(std::move(options)),
+        device_(device),
+        probe_(std::move(probe)),
+        bases_(options_.bases, options_.cache, device, options_.max_base_bytes),
+        adapters_(options_.max_adapter_bytes),
+        loop_(device, options_.max_waiting, probe_) {}
+
+  Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
+  EngineFigures figures() const;
+
+  // serving/requests.cc
+  StatusOr<LoadResult> Load(LoadRequest request);
+  void Classify(ClassifyRequest request, Callback<ClassifyResult> done);
+  void Embed(EmbedRequest request, Callback<EmbedResult> done);
+  void Evaluate(EvaluateRequest request, Callback<Evaluation> done);
+
+  at::ScalarType Resolve(spec::Precision precision) const {
+    if (precision == spec::Precision::kAuto) return facts_.fast_bf16 ? at::kBFloat16 : at::kFloat;
+    return precision == spec::Precision::kBf16 ? at::kBFloat16 : at::kFloat;
+  }
+
+  DeviceFacts facts_;
+  const EngineOptions options_;
+  const at::Device device_;
+  const Engine::Probe probe_;
+  BaseCache bases_;
+  AdapterCache adapters_;
+  Loop loop_;
+};
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,82 @@
+#pragma once
+/// The engine's one thread. It takes one training step of each job in turn; between two layers of a
+/// step it answers waiting requests and runs short tasks, so serving waits for one layer at most.
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "worker/engine/engine.h"
+#include "worker/engine/serving/serving_queue.h"
+#include "worker/engine/training/train_run.h"
+
+namespace graft::worker::engine {
+
+/// Thread safety: thread safe, except that Start and Stop are called once, by one thread.
+class Loop {
+ public:
+  /// Something between two training steps; exactly one of the two is called, on the loop's thread.
+  struct LongTask {
+    std::function<void(const Yield&)> run;
+    std::function<void(const Status&)> fail;
+  };
+
+  Loop(at::Device device, size_t max_waiting, const Engine::Probe& probe)
+      : device_(device), probe_(probe), serving_(max_waiting) {}
+
+  void Start();
+  /// Fails everything that waits, and ends the thread.
+  void Stop();
+
+  /// Trains `run` from the next turn on. UNAVAILABLE: stopping; nothing was told to `observer`.
+  Status AddJob(std::unique_ptr<TrainRun> run, std::shared_ptr<TrainObserver> observer);
+  /// Runs `task` behind requests and between layers.
+  void Post(std::function<void()> task);
+  void Post(LongTask task);
+  /// Answers through the request's `done`, also if the queue is full.
+  void Serve(std::shared_ptr<ServingRequest> request);
+
+  /// Fills in what the loop counts.
+  void Count(EngineFigures& figures) const;
+
+ private:
+  using SteadyClock = std::chrono::steady_clock;
+  struct TrainJob {
+    std::unique_ptr<TrainRun> run;
+    std::shared_ptr<TrainObserver> observer;
+    SteadyClock::time_point last_checkpoint = SteadyClock::now();
+  };
+
+  void Run();
+  bool Idle() const { return tasks_.empty() && new_jobs_.empty() && serving_.empty(); }
+  /// What runs between two layers: requests, and short tasks.
+  void ServeAndRunTasks();
+  /// One step of the next job, if there is one.
+  void AdvanceTraining();
+  /// One turn of `job`; its end, if this was the last.
+  std::optional<StatusOr<TrainOutcome>> Advance(TrainJob& job);
+  Status StoreCheckpoint(TrainJob& job);
+
+  const at::Device device_;
+  const Engine::Probe& probe_;
+  ServingQueue serving_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+  std::deque<LongTask> long_tasks_;
+  std::deque<TrainJob> new_jobs_;
+  bool stopping_ = false;
+  std::list<TrainJob> jobs_;  ///< The loop's thread only; the front is next.
+  std::atomic<int64_t> train_tokens_{0}, train_steps_{0}, training_jobs_{0}, served_inputs_{0},
+      served_passes_{0};
+  std::thread thread_;
+};
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,198 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <future>
+
+#include "worker/engine/artifact.h"
+#include "worker/engine/device.h"
+#include "worker/engine/engine_impl.h"
+#include "worker/engine/probe.h"
+#include "worker/engine/training/evaluation.h"
+
+namespace graft::worker::engine {
+
+StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
+  const auto start = std::chrono::steady_clock::now();
+  GRAFT_ASSIGN_OR_RETURN(const ArtifactHeader header, ReadArtifactHeader(request.files));
+  GRAFT_ASSIGN_OR_RETURN(const LoadedBase on, bases_.Get(request.base, Resolve(header.precision)));
+  const std::string& fingerprint = on.base->fingerprint();
+  for (const std::string& expected : {request.base_fingerprint, header.base_fingerprint}) {
+    if (!expected.empty() && expected != fingerprint) {
+      return FailedPreconditionError("the version was made for a base with fingerprint " +
+                                     expected.substr(0, 12) + ", but " + request.base + " has " +
+                                     fingerprint.substr(0, 12))
+          .AddDetail({"BASE_MISMATCH", {}, 0, {}, {}});
+    }
+  }
+  StatusOr<LoadedArtifact> loaded = Guarded([&] { return ReadArtifact(request.files, *on.base); });
+  if (!loaded.ok()) return loaded.status();
+  if (loaded->sha256 != request.version) {
+    return DataLossError("the version's files have the hash " + loaded->sha256.substr(0, 12) +
+                         ", not " + request.version.substr(0, 12) +
+                         "; they were changed after they were stored");
+  }
+  auto version = std::make_shared<ResidentVersion>();
+  version->id = request.version;
+  version->on = on;
+  version->label_names =
+      std::make_shared<const std::vector<std::string>>(std::move(loaded->label_names));
+  version->max_length = loaded->max_length;
+  loaded->adapter->PrepareServing(on.base->compute());
+  const at::Tensor flat = loaded->adapter->parameters().flat_P();
+  version->bytes = static_cast<int64_t>(flat.nbytes());
+  for (const methods::TensorSpec& spec : loaded->adapter->parameters().specs()) {
+    version->tensor_bytes +=
+        static_cast<int64_t>(loaded->adapter->parameters().Get(spec.name).nbytes());
+  }
+  version->adapter = std::move(loaded->adapter);
+  LoadResult result;
+  result.base_fingerprint = fingerprint;
+  result.bytes = version->bytes;
+  if (request.prove) {
+    auto proof = std::make_shared<std::promise<Status>>();
+    loop_.Post([proof, version, probe = loaded->probe] {
+      proof->set_value(Guarded([&] { return CheckProbe(probe, *version); }));
+    });
+    GRAFT_RETURN_IF_ERROR(proof->get_future().get());
+    result.proved = !loaded->probe.is_null();
+  }
+  adapters_.Put(version);
+  result.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (probe_.adapter_load) probe_.adapter_load(result.seconds);
+  return result;
+}
+
+namespace {
+
+Status CheckInputs(const std::vector<TextInput>& inputs) {
+  if (inputs.empty()) return InvalidArgumentError("no input text").At("inputs");
+  if (inputs.size() > 256) {
+    return InvalidArgumentError(std::to_string(inputs.size()) +
+                                " inputs in one request; the limit is 256")
+        .At("inputs");
+  }
+  return OkStatus();
+}
+
+void EncodeInputs(const std::vector<TextInput>& inputs, const tokenizers::Tokenizer& tokenizer,
+                  int max_length, ServingRequest& request) {
+  const tokenizers::EncodeOptions options{.max_length = max_length};
+  for (const TextInput& input : inputs) {
+    request.inputs.push_back(input.text_pair.empty()
+                                 ? tokenizer.Encode(input.text, options)
+                                 : tokenizer.EncodePair(input.text, input.text_pair, options));
+    request.truncated.push_back(request.inputs.back().truncated);
+  }
+}
+
+Status NotResident() {
+  return NotFoundError("the version isn't resident on this worker")
+      .AddDetail({"VERSION_NOT_RESIDENT", {}, 0, {}, {}});
+}
+
+std::vector<float> SoftmaxOf(const std::vector<float>& logits) {
+  const float largest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  std::vector<float> p(logits.size());
+  for (size_t i = 0; i < logits.size(); ++i) sum += p[i] = std::exp(logits[i] - largest);
+  for (float& value : p) value = static_cast<float>(value / sum);
+  return p;
+}
+
+}  // namespace
+
+void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> done) {
+  if (const Status status = CheckInputs(request.inputs); !status.ok()) return done(status);
+  auto version = adapters_.Find(request.version);
+  if (version == nullptr) return done(NotResident());
+  auto serving = std::make_shared<ServingRequest>();
+  serving->version = version;
+  serving->on = version->on;
+  EncodeInputs(request.inputs, version->on.base->tokenizer(), version->max_length, *serving);
+  // The queue drops `done` when it has called it, which ends the circle of request and callback.
+  serving->done = [serving = serving.get(), version, done = std::move(done)](Status status) {
+    if (!status.ok()) return done(status);
+    ClassifyResult result;
+    result.label_names = version->label_names;
+    result.base_fingerprint = version->on.base->fingerprint();
+    for (size_t i = 0; i < serving->inputs.size(); ++i) {
+      Prediction prediction;
+      prediction.logits = std::move(serving->outputs[i]);
+      prediction.probabilities = SoftmaxOf(prediction.logits);
+      prediction.tokens = static_cast<int32_t>(serving->inputs[i].ids.size());
+      prediction.truncated = serving->truncated[i];
+      result.predictions.push_back(std::move(prediction));
+    }
+    done(std::move(result));
+  };
+  loop_.Serve(std::move(serving));
+}
+
+void Engine::Impl::Embed(EmbedRequest request, Callback<EmbedResult> done) {
+  if (const Status status = CheckInputs(request.inputs); !status.ok()) return done(status);
+  auto serving = std::make_shared<ServingRequest>();
+  int max_length = 0;
+  if (!request.version.empty()) {
+    serving->version = adapters_.Find(request.version);
+    if (serving->version == nullptr) return done(NotResident());
+    serving->on = serving->version->on;
+    max_length = serving->version->max_length;
+  } else {
+    StatusOr<LoadedBase> on = bases_.Get(request.base, Resolve(spec::Precision::kAuto));
+    if (!on.ok()) return done(on.status());
+    serving->on = *on;
+    max_length = static_cast<int>(std::min<int64_t>(on->base->layout().max_positions, 512));
+  }
+  serving->embed = true;
+  serving->normalize = request.normalize || serving->on.base->normalize_embeddings();
+  EncodeInputs(request.inputs, serving->on.base->tokenizer(), max_length, *serving);
+  serving->done = [serving = serving.get(), done = std::move(done)](Status status) {
+    if (!status.ok()) return done(status);
+    EmbedResult result;
+    result.base_fingerprint = serving->on.base->fingerprint();
+    for (size_t i = 0; i < serving->inputs.size(); ++i) {
+      result.embeddings.push_back({std::move(serving->outputs[i]),
+                                   static_cast<int32_t>(serving->inputs[i].ids.size()),
+                                   serving->truncated[i]});
+    }
+    done(std::move(result));
+  };
+  loop_.Serve(std::move(serving));
+}
+
+void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) {
+  auto version = adapters_.Find(request.version);
+  if (version == nullptr) return done(NotResident());
+  if (request.dataset->train.empty())
+    return done(InvalidArgumentError("the dataset has no examples"));
+  // The data numbers its own labels; the version's numbers count.
+  std::vector<datasets::Example> examples = request.dataset->train;
+  for (datasets::Example& example : examples) {
+    if (example.label < 0) {
+      return done(InvalidArgumentError(
+                      "the data has examples without a label; an evaluation needs one for each")
+                      .At("dataset.label_column", "LABEL_MISSING"));
+    }
+    const std::string& name = request.dataset->label_names[static_cast<size_t>(example.label)];
+    const auto found = std::find(version->label_names->begin(), version->label_names->end(), name);
+    if (found == version->label_names->end()) {
+      return done(InvalidArgumentError("the data has the label \"" + name +
+                                       "\", which the adapter doesn't know")
+                      .At("dataset.label_column", "UNKNOWN_LABEL"));
+    }
+    example.label = static_cast<int32_t>(found - version->label_names->begin());
+  }
+  auto split = std::make_shared<TokenizedSplit>(Tokenize(
+      examples, request.dataset->has_pair, version->on.base->tokenizer(), version->max_length));
+  loop_.Post(Loop::LongTask{
+      [version, split, done](const Yield& yield) {
+        done(Guarded([&] {
+          return engine::Evaluate(*version->on.model, *version->on.base, *version->adapter, *split,
+                                  *version->label_names, yield);
+        }));
+      },
+      [done](const Status& status) { done(status); }});
+}
+
+}  // namespace graft::worker::engine

@@ -56,6 +56,7 @@ done
 # --- Set up and build ----------------------------------------------------------------------------------------------
 
 cache=$(graft_cache_dir) || die "neither GRAFT_CACHE nor HOME is set"
+export GRAFT_CACHE=$cache  # Whole, for what runs in another folder.
 if [ "$setup" = 1 ]; then "$GRAFT_SOURCE/scripts/setup.sh" --no-tests; fi
 for tool in jq apt-cache; do command -v "$tool" >/dev/null || die "$tool is missing; run without --no-setup"; done
 if [ -z "$bin" ]; then

@@ -48,6 +48,7 @@ done
 case $torch_build in auto | cpu | default) ;; *) die "--torch is auto, cpu or default, not $torch_build" ;; esac
 
 cache=$(graft_cache_dir) || die "neither GRAFT_CACHE nor HOME is set; set one, so that there is a folder to install into"
+export GRAFT_CACHE=$cache  # Whole, for what runs in another folder.
 mkdir -p "$cache/stamps" 2>/dev/null || die "cannot create the folder $cache; make it writable or set GRAFT_CACHE to another"
 exec 9>>"$cache/.lock" || die "cannot write in $cache; make it writable or set GRAFT_CACHE to another"
 if ! flock -n 9; then

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "common/base/ids.h"
@@ -153,10 +154,11 @@ StatusOr<graft::v1::Dataset> Client::Upload(const std::string& path,
 
 Status Client::Watch(const std::string& job, int64_t after_event,
                      const std::function<bool(const graft::v1::JobEvent&)>& on_event,
-                     std::chrono::seconds patience) {
+                     std::chrono::milliseconds patience) {
   auto pause = 100ms;
-  auto last_answer = SteadyClock::now();
+  std::optional<SteadyClock::time_point> away_since;
   for (;;) {
+    const bool connected = channel_->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY;
     grpc::ClientContext context;
     Prepare(context, 24h);
     graft::v1::WatchJobRequest request;
@@ -166,7 +168,7 @@ Status Client::Watch(const std::string& job, int64_t after_event,
     graft::v1::JobEvent event;
     while (reader->Read(&event)) {
       after_event = event.number();
-      last_answer = SteadyClock::now();
+      away_since.reset();
       pause = 100ms;
       if (on_event(event)) continue;
       context.TryCancel();
@@ -174,11 +176,15 @@ Status Client::Watch(const std::string& job, int64_t after_event,
       return OkStatus();
     }
     const grpc::Status status = reader->Finish();
-    if (!IsTransient(status) || SteadyClock::now() - last_answer > patience) return Convert(status);
+    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) continue;  // A day passed.
+    if (!IsTransient(status)) return Convert(status);
     // A connection only comes about while someone waits for it. A server that was there and refused
     // gets its pause.
     const auto next = std::chrono::system_clock::now() + pause;
     const bool was_away = status.error_details().empty();
+    // A stream may have been silent for hours before it broke.
+    if (!away_since || (connected && was_away)) away_since = SteadyClock::now();
+    if (SteadyClock::now() - *away_since > patience) return Convert(status);
     if (!channel_->WaitForConnected(next) || !was_away) std::this_thread::sleep_until(next);
     pause = std::min(pause * 2, std::chrono::milliseconds(2000));
   }

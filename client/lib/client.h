@@ -57,7 +57,7 @@ class Client {
   /// less than `patience`.
   Status Watch(const std::string& job, int64_t after_event,
                const std::function<bool(const graft::v1::JobEvent&)>& on_event,
-               std::chrono::seconds patience = std::chrono::seconds(120));
+               std::chrono::milliseconds patience = std::chrono::minutes(2));
 
   using Files = std::map<std::string, std::string>;
   StatusOr<graft::v1::AdapterVersion> Import(const graft::v1::ImportAdapterRequest::Header& header,

@@ -108,6 +108,7 @@ StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits&
   job.request_id = request.request_id;
   job.request_sha256 = request.request_sha256;
   job.init_from_sha256 = request.init_from_sha256;
+  job.init_from_prefix = request.init_from_prefix;
   job.create_time = now;
   JobEvent created;
   created.time = now;

@@ -22,7 +22,7 @@ struct NewJob {
   std::string base, adapter;
   std::map<std::string, std::string> labels;
   int priority = 0;
-  std::string init_from_sha256;
+  std::string init_from_sha256, init_from_prefix;  ///< Version to continue; empty: none.
 };
 
 /// (new) -> VALIDATING. A request_id that was used before with the same content returns that first

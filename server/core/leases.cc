@@ -50,10 +50,10 @@ void Keep(std::vector<Evaluation>& evaluations, const Evaluation& evaluation) {
 
 /// Takes over what the worker reported; returns the events to append.
 std::vector<JobEvent> Record(Job& job, const LeaseReport& report, TimeUs now) {
-  if (report.step > job.lease.step) {
-    job.lease.step = report.step;
+  if (report.step > job.lease.step || report.activity > job.lease.activity)
     job.lease.last_progress = now;
-  }
+  job.lease.step = std::max(job.lease.step, report.step);
+  job.lease.activity = std::max(job.lease.activity, report.activity);
   if (!report.resolved_precision.empty()) job.resolved_precision = report.resolved_precision;
   if (!report.checkpoint.key.empty()) {
     job.checkpoint = report.checkpoint;
@@ -237,6 +237,7 @@ StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
     job.lease.last_progress = now;
     job.lease.expiry = ExpiryOf(job, options, now);
     job.lease.step = job.checkpoint.step;
+    job.lease.activity = 0;
     if (job.start_time == 0) job.start_time = now;
     Attempt attempt;
     attempt.number = job.attempts.empty() ? 1 : job.attempts.back().number + 1;
@@ -255,14 +256,17 @@ StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report,
                                   const LeaseOptions& options) {
   StatusOr<Job> found = tx.GetJob(report.key);
   if (!found.ok() && found.status().code() == StatusCode::kNotFound) {
-    return LeaseVerdict{true, JobState::kCancelled};
+    return LeaseVerdict{true, JobState::kCancelled, {}};
   }
   GRAFT_ASSIGN_OR_RETURN(Job job, std::move(found));
-  if (!Holds(job, report)) return LeaseVerdict{true, JobState::kCancelled};
+  if (!Holds(job, report)) return LeaseVerdict{true, JobState::kCancelled, {}};
+  const std::string before = job.checkpoint.key;
   std::vector<JobEvent> events = Record(job, report, tx.Now());
   job.lease.expiry = ExpiryOf(job, options, tx.Now());
   GRAFT_RETURN_IF_ERROR(tx.PutJob(job, std::move(events)));
-  return LeaseVerdict{false, job.desired_state};
+  LeaseVerdict verdict{false, job.desired_state, {}};
+  if (before != job.checkpoint.key) verdict.replaced_checkpoint = before;
+  return verdict;
 }
 
 StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion,
@@ -332,16 +336,6 @@ StatusOr<std::vector<Job>> ExpireLeases(Transaction& tx, const LeaseOptions& opt
     changed.push_back(std::move(job));
   }
   return changed;
-}
-
-StatusOr<std::optional<TimeUs>> NextLeaseExpiry(Transaction& tx) {
-  JobQuery query;
-  query.states = {JobState::kRunning};
-  query.order = JobQuery::Order::kLeaseExpiryFirst;
-  query.limit = 1;
-  GRAFT_ASSIGN_OR_RETURN(const std::vector<Job> first, tx.ListJobs(query));
-  if (first.empty()) return std::optional<TimeUs>();
-  return std::optional<TimeUs>(first.front().lease.expiry);
 }
 
 }  // namespace graft::server::core

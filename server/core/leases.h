@@ -13,7 +13,7 @@ namespace graft::server::core {
 
 struct LeaseOptions {
   TimeUs duration = 10'000'000;      ///< Without renewal.
-  TimeUs stall_after = 600'000'000;  ///< Without a new step; a job that hangs is taken back.
+  TimeUs stall_after = 600'000'000;  ///< Without activity; a job that hangs is taken back.
   /// In a row. A drained worker's attempt isn't counted: it is no one's fault.
   int max_attempts_without_checkpoint = 3;
 };
@@ -35,6 +35,7 @@ struct LeaseReport {
   int64_t token = 0;
   std::string worker;
   int64_t step = 0;
+  int64_t activity = 0;  ///< Rises while the job computes, between steps too; else it stands still.
   /// Progress, evaluations, checkpoints, warnings; unnumbered. Others are the server's to make and
   /// are left out. A report that is repeated because its answer was lost repeats its events.
   std::vector<JobEvent> events;
@@ -45,10 +46,12 @@ struct LeaseReport {
 struct LeaseVerdict {
   bool lost = false;  ///< The token is old, or the job isn't RUNNING: drop it.
   JobState desired = JobState::kRunning;
+  /// Object of the checkpoint that a newer one replaced: nothing will read it again. Empty: none.
+  std::string replaced_checkpoint;
 };
 
 /// Renews and records. The lease then lasts `duration` from now, but no longer than `stall_after`
-/// from its last new step, so a job that hangs loses it though its worker lives.
+/// from its last activity, so a job that hangs loses it though its worker lives.
 /// A lost lease is a verdict, not an error, and records nothing.
 StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report,
                                   const LeaseOptions& options);
@@ -87,8 +90,5 @@ StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion,
 /// Each job goes to QUEUED, to FAILED at the attempt limit, or to what was wished. Returns them.
 StatusOr<std::vector<Job>> ExpireLeases(Transaction& tx, const LeaseOptions& options,
                                         const std::string& dead_worker = {});
-
-/// When the next lease expires, for a timer. Nothing if no job runs.
-StatusOr<std::optional<TimeUs>> NextLeaseExpiry(Transaction& tx);
 
 }  // namespace graft::server::core

@@ -91,6 +91,12 @@ StatusOr<Version> ResolveVersion(Transaction& tx, const std::string& tenant,
   return tx.GetVersion(tenant, id, alias->second.version);
 }
 
+Status CheckEtag(const Adapter& adapter, const std::string& etag) {
+  if (etag.empty() || etag == std::to_string(adapter.revision)) return OkStatus();
+  return AbortedError("adapter " + adapter.id + " was changed since it was read; read it again")
+      .At("etag", "ETAG_OLD");
+}
+
 StatusOr<Adapter> SetAlias(Transaction& tx, const std::string& tenant, const std::string& id,
                            const std::string& alias, int64_t number, const std::string& etag) {
   GRAFT_RETURN_IF_ERROR(CheckName(alias, "alias", "alias"));
@@ -100,10 +106,7 @@ StatusOr<Adapter> SetAlias(Transaction& tx, const std::string& tenant, const std
         .At("alias", "BAD_NAME");
   }
   GRAFT_ASSIGN_OR_RETURN(Adapter adapter, tx.GetAdapter(tenant, id));
-  if (!etag.empty() && etag != std::to_string(adapter.revision)) {
-    return AbortedError("adapter " + id + " was changed since it was read; read it again")
-        .At("etag", "ETAG_OLD");
-  }
+  GRAFT_RETURN_IF_ERROR(CheckEtag(adapter, etag));
   GRAFT_RETURN_IF_ERROR(tx.GetVersion(tenant, id, number).status());
   Point(adapter, alias, number);
   GRAFT_RETURN_IF_ERROR(tx.PutAdapter(adapter));
@@ -122,8 +125,9 @@ StatusOr<int64_t> RollbackTarget(const Adapter& adapter, const std::string& alia
 }
 
 StatusOr<Adapter> Rollback(Transaction& tx, const std::string& tenant, const std::string& id,
-                           const std::string& alias) {
+                           const std::string& alias, const std::string& etag) {
   GRAFT_ASSIGN_OR_RETURN(Adapter adapter, tx.GetAdapter(tenant, id));
+  GRAFT_RETURN_IF_ERROR(CheckEtag(adapter, etag));
   GRAFT_ASSIGN_OR_RETURN(const int64_t number, RollbackTarget(adapter, alias));
   GRAFT_RETURN_IF_ERROR(tx.GetVersion(tenant, id, number).status());
   Alias& target = adapter.aliases[alias];

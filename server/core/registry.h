@@ -26,6 +26,9 @@ StatusOr<VersionName> ParseVersionName(std::string_view name);
 /// what there is.
 StatusOr<Version> ResolveVersion(Transaction& tx, const std::string& tenant, std::string_view name);
 
+/// Aborted if `etag` (an adapter's revision, empty: any) is old.
+Status CheckEtag(const Adapter& adapter, const std::string& etag);
+
 /// Points `alias` at version `number`, remembering what it pointed at.
 /// Errors: NotFound; Aborted if `etag` (an adapter's revision, empty: any) is old; InvalidArgument
 /// for a bad alias.
@@ -35,9 +38,9 @@ StatusOr<Adapter> SetAlias(Transaction& tx, const std::string& tenant, const std
 /// The version that Rollback would return to. Errors: FailedPrecondition if there is none.
 StatusOr<int64_t> RollbackTarget(const Adapter& adapter, const std::string& alias);
 
-/// Points `alias` back at what it pointed at before.
+/// Points `alias` back at what it pointed at before. Errors: as RollbackTarget and CheckEtag.
 StatusOr<Adapter> Rollback(Transaction& tx, const std::string& tenant, const std::string& adapter,
-                           const std::string& alias);
+                           const std::string& alias, const std::string& etag = {});
 
 /// FailedPrecondition if the adapter isn't one of `base`: its first version fixed that.
 Status CheckBase(const Adapter& adapter, const std::string& base);

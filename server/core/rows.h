@@ -74,8 +74,9 @@ struct Lease {
   std::string worker;        ///< Who holds it; empty: no one.
   int64_t token = 0;         ///< Rises with every grant; kept (not reset) when the lease ends.
   TimeUs expiry = 0;         ///< 0: no lease.
-  TimeUs last_progress = 0;  ///< When `step` last rose; a lease that stalls isn't extended.
+  TimeUs last_progress = 0;  ///< When `activity` last rose; a lease that stalls isn't extended.
   int64_t step = 0;
+  int64_t activity = 0;  ///< See LeaseReport.
 };
 
 struct Checkpoint {
@@ -102,8 +103,8 @@ struct Job {
   std::vector<Evaluation> evaluations;  ///< The newest 100.
   JobFacts facts;
   std::string dataset_sha256;
-  std::string init_from_sha256;
-  std::string version_sha256;  ///< If SUCCEEDED.
+  std::string init_from_sha256, init_from_prefix;  ///< Version that it continues; empty: none.
+  std::string version_sha256;                      ///< If SUCCEEDED.
   int64_t version_number = 0;
   std::vector<std::string> warnings;  ///< The first 100.
   std::string resolved_precision;

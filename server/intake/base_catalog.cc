@@ -16,15 +16,15 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMaxConfigBytes = 4 << 20;
 constexpr size_t kMaxNamedBases = 20;
 
-/// Sizes and times of what a base is read from: equal stamps mean that nothing has to be read
-/// again.
+/// Sizes and times of a base's files (config, weights, tokenizer): equal stamps mean that nothing
+/// has to be read again.
 std::string Stamp(const fs::path& folder) {
   std::vector<std::string> parts;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
-    if (name != "config.json" && name.find(".safetensors") == std::string::npos) continue;
     std::error_code ignored;
+    if (!it->is_regular_file(ignored)) continue;
     const auto size = fs::file_size(it->path(), ignored);
     const auto time = fs::last_write_time(it->path(), ignored).time_since_epoch().count();
     parts.push_back(name + ":" + std::to_string(size) + ":" + std::to_string(time));

@@ -106,7 +106,7 @@ Status CheckFits(const core::JobFacts& facts, const Machine& machine) {
                  "smaller batch_size or max_length, or a method with fewer parameters, needs less",
                  static_cast<double>(facts.peak_memory_bytes) / (1 << 30),
                  static_cast<double>(machine.memory_bytes) / (1 << 30)))
-      .AddDetail({"DOES_NOT_FIT", "spec.hyperparameters.batch_size", 0, "", ""});
+      .AddDetail({"DOES_NOT_FIT", "hyperparameters.batch_size", 0, "", ""});
 }
 
 }  // namespace graft::server::intake

@@ -112,26 +112,33 @@ Awaitable<StatusOr<std::vector<std::string>>> AdapterService::Load(const CallCon
     last = reply.status();
     // A worker that went away proves nothing; the others decide.
     if (last.code() != StatusCode::kUnavailable) {
-      co_return Status(last.code(),
-                       fmt::format("{} can't be used: {}",
-                                   VersionName(version.adapter, version.number), last.message()));
+      Status refused(last.code(),
+                     fmt::format("{} can't be used: {}",
+                                 VersionName(version.adapter, version.number), last.message()));
+      for (const ErrorDetail& detail : last.details()) refused.AddDetail(detail);
+      co_return refused;
     }
   }
   if (loaded.empty()) co_return last;
   co_return loaded;
 }
 
+Awaitable<Status> AdapterService::Prove(const CallContext& context, core::Version version) {
+  const auto loaded = co_await Load(context, std::move(version), /*prove=*/true);
+  const Status& status = loaded.status();
+  const bool its_fault = status.code() == StatusCode::kInvalidArgument ||
+                         status.code() == StatusCode::kDataLoss ||
+                         status.code() == StatusCode::kNotFound;
+  if (!its_fault) co_return status;
+  Status refused = FailedPreconditionError(status.message());
+  for (const ErrorDetail& detail : status.details()) refused.AddDetail(detail);
+  co_return refused;
+}
+
 Awaitable<StatusOr<core::Adapter>> AdapterService::Flip(const CallContext& context,
                                                         core::Version version, std::string alias,
                                                         std::string etag) {
-  auto loaded = co_await Load(context, version, /*prove=*/true);
-  if (!loaded.ok()) {
-    const Status& status = loaded.status();
-    const bool its_fault = status.code() == StatusCode::kInvalidArgument ||
-                           status.code() == StatusCode::kDataLoss ||
-                           status.code() == StatusCode::kNotFound;
-    co_return Status(its_fault ? StatusCode::kFailedPrecondition : status.code(), status.message());
-  }
+  GRAFT_CO_RETURN_IF_ERROR(co_await Prove(context, version));
   auto flip = [tenant = context.tenant, version, alias = std::move(alias),
                etag = std::move(etag)](Transaction& tx) {
     return core::SetAlias(tx, tenant, version.adapter, alias, version.number, etag);
@@ -165,9 +172,11 @@ Awaitable<StatusOr<graft::v1::Adapter>> AdapterService::Rollback(
     core::Version version;
     int64_t revision = 0;
   };
-  auto find = [tenant = context.tenant, id, alias](Transaction& tx) -> StatusOr<Target> {
+  auto find = [tenant = context.tenant, id, alias,
+               etag = request.etag()](Transaction& tx) -> StatusOr<Target> {
     Target target;
     GRAFT_ASSIGN_OR_RETURN(const core::Adapter adapter, tx.GetAdapter(tenant, id));
+    GRAFT_RETURN_IF_ERROR(core::CheckEtag(adapter, etag));
     GRAFT_ASSIGN_OR_RETURN(const int64_t number, core::RollbackTarget(adapter, alias));
     GRAFT_ASSIGN_OR_RETURN(target.version, tx.GetVersion(tenant, id, number));
     target.revision = adapter.revision;
@@ -175,15 +184,9 @@ Awaitable<StatusOr<graft::v1::Adapter>> AdapterService::Rollback(
   };
   GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
                             co_await Read(backend_.runtime, backend_.store, std::move(find)));
-  auto loaded = co_await Load(context, target.version, /*prove=*/true);
-  if (!loaded.ok()) co_return loaded.status();
-  auto flip = [tenant = context.tenant, id, alias,
-               revision = target.revision](Transaction& tx) -> StatusOr<core::Adapter> {
-    GRAFT_ASSIGN_OR_RETURN(const core::Adapter adapter, tx.GetAdapter(tenant, id));
-    if (adapter.revision != revision)
-      return AbortedError("the adapter changed meanwhile; look again, then retry");
-    return core::Rollback(tx, tenant, id, alias);
-  };
+  GRAFT_CO_RETURN_IF_ERROR(co_await Prove(context, target.version));
+  auto flip = [tenant = context.tenant, id, alias, etag = std::to_string(target.revision)](
+                  Transaction& tx) { return core::Rollback(tx, tenant, id, alias, etag); };
   GRAFT_CO_ASSIGN_OR_RETURN(const core::Adapter adapter,
                             co_await Write(backend_.runtime, backend_.store, std::move(flip)));
   co_return ToProto(adapter);
@@ -192,7 +195,7 @@ Awaitable<StatusOr<graft::v1::Adapter>> AdapterService::Rollback(
 Awaitable<StatusOr<graft::v1::EvaluateVersionResponse>> AdapterService::EvaluateVersion(
     CallContext& context, const graft::v1::EvaluateVersionRequest& request) {
   StatusOr<spec::DatasetSpec> dataset = FromProto(request.dataset());
-  if (!dataset.ok()) co_return proto::PrefixFields(dataset.status(), "dataset");
+  if (!dataset.ok()) co_return dataset.status();
   GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
                             co_await Resolve(context, request.adapter(), "adapter"));
   auto prepare = [&intake = backend_.intake, tenant = context.tenant, spec = *dataset,

@@ -45,8 +45,10 @@ class AdapterService {
   /// Errors: FailedPrecondition if a worker can't prove it; Unavailable if no worker could try.
   Awaitable<StatusOr<std::vector<std::string>>> Load(const CallContext&, core::Version version,
                                                      bool prove);
-  /// Proves, then flips. The adapter must still be as it was when `revision` was read, if that
-  /// isn't 0.
+  /// Loads it everywhere and recomputes its probe. Errors: FailedPrecondition if its files are at
+  /// fault.
+  Awaitable<Status> Prove(const CallContext&, core::Version version);
+  /// Proves, then flips. Errors: as core::SetAlias.
   Awaitable<StatusOr<core::Adapter>> Flip(const CallContext&, core::Version version,
                                           std::string alias, std::string etag);
 

@@ -192,8 +192,15 @@ Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
     GRAFT_ASSIGN_OR_RETURN(result.adapter, tx.GetAdapter(imported.tenant, imported.adapter));
     return result;
   };
-  GRAFT_CO_ASSIGN_OR_RETURN(Result result,
-                            co_await Write(backend_.runtime, backend_.store, std::move(record)));
+  StatusOr<Result> recorded = co_await Write(backend_.runtime, backend_.store, std::move(record));
+  if (!recorded.ok() || recorded->version.artifact_prefix != imported.artifact_prefix) {
+    // Refused, or made by an earlier call. What stays is the collector's.
+    auto remove = [&store = backend_.objects, prefix = imported.artifact_prefix] {
+      return objects::DeleteAll(store, prefix);
+    };
+    (void)co_await OnDisk(backend_.runtime, std::move(remove));
+  }
+  GRAFT_CO_ASSIGN_OR_RETURN(Result result, std::move(recorded));
   if (header.promote()) {
     GRAFT_CO_ASSIGN_OR_RETURN(result.adapter, co_await Flip(context, result.version, "live", ""));
   }

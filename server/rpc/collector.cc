@@ -43,6 +43,23 @@ Status ReadVersions(Transaction& tx, const std::string& tenant, Rows& rows) {
   }
 }
 
+/// What jobs that haven't begun, or may have to begin anew, will start from.
+StatusOr<std::set<std::string>> ReadInitFrom(Transaction& tx, const std::string& tenant) {
+  std::set<std::string> prefixes;
+  core::JobQuery query;
+  query.tenant = tenant;
+  query.states = {core::JobState::kValidating, core::JobState::kQueued, core::JobState::kRunning,
+                  core::JobState::kPaused};
+  query.limit = kPage;
+  while (true) {
+    GRAFT_ASSIGN_OR_RETURN(const auto jobs, tx.ListJobs(query));
+    for (const core::Job& job : jobs)
+      if (!job.init_from_prefix.empty()) prefixes.insert(job.init_from_prefix);
+    if (jobs.size() < kPage) return prefixes;
+    query.after_id = jobs.back().key.id;
+  }
+}
+
 bool IsNeeded(const std::string& key, const AttemptObject& object, const Rows& rows,
               const std::string& tenant) {
   if (object.is_artifact &&
@@ -51,8 +68,13 @@ bool IsNeeded(const std::string& key, const AttemptObject& object, const Rows& r
   }
   const std::optional<core::Job>& job = rows.jobs.at(object.job);
   if (!job || core::IsTerminal(job->state)) return false;
-  // An older token can write no more; what it left matters only as the checkpoint to resume from.
-  return object.token >= job->lease.token || job->checkpoint.key == key;
+  if (job->checkpoint.key == key) return true;
+  // An older token can write no more, and of the newest checkpoints only what comes next matters.
+  if (object.token != job->lease.token) return object.token > job->lease.token;
+  const bool replaced =
+      object.checkpoint_step >= 0 && object.checkpoint_step < job->checkpoint.step &&
+      job->checkpoint.key.starts_with(objects::AttemptPrefix(tenant, object.job, object.token));
+  return !replaced;
 }
 
 /// The time in an id's front: its first ten characters are milliseconds in Crockford's base 32.
@@ -90,6 +112,11 @@ StatusOr<AttemptObject> ParseAttemptKey(const std::string& tenant, const std::st
   const auto [end, error] = std::from_chars(begin, key.data() + token_end, object.token);
   if (error != std::errc() || end != key.data() + token_end || object.job.empty()) return no();
   object.is_artifact = key.compare(token_end, 10, "/artifact/") == 0;
+  constexpr std::string_view kCheckpoints = "/checkpoints/";
+  if (key.compare(token_end, kCheckpoints.size(), kCheckpoints) == 0) {
+    const char* step = key.data() + token_end + kCheckpoints.size();
+    (void)std::from_chars(step, key.data() + key.size(), object.checkpoint_step);
+  }
   return object;
 }
 
@@ -138,6 +165,15 @@ Awaitable<StatusOr<int64_t>> CollectOrphans(Backend& backend, std::string tenant
                             : key.starts_with(imports) && IsStaleImport(key, imports, rows, now);
     if (orphan) orphans->push_back(key);
   }
+  if (orphans->empty()) co_return int64_t{0};
+  // Only now, for it reads every job that waits.
+  auto read_init_from = [tenant](Transaction& tx) { return ReadInitFrom(tx, tenant); };
+  GRAFT_CO_ASSIGN_OR_RETURN(
+      const std::set<std::string> init_from,
+      co_await Read(backend.runtime, backend.store, std::move(read_init_from)));
+  std::erase_if(*orphans, [&](const std::string& key) {
+    return init_from.contains(key.substr(0, key.rfind('/') + 1));
+  });
   auto remove = [&store = backend.objects, orphans]() -> StatusOr<int64_t> {
     for (const std::string& key : *orphans) GRAFT_RETURN_IF_ERROR(store.Delete(key));
     return static_cast<int64_t>(orphans->size());

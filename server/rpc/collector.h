@@ -1,7 +1,8 @@
 #pragma once
 /// Removes what attempts and imports left in the object store and no row points at: a file is kept
-/// while its attempt may still need it (the job hasn't ended and its token is the newest), while it
-/// is the job's checkpoint, or while a version lies there.
+/// while its attempt may still need it (the job hasn't ended, its token is the newest, and no later
+/// checkpoint replaced it), while it is the job's checkpoint, while a version lies there, or while
+/// a job waits to continue it.
 
 #include <string>
 
@@ -19,6 +20,7 @@ struct AttemptObject {
   std::string job;
   int64_t token = 0;
   bool is_artifact = false;
+  int64_t checkpoint_step = -1;  ///< -1: no checkpoint.
 };
 /// NotFound if `key` isn't one of an attempt's.
 StatusOr<AttemptObject> ParseAttemptKey(const std::string& tenant, const std::string& key);

@@ -44,6 +44,7 @@ StatusOr<core::LeaseReport> ReportOf(const std::string& worker, const pb::LeaseS
   report.token = status.token();
   report.worker = worker;
   report.step = status.step();
+  report.activity = status.activity();
   for (const auto& event : status.events()) {
     GRAFT_ASSIGN_OR_RETURN(core::JobEvent converted, FromProto(event));
     report.events.push_back(std::move(converted));
@@ -71,6 +72,7 @@ pb::Lease LeaseOf(const core::Job& job) {
   lease.set_checkpoint_key(job.checkpoint.key);
   lease.set_checkpoint_sha256(job.checkpoint.sha256);
   lease.set_init_from_sha256(job.init_from_sha256);
+  lease.set_init_from_prefix(job.init_from_prefix);
   lease.set_attempt(static_cast<int64_t>(job.attempts.size()));
   return lease;
 }
@@ -184,6 +186,21 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
   }
 }
 
+Awaitable<void> CoordinatorService::DropCheckpoints(
+    const std::vector<core::LeaseVerdict>& verdicts) {
+  auto keys = std::make_shared<std::vector<std::string>>();
+  for (const core::LeaseVerdict& verdict : verdicts)
+    if (!verdict.replaced_checkpoint.empty()) keys->push_back(verdict.replaced_checkpoint);
+  if (keys->empty()) co_return;
+  auto remove = [keys, &store = backend_.objects]() -> Status {
+    for (const std::string& key : *keys) GRAFT_RETURN_IF_ERROR(store.Delete(key));
+    return OkStatus();
+  };
+  // What stays is the collector's.
+  if (const Status removed = co_await OnDisk(backend_.runtime, std::move(remove)); !removed.ok())
+    spdlog::warn("cannot remove a replaced checkpoint now: {}", removed.message());
+}
+
 Awaitable<StatusOr<pb::RenewLeasesResponse>> CoordinatorService::RenewLeases(
     CallContext&, const pb::RenewLeasesRequest& request) {
   GRAFT_CO_RETURN_IF_ERROR(CheckWorkerId(request.worker_id()));
@@ -213,10 +230,12 @@ Awaitable<StatusOr<pb::RenewLeasesResponse>> CoordinatorService::RenewLeases(
   };
   GRAFT_CO_ASSIGN_OR_RETURN(const Verdicts verdicts,
                             co_await Write(backend_.runtime, backend_.store, std::move(renew)));
+  co_await DropCheckpoints(verdicts);
   for (size_t i = 0; i < verdicts.size(); ++i) {
     auto& verdict = *response.add_verdicts();
     verdict.set_tenant(reports[i].key.tenant);
     verdict.set_job_id(reports[i].key.id);
+    verdict.set_token(reports[i].token);
     verdict.set_lost(verdicts[i].lost);
     verdict.set_desired(ToProto(verdicts[i].desired));
   }
@@ -242,6 +261,8 @@ Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease
     version.max_length = request.max_length();
     version.parameters = request.parameters();
     version.bytes = request.artifact_bytes();
+    for (const auto& evaluation : request.evaluations())
+      version.evaluations.push_back(proto::FromProto(evaluation));
     if (!IsSha256Hex(version.sha256) ||
         version.artifact_prefix !=
             objects::ArtifactPrefix(key.tenant, key.id, completion.report.token)) {

@@ -29,6 +29,8 @@ class CoordinatorService {
 
  private:
   core::LeaseOptions LeaseOptions() const;
+  /// Removes what renewals replaced; a large job would fill the disk with it.
+  Awaitable<void> DropCheckpoints(const std::vector<core::LeaseVerdict>& verdicts);
   Backend& backend_;
 };
 

@@ -1,6 +1,9 @@
 #include "server/rpc/finetuning_service.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "common/base/failpoint.h"
 #include "common/base/sha256.h"
@@ -27,6 +30,37 @@ StatusOr<core::JobKey> KeyOf(const CallContext& context, const std::string& name
   return core::JobKey{context.tenant, std::move(id)};
 }
 
+/// A job takes over its parent's tensors one for one, so they must be the same ones.
+Status CheckContinues(const spec::JobSpec& spec, const core::Version& parent,
+                      const families::Layout& layout) {
+  const auto refuse = [&](const std::string& why) {
+    return InvalidArgumentError(fmt::format("{} can't be continued: {}", spec.init_from, why))
+        .At("spec.init_from", "INIT_FROM_MISMATCH");
+  };
+  if (spec.label_names != parent.label_names) {
+    return refuse(
+        fmt::format("its labels are {}, in this order", fmt::join(parent.label_names, ", ")));
+  }
+  const Json method = Json::parse(parent.method_json, nullptr, /*allow_exceptions=*/false);
+  if (!method.is_object() || method.size() != 1)
+    return DataLossError("the row of " + spec.init_from + " doesn't say its method");
+  const std::string& name = method.begin().key();
+  GRAFT_ASSIGN_OR_RETURN(const auto parsed, methods::ParseMethod(name, method.begin().value()));
+  GRAFT_ASSIGN_OR_RETURN(const auto from, parsed->Resolve(layout));
+  const auto labels = static_cast<int64_t>(parent.label_names.size());
+  const auto same = [](const methods::TensorSpec& a, const methods::TensorSpec& b) {
+    return a.name == b.name && a.shape == b.shape;
+  };
+  if (name == spec.method->name() &&
+      std::ranges::equal(from->Tensors(layout, labels), spec.method->Tensors(layout, labels),
+                         same)) {
+    return OkStatus();
+  }
+  return refuse(fmt::format("its method is {} {}, which has other tensors than {} {}", name,
+                            from->ToJson().dump(), spec.method->name(),
+                            spec.method->ToJson().dump()));
+}
+
 }  // namespace
 
 Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
@@ -51,17 +85,19 @@ Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
                                                  asked->init_from, parent->base, asked->base))
           .At("spec.init_from");
     }
-    admitted.init_from_sha256 = parent->sha256;
     if (asked->label_names.empty()) asked->label_names = parent->label_names;
+    admitted.init_from = std::move(*parent);
   }
 
   // Base and files lie on disk.
   auto check = [&bases = backend_.bases, &sources = backend_.sources, tenant = context.tenant,
-                unresolved = std::move(*asked)]() -> StatusOr<spec::JobSpec> {
+                unresolved = std::move(*asked),
+                &parent = admitted.init_from]() -> StatusOr<spec::JobSpec> {
     auto base = bases.Find(unresolved.base);
     if (!base.ok()) return Status(base.status()).At("spec.base");
     auto resolved = spec::Resolve(unresolved, (*base)->layout);
     if (!resolved.ok()) return proto::PrefixFields(resolved.status(), "spec");
+    if (parent) GRAFT_RETURN_IF_ERROR(CheckContinues(*resolved, *parent, (*base)->layout));
     if (auto files = sources.Resolve(tenant, resolved->dataset); !files.ok()) {
       return proto::PrefixFields(files.status(), "spec");
     }
@@ -118,7 +154,10 @@ Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CreateJob(
   job.adapter = admitted.spec.adapter;
   job.labels = admitted.spec.labels;
   job.priority = admitted.spec.priority;
-  job.init_from_sha256 = admitted.init_from_sha256;
+  if (admitted.init_from) {
+    job.init_from_sha256 = admitted.init_from->sha256;
+    job.init_from_prefix = admitted.init_from->artifact_prefix;
+  }
 
   if (request.validate_only()) {
     GRAFT_CO_ASSIGN_OR_RETURN(const intake::Prepared prepared, co_await Prepare(context, admitted));

@@ -39,9 +39,9 @@ class FinetuningService {
   /// A spec that may become a job: checked, resolved for its base, its data's URIs found.
   struct Admitted {
     spec::JobSpec spec;
-    std::string init_from_sha256;
-    std::string
-        request_sha256;  ///< Of the spec as asked for: what a repeated request_id is compared by.
+    std::optional<core::Version> init_from;  ///< The version that it continues.
+    /// Of the spec as asked for: what a repeated request_id is compared by.
+    std::string request_sha256;
   };
   using Change = StatusOr<core::Job> (*)(core::Transaction&, const core::JobKey&);
   /// What a user asks of a job that exists; `reason` is of the state it goes to, if it goes at

@@ -122,14 +122,16 @@ Awaitable<StatusOr<Reply>> WorkerHub::CallOne(
     const CallContext& context, std::string base, std::string sha256,
     std::function<Awaitable<StatusOr<Reply>>(EngineLink&)> call) {
   std::set<std::string> tried;
+  Status last;  // Of a worker: it says more than that there is none.
   while (true) {
     auto picked = co_await Pick(context, base, sha256, tried);
-    if (!picked.ok()) co_return picked.status();
+    if (!picked.ok()) co_return last.ok() ? picked.status() : last;
     const std::shared_ptr<EngineLink> link = *picked;
     Outstanding outstanding(*this, link->worker_id(), sha256);
     StatusOr<Reply> reply = co_await call(*link);
     if (reply.ok()) outstanding.Succeeded();
     if (reply.ok() || reply.status().code() != StatusCode::kUnavailable) co_return reply;
+    last = reply.status();
     tried.insert(link->worker_id());
   }
 }

@@ -53,6 +53,7 @@ void Fields(Is<core::JobFacts> auto& f, auto field) {
 void Fields(Is<core::Lease> auto& l, auto field) {
   field("worker", l.worker), field("token", l.token), field("expiry", l.expiry);
   field("last_progress", l.last_progress), field("step", l.step);
+  field("activity", l.activity);
 }
 void Fields(Is<core::Checkpoint> auto& c, auto field) {
   field("key", c.key), field("sha256", c.sha256), field("step", c.step);
@@ -70,7 +71,8 @@ void Fields(Is<Job> auto& j, auto field) {
   field("attempts", j.attempts), field("lease", j.lease), field("checkpoint", j.checkpoint);
   field("progress", j.progress), field("evaluations", j.evaluations), field("facts", j.facts);
   field("dataset_sha256", j.dataset_sha256), field("init_from_sha256", j.init_from_sha256);
-  field("version_sha256", j.version_sha256), field("version_number", j.version_number);
+  field("init_from_prefix", j.init_from_prefix), field("version_sha256", j.version_sha256);
+  field("version_number", j.version_number);
   field("warnings", j.warnings), field("resolved_precision", j.resolved_precision);
   field("num_events", j.num_events), field("revision", j.revision);
 }

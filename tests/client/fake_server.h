@@ -37,6 +37,7 @@ class FakeServer final : public v1::FinetuningService::Service,
 
   std::atomic<int> fail_first{0};  ///< So many calls are answered with `failure`.
   Status failure = UnavailableError("draining");
+  std::chrono::milliseconds quiet{0};              ///< Before a watch breaks or ends.
   bool hang = false;                               ///< Calls wait until their deadline.
   v1::Job job;                                     ///< What jobs' methods return.
   std::vector<std::vector<v1::JobEvent>> watches;  ///< Of each WatchJob; all but the last break.
@@ -119,6 +120,9 @@ class FakeServer final : public v1::FinetuningService::Service,
     after_events.push_back(request->after_event());
     if (turn < watches.size()) {
       for (const v1::JobEvent& event : watches[turn]) writer->Write(event);
+    }
+    const auto until = std::chrono::steady_clock::now() + quiet;
+    while (std::chrono::steady_clock::now() < until && !context->IsCancelled()) {
     }
     if (turn + 1 < watches.size()) return {grpc::StatusCode::UNAVAILABLE, "broken"};
     return Answer(context);

@@ -109,8 +109,6 @@ def spec_rows(data):
         Row("upload that isn't there", submit("x", "graft://datasets/" + "0" * 64), "NOT_FOUND", "upload", field),
         Row("local file that isn't there", submit("x", str(data / "none.csv")), "NOT_FOUND", "none.csv", exit=USAGE),
         Row("local file that is empty", ["upload", str(write_empty(data / "empty.csv"))], "INVALID_ARGUMENT", "empty", "chunk"),
-        Row("local file of unknown format", ["upload", str(write_empty(data / "data.xyz"))], "INVALID_ARGUMENT", "csv",
-            "header.file_name"),
         Row("request of 100 MB", ["submit", "--spec", str(write_huge_spec(data / "huge.json"))], "RESOURCE_EXHAUSTED",
             "send less", reason="MESSAGE_TOO_LARGE"),
     ]
@@ -140,8 +138,10 @@ def data_rows(data, good):
     (data / "zero.csv").write_bytes(b"")
     (data / "torn.csv.gz").write_bytes(b"\x1f\x8b\x08\0\0\0\0\0\0\0torn")
     (data / "bad.jsonl").write_text('{"text": "w1", "label": "a"}\n{"text": "w2", "label": \n')
+    (data / "data.xyz").write_text("text,label\nw1,a\nw2,b\n")
     train = "dataset.train"
     return [
+        Row("file of unknown format", submit("x", f"file://{data}/data.xyz"), "INVALID_ARGUMENT", "csv", train),
         Row("wrong text column", submit("x", good, "--text-column", "body"), "INVALID_ARGUMENT", "text", train, "COLUMN_MISSING", 1),
         Row("wrong label column", submit("x", good, "--label-column", "stars"), "INVALID_ARGUMENT", "label", train,
             "COLUMN_MISSING", 1),

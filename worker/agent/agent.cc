@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <vector>
 
@@ -100,7 +101,7 @@ void Agent::PollLoop() {
     {
       std::unique_lock lock(mutex_);
       if (draining_ || busy >= options_.max_jobs) {
-        wake_.wait_for(lock, 200ms, [this] { return stopping_ || report_soon_; });
+        wake_.wait_for(lock, 200ms, [this] { return stopping_ || AnyDone(); });
         continue;
       }
     }
@@ -138,6 +139,10 @@ void Agent::PollLoop() {
       if (draining_) runners_.back()->Release();
     }
   }
+}
+
+bool Agent::AnyDone() const {
+  return std::ranges::any_of(runners_, [](const auto& runner) { return runner->done(); });
 }
 
 size_t Agent::Reap() {
@@ -187,8 +192,7 @@ void Agent::RenewOnce() {
                            int64_t token) -> JobRunner* {
     for (const auto& runner : runners_) {
       const pb::Lease& lease = runner->lease();
-      if (lease.tenant() == tenant && lease.job_id() == job &&
-          (token == 0 || lease.token() == token))
+      if (lease.tenant() == tenant && lease.job_id() == job && lease.token() == token)
         return runner.get();
     }
     return nullptr;
@@ -211,7 +215,7 @@ void Agent::RenewOnce() {
   }
   if (reply->unknown_worker()) registered_ = false;
   for (const auto& verdict : reply->verdicts()) {
-    JobRunner* runner = find(verdict.tenant(), verdict.job_id(), 0);
+    JobRunner* runner = find(verdict.tenant(), verdict.job_id(), verdict.token());
     if (runner == nullptr) continue;
     if (verdict.lost()) {
       runner->SetLost();

@@ -46,6 +46,7 @@ class Agent {
   void RenewOnce();
   /// Drops runners that are done. Returns how many there are.
   size_t Reap();
+  bool AnyDone() const;  ///< Requires: mutex_.
   /// Waits; true if the agent is stopping.
   bool WaitFor(std::chrono::milliseconds time);
 

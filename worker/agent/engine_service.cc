@@ -163,6 +163,7 @@ grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerCon
                            *response->mutable_evaluation() = proto::ToProto(*result);
                            for (const auto& label : result->labels)
                              *response->add_labels() = ToProto(label);
+                           response->set_base_fingerprint(result->base_fingerprint);
                          }
                          reactor->Finish(proto::ToGrpcStatus(result.status()));
                        });

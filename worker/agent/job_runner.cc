@@ -58,6 +58,10 @@ class JobRunner::Observer : public engine::TrainObserver {
       *event.mutable_evaluation() = proto::ToProto(evaluation);
     });
   }
+  void OnActivity() override {
+    const std::lock_guard lock(runner_.mutex_);
+    runner_.report_.set_activity(runner_.report_.activity() + 1);
+  }
   void OnWarning(const std::string& warning) override {
     Add(0, [&](graft::v1::JobEvent& event) { event.set_warning(warning); });
   }
@@ -163,11 +167,22 @@ Status JobRunner::Start() {
   request.dataset = std::make_shared<const datasets::IngestedDataset>(std::move(parsed));
   request.spec = std::make_shared<const spec::JobSpec>(std::move(spec));
   if (!lease_.checkpoint_key().empty()) {
-    GRAFT_ASSIGN_OR_RETURN(request.checkpoint, context_.objects->Get(lease_.checkpoint_key(),
-                                                                     lease_.checkpoint_sha256()));
-  } else if (!lease_.init_from_prefix().empty()) {
-    GRAFT_ASSIGN_OR_RETURN(request.init_from,
-                           context_.objects->GetVersion(lease_.init_from_prefix()));
+    auto checkpoint = context_.objects->Get(lease_.checkpoint_key(), lease_.checkpoint_sha256());
+    const StatusCode code = checkpoint.status().code();
+    if (checkpoint.ok()) {
+      request.checkpoint = std::move(*checkpoint);
+    } else if (code == StatusCode::kNotFound || code == StatusCode::kDataLoss) {
+      // The same steps lead to the same result; only their time is lost.
+      const std::lock_guard lock(mutex_);
+      report_.add_events()->set_warning("the job begins anew: " + checkpoint.status().message());
+    } else {
+      return checkpoint.status();
+    }
+  }
+  if (request.checkpoint.empty() && !lease_.init_from_prefix().empty()) {
+    auto files = context_.objects->GetVersion(lease_.init_from_prefix());
+    if (!files.ok()) return Status(files.status()).At("spec.init_from");
+    request.init_from = std::move(*files);
   }
   return context_.engine->Train(std::move(request), std::make_shared<Observer>(*this));
 }
@@ -265,7 +280,7 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
                              .files = artifact.files,
                              .prove = true});
   if (!loaded.ok()) {
-    request.set_outcome(Outcome::FAILED);
+    request.set_outcome(IsMachinesFault(loaded.status()) ? Outcome::RETRY : Outcome::FAILED);
     *request.mutable_error() = proto::ToErrorInfo(loaded.status());
     return Complete(std::move(request));
   }

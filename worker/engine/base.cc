@@ -38,16 +38,19 @@ Status ReadPooling(const fs::path& folder, Pooling* pooling, bool* normalize) {
   std::error_code error;
   if (fs::exists(folder / "modules.json", error)) {
     GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder / "modules.json", 1 << 20));
-    GRAFT_ASSIGN_OR_RETURN(const Json modules, ParseJson(text, "modules.json"));
+    GRAFT_RETURN_IF_ERROR(ParseJson(text, "modules.json").status());
     *normalize = text.find("models.Normalize") != std::string::npos;
   }
   if (!fs::exists(folder / "1_Pooling" / "config.json", error)) return OkStatus();
   GRAFT_ASSIGN_OR_RETURN(const std::string text,
                          ReadFile(folder / "1_Pooling" / "config.json", 1 << 20));
   GRAFT_ASSIGN_OR_RETURN(const Json config, ParseJson(text, "1_Pooling/config.json"));
-  if (config.value("pooling_mode_mean_tokens", false)) {
+  const auto asks = [&](const char* mode) {
+    return config.is_object() && config.contains(mode) && config[mode] == true;
+  };
+  if (asks("pooling_mode_mean_tokens")) {
     *pooling = Pooling::kMean;
-  } else if (!config.value("pooling_mode_cls_token", false)) {
+  } else if (!asks("pooling_mode_cls_token")) {
     return UnimplementedError("1_Pooling/config.json asks for another pooling than mean or cls");
   }
   return OkStatus();

@@ -115,7 +115,11 @@ int64_t TotalMemoryBytes(at::Device device) {
     return static_cast<int64_t>(at::cuda::getDeviceProperties(device.index())->totalGlobalMem);
 #endif
   (void)device;
-  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
+  const auto machine = static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
+  // A container may have less; "max", or no such file, is no limit.
+  int64_t limit = 0;
+  std::ifstream cgroup("/sys/fs/cgroup/memory.max");
+  return cgroup >> limit && limit > 0 ? std::min(machine, limit) : machine;
 }
 
 int64_t UsedMemoryBytes(at::Device device) {

@@ -157,7 +157,10 @@ Status Loop::StoreCheckpoint(TrainJob& job) {
 }
 
 std::optional<StatusOr<TrainOutcome>> Loop::Advance(TrainJob& job) {
-  const Yield yield = [this] { ServeAndRunTasks(); };
+  const Yield yield = [this, &job] {
+    job.observer->OnActivity();
+    ServeAndRunTasks();
+  };
   const spec::Hyperparameters& hp = job.run->input().request.spec->hyperparameters;
   const auto end = [&](TrainOutcome::Kind kind) -> StatusOr<TrainOutcome> {
     if (kind != TrainOutcome::Kind::kCancelled) GRAFT_RETURN_IF_ERROR(StoreCheckpoint(job));

@@ -32,6 +32,7 @@ struct LabelFigures {
 };
 struct Evaluation : report::Evaluation {
   std::vector<LabelFigures> labels;
+  std::string base_fingerprint;  ///< Of Engine::Evaluate only.
 };
 
 /// A finished version: its files (graft.json among them) and what names it.
@@ -78,6 +79,8 @@ class TrainObserver {
   virtual void OnEvaluation(const Evaluation&) {}
   /// `bytes` is a whole checkpoint; the observer stores it elsewhere, off this thread.
   virtual void OnCheckpoint(int64_t /*step*/, std::shared_ptr<const std::string> /*bytes*/) {}
+  /// Often, between layers of training and of evaluation alike: the job still computes.
+  virtual void OnActivity() {}
   virtual void OnWarning(const std::string&) {}
   /// Asked between steps.
   virtual DesiredState Desired() { return DesiredState::kRun; }

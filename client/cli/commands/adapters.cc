@@ -204,9 +204,15 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
   rollback->add_option("--alias", *alias, "Which alias")->capture_default_str();
   rollback->callback([&run, name, alias] {
     run = [=](Context& c) {
+      // With the etag, a call that was repeated because its answer got lost goes back only once.
+      graft::v1::GetAdapterRequest read;
+      read.set_name(WithPrefix("adapters/", *name));
+      const auto adapter = c.client->Call(c.client->adapters(), &Stub::GetAdapter, read);
+      if (!adapter.ok()) return Refuse(c, adapter.status());
       graft::v1::RollbackRequest request;
-      request.set_adapter(WithPrefix("adapters/", *name));
+      request.set_adapter(read.name());
       request.set_alias(*alias);
+      request.set_etag(adapter->etag());
       return PrintAdapter(c, c.client->Call(c.client->adapters(), &Stub::Rollback, request,
                                             std::chrono::minutes(5)));
     };

@@ -83,6 +83,16 @@ int WatchJob(Context& context, const std::string& name, int64_t after_event) {
       });
   if (bar_open) context.out << std::endl;
   if (!status.ok()) return Refuse(context, status);
+  if (last_state == graft::v1::JOB_STATE_UNSPECIFIED) {
+    // It had ended before the event that the watch began behind.
+    graft::v1::GetJobRequest request;
+    request.set_name(WithPrefix("jobs/", name));
+    const auto job = context.client->Call(context.client->jobs(),
+                                          &graft::v1::FinetuningService::Stub::GetJob, request);
+    if (!job.ok()) return Refuse(context, job.status());
+    last_state = job->state();
+    error = job->error();
+  }
   if (last_state == graft::v1::SUCCEEDED) return kOk;
   if (last_state == graft::v1::FAILED && !context.json) {
     context.err << "graft: the job failed: " << error.message() << "\n";

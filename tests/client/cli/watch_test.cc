@@ -63,6 +63,18 @@ TEST_F(WatchTest, BeginsBehindTheNamedEvent) {
   EXPECT_EQ(server_.after_events.front(), 1);
 }
 
+TEST_F(WatchTest, BehindTheLastEventTheJobItselfSaysHowItEnded) {
+  server_.watches = {{}};
+  for (const auto& [state, code] : {std::pair{v1::SUCCEEDED, kOk}, {v1::FAILED, kJobFailed}}) {
+    server_.job.set_state(state);
+    server_.job.mutable_error()->set_message("it broke");
+    const Outcome outcome = RunCli(server_.address(), {"watch", "j1", "--after-event", "9"});
+
+    EXPECT_EQ(outcome.code, code);
+    EXPECT_EQ(outcome.err, state == v1::FAILED ? "graft: the job failed: it broke\n" : "");
+  }
+}
+
 TEST_F(WatchTest, FailedJobSaysWhyAndWhere) {
   v1::JobEvent failed = StateEvent(1, v1::VALIDATING, v1::FAILED, "DATA_FAULT");
   auto& error = *failed.mutable_state_change()->mutable_error();

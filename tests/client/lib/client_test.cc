@@ -184,6 +184,24 @@ TEST_F(ClientTest, BrokenWatchGoesOnBehindTheLastEvent) {
   EXPECT_THAT(server_.after_events, ElementsAre(3, 5, 5));
 }
 
+TEST_F(ClientTest, PatienceBeginsWhenAQuietStreamBreaks) {
+  server_.watches = {{ProgressEvent(1, 1, 9)},
+                     {StateEvent(2, v1::RUNNING, v1::SUCCEEDED, "COMPLETED")}};
+  server_.quiet = 60ms;  // Longer than the patience.
+  std::vector<int64_t> numbers;
+
+  const Status status = client_->Watch(
+      "jobs/j1", 0,
+      [&](const v1::JobEvent& event) {
+        numbers.push_back(event.number());
+        return true;
+      },
+      20ms);
+
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(numbers, ElementsAre(1, 2));
+}
+
 TEST_F(ClientTest, WatchEndsWhenTheListenerHasSeenEnough) {
   server_.watches = {{ProgressEvent(1, 1, 9), ProgressEvent(2, 2, 9), ProgressEvent(3, 3, 9)}};
   int seen = 0;

@@ -412,15 +412,43 @@ TEST_F(LeasesTest, AJobThatStepsKeepsItsLease) {
   }
 }
 
-TEST_F(LeasesTest, NextLeaseExpiryIsTheEarliest) {
-  const auto next = [&] { return *Do([](Transaction& tx) { return NextLeaseExpiry(tx); }); };
-  EXPECT_FALSE(next().has_value());
-  Running();
-  const TimeUs first = clock_.Now() + options_.duration;
-  clock_.Advance(kSecond);
-  Running();
+TEST_F(LeasesTest, AJobThatEvaluatesForLongKeepsItsLease) {
+  options_.stall_after = 30 * kSecond;
+  const Job job = Running();
+  LeaseReport report = ReportOf(job, 1);
+  for (report.activity = 1; report.activity < 50; ++report.activity) {
+    clock_.Advance(9 * kSecond);
+    EXPECT_EQ(Expire()->size(), 0U);
+    ASSERT_FALSE(Renew(report)->lost);
+  }
+}
 
-  EXPECT_EQ(next(), first);
+TEST_F(LeasesTest, ANewAttemptsActivityCountsFromNothing) {
+  options_.stall_after = 30 * kSecond;
+  Job job = Running();
+  LeaseReport report = ReportOf(job, 1);
+  report.activity = 1000;
+  ASSERT_FALSE(Renew(report)->lost);
+  ASSERT_TRUE(Complete(Ended(job, Outcome::kReleased)).ok());
+  job = Acquire().at(0);
+  report = ReportOf(job);
+  for (report.activity = 1; report.activity < 10; ++report.activity) {
+    clock_.Advance(9 * kSecond);
+    EXPECT_EQ(Expire()->size(), 0U);
+    ASSERT_FALSE(Renew(report)->lost);
+  }
+}
+
+TEST_F(LeasesTest, ARenewalSaysWhichCheckpointNothingWillReadAgain) {
+  const Job first = Running();
+  LeaseReport report = ReportOf(first, 5);
+  report.checkpoint = {"a", "hash", 5};
+  EXPECT_EQ(Renew(report)->replaced_checkpoint, "");
+  EXPECT_EQ(Renew(report)->replaced_checkpoint, "") << "told again";
+  EXPECT_EQ(Renew(ReportOf(first, 6))->replaced_checkpoint, "");
+  report.checkpoint = {"b", "hash", 7};
+
+  EXPECT_EQ(Renew(report)->replaced_checkpoint, "a");
 }
 
 TEST_F(LeasesTest, AResultThatArrivesWithItsLastEventsKeepsThem) {

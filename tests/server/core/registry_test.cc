@@ -37,8 +37,8 @@ class RegistryTest : public CoreFixture {
     return Do(
         [&](Transaction& tx) { return SetAlias(tx, "default", "support", alias, number, etag); });
   }
-  StatusOr<Adapter> Back(const std::string& alias = "live") {
-    return Do([&](Transaction& tx) { return Rollback(tx, "default", "support", alias); });
+  StatusOr<Adapter> Back(const std::string& alias = "live", const std::string& etag = {}) {
+    return Do([&](Transaction& tx) { return Rollback(tx, "default", "support", alias, etag); });
   }
   Status Delete(int64_t number) {
     return Do([&](Transaction& tx) { return DeleteVersion(tx, "default", "support", number); });
@@ -131,6 +131,15 @@ TEST_F(RegistryTest, PointingAtTheSameVersionAgainIsNoStep) {
   ASSERT_TRUE(Back().ok());
 
   EXPECT_EQ(Live(), 1);
+}
+
+TEST_F(RegistryTest, AnOldEtagRollsNothingBack) {
+  for (const char c : {'a', 'b', 'c'}) ASSERT_TRUE(Add(c, /*promote=*/true).ok());
+  const std::string etag = std::to_string(Point(3)->revision);
+
+  EXPECT_TRUE(Back("live", etag).ok());
+  EXPECT_EQ(Back("live", etag).status().code(), StatusCode::kAborted);
+  EXPECT_EQ(Live(), 2);
 }
 
 TEST_F(RegistryTest, RollbackOfAnUnknownAliasIsNotFound) {

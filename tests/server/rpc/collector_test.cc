@@ -71,6 +71,57 @@ TEST_F(CollectorTest, RunningAttemptAndTheCheckpointToResumeFromStay) {
   EXPECT_THAT(Attempts(), UnorderedElementsAre(checkpoint, growing));
 }
 
+TEST_F(CollectorTest, ReplacedCheckpointsOfARunningAttemptGo) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  const pb::Lease lease = worker.AcquireOne();
+  const auto key = [&](int64_t step) {
+    return objects::CheckpointKey("default", lease.job_id(), lease.token(), step);
+  };
+  for (const int64_t step : {3, 5, 9}) ASSERT_TRUE(worker.Put(key(step), "x").ok());
+  const auto report = [&](int64_t step) {
+    pb::RenewLeasesRequest renew;
+    *renew.add_leases() = worker.Completion(lease, pb::CompleteLeaseRequest::PAUSED).lease();
+    renew.mutable_leases(0)->set_checkpoint_key(key(step));
+    renew.mutable_leases(0)->set_checkpoint_sha256(Sha256Hex("x"));
+    renew.mutable_leases(0)->set_checkpoint_step(step);
+    pb::RenewLeasesResponse response;
+    ASSERT_TRUE(worker.Renew(renew, &response).ok());
+  };
+
+  report(5);
+  EXPECT_THAT(Attempts(), UnorderedElementsAre(key(3), key(5), key(9)));
+  Collect();
+  EXPECT_THAT(Attempts(), UnorderedElementsAre(key(5), key(9)));
+  report(9);
+  EXPECT_THAT(Attempts(), UnorderedElementsAre(key(9))) << "the renewal itself removes it";
+}
+
+TEST_F(CollectorTest, VersionThatAJobWillContinueStaysThoughItWasDeleted) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  MakeVersion(worker, 'a');
+  v1::JobSpec spec = Spec();
+  spec.set_init_from("support@1");
+  v1::Job next;
+  ASSERT_TRUE(Create(spec, &next).ok());
+  WaitFor(next.name(), v1::QUEUED);
+  grpc::ClientContext context;
+  v1::DeleteVersionRequest remove;
+  remove.set_name("adapters/support/versions/1");
+  v1::DeleteVersionResponse removed;
+  ASSERT_TRUE(adapters_->DeleteVersion(&context, remove, &removed).ok());
+
+  Collect();
+  EXPECT_EQ(Attempts().size(), 2U) << "the two files of the version";
+  ASSERT_TRUE(worker.Succeed(worker.AcquireOne(), std::string(64, 'b')).ok());
+  Collect();
+  for (const std::string& key : Attempts())
+    EXPECT_NE(key.find(next.name().substr(5)), std::string::npos);
+}
+
 TEST_F(CollectorTest, FreshImportStaysAndAnOldOneGoes) {
   const std::string fresh = objects::ImportPrefix("default", NewId(SystemClock().Now())) + "x";
   const std::string old = objects::ImportPrefix("default", NewId(1'600'000'000'000'000)) + "x";
@@ -89,6 +140,8 @@ TEST(AttemptKeyTest, TellsJobAndToken) {
   EXPECT_EQ(object->job, "job1");
   EXPECT_EQ(object->token, 17);
   EXPECT_TRUE(object->is_artifact);
+  EXPECT_EQ(object->checkpoint_step, -1);
+  EXPECT_EQ(ParseAttemptKey("t", "tenants/t/attempts/job1/17/checkpoints/40")->checkpoint_step, 40);
   for (const char* key :
        {"tenants/t/attempts/job1", "tenants/t/attempts/job1/17", "tenants/t/attempts/job1/x/a",
         "tenants/t/datasets/x/1/y", "tenants/u/attempts/job1/17/a", "tenants/t/attempts//1/a"}) {

@@ -79,6 +79,25 @@ TEST_F(CoordinatorTest, UnknownWorkerIsToldToRegister) {
   EXPECT_FALSE(renewed.unknown_worker());
 }
 
+TEST_F(CoordinatorTest, LeaseNamesTheVersionToContinue) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  const v1::Job parent = MakeVersion(worker, 'a');
+  v1::JobSpec spec = Spec();
+  spec.set_init_from("support@1");
+  v1::Job job;
+  ASSERT_TRUE(Create(spec, &job).ok());
+
+  const pb::Lease lease = worker.AcquireOne();
+
+  EXPECT_EQ(lease.init_from_sha256(), std::string(64, 'a'));
+  EXPECT_TRUE(lease.init_from_prefix().starts_with(
+      objects::JobPrefix("default", parent.name().substr(5))))
+      << lease.init_from_prefix();
+  std::string manifest;
+  EXPECT_TRUE(worker.Get(lease.init_from_prefix() + "graft.json", &manifest).ok());
+}
+
 TEST_F(CoordinatorTest, OldTokenIsRefused) {
   FakeWorker first(socket_, "w1", {"tiny"});
   FakeWorker second(socket_, "w2", {"tiny"});

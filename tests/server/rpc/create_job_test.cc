@@ -76,6 +76,37 @@ TEST_F(CreateJobTest, FaultsOfTheSpecNameTheirField) {
   }
 }
 
+TEST_F(CreateJobTest, OnlyAVersionWithTheSameTensorsAndLabelsIsContinued) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  MakeVersion(worker, 'a');
+  const auto answer = [&](const std::function<void(v1::JobSpec&)>& change) {
+    v1::JobSpec spec = Spec();
+    spec.set_init_from("support@1");
+    change(spec);
+    v1::Job job;
+    return Create(spec, &job);
+  };
+  const auto method = [](v1::JobSpec& spec) { return spec.mutable_method(); };
+  const auto labels = [](v1::JobSpec& spec) {
+    return spec.mutable_task()->mutable_sequence_classification();
+  };
+  const grpc::Status other_method = answer([&](auto& s) { method(s)->mutable_bottleneck()->set_size(2); });
+  const grpc::Status other_rank = answer([&](auto& s) { method(s)->mutable_lora()->set_rank(4); });
+  const grpc::Status other_labels = answer([&](auto& s) {
+    for (const char* label : {"good", "bad"}) labels(s)->add_label_names(label);
+  });
+  const grpc::Status other_alpha =
+      answer([&](auto& s) { method(s)->mutable_lora()->set_alpha(9); });
+
+  for (const grpc::Status& status : {other_method, other_rank, other_labels}) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
+    EXPECT_EQ(FieldOf(status), "spec.init_from");
+  }
+  EXPECT_THAT(other_method.error_message(), HasSubstr("lora"));
+  EXPECT_TRUE(other_alpha.ok()) << other_alpha.error_message();
+}
+
 TEST_F(CreateJobTest, UnknownBaseNamesThoseThereAre) {
   v1::JobSpec spec = Spec();
   spec.set_base("nonesuch");

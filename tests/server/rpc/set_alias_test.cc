@@ -171,6 +171,23 @@ TEST_F(SetAliasTest, RollbackProvesAndReturnsToTheLastTarget) {
   EXPECT_EQ(worker_->loaded, loaded + 1);
 }
 
+TEST_F(SetAliasTest, RollbackThatIsRepeatedWithItsEtagGoesBackOnce) {
+  v1::Adapter adapter;
+  for (const char* version : {"1", "2", "1", "2"}) ASSERT_TRUE(SetAlias(version, &adapter).ok());
+  v1::RollbackRequest request;
+  request.set_adapter("adapters/support");
+  request.set_etag(adapter.etag());
+  const auto rollback = [&] {
+    grpc::ClientContext context;
+    return adapters_->Rollback(&context, request, &adapter).error_code();
+  };
+
+  EXPECT_EQ(rollback(), grpc::StatusCode::OK);
+  EXPECT_EQ(rollback(), grpc::StatusCode::ABORTED);
+
+  EXPECT_EQ(adapter.aliases().at("live"), 1);
+}
+
 TEST_F(SetAliasTest, AliasedVersionIsNotDeleted) {
   v1::Adapter adapter;
   ASSERT_TRUE(SetAlias("1", &adapter).ok());

@@ -87,21 +87,22 @@ TEST(RowJsonTest, EveryFieldOfAJobIsKept) {
   job.create_time = 1, job.queue_time = 2, job.start_time = 3, job.end_time = 4;
   job.error = core::JobError{StatusCode::kAborted, "m", {{"R", "f", 1, "c", "dm"}}, 2};
   job.attempts = {{2, "w", 3, 4, "er", "em", 5, 6, true}};
-  job.lease = {"lw", 7, 8, 9, 10};
+  job.lease = {"lw", 7, 8, 9, 10, 11};
   job.checkpoint = {"ck", "cs", 11};
   job.progress = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   job.evaluations = {{1, "s", 2, 3, 4, 5}};
   job.facts = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
   job.dataset_sha256 = "ds", job.init_from_sha256 = "is";
+  job.init_from_prefix = "ip";
   job.version_sha256 = "vs", job.version_number = 13;
   job.warnings = {"w"};
   job.resolved_precision = "bf16";
   job.num_events = 14, job.revision = 15;
   const Json json = Json::parse(ToJson(job));
 
-  EXPECT_EQ(json.size(), 29U);
+  EXPECT_EQ(json.size(), 30U);
   EXPECT_EQ(json["attempts"][0].size(), 9U);
-  EXPECT_EQ(json["lease"].size(), 5U);
+  EXPECT_EQ(json["lease"].size(), 6U);
   EXPECT_EQ(json["progress"].size(), 9U);
   EXPECT_EQ(json["facts"].size(), 12U);
   EXPECT_EQ(json["evaluations"][0].size(), 6U);

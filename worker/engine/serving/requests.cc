@@ -57,8 +57,7 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
     result.proved = !loaded->probe.is_null();
   }
   adapters_.Put(version);
-  result.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (probe_.adapter_load) probe_.adapter_load(result.seconds);
   return result;
 }
@@ -185,14 +184,17 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
   }
   auto split = std::make_shared<TokenizedSplit>(Tokenize(
       examples, request.dataset->has_pair, version->on.base->tokenizer(), version->max_length));
-  loop_.Post(Loop::LongTask{
-      [version, split, done](const Yield& yield) {
-        done(Guarded([&] {
-          return engine::Evaluate(*version->on.model, *version->on.base, *version->adapter, *split,
-                                  *version->label_names, yield);
-        }));
-      },
-      [done](const Status& status) { done(status); }});
+  loop_.Post(Loop::LongTask{[version, split, done](const Yield& yield) {
+                              done(Guarded([&] {
+                                auto result = engine::Evaluate(
+                                    *version->on.model, *version->on.base, *version->adapter,
+                                    *split, *version->label_names, yield);
+                                if (result.ok())
+                                  result->base_fingerprint = version->on.base->fingerprint();
+                                return result;
+                              }));
+                            },
+                            [done](const Status& status) { done(status); }});
 }
 
 }  // namespace graft::worker::engine

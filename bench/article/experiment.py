@@ -36,10 +36,10 @@ class Settings:
 # The forms of --subset: settings, learning rates, seeds.
 FORMS = {
     "small": (Settings(train=1200, validation=300, test=600, max_length=64, epochs=1),
-              (1e-4, 5e-4, 3e-3), (1, 2, 3)),
+              (1e-4, 5e-4, 2e-3), (1, 2, 3)),
     "medium": (Settings(train=6000, validation=1000, test=3000, max_length=128, epochs=2),
-               (1e-4, 3e-4, 1e-3, 3e-3), (1, 2, 3)),
-    "full": (Settings(), (3e-5, 1e-4, 3e-4, 1e-3, 3e-3), (1, 2, 3)),
+               (3e-5, 1e-4, 5e-4, 2e-3), (1, 2, 3)),
+    "full": (Settings(), (3e-5, 1e-4, 3e-4, 1e-3, 2e-3), (1, 2, 3)),
 }
 
 # Standard deviation that, for both projections of the exact adapter, gives their product the size that PyTorch's

@@ -160,7 +160,11 @@ double StartLatency(Client& client, const v1::CreateJobRequest& request) {
     }
     return true;
   });
-  if (!status.ok()) std::fprintf(stderr, "service_bench: %s\n", status.ToString().c_str());
+  if (!status.ok() || running < 0) {
+    std::fprintf(stderr, "service_bench: %s never ran: %s\n", job.name().c_str(),
+                 status.ToString().c_str());
+    std::exit(1);
+  }
   return running;
 }
 

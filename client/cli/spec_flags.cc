@@ -124,6 +124,8 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   if (!flags.description.empty()) spec.set_description(flags.description);
   if (flags.priority != 0) spec.set_priority(flags.priority);
   if (flags.promote) spec.set_promote(true);
+  if (!flags.label_names.empty())
+    spec.mutable_task()->mutable_sequence_classification()->clear_label_names();
   for (const std::string& name : flags.label_names)
     spec.mutable_task()->mutable_sequence_classification()->add_label_names(name);
   for (const std::string& label : flags.labels) {

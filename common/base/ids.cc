@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 #include <random>
 
 #include "common/base/utf8.h"
@@ -18,6 +19,19 @@ class RealClock : public Clock {
   }
 };
 
+/// Crockford's: no i, l, o, u.
+constexpr std::string_view kAlphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/// The id after `id`; its last digit counts fastest.
+std::string Next(std::string id) {
+  for (auto digit = id.rbegin(); digit != id.rend(); ++digit) {
+    const size_t value = kAlphabet.find(*digit) + 1;
+    *digit = kAlphabet[value % kAlphabet.size()];
+    if (value < kAlphabet.size()) break;
+  }
+  return id;
+}
+
 }  // namespace
 
 Clock& SystemClock() {
@@ -26,8 +40,6 @@ Clock& SystemClock() {
 }
 
 std::string NewId(TimeUs now) {
-  static constexpr char kAlphabet[] =
-      "0123456789abcdefghjkmnpqrstvwxyz";  // Crockford: no i, l, o, u
   thread_local std::random_device device;
   std::string id(26, '0');
   auto ms = static_cast<uint64_t>(now / 1000);
@@ -38,6 +50,11 @@ std::string NewId(TimeUs now) {
     id[10 + i] = kAlphabet[bits & 31];
     bits >>= 5;
   }
+  static std::mutex mutex;
+  static std::string last;
+  const std::lock_guard lock(mutex);
+  if (last.compare(0, 10, id, 0, 10) == 0) id = Next(last);
+  last = id;
   return id;
 }
 

@@ -36,8 +36,9 @@ class FakeClock : public Clock {
   std::atomic<TimeUs> now_;
 };
 
-/// Returns 26 lower-case characters that sort by time: 10 of milliseconds, 16 random.
-/// Source: the ULID layout.
+/// Returns 26 lower-case characters that sort by time: 10 of milliseconds, 16 random. Within one
+/// millisecond each is the one before plus one, so one process's ids sort by call.
+/// Thread safety: thread-safe. Source: the ULID layout, its monotonic form.
 std::string NewId(TimeUs now);
 
 /// True for [a-z0-9] followed by up to 62 of [a-z0-9._-]: what users may call a base, an adapter or

@@ -97,7 +97,8 @@ Awaitable<void> Housekeeping::Count() {
 Awaitable<void> Housekeeping::Loop() {
   auto next_count = std::chrono::steady_clock::now();
   while (true) {
-    for (const std::string& worker : backend_.workers.RemoveSilent()) co_await Expire(worker);
+    // Only its links go: a worker that is silent here may renew its leases through another server.
+    backend_.workers.RemoveSilent();
     co_await Expire({});
     if (std::chrono::steady_clock::now() >= next_count) {
       co_await Count();

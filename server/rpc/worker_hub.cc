@@ -87,14 +87,12 @@ void WorkerHub::Remove(const std::string& worker_id) {
   Changed();
 }
 
-std::vector<std::string> WorkerHub::RemoveSilent() {
-  std::vector<std::string> gone = table_.RemoveSilent(SystemClock().Now());
-  for (const std::string& id : gone) {
+void WorkerHub::RemoveSilent() {
+  for (const std::string& id : table_.RemoveSilent(SystemClock().Now())) {
     spdlog::warn("worker {} has been silent for {} s and is taken for dead", id,
                  options_.silent_after.count() / 1000);
     Remove(id);
   }
-  return gone;
 }
 
 void WorkerHub::NoteLoaded(const std::string& worker_id, const std::string& sha256) {

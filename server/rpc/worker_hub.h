@@ -53,8 +53,8 @@ class WorkerHub {
   void Update(const graft::internal::v1::RenewLeasesRequest& request);
   /// The worker's process ended: forgets it.
   void Remove(const std::string& worker_id);
-  /// Forgets silent workers and returns their ids.
-  std::vector<std::string> RemoveSilent();
+  /// Forgets silent workers. Their leases end by themselves.
+  void RemoveSilent();
   /// The worker holds this version.
   void NoteLoaded(const std::string& worker_id, const std::string& sha256);
 

@@ -27,7 +27,7 @@ class ParameterSet {
   const at::Tensor& Get(std::string_view name) const;
   bool Has(std::string_view name) const { return index_.contains(std::string(name)); }
 
-  /// Makes trained views autograd leaves whose gradients accumulate in flat_grad().
+  /// Makes trained views autograd leaves whose gradients accumulate in grad_P().
   void EnableGrad();
   bool grad_enabled() const { return grad_P_.defined(); }
   /// Changes the buffer's type for serving (bf16 halves it); views stay valid by name. Ends

@@ -97,6 +97,7 @@ int Evaluate(Context& context, const std::string& name, SpecFlags flags) {
   for (const std::string& column : flags.text_columns) data.add_text_columns(column);
   if (!flags.label_column.empty()) data.set_label_column(flags.label_column);
   if (!flags.format.empty()) data.set_format(flags.format);
+  if (flags.no_header) data.set_has_header(false);
   const auto answer = context.client->Call(context.client->adapters(), &Stub::EvaluateVersion,
                                            request, context.evaluation_timeout);
   if (!answer.ok()) return Refuse(context, answer.status());
@@ -226,6 +227,8 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
                        "Column with the text; twice for pairs");
   evaluate->add_option("--label-column", flags->label_column, "Column with the label");
   evaluate->add_option("--format", flags->format, "csv, tsv or jsonl");
+  evaluate->add_flag("--no-header", flags->no_header,
+                     "The file has no header; columns are 1, 2, ...");
   evaluate->callback(
       [&run, name, flags] { run = [=](Context& c) { return Evaluate(c, *name, *flags); }; });
 

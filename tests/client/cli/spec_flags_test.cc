@@ -117,16 +117,19 @@ TEST_F(SpecFlagsTest, FlagsWinOverTheFile) {
   ASSERT_TRUE(folder.ok());
   const std::string path = folder->path() / "spec.json";
   ASSERT_TRUE(WriteFileDurably(path, R"({"base": "other", "priority": 3,
-      "hyperparameters": {"seed": 1, "batch_size": 4}, "dataset": {"text_columns": ["x"]}})")
+      "hyperparameters": {"seed": 1, "batch_size": 4}, "dataset": {"text_columns": ["x"]},
+      "task": {"sequence_classification": {"label_names": ["x", "y"]}}})")
                   .ok());
 
-  const v1::JobSpec spec = Submit({"--spec", path, "--seed", "9"});
+  const v1::JobSpec spec =
+      Submit({"--spec", path, "--seed", "9", "--label-name", "no", "--label-name", "yes"});
 
   EXPECT_EQ(spec.base(), "tiny");
   EXPECT_EQ(spec.priority(), 3);
   EXPECT_EQ(spec.hyperparameters().seed(), 9U);
   EXPECT_EQ(spec.hyperparameters().batch_size(), 4);
   EXPECT_THAT(spec.dataset().text_columns(), ElementsAre("x"));
+  EXPECT_THAT(spec.task().sequence_classification().label_names(), ElementsAre("no", "yes"));
 }
 
 TEST_F(SpecFlagsTest, WrongNamesAndValuesAreUsageAndNameWhatThereIs) {

@@ -41,6 +41,14 @@ TEST(NewIdTest, BeginsWithTheMillisecondsOfTheUlidLayout) {
   EXPECT_EQ(NewId(0).substr(0, 10), "0000000000");
 }
 
+TEST(NewIdTest, WithinAMillisecondSortsByCall) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 2000; ++i) ids.push_back(NewId(1'700'000'000'123'456 + i % 7));
+
+  EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
+  EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), ids.size());
+}
+
 TEST(NewIdTest, SortsByTime) {
   std::vector<std::string> ids;
   for (TimeUs ms = 1; ms < 1'000'000'000'000; ms *= 7) ids.push_back(NewId(ms * 1000));

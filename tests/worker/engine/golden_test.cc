@@ -2,6 +2,7 @@
 /// each family and method. Each case is also run through mutated engines, which must fail the same
 /// comparison.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -139,6 +140,18 @@ TEST_P(GoldenTest, AnEngineWithoutPositionsFails) {
   const Result result = Train(golden, batch);
 
   EXPECT_GT(LogitError(golden, result.logits), 10 * kLogitTolerance);
+}
+
+TEST(GoldenCasesTest, EveryMethodOfEveryFamilyIsThere) {
+  std::vector<std::string> wanted;
+  for (const char* family : {"bert", "distilbert"}) {
+    for (const char* method :
+         {"full", "houlsby", "houlsby-gelu", "houlsby-unfrozen", "last-layers-0", "last-layers-2",
+          "lora", "lora-all", "pfeiffer", "rslora"})
+      wanted.push_back(std::string(family) + "-" + method);
+  }
+
+  EXPECT_THAT(testing::GoldenCaseNames(), ::testing::UnorderedElementsAreArray(wanted));
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, GoldenTest, ::testing::ValuesIn(testing::GoldenCaseNames()),

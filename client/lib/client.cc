@@ -24,6 +24,9 @@ bool IsTransient(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::UNAVAILABLE;
 }
 
+/// True if it was gRPC that failed, false if a server refused: its errors have details.
+bool WasAway(const grpc::Status& status) { return status.error_details().empty(); }
+
 }  // namespace
 
 StatusOr<std::unique_ptr<Client>> Client::Create(ClientOptions options) {
@@ -65,7 +68,7 @@ void Client::Prepare(grpc::ClientContext& context, std::chrono::milliseconds tim
 Status Client::Convert(const grpc::Status& status) const {
   Status converted = proto::FromGrpcStatus(status);
   // gRPC itself says UNAVAILABLE without our details when there is no connection.
-  if (IsTransient(status) && status.error_details().empty()) {
+  if (IsTransient(status) && WasAway(status)) {
     return UnavailableError("no server can be reached at " + options_.server +
                             "; is graft-server running? (" + status.error_message() + ")")
         .AddDetail({"UNREACHABLE", {}, 0, {}, {}});
@@ -102,13 +105,14 @@ Status Client::Retry(std::chrono::milliseconds timeout,
         SteadyClock::now() + pause >= deadline) {
       return Convert(status);
     }
-    // A connection only comes about while someone waits for it. A server that was there and refused
-    // gets its pause.
-    const auto next = std::chrono::system_clock::now() + pause;
-    const bool was_away = status.error_details().empty();
-    if (!channel_->WaitForConnected(next) || !was_away) std::this_thread::sleep_until(next);
-    pause = std::min(pause * 2, std::chrono::milliseconds(2000));
+    AwaitServer(status, pause);
   }
+}
+
+void Client::AwaitServer(const grpc::Status& failure, std::chrono::milliseconds& pause) {
+  const auto next = std::chrono::system_clock::now() + pause;
+  if (!channel_->WaitForConnected(next) || !WasAway(failure)) std::this_thread::sleep_until(next);
+  pause = std::min(pause * 2, std::chrono::milliseconds(2000));
 }
 
 StatusOr<graft::v1::Dataset> Client::Upload(const std::string& path,
@@ -176,17 +180,12 @@ Status Client::Watch(const std::string& job, int64_t after_event,
       return OkStatus();
     }
     const grpc::Status status = reader->Finish();
-    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) continue;  // A day passed.
-    if (!IsTransient(status)) return Convert(status);
-    // A connection only comes about while someone waits for it. A server that was there and refused
-    // gets its pause.
-    const auto next = std::chrono::system_clock::now() + pause;
-    const bool was_away = status.error_details().empty();
+    const bool a_day_passed = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+    if (!IsTransient(status) && !a_day_passed) return Convert(status);
     // A stream may have been silent for hours before it broke.
-    if (!away_since || (connected && was_away)) away_since = SteadyClock::now();
+    if (!away_since || (connected && WasAway(status))) away_since = SteadyClock::now();
     if (SteadyClock::now() - *away_since > patience) return Convert(status);
-    if (!channel_->WaitForConnected(next) || !was_away) std::this_thread::sleep_until(next);
-    pause = std::min(pause * 2, std::chrono::milliseconds(2000));
+    AwaitServer(status, pause);
   }
 }
 

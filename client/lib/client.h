@@ -78,6 +78,9 @@ class Client {
   explicit Client(ClientOptions options);
   Status Retry(std::chrono::milliseconds timeout,
                const std::function<grpc::Status(grpc::ClientContext&)>& call);
+  /// Waits before another try, longer each time. A connection only comes about while someone waits
+  /// for it; a server that was there and refused gets its whole pause.
+  void AwaitServer(const grpc::Status& failure, std::chrono::milliseconds& pause);
   void Prepare(grpc::ClientContext& context, std::chrono::milliseconds timeout) const;
   Status Convert(const grpc::Status& status) const;
 

@@ -77,11 +77,13 @@ struct Completion {
 
 /// Ends a lease. On success the version row, its adapter, the alias (if the job asked for it) and
 /// the job's end are one transaction; it wins over a cancel or pause that was only wished.
-/// kSucceeded -> SUCCEEDED, or FAILED if its adapter now belongs to another base kFailed -> FAILED
-/// kRetry, kReleased -> QUEUED, or FAILED at the attempt limit kPaused, kCancelled -> PAUSED,
-/// CANCELLED; QUEUED if the wish was taken back meanwhile All but the first two become CANCELLED or
-/// PAUSED if that is wished. Repeating a completion whose answer was lost is fine: it returns the
-/// job as it is.
+/// - kSucceeded -> SUCCEEDED, or FAILED if its adapter now belongs to another base
+/// - kFailed -> FAILED
+/// - kRetry, kReleased -> QUEUED, or FAILED at the attempt limit
+/// - kPaused, kCancelled -> PAUSED, CANCELLED; QUEUED if the wish was taken back meanwhile
+///
+/// All but the first two become CANCELLED or PAUSED if that is wished. Repeating a completion whose
+/// answer was lost is fine: it returns the job as it is.
 /// Errors: Aborted if the token is old, or the lease ended in another way, or the job is gone.
 StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion,
                             const LeaseOptions& options);

@@ -112,11 +112,9 @@ Awaitable<StatusOr<std::vector<std::string>>> AdapterService::Load(const CallCon
     last = reply.status();
     // A worker that went away proves nothing; the others decide.
     if (last.code() != StatusCode::kUnavailable) {
-      Status refused(last.code(),
-                     fmt::format("{} can't be used: {}",
-                                 VersionName(version.adapter, version.number), last.message()));
-      for (const ErrorDetail& detail : last.details()) refused.AddDetail(detail);
-      co_return refused;
+      const std::string name = VersionName(version.adapter, version.number);
+      co_return Retold(last, last.code(),
+                       fmt::format("{} can't be used: {}", name, last.message()));
     }
   }
   if (loaded.empty()) co_return last;
@@ -129,10 +127,7 @@ Awaitable<Status> AdapterService::Prove(const CallContext& context, core::Versio
   const bool its_fault = status.code() == StatusCode::kInvalidArgument ||
                          status.code() == StatusCode::kDataLoss ||
                          status.code() == StatusCode::kNotFound;
-  if (!its_fault) co_return status;
-  Status refused = FailedPreconditionError(status.message());
-  for (const ErrorDetail& detail : status.details()) refused.AddDetail(detail);
-  co_return refused;
+  co_return its_fault ? Retold(status, StatusCode::kFailedPrecondition, status.message()) : status;
 }
 
 Awaitable<StatusOr<core::Adapter>> AdapterService::Flip(const CallContext& context,

@@ -92,9 +92,9 @@ class FileCollector {
 /// folder.
 Status BadFolder(const Status& status) {
   const bool lacks = status.code() == StatusCode::kNotFound;
-  Status bad(lacks ? StatusCode::kInvalidArgument : status.code(), status.message());
-  if (status.details().empty()) return std::move(bad).At("file", "BAD_ADAPTER_FOLDER");
-  for (const ErrorDetail& detail : status.details()) bad.AddDetail(detail);
+  Status bad =
+      Retold(status, lacks ? StatusCode::kInvalidArgument : status.code(), status.message());
+  if (bad.details().empty()) return std::move(bad).At("file", "BAD_ADAPTER_FOLDER");
   return bad;
 }
 

@@ -173,6 +173,12 @@ graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adap
   return message;
 }
 
+Status Retold(const Status& fault, StatusCode code, std::string message) {
+  Status retold(code, std::move(message));
+  for (const ErrorDetail& detail : fault.details()) retold.AddDetail(detail);
+  return retold;
+}
+
 Status ToStatus(const core::JobError& error) {
   Status status(error.code, error.message);
   for (const ErrorDetail& detail : error.details) status.AddDetail(detail);

@@ -24,6 +24,8 @@ graft::v1::Adapter ToProto(const core::Adapter& adapter);
 graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adapter& adapter);
 
 Status ToStatus(const core::JobError& error);
+/// The same fault, with its details, told as another code or in another sentence.
+Status Retold(const Status& fault, StatusCode code, std::string message);
 core::JobError FromProto(const graft::v1::ErrorInfo& error);
 /// Errors: InvalidArgument if `event` is of no kind that a worker may report (state changes and
 /// versions aren't).

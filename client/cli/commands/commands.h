@@ -12,14 +12,14 @@ namespace graft::cli {
 
 using Action = std::function<int(Context&)>;
 
-void AddJobCommands(
-    CLI::App& app,
-    Action& run);  ///< submit, estimate, jobs, job, watch, cancel, pause, resume, delete
-void AddAdapterCommands(
-    CLI::App& app,
-    Action& run);  ///< adapters, adapter, promote, rollback, evaluate, export, import
-void AddInferenceCommands(CLI::App& app, Action& run);  ///< classify, embed, generate, score
-void AddDataCommands(CLI::App& app, Action& run);       ///< bases, upload, check
+/// submit, estimate, jobs, job, watch, cancel, pause, resume, delete
+void AddJobCommands(CLI::App& app, Action& run);
+/// adapters, adapter, promote, rollback, evaluate, export, import
+void AddAdapterCommands(CLI::App& app, Action& run);
+/// classify, embed, generate, score
+void AddInferenceCommands(CLI::App& app, Action& run);
+/// bases, upload, check
+void AddDataCommands(CLI::App& app, Action& run);
 
 /// Follows a job on the screen: a progress bar on a terminal, lines elsewhere. Returns kOk,
 /// kJobFailed, ...

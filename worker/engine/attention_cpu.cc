@@ -8,6 +8,7 @@
 #include <ATen/ops/mm.h>
 
 #include "worker/engine/attention_rows.h"
+#include "worker/engine/products.h"
 
 namespace graft::worker::engine::cpu {
 namespace {
@@ -59,6 +60,20 @@ void ForEachHead(const std::vector<int64_t>& offsets, int64_t num_heads, int64_t
   at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) { run(next); });
 }
 
+/// What a head's products run over: its part of a packed tensor, in fp32 where that is faster.
+at::Tensor Operand(const at::Tensor& part) {
+  return WidensProducts(part) ? part.to(at::kFloat) : part;
+}
+
+/// Where a head's result is computed; `part` itself unless it is kept narrower than its products.
+at::Tensor Result(const at::Tensor& part) {
+  return WidensProducts(part) ? at::empty(part.sizes(), part.options().dtype(at::kFloat)) : part;
+}
+
+void Keep(const at::Tensor& result, const at::Tensor& part) {
+  if (!result.is_same(part)) part.copy_(result);
+}
+
 /// A [rows, columns] corner of a thread's scratch.
 at::Tensor Corner(const at::Tensor& scratch, int64_t rows, int64_t columns) {
   return scratch.as_strided({rows, columns}, {columns, 1});
@@ -69,11 +84,12 @@ void ForwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& out,
                  at::Tensor& scratch) {
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head.head_dim)));
   const int64_t n = head.length;
-  if (!scratch.defined()) scratch = at::empty({kTileRows * n}, qkv.options());
-  const at::Tensor q = head.Of(qkv, 0);
-  const at::Tensor k_t = head.Of(qkv, 1).t();
-  const at::Tensor v = head.Of(qkv, 2);
-  const at::Tensor o = head.Of(out, 0);
+  const at::Tensor q = Operand(head.Of(qkv, 0));
+  const at::Tensor k_t = Operand(head.Of(qkv, 1)).t();
+  const at::Tensor v = Operand(head.Of(qkv, 2));
+  const at::Tensor o_part = head.Of(out, 0);
+  const at::Tensor o = Result(o_part);
+  if (!scratch.defined()) scratch = at::empty({kTileRows * n}, q.options());
   for (int64_t row = 0; row < n; row += kTileRows) {
     const int64_t rows = std::min(kTileRows, n - row);
     at::Tensor p = Corner(scratch, rows, n);
@@ -83,6 +99,7 @@ void ForwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& out,
     at::Tensor o_tile = o.narrow(0, row, rows);
     at::mm_out(o_tile, p, v);
   }
+  Keep(o, o_part);
 }
 
 /// Probabilities are computed again rather than kept: they would outgrow everything else that a
@@ -93,14 +110,17 @@ void BackwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& d_o
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head.head_dim)));
   const int64_t n = head.length;
   const int64_t tile = kTileRows * n;
-  if (!scratch.defined()) scratch = at::empty({2 * tile}, qkv.options());
-  const at::Tensor q = head.Of(qkv, 0);
-  const at::Tensor k = head.Of(qkv, 1);
-  const at::Tensor v = head.Of(qkv, 2);
-  const at::Tensor d_o = head.Of(d_out, 0);
-  const at::Tensor d_q = head.Of(d_qkv, 0);
-  at::Tensor d_k = head.Of(d_qkv, 1);
-  at::Tensor d_v = head.Of(d_qkv, 2);
+  const at::Tensor q = Operand(head.Of(qkv, 0));
+  const at::Tensor k = Operand(head.Of(qkv, 1));
+  const at::Tensor v = Operand(head.Of(qkv, 2));
+  const at::Tensor d_o = Operand(head.Of(d_out, 0));
+  const at::Tensor d_q_part = head.Of(d_qkv, 0);
+  const at::Tensor d_k_part = head.Of(d_qkv, 1);
+  const at::Tensor d_v_part = head.Of(d_qkv, 2);
+  const at::Tensor d_q = Result(d_q_part);
+  at::Tensor d_k = Result(d_k_part);
+  at::Tensor d_v = Result(d_v_part);
+  if (!scratch.defined()) scratch = at::empty({2 * tile}, q.options());
   for (int64_t row = 0; row < n; row += kTileRows) {
     const int64_t rows = std::min(kTileRows, n - row);
     const at::Tensor q_tile = q.narrow(0, row, rows);
@@ -123,13 +143,17 @@ void BackwardHead(const Head& head, const at::Tensor& qkv, const at::Tensor& d_o
       at::addmm_out(d_v, d_v, p.t(), d_o_tile);
     }
   }
+  Keep(d_q, d_q_part);
+  Keep(d_k, d_k_part);
+  Keep(d_v, d_v_part);
 }
 
-/// Calls `body(T{})` for the compute type.
+/// Calls `body(T{})` for the type of scores.
 template <typename Body>
 void Dispatch(const at::Tensor& like, const Body& body) {
-  if (like.scalar_type() == at::kBFloat16) return body(c10::BFloat16{});
-  TORCH_CHECK(like.scalar_type() == at::kFloat, "attention takes float32 or bfloat16");
+  const bool bf16 = like.scalar_type() == at::kBFloat16;
+  TORCH_CHECK(bf16 || like.scalar_type() == at::kFloat, "attention takes float32 or bfloat16");
+  if (bf16 && !WidensProducts(like)) return body(c10::BFloat16{});
   body(float{});
 }
 

@@ -2,10 +2,6 @@
 
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 #include <algorithm>
 #include <chrono>
 #include <fstream>
@@ -15,6 +11,7 @@
 #include <c10/util/Exception.h>
 
 #include "worker/engine/cpu_memory.h"
+#include "worker/engine/products.h"
 
 #ifdef GRAFT_WITH_CUDA
 #include <ATen/cuda/CUDAContext.h>
@@ -22,23 +19,6 @@
 #endif
 
 namespace graft::worker::engine {
-namespace {
-
-/// AMX-BF16, straight from cpuid: libtorch's own query came and went between versions. AVX512-BF16
-/// alone doesn't count: its dot product does no more multiplications a cycle than fp32's on the
-/// processors that have both units, and libtorch's bf16 products ran at 0.55 times the speed of its
-/// fp32 ones there.
-bool CpuHasFastBf16() {
-#if defined(__x86_64__)
-  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> 22 & 1U) != 0;
-#else
-  return false;
-#endif
-}
-
-}  // namespace
-
 StatusOr<at::Device> ParseDevice(const std::string& name) {
   if (name == "cpu") return at::Device(at::kCPU);
   int index = 0;
@@ -90,7 +70,7 @@ double MeasureGflops(at::Device device, at::ScalarType type) {
   double best = 0;
   for (int round = 0; round < 4; ++round) {
     const auto start = std::chrono::steady_clock::now();
-    (void)at::mm(a, a).sum().item<float>();
+    (void)Product(a, a).sum().item<float>();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     best = std::max(best, 2.0 * kSize * kSize * kSize / seconds.count() * 1e-9);
   }

@@ -1,5 +1,7 @@
 #include "worker/engine/pass.h"
 
+#include "worker/engine/products.h"
+
 namespace graft::worker::engine {
 namespace {
 
@@ -28,7 +30,7 @@ RowContext Pass::Context(const Segment& segment, Rows rows) const {
 
 at::Tensor Pass::Linear(const LinearSite& site, const at::Tensor& x, const at::Tensor& weight,
                         const at::Tensor& bias, Rows rows) const {
-  at::Tensor y = at::linear(x, weight, bias);
+  at::Tensor y = engine::Linear(x, weight, bias);
   if (batch_.segments.size() == 1) {
     const Segment& only = batch_.segments.front();
     if (only.adapter == nullptr || !only.adapter->WrapsLinear(site)) return y;

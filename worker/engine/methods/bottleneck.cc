@@ -5,6 +5,7 @@
 #include "worker/engine/activation.h"
 #include "worker/engine/dropout.h"
 #include "worker/engine/initialise.h"
+#include "worker/engine/products.h"
 
 namespace graft::worker::engine {
 
@@ -43,8 +44,8 @@ at::Tensor BottleneckAdapter::ApplySublayer(size_t sublayer, const at::Tensor& x
                                             const RowContext& rows) const {
   const std::string& prefix = prefixes_[sublayer];
   const auto project = [&](const at::Tensor& x, const char* layer) {
-    return at::linear(x, parameters_.Get(prefix + layer + ".weight").to(x.scalar_type()),
-                      parameters_.Get(prefix + layer + ".bias").to(x.scalar_type()));
+    return Linear(x, parameters_.Get(prefix + layer + ".weight").to(x.scalar_type()),
+                  parameters_.Get(prefix + layer + ".bias").to(x.scalar_type()));
   };
   const bool pfeiffer = spec_->placement() == methods::BottleneckPlacement::kPfeiffer;
   const at::Tensor h = pfeiffer ? norm(x_in + d) : d;

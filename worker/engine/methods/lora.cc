@@ -4,6 +4,7 @@
 
 #include "worker/engine/dropout.h"
 #include "worker/engine/initialise.h"
+#include "worker/engine/products.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -22,9 +23,9 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
     for (size_t i = 0; i * 2 < columns.size(); ++i) {
       const at::Tensor a = a_and_b[2 * i].to(x.scalar_type());
       const at::Tensor b = a_and_b[2 * i + 1].to(x.scalar_type());
-      const at::Tensor u_TR = at::mm(x, a.t());
-      y.narrow(1, columns[2 * i], columns[2 * i + 1] - columns[2 * i])
-          .addmm_(u_TR, b.t(), 1, scaling);
+      const at::Tensor u_TR = Product(x, a.t());
+      AddProduct(y.narrow(1, columns[2 * i], columns[2 * i + 1] - columns[2 * i]), u_TR, b.t(),
+                 scaling);
       saved.insert(saved.end(), {a, b, u_TR});
     }
     ctx->mark_dirty({y});
@@ -48,14 +49,14 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
       const at::Tensor& b = saved[2 + 3 * i];
       const at::Tensor& u_TR = saved[3 + 3 * i];
       const at::Tensor dy_slice = dy.narrow(1, columns[2 * i], columns[2 * i + 1] - columns[2 * i]);
-      const at::Tensor du_TR = at::mm(dy_slice, b).mul_(scaling);
-      result.push_back(at::mm(du_TR.t(), x).to(at::kFloat));
-      result.push_back(at::mm(dy_slice.t(), u_TR).to(at::kFloat).mul_(scaling));
+      const at::Tensor du_TR = Product(dy_slice, b).mul_(scaling);
+      result.push_back(Product(du_TR.t(), x).to(at::kFloat));
+      result.push_back(Product(dy_slice.t(), u_TR).to(at::kFloat).mul_(scaling));
       if (!needs_dx) continue;
       if (dx.defined()) {
-        dx.addmm_(du_TR, a);
+        AddProduct(dx, du_TR, a);
       } else {
-        dx = at::mm(du_TR, a);
+        dx = Product(du_TR, a);
       }
     }
     result[1] = dx;

@@ -6,7 +6,7 @@ turn, so that whatever else the machine does meets them all; what counts is the 
 (non-padding) tokens a second within a round. Needs only the standard library; the peer runs in the environment that
 scripts/setup.sh makes for the tests.
 
-  bench/training/run.py --data ../shared/data/imdb/movie_data.csv.gz --rounds 5
+  bench/training/run.py --data movie_data.csv.gz --rounds 5
 """
 
 import argparse

@@ -16,8 +16,11 @@ namespace graft::objects {
 
 inline std::string TenantPrefix(const std::string& tenant) { return "tenants/" + tenant + "/"; }
 
+inline std::string DatasetsPrefix(const std::string& tenant) {
+  return TenantPrefix(tenant) + "datasets/";
+}
 inline std::string DatasetKey(const std::string& tenant, const std::string& sha256) {
-  return TenantPrefix(tenant) + "datasets/" + sha256;
+  return DatasetsPrefix(tenant) + sha256;
 }
 
 inline std::string UploadPrefix(const std::string& tenant, const std::string& sha256) {

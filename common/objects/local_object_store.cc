@@ -39,6 +39,7 @@ class Descriptor {
 struct OpenObject {
   Descriptor fd;
   uint64_t bytes;
+  TimeUs written;
 };
 
 /// Opens an object for reading; whatever happens to its name, these bytes stay. A folder, a link
@@ -53,7 +54,9 @@ StatusOr<OpenObject> OpenToRead(const fs::path& path, const std::string& key) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return ErrnoToStatus(errno, "look at the object " + key);
   if (!S_ISREG(info.st_mode)) return NoObject(key);
-  return OpenObject{std::move(fd), static_cast<uint64_t>(info.st_size)};
+  const TimeUs written =
+      TimeUs{info.st_mtim.tv_sec} * 1'000'000 + TimeUs{info.st_mtim.tv_nsec} / 1000;
+  return OpenObject{std::move(fd), static_cast<uint64_t>(info.st_size), written};
 }
 
 StatusOr<std::string> ReadAt(const OpenObject& object, uint64_t offset, uint64_t length,
@@ -228,7 +231,7 @@ StatusOr<std::string> LocalObjectStore::ReadRange(const std::string& key, uint64
 StatusOr<ObjectStore::Info> LocalObjectStore::Stat(const std::string& key) {
   GRAFT_RETURN_IF_ERROR(CheckKey(key));
   GRAFT_ASSIGN_OR_RETURN(const OpenObject object, OpenToRead(root_ / key, key));
-  return Info{object.bytes};
+  return Info{object.bytes, object.written};
 }
 
 StatusOr<std::vector<std::string>> LocalObjectStore::List(const std::string& prefix,

@@ -35,7 +35,7 @@ Status MemoryObjectStore::Put(const std::string& key, std::string_view bytes) {
       below != objects_.end() && below->first.starts_with(key + "/")) {
     return IsAnothersFolder(key);
   }
-  objects_[key] = bytes;
+  objects_[key] = {std::string(bytes), SystemClock().Now()};
   return OkStatus();
 }
 
@@ -44,8 +44,9 @@ StatusOr<std::string> MemoryObjectStore::Get(const std::string& key, uint64_t ma
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(key);
   if (found == objects_.end()) return Missing(key);
-  if (found->second.size() > max_bytes) return TooLarge(key, found->second.size(), max_bytes);
-  return found->second;
+  const std::string& bytes = found->second.bytes;
+  if (bytes.size() > max_bytes) return TooLarge(key, bytes.size(), max_bytes);
+  return bytes;
 }
 
 StatusOr<std::string> MemoryObjectStore::ReadRange(const std::string& key, uint64_t offset,
@@ -54,8 +55,8 @@ StatusOr<std::string> MemoryObjectStore::ReadRange(const std::string& key, uint6
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(key);
   if (found == objects_.end()) return Missing(key);
-  if (offset >= found->second.size()) return std::string();
-  return found->second.substr(offset, length);
+  const std::string& bytes = found->second.bytes;
+  return offset >= bytes.size() ? std::string() : bytes.substr(offset, length);
 }
 
 StatusOr<ObjectStore::Info> MemoryObjectStore::Stat(const std::string& key) {
@@ -63,7 +64,7 @@ StatusOr<ObjectStore::Info> MemoryObjectStore::Stat(const std::string& key) {
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(key);
   if (found == objects_.end()) return Missing(key);
-  return Info{found->second.size()};
+  return Info{found->second.bytes.size(), found->second.written};
 }
 
 StatusOr<std::vector<std::string>> MemoryObjectStore::List(const std::string& prefix,

@@ -23,7 +23,11 @@ class MemoryObjectStore : public ObjectStore {
 
  private:
   std::mutex mutex_;
-  std::map<std::string, std::string> objects_;
+  struct Object {
+    std::string bytes;
+    TimeUs written = 0;
+  };
+  std::map<std::string, Object> objects_;
 };
 
 }  // namespace graft::objects

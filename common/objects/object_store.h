@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/ids.h"
 #include "common/base/status.h"
 
 namespace graft::objects {
@@ -46,6 +47,7 @@ class ObjectStore {
                                           uint64_t length) = 0;
   struct Info {
     uint64_t bytes = 0;
+    TimeUs written = 0;  ///< When it was last put, by the store's clock.
   };
   virtual StatusOr<Info> Stat(const std::string& key) = 0;  ///< NotFound.
   /// Keys that begin with `prefix` and sort behind `after`, in the order of their bytes, up to

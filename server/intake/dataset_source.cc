@@ -72,10 +72,29 @@ StatusOr<std::string> PercentDecode(std::string_view text) {
   return out;
 }
 
+/// The name that an upload came with.
+StatusOr<std::string> UploadName(objects::ObjectStore& store, const std::string& tenant,
+                                 const std::string& sha256) {
+  auto info = store.Get(objects::UploadInfoKey(tenant, sha256), kMaxInfoBytes);
+  if (!info.ok()) {
+    if (info.status().code() != StatusCode::kNotFound) return info.status();
+    return NotFoundError("no data set " + sha256 + " was uploaded");
+  }
+  GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(*info, "an upload's info.json"));
+  if (!json.is_object() || !json.contains("file_name") || !json["file_name"].is_string()) {
+    return DataLossError("the upload " + sha256 + " has lost its name; upload it again");
+  }
+  return json["file_name"].get<std::string>();
+}
+
 }  // namespace
 
-std::string UploadInfo(const std::string& file_name, int64_t bytes) {
-  return Json{{"file_name", file_name}, {"bytes", bytes}}.dump();
+Status KeepUploadName(objects::ObjectStore& store, const std::string& tenant,
+                      const std::string& sha256, const std::string& file_name, int64_t bytes) {
+  const auto kept = UploadName(store, tenant, sha256);
+  if (kept.ok() && datasets::FormatOf(*kept, {}).ok()) return OkStatus();
+  return store.Put(objects::UploadInfoKey(tenant, sha256),
+                   Json{{"file_name", file_name}, {"bytes", bytes}}.dump());
 }
 
 StatusOr<SourceFile> DatasetSources::ResolveFile(const std::string& uri) const {
@@ -116,16 +135,8 @@ StatusOr<SourceFile> DatasetSources::ResolveUpload(const std::string& tenant,
     return InvalidArgumentError("\"" + uri.substr(0, 256) +
                                 "\" must end in the 64 hex digits of an uploaded file");
   }
-  auto info = objects_.Get(objects::UploadInfoKey(tenant, sha256), kMaxInfoBytes);
-  if (!info.ok()) {
-    if (info.status().code() != StatusCode::kNotFound) return info.status();
-    return NotFoundError("no data set " + sha256 + " was uploaded");
-  }
-  GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(*info, "an upload's info.json"));
-  if (!json.is_object() || !json.contains("file_name") || !json["file_name"].is_string()) {
-    return DataLossError("the upload " + sha256 + " has lost its name; upload it again");
-  }
-  return SourceFile{json["file_name"].get<std::string>(),
+  GRAFT_ASSIGN_OR_RETURN(const std::string name, UploadName(objects_, tenant, sha256));
+  return SourceFile{name,
                     [this, key = objects::UploadDataKey(
                                tenant, sha256)]() -> StatusOr<std::unique_ptr<ByteSource>> {
                       return std::make_unique<ObjectSource>(objects_, key);

@@ -41,7 +41,9 @@ class DatasetSources {
   objects::ObjectStore& objects_;
 };
 
-/// What is kept beside an uploaded file, as JSON.
-std::string UploadInfo(const std::string& file_name, int64_t bytes);
+/// Keeps an uploaded file's name beside it, as JSON. A name that tells a format stays: a later
+/// upload of the same bytes doesn't change how those who named the earlier one are read.
+Status KeepUploadName(objects::ObjectStore& store, const std::string& tenant,
+                      const std::string& sha256, const std::string& file_name, int64_t bytes);
 
 }  // namespace graft::server::intake

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "common/base/failpoint.h"
+#include "common/base/ids.h"
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
 #include "common/tokenizers/tokenizer.h"
@@ -14,6 +15,9 @@ namespace graft::server::intake {
 namespace {
 
 constexpr size_t kMaxCountedBytes = 4 << 20;
+/// An ingested data set that is older is written again when a job comes to use it, so that nobody
+/// takes it for one that lies about (see server/rpc/collector.h).
+constexpr TimeUs kRenewAfter = TimeUs{3600} * 1'000'000;
 
 /// Gives a data set's memory back to the system: the server should be small when it is idle.
 struct TrimOnExit {
@@ -68,7 +72,8 @@ StatusOr<std::string> Intake::StoreDataset(const std::string& tenant,
   const std::string bytes = datasets::Serialize(dataset);
   const std::string sha256 = Sha256Hex(bytes);
   const std::string key = objects::DatasetKey(tenant, sha256);
-  if (!objects_.Stat(key).ok()) {
+  const auto there = objects_.Stat(key);
+  if (!there.ok() || SystemClock().Now() - there->written > kRenewAfter) {
     GRAFT_RETURN_IF_ERROR(objects_.Put(key, bytes));
   }
   GRAFT_FAILPOINT("server.after_dataset_stored");

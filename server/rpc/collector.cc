@@ -16,8 +16,9 @@ using core::Transaction;
 
 constexpr size_t kPage = 1000;
 constexpr size_t kMaxObjects = 10'000'000;
-/// An import or upload that has come so far in this time has been given up.
-constexpr TimeUs kImportGrace = TimeUs{24} * 3600 * 1'000'000;
+/// An import that has come so far in this time has been given up, and nobody waits any more to use
+/// a data set.
+constexpr TimeUs kGrace = TimeUs{24} * 3600 * 1'000'000;
 
 /// What of a tenant's rows decides.
 struct Rows {
@@ -43,9 +44,14 @@ Status ReadVersions(Transaction& tx, const std::string& tenant, Rows& rows) {
   }
 }
 
-/// What jobs that haven't begun, or may have to begin anew, will start from.
-StatusOr<std::set<std::string>> ReadInitFrom(Transaction& tx, const std::string& tenant) {
-  std::set<std::string> prefixes;
+/// What the jobs that haven't ended read: they may have to begin anew.
+struct Inputs {
+  std::set<std::string> init_from;  ///< Prefixes of versions.
+  std::set<std::string> datasets;   ///< Keys.
+};
+
+StatusOr<Inputs> ReadInputs(Transaction& tx, const std::string& tenant) {
+  Inputs inputs;
   core::JobQuery query;
   query.tenant = tenant;
   query.states = {core::JobState::kValidating, core::JobState::kQueued, core::JobState::kRunning,
@@ -53,9 +59,12 @@ StatusOr<std::set<std::string>> ReadInitFrom(Transaction& tx, const std::string&
   query.limit = kPage;
   while (true) {
     GRAFT_ASSIGN_OR_RETURN(const auto jobs, tx.ListJobs(query));
-    for (const core::Job& job : jobs)
-      if (!job.init_from_prefix.empty()) prefixes.insert(job.init_from_prefix);
-    if (jobs.size() < kPage) return prefixes;
+    for (const core::Job& job : jobs) {
+      if (!job.init_from_prefix.empty()) inputs.init_from.insert(job.init_from_prefix);
+      if (!job.dataset_sha256.empty())
+        inputs.datasets.insert(objects::DatasetKey(tenant, job.dataset_sha256));
+    }
+    if (jobs.size() < kPage) return inputs;
     query.after_id = jobs.back().key.id;
   }
 }
@@ -93,7 +102,27 @@ TimeUs TimeOfId(std::string_view id) {
 bool IsStaleImport(const std::string& key, const std::string& imports, const Rows& rows,
                    TimeUs now) {
   const std::string id = key.substr(imports.size(), key.find('/', imports.size()) - imports.size());
-  return !rows.artifacts.contains(imports + id + "/artifact/") && now - TimeOfId(id) > kImportGrace;
+  return !rows.artifacts.contains(imports + id + "/artifact/") && now - TimeOfId(id) > kGrace;
+}
+
+using Keys = std::vector<std::string>;
+
+/// All that attempts and imports left, and the data sets that are old enough.
+StatusOr<Keys> ListCandidates(objects::ObjectStore& store, const std::string& tenant, TimeUs now) {
+  Keys keys;
+  for (const char* folder : {"attempts/", "imports/"}) {
+    GRAFT_ASSIGN_OR_RETURN(
+        const Keys some,
+        objects::ListAll(store, objects::TenantPrefix(tenant) + folder, kMaxObjects));
+    keys.insert(keys.end(), some.begin(), some.end());
+  }
+  GRAFT_ASSIGN_OR_RETURN(const Keys datasets,
+                         objects::ListAll(store, objects::DatasetsPrefix(tenant), kMaxObjects));
+  for (const std::string& key : datasets) {
+    const auto info = store.Stat(key);
+    if (info.ok() && now - info->written > kGrace) keys.push_back(key);
+  }
+  return keys;
 }
 
 }  // namespace
@@ -120,17 +149,12 @@ StatusOr<AttemptObject> ParseAttemptKey(const std::string& tenant, const std::st
   return object;
 }
 
-Awaitable<StatusOr<int64_t>> CollectOrphans(Backend& backend, std::string tenant) {
-  using Keys = std::vector<std::string>;
+Awaitable<StatusOr<int64_t>> CollectOrphans(Backend& backend, std::string tenant, TimeUs now) {
   const std::string imports = objects::TenantPrefix(tenant) + "imports/";
+  const std::string datasets = objects::DatasetsPrefix(tenant);
   // Objects first, rows second: a row that is written in between can only save an object.
-  auto list = [&store = backend.objects, tenant, imports]() -> StatusOr<Keys> {
-    GRAFT_ASSIGN_OR_RETURN(
-        Keys keys,
-        objects::ListAll(store, objects::TenantPrefix(tenant) + "attempts/", kMaxObjects));
-    GRAFT_ASSIGN_OR_RETURN(const Keys imported, objects::ListAll(store, imports, kMaxObjects));
-    keys.insert(keys.end(), imported.begin(), imported.end());
-    return keys;
+  auto list = [&store = backend.objects, tenant, now] {
+    return ListCandidates(store, tenant, now);
   };
   GRAFT_CO_ASSIGN_OR_RETURN(const Keys keys, co_await OnDisk(backend.runtime, std::move(list)));
   if (keys.empty()) co_return int64_t{0};
@@ -157,22 +181,21 @@ Awaitable<StatusOr<int64_t>> CollectOrphans(Backend& backend, std::string tenant
                             co_await Read(backend.runtime, backend.store, std::move(read)));
 
   auto orphans = std::make_shared<Keys>();
-  const TimeUs now = SystemClock().Now();
   for (const std::string& key : keys) {
     const auto object = ParseAttemptKey(tenant, key);
-    const bool orphan = object.ok()
-                            ? !IsNeeded(key, *object, rows, tenant)
-                            : key.starts_with(imports) && IsStaleImport(key, imports, rows, now);
+    const bool orphan = object.ok()                ? !IsNeeded(key, *object, rows, tenant)
+                        : key.starts_with(imports) ? IsStaleImport(key, imports, rows, now)
+                                                   : key.starts_with(datasets);
     if (orphan) orphans->push_back(key);
   }
   if (orphans->empty()) co_return int64_t{0};
   // Only now, for it reads every job that waits.
-  auto read_init_from = [tenant](Transaction& tx) { return ReadInitFrom(tx, tenant); };
-  GRAFT_CO_ASSIGN_OR_RETURN(
-      const std::set<std::string> init_from,
-      co_await Read(backend.runtime, backend.store, std::move(read_init_from)));
+  auto read_inputs = [tenant](Transaction& tx) { return ReadInputs(tx, tenant); };
+  GRAFT_CO_ASSIGN_OR_RETURN(const Inputs inputs,
+                            co_await Read(backend.runtime, backend.store, std::move(read_inputs)));
   std::erase_if(*orphans, [&](const std::string& key) {
-    return init_from.contains(key.substr(0, key.rfind('/') + 1));
+    return inputs.datasets.contains(key) ||
+           inputs.init_from.contains(key.substr(0, key.rfind('/') + 1));
   });
   auto remove = [&store = backend.objects, orphans]() -> StatusOr<int64_t> {
     for (const std::string& key : *orphans) GRAFT_RETURN_IF_ERROR(store.Delete(key));

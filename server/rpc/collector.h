@@ -1,11 +1,13 @@
 #pragma once
-/// Removes what attempts and imports left in the object store and no row points at: a file is kept
-/// while its attempt may still need it (the job hasn't ended, its token is the newest, and no later
-/// checkpoint replaced it), while it is the job's checkpoint, while a version lies there, or while
-/// a job waits to continue it.
+/// Removes what lies in the object store and no row points at. An attempt's or import's file is
+/// kept while its attempt may still need it (the job hasn't ended, its token is the newest, and no
+/// later checkpoint replaced it), while it is the job's checkpoint, while a version lies there, or
+/// while a job waits to continue it. An ingested data set is kept while a job that hasn't ended
+/// trains on it, and for a day after it was last put.
 
 #include <string>
 
+#include "common/base/ids.h"
 #include "server/core/store.h"
 #include "server/rpc/backend.h"
 
@@ -13,7 +15,7 @@ namespace graft::server::rpc {
 
 /// Returns how many objects were removed. Errors: of the stores; then what was removed stays
 /// removed.
-Awaitable<StatusOr<int64_t>> CollectOrphans(Backend& backend, std::string tenant);
+Awaitable<StatusOr<int64_t>> CollectOrphans(Backend& backend, std::string tenant, TimeUs now);
 
 /// Where an attempt's object belongs, from its key.
 struct AttemptObject {

@@ -11,6 +11,7 @@
 #include "common/objects/keys.h"
 #include "proto/report.h"
 #include "server/core/leases.h"
+#include "server/rpc/collector.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/job_probe.h"
 
@@ -105,6 +106,14 @@ void FillFromSpec(const std::string& spec_json, core::Completion& completion) {
   if (const auto found = spec.find("promote"); found != spec.end() && found->is_boolean()) {
     completion.promote = found->get<bool>();
   }
+}
+
+/// What a worker makes is its attempt's; the rest of the store is the server's.
+bool IsAttemptsKey(const std::string& key) {
+  constexpr std::string_view kTenants = "tenants/";
+  const size_t end = key.find('/', kTenants.size());
+  return key.starts_with(kTenants) && end != std::string::npos &&
+         ParseAttemptKey(key.substr(kTenants.size(), end - kTenants.size()), key).ok();
 }
 
 }  // namespace
@@ -323,9 +332,8 @@ Awaitable<StatusOr<pb::PutObjectResponse>> CoordinatorService::PutObject(
   auto upload = std::make_shared<Upload>();
   const std::string key = reader.message().key();
   const std::string sha256 = reader.message().sha256();
-  if (!key.starts_with("tenants/") || !IsSha256Hex(sha256)) {
-    co_return InvalidArgumentError("an object needs a key under tenants/ and its SHA-256")
-        .At("key");
+  if (!IsAttemptsKey(key) || !IsSha256Hex(sha256)) {
+    co_return InvalidArgumentError("an object needs an attempt's key and its SHA-256").At("key");
   }
   auto open = [upload, key, &store = backend_.objects]() -> Status {
     GRAFT_ASSIGN_OR_RETURN(upload->writer, store.OpenWriter(key));

@@ -94,8 +94,7 @@ Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
       GRAFT_RETURN_IF_ERROR(upload->writer->CommitAs(key));
     }
     // Last: an upload without it doesn't exist.
-    GRAFT_RETURN_IF_ERROR(store.Put(objects::UploadInfoKey(tenant, sha256),
-                                    intake::UploadInfo(file_name, upload->bytes)));
+    GRAFT_RETURN_IF_ERROR(intake::KeepUploadName(store, tenant, sha256, file_name, upload->bytes));
     if (const Status there = store.Stat(key).status(); !there.ok()) {
       (void)store.Delete(objects::UploadInfoKey(tenant, sha256));
       return AbortedError("the same data was deleted meanwhile; upload it again");

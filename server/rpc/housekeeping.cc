@@ -22,7 +22,7 @@ void Housekeeping::Start() {
   auto collect = [this]() -> Awaitable<void> {
     while (true) {
       const StatusOr<int64_t> removed =
-          co_await CollectOrphans(backend_, std::string(kDefaultTenant));
+          co_await CollectOrphans(backend_, std::string(kDefaultTenant), SystemClock().Now());
       if (!removed.ok())
         spdlog::warn("cannot remove orphaned objects now: {}", removed.status().message());
       if (removed.ok() && *removed > 0)

@@ -35,9 +35,6 @@ inline constexpr EngineMethod<graft::internal::v1::EngineEmbedRequest,
 inline constexpr EngineMethod<graft::internal::v1::LoadVersionRequest,
                               graft::internal::v1::LoadVersionResponse>
     kLoadVersion = &EngineAsync::LoadVersion;
-inline constexpr EngineMethod<graft::internal::v1::UnloadVersionRequest,
-                              graft::internal::v1::UnloadVersionResponse>
-    kUnloadVersion = &EngineAsync::UnloadVersion;
 inline constexpr EngineMethod<graft::internal::v1::EngineEvaluateRequest,
                               graft::internal::v1::EngineEvaluateResponse>
     kEvaluateVersion = &EngineAsync::EvaluateVersion;

@@ -20,7 +20,7 @@ StatusOr<at::Device> ParseDevice(const std::string& name);
 /// first operation. `threads`: of the CPU; 0 means one a core.
 void ConfigureTorch(int threads);
 
-/// True if bf16 products are faster than fp32 ones here (AVX512-BF16 or AMX; sm80 and later).
+/// True if bf16 products are faster than fp32 ones here (on a GPU: sm80 and later).
 bool HasFastBf16(at::Device device);
 
 /// Measured speed of a 1024^3 product, in 1e9 floating-point operations a second; for estimates.

@@ -2,15 +2,16 @@
 /// Matrix products in the engine's compute type, by the kernel that is fastest at it on the device.
 ///
 /// Numerics: bf16 operands are multiplied exactly and summed in fp32; each result is rounded once.
-/// CPUs without a matrix unit for bf16 run such products over operands widened to fp32 on the fly,
-/// which changes nothing of that: libtorch's own bf16 product took 1.7 times as long there. Which
-/// kernel runs depends on shapes and the instruction set alone.
+/// CPUs that aren't fast at bf16 run such products over operands widened to fp32 on the fly, which
+/// changes nothing of that: libtorch's own bf16 product took 1.7 times as long there. Which kernel
+/// runs depends on shapes and the processor's kind alone.
 
 #include "worker/engine/tensor.h"
 
 namespace graft::worker::engine {
 
-/// Whether the CPU has a matrix unit for bf16 (AMX-BF16).
+/// Whether the CPU multiplies bf16 numbers faster than fp32: it has AMX-BF16, or is AMD's with
+/// AVX512-BF16.
 bool CpuHasFastBf16();
 
 /// Whether products of `like`'s type and device are run in fp32.

@@ -36,6 +36,21 @@ TEST_P(ObjectStoreTest, PutReplacesTheWholeObject) {
   EXPECT_THAT(List(), ElementsAre("a"));
 }
 
+TEST_P(ObjectStoreTest, StatTellsSizeAndWhenItWasLastPut) {
+  // File systems keep time by a clock that may be a few ticks behind.
+  constexpr TimeUs kTick = 100'000;
+  const TimeUs before = SystemClock().Now() - kTick;
+  Put("a", "first");
+  Put("a", "second");
+
+  const auto info = store().Stat("a");
+
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_EQ(info->bytes, 6U);
+  EXPECT_GE(info->written, before);
+  EXPECT_LE(info->written, SystemClock().Now());
+}
+
 TEST_P(ObjectStoreTest, AnAbsentKeyIsNotFoundAndNamed) {
   Put("a/b", "1");
   for (const char* key : {"b", "a/c", "a/b/c", "x/y/z"}) {

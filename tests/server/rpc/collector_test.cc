@@ -12,11 +12,11 @@ using testing::UnorderedElementsAre;
 
 class CollectorTest : public ServerFixture {
  protected:
-  void Collect() {
+  void Collect(TimeUs now = SystemClock().Now()) {
     StatusOr<int64_t> removed = InternalError("not run");
     // co_spawn wants a result with a default.
-    auto collect = [this, &removed]() -> Awaitable<void> {
-      removed = co_await CollectOrphans(*backend_, "default");
+    auto collect = [this, now, &removed]() -> Awaitable<void> {
+      removed = co_await CollectOrphans(*backend_, "default", now);
     };
     asio::co_spawn(runtime_.io(), collect(), asio::use_future).get();
     ASSERT_TRUE(removed.ok()) << removed.status();
@@ -132,6 +132,33 @@ TEST_F(CollectorTest, FreshImportStaysAndAnOldOneGoes) {
 
   EXPECT_TRUE(objects_.Stat(fresh).ok());
   EXPECT_FALSE(objects_.Stat(old).ok());
+}
+
+TEST_F(CollectorTest, DataSetThatNoUnfinishedJobUsesGoesAfterADay) {
+  constexpr TimeUs kHour = TimeUs{3600} * 1'000'000;
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  WaitFor(job.name(), v1::QUEUED);
+  const std::string unused = objects::DatasetKey("default", std::string(64, 'f'));
+  Put(unused);
+  const auto left = [&] {
+    const auto keys = objects_.List(objects::DatasetsPrefix("default"), "", 10);
+    EXPECT_TRUE(keys.ok());
+    return keys->size();
+  };
+  ASSERT_EQ(left(), 2U);
+  const TimeUs now = SystemClock().Now();
+
+  Collect(now + 23 * kHour);
+  EXPECT_EQ(left(), 2U) << "somebody may be about to use it";
+  Collect(now + 25 * kHour);
+  EXPECT_EQ(left(), 1U) << "the one of the job stays";
+  EXPECT_FALSE(objects_.Stat(unused).ok());
+  ASSERT_TRUE(worker.Succeed(worker.AcquireOne(), std::string(64, 'b')).ok());
+  Collect(now + 25 * kHour);
+  EXPECT_EQ(left(), 0U);
 }
 
 TEST(AttemptKeyTest, TellsJobAndToken) {

@@ -91,8 +91,8 @@ TEST_F(CoordinatorTest, LeaseNamesTheVersionToContinue) {
   const pb::Lease lease = worker.AcquireOne();
 
   EXPECT_EQ(lease.init_from_sha256(), std::string(64, 'a'));
-  EXPECT_TRUE(lease.init_from_prefix().starts_with(
-      objects::JobPrefix("default", parent.name().substr(5))))
+  EXPECT_TRUE(
+      lease.init_from_prefix().starts_with(objects::JobPrefix("default", parent.name().substr(5))))
       << lease.init_from_prefix();
   std::string manifest;
   EXPECT_TRUE(worker.Get(lease.init_from_prefix() + "graft.json", &manifest).ok());
@@ -194,7 +194,11 @@ TEST_F(CoordinatorTest, ObjectsArriveWholeOrNotAtAll) {
   EXPECT_EQ(worker.Put(key, bytes, Sha256Hex("else")).error_code(), grpc::StatusCode::DATA_LOSS);
   EXPECT_FALSE(objects_.Stat(key).ok());
   EXPECT_EQ(worker.Put("elsewhere/x", bytes).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_EQ(worker.Put("tenants/../x", bytes).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  for (const char* other :
+       {"tenants/../x", "tenants/default/datasets/x", "tenants/default/uploads/x/data",
+        "tenants/default/attempts/j/x", "tenants/default/attempts/j/1/../../x"}) {
+    EXPECT_EQ(worker.Put(other, bytes).error_code(), grpc::StatusCode::INVALID_ARGUMENT) << other;
+  }
 
   ASSERT_TRUE(worker.Put(key, bytes).ok());
   std::string back;

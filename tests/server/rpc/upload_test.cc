@@ -66,6 +66,21 @@ TEST_F(UploadTest, FormatMayBeSaidByTheSpecInsteadOfTheName) {
   EXPECT_EQ(WaitFor(said.name(), v1::QUEUED).facts().train_examples(), 2);
 }
 
+TEST_F(UploadTest, SameBytesUnderAnotherNameAreReadAsBefore) {
+  const std::string text = "text,label\ngood film,good\nbad film,bad\n";
+  v1::Dataset dataset, again;
+  ASSERT_TRUE(Upload("notes.txt", {text}, &dataset).ok());
+  ASSERT_TRUE(Upload("train.csv", {text}, &dataset).ok());
+  ASSERT_TRUE(Upload("notes.txt", {text}, &again).ok());
+  v1::JobSpec spec = Spec();
+  spec.mutable_dataset()->set_train(dataset.uri());
+  v1::Job job;
+
+  ASSERT_TRUE(Create(spec, &job).ok());
+
+  EXPECT_EQ(WaitFor(job.name(), v1::QUEUED).facts().train_examples(), 2);
+}
+
 TEST_F(UploadTest, SameFileTwiceIsOneObject) {
   v1::Dataset first;
   v1::Dataset second;

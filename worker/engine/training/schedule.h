@@ -10,31 +10,37 @@
 
 namespace graft::worker::engine {
 
-/// A cursor over (epoch, micro-batch). Thread safety: const after creation.
+/// A cursor over (epoch, micro-batch). An epoch takes every example once, in an order of its own;
+/// with a token budget its number of micro-batches depends on that order.
+/// Thread safety: confined to one thread; const methods fill caches.
 class DataSchedule {
  public:
-  /// Requires: at least one example.
+  /// Requires: at least one example. Keeps a reference to `split`.
   DataSchedule(const TokenizedSplit& split, const spec::Hyperparameters& hyperparameters);
 
   int64_t total_steps() const { return total_steps_; }
-  /// Optimizer steps of one epoch, the last one possibly of fewer micro-batches.
-  int64_t steps_per_epoch() const;
-  int64_t micro_batches_per_epoch() const { return micro_batches_per_epoch_; }
+  /// The optimizer step (from 0) that `epoch` begins with; the last step of an epoch may have fewer
+  /// micro-batches.
+  int64_t FirstStep(int64_t epoch) const;
   /// The micro-batches of optimizer step `step` (from 0), each a list of example numbers.
   std::vector<std::vector<uint32_t>> MicroBatches(int64_t step) const;
-  /// How much of the epochs is done after `step` steps.
+  /// How many epochs are done after `step` steps.
   double EpochAfter(int64_t step) const;
 
  private:
-  std::vector<std::vector<uint32_t>> Epoch(int64_t epoch) const;
+  using Batches = std::vector<std::vector<uint32_t>>;
+
+  int64_t EpochOf(int64_t step) const;
+  /// Valid until another epoch is asked for.
+  const Batches& Epoch(int64_t epoch) const;
 
   const TokenizedSplit& split_;
   const uint64_t seed_;
   const int64_t batch_size_, batch_tokens_, accumulation_;
-  int64_t micro_batches_per_epoch_ = 0;
   int64_t total_steps_ = 0;
+  mutable std::vector<int64_t> first_steps_ = {0};  ///< With a token budget; grows as asked.
   mutable int64_t cached_epoch_ = -1;
-  mutable std::vector<std::vector<uint32_t>> cached_;
+  mutable Batches cached_;
 };
 
 }  // namespace graft::worker::engine

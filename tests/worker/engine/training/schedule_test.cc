@@ -36,9 +36,8 @@ spec::Hyperparameters Hyper(int batch_size, int accumulation) {
 /// All micro-batches of one epoch.
 MicroBatches Epoch(const DataSchedule& schedule, int64_t epoch) {
   MicroBatches all;
-  for (int64_t i = 0; i < schedule.steps_per_epoch(); ++i) {
-    for (auto& one : schedule.MicroBatches(epoch * schedule.steps_per_epoch() + i))
-      all.push_back(one);
+  for (int64_t step = schedule.FirstStep(epoch); step < schedule.FirstStep(epoch + 1); ++step) {
+    for (auto& one : schedule.MicroBatches(step)) all.push_back(one);
   }
   return all;
 }
@@ -90,8 +89,8 @@ TEST(DataScheduleTest, AStepTakesSeveralMicroBatchesAndAnEpochsLastStepTheRest) 
   const TokenizedSplit split = Split(23);
   const DataSchedule schedule(split, Hyper(4, 4));
 
-  EXPECT_EQ(schedule.micro_batches_per_epoch(), 6);
-  EXPECT_EQ(schedule.steps_per_epoch(), 2);
+  EXPECT_EQ(schedule.FirstStep(1), 2);
+  EXPECT_EQ(schedule.FirstStep(2), 4);
   EXPECT_EQ(schedule.MicroBatches(0).size(), 4U);
   EXPECT_EQ(schedule.MicroBatches(1).size(), 2U);
   EXPECT_EQ(schedule.MicroBatches(2).size(), 4U);
@@ -133,39 +132,66 @@ TEST(DataScheduleTest, MaxStepsOverrulesEpochs) {
   EXPECT_EQ(DataSchedule(split, hp).total_steps(), 100);
 }
 
-class TokenBudgetTest : public ::testing::TestWithParam<int64_t> {};
+class TokenBudgetTest : public ::testing::TestWithParam<int64_t> {
+ protected:
+  spec::Hyperparameters Budget(double epochs) const {
+    spec::Hyperparameters hp = Hyper(4, 3);
+    hp.batch_tokens = GetParam();
+    hp.epochs = epochs;
+    return hp;
+  }
+};
 
-TEST_P(TokenBudgetTest, MicroBatchesStayWithinTheBudgetAndCantTakeOneMore) {
+TEST_P(TokenBudgetTest, MicroBatchesOfEveryEpochStayWithinTheBudgetAndCantTakeOneMore) {
   const TokenizedSplit split = Split(101);
-  spec::Hyperparameters hp = Hyper(4, 1);
-  hp.batch_tokens = GetParam();
-  const MicroBatches epoch = Epoch(DataSchedule(split, hp), 0);
+  const DataSchedule schedule(split, Budget(3));
 
-  for (size_t i = 0; i < epoch.size(); ++i) {
-    ASSERT_FALSE(epoch[i].empty());
-    // An example longer than the budget runs alone.
-    if (epoch[i].size() > 1) {
-      EXPECT_LE(Tokens(split, epoch[i]), GetParam());
-    }
-    if (i + 1 < epoch.size()) {
-      EXPECT_GT(Tokens(split, epoch[i]) + split.length(epoch[i + 1].front()), GetParam());
+  for (int64_t number = 0; number < 8; ++number) {
+    const MicroBatches epoch = Epoch(schedule, number);
+    for (size_t i = 0; i < epoch.size(); ++i) {
+      ASSERT_FALSE(epoch[i].empty());
+      // An example longer than the budget runs alone.
+      if (epoch[i].size() > 1) {
+        EXPECT_LE(Tokens(split, epoch[i]), GetParam());
+      }
+      if (i + 1 < epoch.size()) {
+        EXPECT_GT(Tokens(split, epoch[i]) + split.length(epoch[i + 1].front()), GetParam());
+      }
     }
   }
 }
 
-TEST_P(TokenBudgetTest, EveryEpochHasAllExamplesInAsManyMicroBatches) {
+TEST_P(TokenBudgetTest, EveryEpochHasAllExamples) {
   const TokenizedSplit split = Split(101);
-  spec::Hyperparameters hp = Hyper(4, 3);
-  hp.batch_tokens = GetParam();
-  hp.epochs = 8;
-  const DataSchedule schedule(split, hp);
+  const DataSchedule schedule(split, Budget(8));
 
-  for (int64_t epoch = 0; epoch < 8; ++epoch) {
-    const MicroBatches all = Epoch(schedule, epoch);
-    EXPECT_EQ(static_cast<int64_t>(all.size()), schedule.micro_batches_per_epoch());
-    EXPECT_EQ(Sorted(Flat(all)), UpTo(101));
-    for (const auto& one : all) EXPECT_FALSE(one.empty());
-  }
+  for (int64_t epoch = 0; epoch < 8; ++epoch)
+    EXPECT_EQ(Sorted(Flat(Epoch(schedule, epoch))), UpTo(101));
+}
+
+TEST_P(TokenBudgetTest, TheStepsOfAllEpochsAreTheRuns) {
+  const TokenizedSplit split = Split(101);
+  const DataSchedule whole(split, Budget(8));
+  const DataSchedule part(split, Budget(2.5));
+  const int64_t third = whole.FirstStep(3) - whole.FirstStep(2);
+
+  EXPECT_EQ(whole.total_steps(), whole.FirstStep(8));
+  EXPECT_EQ(part.total_steps(), whole.FirstStep(2) + (third + 1) / 2);
+}
+
+TEST_P(TokenBudgetTest, EpochsAreCountedByTheirOwnSteps) {
+  const TokenizedSplit split = Split(101);
+  const DataSchedule schedule(split, Budget(8));
+
+  for (int64_t epoch = 0; epoch <= 8; ++epoch)
+    EXPECT_DOUBLE_EQ(schedule.EpochAfter(schedule.FirstStep(epoch)), static_cast<double>(epoch));
+}
+
+TEST_P(TokenBudgetTest, AResumedRunTakesTheSameSteps) {
+  const TokenizedSplit split = Split(101);
+  const DataSchedule walked(split, Budget(4));
+  for (int64_t step = walked.total_steps() - 1; step >= 0; step -= 7)
+    EXPECT_EQ(walked.MicroBatches(step), DataSchedule(split, Budget(4)).MicroBatches(step));
 }
 
 INSTANTIATE_TEST_SUITE_P(Budgets, TokenBudgetTest, ::testing::Values(1, 20, 64, 200, 100000));

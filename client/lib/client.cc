@@ -3,13 +3,9 @@
 #include <grpcpp/create_channel.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <optional>
 #include <thread>
+#include <utility>
 
-#include "common/base/ids.h"
-#include "common/base/sha256.h"
 #include "proto/grpc_status.h"
 
 namespace graft::client {
@@ -17,8 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using SteadyClock = std::chrono::steady_clock;
-constexpr size_t kChunk = 256 << 10;
-constexpr auto kTransferTimeout = 30min;
+constexpr std::chrono::milliseconds kFirstPause = 100ms;
 
 bool IsTransient(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::UNAVAILABLE;
@@ -95,18 +90,20 @@ bool IsLocal(const Status& status) {
 Status Client::Retry(std::chrono::milliseconds timeout,
                      const std::function<grpc::Status(grpc::ClientContext&)>& call) {
   const auto deadline = SteadyClock::now() + (timeout.count() > 0 ? timeout : options_.timeout);
-  auto pause = 100ms;
+  auto pause = kFirstPause;
   for (int attempt = 1;; ++attempt) {
     grpc::ClientContext context;
     Prepare(context,
             std::chrono::duration_cast<std::chrono::milliseconds>(deadline - SteadyClock::now()));
     const grpc::Status status = call(context);
-    if (!IsTransient(status) || attempt >= options_.max_attempts ||
-        SteadyClock::now() + pause >= deadline) {
-      return Convert(status);
-    }
+    if (!IsTransient(status) || IsLastTry(attempt, deadline, pause)) return Convert(status);
     AwaitServer(status, pause);
   }
+}
+
+bool Client::IsLastTry(int attempt, std::chrono::steady_clock::time_point deadline,
+                       std::chrono::milliseconds pause) const {
+  return attempt >= options_.max_attempts || SteadyClock::now() + pause >= deadline;
 }
 
 void Client::AwaitServer(const grpc::Status& failure, std::chrono::milliseconds& pause) {
@@ -115,54 +112,16 @@ void Client::AwaitServer(const grpc::Status& failure, std::chrono::milliseconds&
   pause = std::min(pause * 2, std::chrono::milliseconds(2000));
 }
 
-StatusOr<graft::v1::Dataset> Client::Upload(const std::string& path,
-                                            const std::function<void(int64_t)>& progress) {
-  std::ifstream file(path, std::ios::binary);
-  if (std::error_code error; !file || !std::filesystem::is_regular_file(path, error)) {
-    return NotFoundError("there is no readable file " + path)
-        .AddDetail({std::string(kLocalFault), {}, 0, {}, {}});
-  }
-  grpc::ClientContext context;
-  Prepare(context, kTransferTimeout);
-  graft::v1::Dataset dataset;
-  const auto writer = datasets_->UploadDataset(&context, &dataset);
-  graft::v1::UploadDatasetRequest request;
-  request.mutable_header()->set_file_name(path.substr(path.rfind('/') + 1));
-  bool open = writer->Write(request);
-  std::string chunk(kChunk, '\0');
-  int64_t sent = 0;
-  Sha256 hash;
-  while (open && file) {
-    file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-    const auto count = static_cast<size_t>(file.gcount());
-    if (count == 0) break;
-    request.set_chunk(chunk.substr(0, count));
-    hash.Update(request.chunk());
-    open = writer->Write(request);
-    sent += static_cast<int64_t>(count);
-    if (progress) progress(sent);
-  }
-  const bool torn = file.bad();
-  if (torn) {
-    context.TryCancel();
-  } else {
-    request.set_sha256(hash.HexDigest());
-    writer->Write(request);
-  }
-  writer->WritesDone();
-  const grpc::Status status = writer->Finish();
-  if (torn) return DataLossError("reading " + path + " failed");
-  if (!status.ok()) return Convert(status);
-  return dataset;
-}
-
 Status Client::Watch(const std::string& job, int64_t after_event,
                      const std::function<bool(const graft::v1::JobEvent&)>& on_event,
-                     std::chrono::milliseconds patience) {
-  auto pause = 100ms;
-  std::optional<SteadyClock::time_point> away_since;
-  for (;;) {
-    const bool connected = channel_->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY;
+                     const WatchOptions& options) {
+  const auto begin = SteadyClock::now();
+  auto pause = kFirstPause;
+  bool reached = false, away = false, told = false;
+  SteadyClock::time_point away_since;
+  for (int attempt = 1;; ++attempt) {
+    const bool connected =
+        channel_->WaitForConnected(std::chrono::system_clock::now() + kFirstPause);
     grpc::ClientContext context;
     Prepare(context, 24h);
     graft::v1::WatchJobRequest request;
@@ -172,8 +131,9 @@ Status Client::Watch(const std::string& job, int64_t after_event,
     graft::v1::JobEvent event;
     while (reader->Read(&event)) {
       after_event = event.number();
-      away_since.reset();
-      pause = 100ms;
+      reached = true;
+      away = told = false;
+      pause = kFirstPause;
       if (on_event(event)) continue;
       context.TryCancel();
       (void)reader->Finish();
@@ -182,65 +142,18 @@ Status Client::Watch(const std::string& job, int64_t after_event,
     const grpc::Status status = reader->Finish();
     const bool a_day_passed = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
     if (!IsTransient(status) && !a_day_passed) return Convert(status);
-    // A stream may have been silent for hours before it broke.
-    if (!away_since || (connected && WasAway(status))) away_since = SteadyClock::now();
-    if (SteadyClock::now() - *away_since > patience) return Convert(status);
+    reached = reached || connected || !WasAway(status);
+    if (!reached) {
+      if (IsLastTry(attempt, begin + options_.timeout, pause)) return Convert(status);
+    } else if (!std::exchange(away, true) || (connected && WasAway(status))) {
+      away_since = SteadyClock::now();  // A stream may have been silent for hours before it broke.
+    } else if (SteadyClock::now() - away_since > options.patience) {
+      return Convert(status);
+    } else if (options.on_away && !std::exchange(told, true)) {
+      options.on_away(Convert(status));
+    }
     AwaitServer(status, pause);
   }
-}
-
-StatusOr<graft::v1::AdapterVersion> Client::Import(
-    const graft::v1::ImportAdapterRequest::Header& header, const Files& files) {
-  grpc::ClientContext context;
-  Prepare(context, kTransferTimeout);
-  graft::v1::AdapterVersion version;
-  const auto writer = adapters_->ImportAdapter(&context, &version);
-  graft::v1::ImportAdapterRequest request;
-  *request.mutable_header() = header;
-  bool open = writer->Write(request);
-  Sha256 hash;
-  for (const auto& [name, bytes] : files) {
-    hash.Update(bytes);
-    // An empty file is one empty chunk.
-    for (size_t at = 0; open && (at < bytes.size() || at == 0); at += kChunk) {
-      request.mutable_file()->set_name(name);
-      request.mutable_file()->set_chunk(bytes.substr(at, kChunk));
-      open = writer->Write(request);
-    }
-  }
-  request.set_sha256(hash.HexDigest());
-  writer->Write(request);
-  writer->WritesDone();
-  const grpc::Status status = writer->Finish();
-  if (!status.ok()) return Convert(status);
-  return version;
-}
-
-StatusOr<graft::v1::AdapterVersion> Client::Export(const std::string& adapter, Files* files) {
-  grpc::ClientContext context;
-  Prepare(context, kTransferTimeout);
-  graft::v1::ExportAdapterRequest request;
-  request.set_adapter(adapter);
-  const auto reader = adapters_->ExportAdapter(&context, request);
-  graft::v1::AdapterVersion version;
-  graft::v1::ExportAdapterResponse response;
-  while (reader->Read(&response)) {
-    if (response.has_version()) version = response.version();
-    if (response.has_file()) (*files)[response.file().name()] += response.file().chunk();
-  }
-  const grpc::Status status = reader->Finish();
-  if (!status.ok()) return Convert(status);
-  return version;
-}
-
-Status Client::Generate(const graft::v1::GenerateRequest& request,
-                        const std::function<void(const graft::v1::GenerateResponse&)>& on_part) {
-  grpc::ClientContext context;
-  Prepare(context, std::max(options_.timeout, std::chrono::milliseconds(600'000)));
-  const auto reader = inference_->Generate(&context, request);
-  graft::v1::GenerateResponse part;
-  while (reader->Read(&part)) on_part(part);
-  return Convert(reader->Finish());
 }
 
 }  // namespace graft::client

@@ -23,7 +23,16 @@ struct ClientOptions {
   std::string server = "127.0.0.1:7070";      ///< host:port or unix:/path
   std::string token;                          ///< Sent as a bearer token if set.
   std::chrono::milliseconds timeout{30'000};  ///< Of a unary call, retries included.
+  /// Of an upload, import, export or generation, retries included.
+  std::chrono::milliseconds stream_timeout = std::chrono::minutes(30);
   int max_attempts = 5;  ///< Of a call that may be repeated, while the server answers UNAVAILABLE.
+};
+
+struct WatchOptions {
+  /// How long a server that was reached may be away.
+  std::chrono::milliseconds patience = std::chrono::minutes(2);
+  /// Told once each time that the server goes away and isn't back at once; the watch goes on.
+  std::function<void(const Status&)> on_away;
 };
 
 /// Thread safety: thread-safe.
@@ -48,20 +57,26 @@ class Client {
     return reply;
   }
 
-  /// Streams a file to the server under its SHA-256. Progress gets bytes sent so far.
+  /// Streams a file to the server under its SHA-256, again from its start as Call does. Progress
+  /// gets bytes sent so far by this try. Errors: as Call; with reason LOCAL_FAULT if the file can't
+  /// be read.
   StatusOr<graft::v1::Dataset> Upload(const std::string& path,
                                       const std::function<void(int64_t)>& progress = {});
 
   /// Follows a job's events from `after_event` until it has ended or `on_event` returns false; a
   /// stream that breaks is taken up again behind the last event, for as long as the server is away
-  /// less than `patience`.
+  /// less than `options.patience`. A server that was never reached is given up as Call does.
   Status Watch(const std::string& job, int64_t after_event,
                const std::function<bool(const graft::v1::JobEvent&)>& on_event,
-               std::chrono::milliseconds patience = std::chrono::minutes(2));
+               const WatchOptions& options = {});
 
   using Files = std::map<std::string, std::string>;
-  StatusOr<graft::v1::AdapterVersion> Import(const graft::v1::ImportAdapterRequest::Header& header,
+  /// Streams an adapter's files to the server, again as Call does; a header without a request_id
+  /// gets one, so that a repeated import is stored once.
+  StatusOr<graft::v1::AdapterVersion> Import(graft::v1::ImportAdapterRequest::Header header,
                                              const Files& files);
+  /// Replaces `*files` by a version's files; reads them again from the first as Call does. On error
+  /// `*files` is incomplete.
   StatusOr<graft::v1::AdapterVersion> Export(const std::string& adapter, Files* files);
 
   /// Calls `on_part` for each piece of generated text.
@@ -78,6 +93,9 @@ class Client {
   explicit Client(ClientOptions options);
   Status Retry(std::chrono::milliseconds timeout,
                const std::function<grpc::Status(grpc::ClientContext&)>& call);
+  /// True if no other try fits behind this one and a pause.
+  bool IsLastTry(int attempt, std::chrono::steady_clock::time_point deadline,
+                 std::chrono::milliseconds pause) const;
   /// Waits before another try, longer each time. A connection only comes about while someone waits
   /// for it; a server that was there and refused gets its whole pause.
   void AwaitServer(const grpc::Status& failure, std::chrono::milliseconds& pause);

@@ -34,13 +34,14 @@ class FakeServer final : public v1::FinetuningService::Service,
                          public v1::DatasetService::Service {
  public:
   using Context = grpc::ServerContext;
+  using Watches = std::vector<std::vector<v1::JobEvent>>;
 
   std::atomic<int> fail_first{0};  ///< So many calls are answered with `failure`.
   Status failure = UnavailableError("draining");
-  std::chrono::milliseconds quiet{0};              ///< Before a watch breaks or ends.
-  bool hang = false;                               ///< Calls wait until their deadline.
-  v1::Job job;                                     ///< What jobs' methods return.
-  std::vector<std::vector<v1::JobEvent>> watches;  ///< Of each WatchJob; all but the last break.
+  std::chrono::milliseconds quiet{0};  ///< Before a watch breaks or ends.
+  bool hang = false;                   ///< Calls wait until their deadline.
+  v1::Job job;                         ///< What jobs' methods return.
+  Watches watches;                     ///< Of each WatchJob; all but the last break.
 
   std::atomic<int> calls{0};
   v1::CreateJobRequest created;
@@ -48,12 +49,17 @@ class FakeServer final : public v1::FinetuningService::Service,
   std::vector<int64_t> after_events;
   std::vector<int> batches;            ///< Inputs of each Classify.
   std::vector<std::string> job_pages;  ///< Page tokens of ListJobs.
+  std::vector<std::string> version_pages;
   std::string token, uploaded, upload_name;
-  std::vector<std::pair<std::string, std::string>> imported;
+  std::vector<v1::ImportAdapterRequest::Header> import_headers;
+  std::vector<std::pair<std::string, std::string>> imported;  ///< By the last ImportAdapter.
   v1::SetAliasRequest promoted;
+  v1::DatasetSpec checked, evaluated;
 
-  /// `listen`: another address than a free port, such as unix:/path.
-  explicit FakeServer(const std::string& listen = "127.0.0.1:0") : address_(listen) {
+  /// `listen`: another address than a free port, such as unix:/path. `script` is `watches` for a
+  /// server that is called as soon as it listens.
+  explicit FakeServer(const std::string& listen = "127.0.0.1:0", Watches script = {})
+      : watches(std::move(script)), address_(listen) {
     job.set_name("jobs/j1");
     job.set_state(v1::QUEUED);
     grpc::ServerBuilder builder;
@@ -116,8 +122,9 @@ class FakeServer final : public v1::FinetuningService::Service,
   }
   grpc::Status WatchJob(Context* context, const v1::WatchJobRequest* request,
                         grpc::ServerWriter<v1::JobEvent>* writer) override {
-    const size_t turn = after_events.size();
     after_events.push_back(request->after_event());
+    if (fail_first > 0) return Answer(context);
+    const size_t turn = num_watches_++;
     if (turn < watches.size()) {
       for (const v1::JobEvent& event : watches[turn]) writer->Write(event);
     }
@@ -137,9 +144,11 @@ class FakeServer final : public v1::FinetuningService::Service,
     *reply = Adapter();
     return Answer(context);
   }
-  grpc::Status ListVersions(Context* context, const v1::ListVersionsRequest*,
+  grpc::Status ListVersions(Context* context, const v1::ListVersionsRequest* request,
                             v1::ListVersionsResponse* reply) override {
+    version_pages.push_back(request->page_token());
     *reply->add_versions() = Version();
+    if (request->page_token().empty()) reply->set_next_page_token("page 2");
     return Answer(context);
   }
   grpc::Status SetAlias(Context* context, const v1::SetAliasRequest* request,
@@ -152,15 +161,18 @@ class FakeServer final : public v1::FinetuningService::Service,
     *reply = Adapter();
     return Answer(context);
   }
-  grpc::Status EvaluateVersion(Context* context, const v1::EvaluateVersionRequest*,
+  grpc::Status EvaluateVersion(Context* context, const v1::EvaluateVersionRequest* request,
                                v1::EvaluateVersionResponse* reply) override {
+    evaluated = request->dataset();
     reply->mutable_evaluation()->set_accuracy(0.5);
     return Answer(context);
   }
   grpc::Status ImportAdapter(Context* context, grpc::ServerReader<v1::ImportAdapterRequest>* reader,
                              v1::AdapterVersion* reply) override {
     v1::ImportAdapterRequest message;
+    imported.clear();
     while (reader->Read(&message)) {
+      if (message.has_header()) import_headers.push_back(message.header());
       if (!message.has_file()) continue;
       if (imported.empty() || imported.back().first != message.file().name())
         imported.emplace_back(message.file().name(), "");
@@ -219,15 +231,19 @@ class FakeServer final : public v1::FinetuningService::Service,
     broken.set_error("it was cut");
     return Answer(context);
   }
-  grpc::Status CheckDataset(Context* context, const v1::CheckDatasetRequest*,
+  grpc::Status CheckDataset(Context* context, const v1::CheckDatasetRequest* request,
                             v1::CheckDatasetResponse* reply) override {
+    checked = request->dataset();
     reply->set_usable(usable);
     reply->set_summary("2 train examples");
+    *reply->mutable_errors() = faults.details();
+    reply->set_omitted_errors(faults.omitted_details());
     return Answer(context);
   }
   grpc::Status UploadDataset(Context* context, grpc::ServerReader<v1::UploadDatasetRequest>* reader,
                              v1::Dataset* reply) override {
     v1::UploadDatasetRequest message;
+    uploaded.clear();
     while (reader->Read(&message)) {
       if (message.has_header()) upload_name = message.header().file_name();
       uploaded += message.chunk();
@@ -239,6 +255,7 @@ class FakeServer final : public v1::FinetuningService::Service,
 
   std::string export_name = "adapter_config.json";
   bool usable = true;
+  v1::ErrorInfo faults;  ///< What CheckDataset finds.
 
  private:
   grpc::Status Answer(Context* context) {
@@ -268,6 +285,7 @@ class FakeServer final : public v1::FinetuningService::Service,
 
   std::string address_;
   int port_ = 0;
+  size_t num_watches_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -298,6 +316,20 @@ inline v1::JobEvent StateEvent(int64_t number, v1::JobState from, v1::JobState t
   event.mutable_state_change()->set_to(to);
   event.mutable_state_change()->set_reason(reason);
   return event;
+}
+
+/// "the data is bad", with one fault in a column and three more that were left out.
+inline v1::ErrorInfo DataFault() {
+  v1::ErrorInfo error;
+  error.set_message("the data is bad");
+  auto& detail = *error.add_details();
+  detail.set_reason("EMPTY_TEXT");
+  detail.set_field("dataset.train");
+  detail.set_line(7);
+  detail.set_column("text");
+  detail.set_message("no text");
+  error.set_omitted_details(3);
+  return error;
 }
 
 inline v1::JobEvent ProgressEvent(int64_t number, int64_t step, int64_t total) {

@@ -1,5 +1,9 @@
 #include "client/lib/client.h"
 
+#include <optional>
+#include <thread>
+#include <utility>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -190,16 +194,69 @@ TEST_F(ClientTest, PatienceBeginsWhenAQuietStreamBreaks) {
   server_.quiet = 60ms;  // Longer than the patience.
   std::vector<int64_t> numbers;
 
-  const Status status = client_->Watch(
-      "jobs/j1", 0,
-      [&](const v1::JobEvent& event) {
-        numbers.push_back(event.number());
-        return true;
-      },
-      20ms);
+  const Status status = client_->Watch("jobs/j1", 0,
+                                       [&](const v1::JobEvent& event) {
+                                         numbers.push_back(event.number());
+                                         return true;
+                                       },
+                                       {.patience = 20ms, .on_away = {}});
 
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_THAT(numbers, ElementsAre(1, 2));
+}
+
+TEST_F(ClientTest, WatchGivesUpAServerThatWasNeverReachedAsACallDoes) {
+  Connect(Options(30s, 2));
+  server_.Stop();
+  bool told = false;
+  const auto begin = std::chrono::steady_clock::now();
+
+  const Status status =
+      client_->Watch("jobs/j1", 0, [](const v1::JobEvent&) { return true; },
+                     {.patience = 1min, .on_away = [&](const Status&) { told = true; }});
+
+  EXPECT_TRUE(IsUnreachable(status)) << status;
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
+  EXPECT_FALSE(told);
+}
+
+TEST(WatchTest, TellsOnceThatTheServerWentAwayAndGoesOn) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string address = "unix:" + (folder->path() / "socket").string();
+  std::optional<FakeServer> early(std::in_place, address,
+                                  FakeServer::Watches{{ProgressEvent(1, 1, 9)}, {}});
+  const v1::JobEvent last = StateEvent(2, v1::RUNNING, v1::SUCCEEDED, "COMPLETED");
+  std::optional<FakeServer> late;
+  std::thread starter;
+  ClientOptions options = At(address);
+  options.max_attempts = 1;  // No limit once the server was reached.
+  const auto client = Client::Create(options);
+  ASSERT_TRUE(client.ok()) << client.status();
+  std::vector<int64_t> numbers;
+  int told = 0;
+
+  WatchOptions watch;
+  watch.on_away = [&](const Status& away) {
+    EXPECT_TRUE(IsUnreachable(away)) << away;
+    if (++told > 1) return;
+    starter = std::thread([&] {
+      std::this_thread::sleep_for(700ms);  // Several tries.
+      late.emplace(address, FakeServer::Watches{{last}});
+    });
+  };
+  const auto on_event = [&](const v1::JobEvent& event) {
+    numbers.push_back(event.number());
+    early.reset();
+    return true;
+  };
+
+  const Status status = (*client)->Watch("jobs/j1", 0, on_event, watch);
+  if (starter.joinable()) starter.join();
+
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(numbers, ElementsAre(1, 2));
+  EXPECT_EQ(told, 1);
 }
 
 TEST_F(ClientTest, WatchEndsWhenTheListenerHasSeenEnough) {
@@ -241,6 +298,46 @@ TEST_F(ClientTest, UploadSendsTheNameAndEveryByte) {
   EXPECT_EQ(sent, 700'003);
 }
 
+TEST_F(ClientTest, UploadIsRepeatedFromTheStartOfTheFile) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string bytes(300'000, 'x');
+  const auto path = folder->path() / "train.csv";
+  ASSERT_TRUE(WriteFileDurably(path, bytes).ok());
+  server_.fail_first = 2;
+  std::vector<int64_t> sent;
+
+  const auto dataset = client_->Upload(path, [&](int64_t now) { sent.push_back(now); });
+
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(server_.calls, 3);
+  EXPECT_EQ(server_.uploaded, bytes);
+  EXPECT_THAT(sent, ElementsAre(262'144, 300'000, 262'144, 300'000, 262'144, 300'000));
+}
+
+TEST_F(ClientTest, RefusedUploadIsNotRepeated) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const auto path = folder->path() / "train.csv";
+  ASSERT_TRUE(WriteFileDurably(path, "text,label\n").ok());
+  server_.fail_first = 1;
+  server_.failure = ResourceExhaustedError("the disk is full");
+
+  EXPECT_EQ(client_->Upload(path).status(), server_.failure);
+  EXPECT_EQ(server_.calls, 1);
+}
+
+TEST_F(ClientTest, StreamsEndAtTheirOwnDeadline) {
+  ClientOptions options;
+  options.stream_timeout = 200ms;
+  Connect(options);
+  server_.hang = true;
+  Client::Files files;
+
+  EXPECT_EQ(client_->Import({}, {{"a.json", "{}"}}).status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(client_->Export("support", &files).status().code(), StatusCode::kDeadlineExceeded);
+}
+
 TEST_F(ClientTest, FileThatIsNoneIsALocalFault) {
   for (const char* path : {"/nonexistent/train.csv", "/"}) {
     const auto dataset = client_->Upload(path);
@@ -262,8 +359,32 @@ TEST_F(ClientTest, ImportSendsEachFileInChunksThatFollow) {
   EXPECT_EQ(Client::Files(server_.imported.begin(), server_.imported.end()), files);
 }
 
-TEST_F(ClientTest, ExportJoinsTheChunks) {
-  Client::Files files;
+TEST_F(ClientTest, RepeatedImportSendsAllAgainUnderOneRequestId) {
+  const Client::Files files = {{"a.json", "{}"}, {"b.json", "[]"}};
+  server_.fail_first = 2;
+
+  const auto version = client_->Import({}, files);
+
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(Client::Files(server_.imported.begin(), server_.imported.end()), files);
+  ASSERT_EQ(server_.import_headers.size(), 3U);
+  const std::string id = server_.import_headers[0].request_id();
+  EXPECT_FALSE(id.empty());
+  for (const auto& header : server_.import_headers) EXPECT_EQ(header.request_id(), id);
+}
+
+TEST_F(ClientTest, ImportKeepsTheRequestIdOfItsCaller) {
+  v1::ImportAdapterRequest::Header header;
+  header.set_request_id("mine");
+
+  ASSERT_TRUE(client_->Import(header, {{"a.json", "{}"}}).ok());
+
+  EXPECT_EQ(server_.import_headers.at(0).request_id(), "mine");
+}
+
+TEST_F(ClientTest, ExportJoinsTheChunksOfItsLastTryAlone) {
+  Client::Files files = {{"old.json", "{}"}};
+  server_.fail_first = 2;
 
   const auto version = client_->Export("support", &files);
 

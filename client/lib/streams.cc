@@ -1,0 +1,118 @@
+#include <filesystem>
+#include <fstream>
+
+#include "client/lib/client.h"
+#include "common/base/ids.h"
+#include "common/base/sha256.h"
+
+namespace graft::client {
+namespace {
+
+constexpr size_t kChunk = 256 << 10;
+
+}  // namespace
+
+StatusOr<graft::v1::Dataset> Client::Upload(const std::string& path,
+                                            const std::function<void(int64_t)>& progress) {
+  std::ifstream file(path, std::ios::binary);
+  if (std::error_code error; !file || !std::filesystem::is_regular_file(path, error)) {
+    return NotFoundError("there is no readable file " + path)
+        .AddDetail({std::string(kLocalFault), {}, 0, {}, {}});
+  }
+  graft::v1::Dataset dataset;
+  bool torn = false;
+  const Status status = Retry(options_.stream_timeout, [&](grpc::ClientContext& context) {
+    file.clear();
+    file.seekg(0);
+    const auto writer = datasets_->UploadDataset(&context, &dataset);
+    graft::v1::UploadDatasetRequest request;
+    request.mutable_header()->set_file_name(path.substr(path.rfind('/') + 1));
+    bool open = writer->Write(request);
+    std::string chunk(kChunk, '\0');
+    int64_t sent = 0;
+    Sha256 hash;
+    while (open && file) {
+      file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
+      const auto count = static_cast<size_t>(file.gcount());
+      if (count == 0) break;
+      request.set_chunk(chunk.substr(0, count));
+      hash.Update(request.chunk());
+      open = writer->Write(request);
+      sent += static_cast<int64_t>(count);
+      if (progress) progress(sent);
+    }
+    torn = file.bad();
+    if (torn) {
+      context.TryCancel();
+    } else {
+      request.set_sha256(hash.HexDigest());
+      writer->Write(request);
+    }
+    writer->WritesDone();
+    return writer->Finish();
+  });
+  if (torn) {
+    return DataLossError("reading " + path + " failed")
+        .AddDetail({std::string(kLocalFault), {}, 0, {}, {}});
+  }
+  if (!status.ok()) return status;
+  return dataset;
+}
+
+StatusOr<graft::v1::AdapterVersion> Client::Import(graft::v1::ImportAdapterRequest::Header header,
+                                                   const Files& files) {
+  if (header.request_id().empty()) header.set_request_id(NewId(SystemClock().Now()));
+  graft::v1::AdapterVersion version;
+  const Status status = Retry(options_.stream_timeout, [&](grpc::ClientContext& context) {
+    const auto writer = adapters_->ImportAdapter(&context, &version);
+    graft::v1::ImportAdapterRequest request;
+    *request.mutable_header() = header;
+    bool open = writer->Write(request);
+    Sha256 hash;
+    for (const auto& [name, bytes] : files) {
+      hash.Update(bytes);
+      // An empty file is one empty chunk.
+      for (size_t at = 0; open && (at < bytes.size() || at == 0); at += kChunk) {
+        request.mutable_file()->set_name(name);
+        request.mutable_file()->set_chunk(bytes.substr(at, kChunk));
+        open = writer->Write(request);
+      }
+    }
+    request.set_sha256(hash.HexDigest());
+    writer->Write(request);
+    writer->WritesDone();
+    return writer->Finish();
+  });
+  if (!status.ok()) return status;
+  return version;
+}
+
+StatusOr<graft::v1::AdapterVersion> Client::Export(const std::string& adapter, Files* files) {
+  graft::v1::ExportAdapterRequest request;
+  request.set_adapter(adapter);
+  graft::v1::AdapterVersion version;
+  const Status status = Retry(options_.stream_timeout, [&](grpc::ClientContext& context) {
+    files->clear();
+    const auto reader = adapters_->ExportAdapter(&context, request);
+    graft::v1::ExportAdapterResponse response;
+    while (reader->Read(&response)) {
+      if (response.has_version()) version = response.version();
+      if (response.has_file()) (*files)[response.file().name()] += response.file().chunk();
+    }
+    return reader->Finish();
+  });
+  if (!status.ok()) return status;
+  return version;
+}
+
+Status Client::Generate(const graft::v1::GenerateRequest& request,
+                        const std::function<void(const graft::v1::GenerateResponse&)>& on_part) {
+  grpc::ClientContext context;
+  Prepare(context, options_.stream_timeout);
+  const auto reader = inference_->Generate(&context, request);
+  graft::v1::GenerateResponse part;
+  while (reader->Read(&part)) on_part(part);
+  return Convert(reader->Finish());
+}
+
+}  // namespace graft::client

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "client/cli/faults.h"
 #include "common/base/json.h"
 #include "proto/grpc_status.h"
 
@@ -24,20 +25,7 @@ void PrintJsonError(Context& context, const Status& status) {
 
 void PrintError(Context& context, const Status& status) {
   context.err << "graft: " << status.message() << "\n";
-  for (const ErrorDetail& detail : status.details()) {
-    std::string where;
-    if (!detail.field.empty()) where += detail.field;
-    if (detail.line > 0)
-      where += (where.empty() ? "" : " ") + std::string("line ") + std::to_string(detail.line);
-    if (!detail.column.empty())
-      where += (where.empty() ? "" : ", ") + std::string("column ") + detail.column;
-    if (detail.message.empty()) continue;
-    // A field's own message often is the whole message: then only where it applies is news.
-    const bool repeated = detail.message == status.message();
-    if (repeated && where.empty()) continue;
-    context.err << "  " << where << (repeated || where.empty() ? "" : ": ")
-                << (repeated ? "" : detail.message) << "\n";
-  }
+  PrintFaults(context.err, proto::ToErrorInfo(status));
 }
 
 }  // namespace
@@ -69,6 +57,8 @@ void PrintJson(Context& context, const google::protobuf::Message& message) {
 std::string WithPrefix(const std::string& prefix, const std::string& name) {
   return name.starts_with(prefix) ? name : prefix + name;
 }
+
+std::string ShortName(const std::string& name) { return name.substr(name.rfind('/') + 1); }
 
 std::string Age(int64_t seconds) {
   if (seconds < 5) return "just now";

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -15,14 +16,23 @@ namespace graft::cli {
 /// 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused.
 enum ExitCode { kOk = 0, kJobFailed = 1, kUsage = 2, kUnreachable = 3, kRefused = 4 };
 
+/// How long calls may take that do more than look something up, unless --timeout says otherwise.
+inline constexpr std::chrono::minutes kPromoteTimeout{5};    ///< Workers load and prove a version.
+inline constexpr std::chrono::minutes kDataTimeout{10};      ///< The server reads data.
+inline constexpr std::chrono::minutes kEvaluateTimeout{30};  ///< A worker runs over data.
+
 struct Context {
   std::ostream& out;
   std::ostream& err;
   bool terminal = false;  ///< Standard output is one.
   bool json = false;
   client::ClientOptions options;
-  std::chrono::milliseconds evaluation_timeout = std::chrono::minutes(30);
+  std::optional<std::chrono::milliseconds> chosen_timeout;  ///< --timeout, if it was given.
   std::unique_ptr<client::Client> client;
+
+  std::chrono::milliseconds Timeout(std::chrono::milliseconds otherwise) const {
+    return chosen_timeout.value_or(otherwise);
+  }
 };
 
 /// What the user typed can't be meant; no server was asked. Refuse answers kUsage to it.
@@ -38,6 +48,9 @@ void PrintJson(Context& context, const google::protobuf::Message& message);
 
 /// "jobs/x" and "x" -> "jobs/x".
 std::string WithPrefix(const std::string& prefix, const std::string& name);
+
+/// "jobs/x" -> "x"
+std::string ShortName(const std::string& name);
 
 /// "3m ago", "just now", "2h ago", "5d ago".
 std::string Age(int64_t seconds);

@@ -8,6 +8,29 @@
 #include "common/base/utf8.h"
 
 namespace graft::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::string TimeoutHelp(const client::ClientOptions& options) {
+  const auto seconds = [](milliseconds time) { return std::to_string(time.count() / 1000); };
+  return "Seconds a call may take (default: " + seconds(options.timeout) +
+         "; promote and rollback " + seconds(kPromoteTimeout) +
+         "; check, estimate and submit --check-only " + seconds(kDataTimeout) + "; evaluate " +
+         seconds(kEvaluateTimeout) + "; upload, import and export " +
+         seconds(options.stream_timeout) + ")";
+}
+
+/// Sets what --timeout was given; without it each command has its own.
+Status SetTimeout(Context& context, double seconds) {
+  if (!(seconds >= 0.001 && seconds <= 1e6))
+    return UsageError("--timeout must be at least 0.001 and at most 1000000 seconds");
+  context.chosen_timeout = milliseconds(static_cast<int64_t>(seconds * 1000));
+  context.options.timeout = context.options.stream_timeout = *context.chosen_timeout;
+  return OkStatus();
+}
+
+}  // namespace
 
 int Run(std::vector<std::string> arguments, const Environment& environment, std::ostream& out,
         std::ostream& err) {
@@ -16,11 +39,11 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
                   .terminal = environment.terminal,
                   .json = false,
                   .options = {},
-                  .evaluation_timeout = std::chrono::minutes(30),
+                  .chosen_timeout = {},
                   .client = nullptr};
   if (!environment.server.empty()) context.options.server = environment.server;
   context.options.token = environment.token;
-  double timeout = 30;
+  double timeout = 0;
 
   CLI::App app{
       "graft: finetune adapters on one base model and serve them.\n"
@@ -33,12 +56,12 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
       ->capture_default_str();
   app.add_option("--token", context.options.token, "Bearer token (GRAFT_TOKEN)");
   const CLI::Option* chosen_timeout =
-      app.add_option("--timeout", timeout, "Seconds a call may take; evaluate: 1800")
-          ->capture_default_str();
+      app.add_option("--timeout", timeout, TimeoutHelp(context.options));
   app.add_flag("--json", context.json, "Print the response messages as JSON, one a line");
   Action run;
   AddJobCommands(app, run);
   AddAdapterCommands(app, run);
+  AddArtifactCommands(app, run);
   AddInferenceCommands(app, run);
   AddDataCommands(app, run);
   // gRPC itself says nothing useful about such a text.
@@ -46,16 +69,24 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   for (const std::string& argument : arguments) {
     if (FirstInvalidUtf8(argument) != std::string_view::npos) not_text = Quoted(argument);
   }
+  // Where parsing fails, it may not have come to --json yet.
+  const auto texts = std::find(arguments.begin(), arguments.end(), "--");
+  const bool json = std::find(arguments.begin(), texts, "--json") != texts;
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back.
   try {
     app.parse(arguments);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error, out, err) == 0 ? kOk : kUsage;
+    const bool is_fault = error.get_exit_code() != 0;  // Else help or the version was asked for.
+    context.json = json;
+    if (is_fault && json) return Refuse(context, UsageError(error.what()));
+    app.exit(error, out, err);
+    return is_fault ? kUsage : kOk;
   }
   if (!not_text.empty())
     return Refuse(context, UsageError("the argument " + not_text + " isn't UTF-8"));
-  context.options.timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout * 1000));
-  if (chosen_timeout->count() > 0) context.evaluation_timeout = context.options.timeout;
+  if (chosen_timeout->count() > 0) {
+    if (const Status set = SetTimeout(context, timeout); !set.ok()) return Refuse(context, set);
+  }
   auto client = client::Client::Create(context.options);
   if (!client.ok()) return Refuse(context, UsageError(client.status().message()));
   context.client = std::move(*client);

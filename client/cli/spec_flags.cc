@@ -52,7 +52,37 @@ Status FromJson(const Json& json, google::protobuf::Message* message, const std:
   return UsageError(flag + ": " + std::string(status.message()));
 }
 
+/// Uploads `*uri` and replaces it unless it has a scheme.
+Status UploadIfPath(Context& context, std::string* uri) {
+  if (uri->empty() || uri->find("://") != std::string::npos) return OkStatus();
+  GRAFT_ASSIGN_OR_RETURN(const graft::v1::Dataset dataset, context.client->Upload(*uri));
+  if (!context.json) context.err << "uploaded " << *uri << " (" << Bytes(dataset.bytes()) << ")\n";
+  *uri = dataset.uri();
+  return OkStatus();
+}
+
 }  // namespace
+
+void AddFormatFlags(CLI::App& command, SpecFlags& flags) {
+  command.add_option("--text-column", flags.text_columns,
+                     "Column with the text; twice for pairs (default: text)");
+  command.add_option("--label-column", flags.label_column,
+                     "Column with the label (default: label)");
+  command.add_option("--format", flags.format, "csv, tsv or jsonl (default: by the file's name)");
+  command.add_flag("--no-header", flags.no_header, "The file has no header; columns are 1, 2, ...");
+  command.add_option("--max-examples", flags.max_examples,
+                     "Use at most so many examples (of the training data)");
+}
+
+void AddDataFlags(CLI::App& command, SpecFlags& flags) {
+  AddFormatFlags(command, flags);
+  command.add_option("--validation", flags.validation, "Validation data: a file or a URI");
+  command.add_option("--test", flags.test, "Test data: a file or a URI");
+  command.add_option("--validation-fraction", flags.validation_fraction,
+                     "Take this part of the training data as validation data");
+  command.add_option("--test-fraction", flags.test_fraction,
+                     "Take this part of the training data as test data");
+}
 
 void AddSpecFlags(CLI::App& command, SpecFlags& flags) {
   command.add_option("--spec", flags.file, "File with a JobSpec in JSON; flags win over it");
@@ -60,21 +90,9 @@ void AddSpecFlags(CLI::App& command, SpecFlags& flags) {
   command.add_option("--adapter", flags.adapter, "What the result becomes a version of");
   command.add_option("--train", flags.train,
                      "Training data: a file (uploaded), file://..., graft://datasets/...");
-  command.add_option("--validation", flags.validation, "Validation data");
-  command.add_option("--test", flags.test, "Test data");
-  command.add_option("--validation-fraction", flags.validation_fraction,
-                     "Take this part of train as validation data");
-  command.add_option("--test-fraction", flags.test_fraction,
-                     "Take this part of train as test data");
-  command.add_option("--text-column", flags.text_columns,
-                     "Column with the text; twice for pairs (default: text)");
-  command.add_option("--label-column", flags.label_column,
-                     "Column with the label (default: label)");
+  AddDataFlags(command, flags);
   command.add_option("--label-name", flags.label_names,
                      "Label names in id order (default: from the data)");
-  command.add_option("--format", flags.format, "csv, tsv or jsonl (default: by the file's name)");
-  command.add_flag("--no-header", flags.no_header, "The file has no header; columns are 1, 2, ...");
-  command.add_option("--max-examples", flags.max_examples, "Train on at most so many");
   command.add_option("--method", flags.method, "lora, bottleneck, last_layers or full");
   command.add_option("--set", flags.set, "NAME=VALUE: a field of the method, e.g. rank=8");
   command.add_option("--hp", flags.hyperparameters,
@@ -98,14 +116,6 @@ void AddSpecFlags(CLI::App& command, SpecFlags& flags) {
         },
         std::string("Hyperparameter ") + name);
   }
-}
-
-Status UploadIfPath(Context& context, std::string* uri) {
-  if (uri->empty() || uri->find("://") != std::string::npos) return OkStatus();
-  GRAFT_ASSIGN_OR_RETURN(const graft::v1::Dataset dataset, context.client->Upload(*uri));
-  if (!context.json) context.err << "uploaded " << *uri << " (" << Bytes(dataset.bytes()) << ")\n";
-  *uri = dataset.uri();
-  return OkStatus();
 }
 
 StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags) {
@@ -150,8 +160,11 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   graft::v1::Hyperparameters given;
   GRAFT_RETURN_IF_ERROR(FromJson(hyperparameters, &given, "--hp"));
   spec.mutable_hyperparameters()->MergeFrom(given);
+  GRAFT_RETURN_IF_ERROR(SetDataset(context, flags, *spec.mutable_dataset()));
+  return spec;
+}
 
-  graft::v1::DatasetSpec& data = *spec.mutable_dataset();
+Status SetDataset(Context& context, const SpecFlags& flags, graft::v1::DatasetSpec& data) {
   if (!flags.train.empty()) data.set_train(flags.train);
   if (!flags.validation.empty()) data.set_validation(flags.validation);
   if (!flags.test.empty()) data.set_test(flags.test);
@@ -166,7 +179,7 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   for (std::string* uri : {data.mutable_train(), data.mutable_validation(), data.mutable_test()}) {
     GRAFT_RETURN_IF_ERROR(UploadIfPath(context, uri));
   }
-  return spec;
+  return OkStatus();
 }
 
 }  // namespace graft::cli

@@ -1,6 +1,7 @@
 #pragma once
-/// The flags of submit, estimate and check as a JobSpec. Method fields and hyperparameters go by
-/// their proto names, so a new method or field needs no change here.
+/// The flags of submit and estimate as a JobSpec, and those of check and evaluate, which are some
+/// of them, as a DatasetSpec. Method fields and hyperparameters go by their proto names, so a new
+/// method or field needs no change here.
 
 #include <string>
 #include <vector>
@@ -24,14 +25,20 @@ struct SpecFlags {
   std::string description;
 };
 
-/// Adds the flags to a command. `flags` must outlive it.
+/// Add flags to a command, each all of the one before; `flags` must outlive it. How a file is read:
+void AddFormatFlags(CLI::App& command, SpecFlags& flags);
+/// And what it is validated and tested on, or how it is split.
+void AddDataFlags(CLI::App& command, SpecFlags& flags);
+/// And the rest of a job, --train among it.
 void AddSpecFlags(CLI::App& command, SpecFlags& flags);
 
 /// Builds the spec; a data set given as a path is uploaded first.
-/// Errors: InvalidArgument naming the flag, and what there is, for a wrong method, field or value.
+/// Errors: InvalidArgument naming the flag, and what there is, for a wrong method, field or value;
+/// as Client::Upload.
 StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags);
 
-/// Uploads `*uri` and replaces it unless it has a scheme. Errors: as Client::Upload.
-Status UploadIfPath(Context& context, std::string* uri);
+/// Sets in `data` what the flags say, and uploads what is given as a path. Errors: as
+/// Client::Upload.
+Status SetDataset(Context& context, const SpecFlags& flags, graft::v1::DatasetSpec& data);
 
 }  // namespace graft::cli

@@ -1,17 +1,11 @@
-#include <array>
-#include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/spec_flags.h"
 #include "client/cli/table.h"
-#include "common/base/file.h"
 #include "common/base/ids.h"
 
 namespace graft::cli {
-namespace fs = std::filesystem;
 namespace {
 
 using Stub = graft::v1::AdapterService::Stub;
@@ -25,6 +19,15 @@ std::string Aliases(const graft::v1::Adapter& adapter) {
   return text;
 }
 
+/// On the test data if there was some, else of the last evaluation.
+std::string Accuracy(const graft::v1::AdapterVersion& version) {
+  std::string accuracy;
+  for (const auto& e : version.evaluations()) {
+    if (e.split() == "test" || accuracy.empty()) accuracy = Fixed(e.accuracy(), 4);
+  }
+  return accuracy;
+}
+
 int ListAdapters(Context& context) {
   graft::v1::ListAdaptersRequest request;
   request.set_page_size(1000);
@@ -35,7 +38,7 @@ int ListAdapters(Context& context) {
     if (!page.ok()) return Refuse(context, page.status());
     for (const auto& adapter : page->adapters()) {
       if (context.json) PrintJson(context, adapter);
-      table.Add({adapter.name().substr(adapter.name().rfind('/') + 1), adapter.base(),
+      table.Add({ShortName(adapter.name()), adapter.base(),
                  std::to_string(adapter.latest_version()), Aliases(adapter),
                  Age(NowSeconds() - adapter.create_time().seconds())});
     }
@@ -52,28 +55,27 @@ int ShowAdapter(Context& context, const std::string& name) {
   if (!adapter.ok()) return Refuse(context, adapter.status());
   graft::v1::ListVersionsRequest list;
   list.set_adapter(adapter->name());
-  list.set_page_size(100);
-  const auto versions = context.client->Call(context.client->adapters(), &Stub::ListVersions, list);
-  if (!versions.ok()) return Refuse(context, versions.status());
+  list.set_page_size(1000);
   if (context.json) {
     PrintJson(context, *adapter);
-    for (const auto& version : versions->versions()) PrintJson(context, version);
-    return kOk;
+  } else {
+    context.out << adapter->name() << " on " << adapter->base()
+                << (adapter->aliases().empty() ? "" : "; ") << Aliases(*adapter) << "\n";
   }
-  context.out << adapter->name() << " on " << adapter->base()
-              << (adapter->aliases().empty() ? "" : "; ") << Aliases(*adapter) << "\n";
   Table table({"VERSION", "SHA256", "PARAMETERS", "SIZE", "TEST ACCURACY", "CREATED", "FROM"});
-  for (const auto& version : versions->versions()) {
-    std::string accuracy;
-    for (const auto& e : version.evaluations()) {
-      if (e.split() == "test" || accuracy.empty()) accuracy = Fixed(e.accuracy(), 4);
+  do {
+    const auto page = context.client->Call(context.client->adapters(), &Stub::ListVersions, list);
+    if (!page.ok()) return Refuse(context, page.status());
+    for (const auto& version : page->versions()) {
+      if (context.json) PrintJson(context, version);
+      table.Add({ShortName(version.name()), version.sha256().substr(0, 12),
+                 std::to_string(version.parameters()), Bytes(version.bytes()), Accuracy(version),
+                 Age(NowSeconds() - version.create_time().seconds()),
+                 version.job().empty() ? "imported" : version.job()});
     }
-    table.Add({version.name().substr(version.name().rfind('/') + 1), version.sha256().substr(0, 12),
-               std::to_string(version.parameters()), Bytes(version.bytes()), accuracy,
-               Age(NowSeconds() - version.create_time().seconds()),
-               version.job().empty() ? "imported" : version.job()});
-  }
-  table.Print(context.out);
+    list.set_page_token(page->next_page_token());
+  } while (!list.page_token().empty());
+  if (!context.json) table.Print(context.out);
   return kOk;
 }
 
@@ -87,19 +89,13 @@ int PrintAdapter(Context& context, const StatusOr<graft::v1::Adapter>& adapter) 
   return kOk;
 }
 
-int Evaluate(Context& context, const std::string& name, SpecFlags flags) {
-  if (const Status uploaded = UploadIfPath(context, &flags.train); !uploaded.ok())
-    return Refuse(context, uploaded);
+int Evaluate(Context& context, const std::string& name, const SpecFlags& flags) {
   graft::v1::EvaluateVersionRequest request;
   request.set_adapter(name);
-  auto& data = *request.mutable_dataset();
-  data.set_train(flags.train);
-  for (const std::string& column : flags.text_columns) data.add_text_columns(column);
-  if (!flags.label_column.empty()) data.set_label_column(flags.label_column);
-  if (!flags.format.empty()) data.set_format(flags.format);
-  if (flags.no_header) data.set_has_header(false);
+  if (const Status set = SetDataset(context, flags, *request.mutable_dataset()); !set.ok())
+    return Refuse(context, set);
   const auto answer = context.client->Call(context.client->adapters(), &Stub::EvaluateVersion,
-                                           request, context.evaluation_timeout);
+                                           request, context.Timeout(kEvaluateTimeout));
   if (!answer.ok()) return Refuse(context, answer.status());
   if (context.json) {
     PrintJson(context, *answer);
@@ -115,59 +111,6 @@ int Evaluate(Context& context, const std::string& name, SpecFlags flags) {
                Fixed(label.recall(), 4), Fixed(label.f1(), 4)});
   }
   table.Print(context.out);
-  return kOk;
-}
-
-int Export(Context& context, const std::string& name, const fs::path& folder, bool force) {
-  std::error_code error;
-  if (fs::exists(folder, error) && !fs::is_empty(folder, error) && !force) {
-    return Refuse(
-        context, UsageError(folder.string() + " isn't empty; --force writes into it all the same"));
-  }
-  client::Client::Files files;
-  const auto version = context.client->Export(name, &files);
-  if (!version.ok()) return Refuse(context, version.status());
-  for (const auto& [file, bytes] : files) {
-    // The name comes over the wire: it must stay in the folder.
-    if (file.empty() || file == "." || file == ".." || file.find('/') != std::string::npos ||
-        file.find('\0') != std::string::npos) {
-      return Refuse(context, InvalidArgumentError("the server sent a file with the name \"" + file +
-                                                  "\"; it wasn't written"));
-    }
-    if (const Status written = WriteFileDurably(folder / file, bytes); !written.ok())
-      return Refuse(context, written);
-  }
-  if (context.json) {
-    PrintJson(context, *version);
-  } else {
-    context.out << version->name() << " written to " << folder.string() << " (" << files.size()
-                << " files)\n";
-  }
-  return kOk;
-}
-
-int Import(Context& context, const fs::path& folder,
-           graft::v1::ImportAdapterRequest::Header header) {
-  client::Client::Files files;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (!it->is_regular_file(error)) continue;
-    const auto bytes = ReadFile(it->path());
-    if (!bytes.ok()) return Refuse(context, UsageError(bytes.status().message()));
-    files[it->path().filename().string()] = *bytes;
-  }
-  if (error || files.empty()) {
-    return Refuse(context, UsageError(folder.string() + " is no folder with files"));
-  }
-  header.set_request_id(NewId(SystemClock().Now()));
-  const auto version = context.client->Import(header, files);
-  if (!version.ok()) return Refuse(context, version.status());
-  if (context.json) {
-    PrintJson(context, *version);
-  } else {
-    context.out << "imported as " << version->name()
-                << (version->base_proved() ? "" : "; base: declared, not proved") << "\n";
-  }
   return kOk;
 }
 
@@ -195,7 +138,7 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
       request.set_version(*second);
       request.set_alias(*alias);
       return PrintAdapter(c, c.client->Call(c.client->adapters(), &Stub::SetAlias, request,
-                                            std::chrono::minutes(5)));
+                                            c.Timeout(kPromoteTimeout)));
     };
   });
 
@@ -215,7 +158,7 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
       request.set_alias(*alias);
       request.set_etag(adapter->etag());
       return PrintAdapter(c, c.client->Call(c.client->adapters(), &Stub::Rollback, request,
-                                            std::chrono::minutes(5)));
+                                            c.Timeout(kPromoteTimeout)));
     };
   });
 
@@ -223,49 +166,9 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
   CLI::App* evaluate = app.add_subcommand("evaluate", "Run a version over a data set");
   evaluate->add_option("name", *name, "Adapter, NAME[@VERSION]")->required();
   evaluate->add_option("data", flags->train, "A file (uploaded) or a URI")->required();
-  evaluate->add_option("--text-column", flags->text_columns,
-                       "Column with the text; twice for pairs");
-  evaluate->add_option("--label-column", flags->label_column, "Column with the label");
-  evaluate->add_option("--format", flags->format, "csv, tsv or jsonl");
-  evaluate->add_flag("--no-header", flags->no_header,
-                     "The file has no header; columns are 1, 2, ...");
+  AddFormatFlags(*evaluate, *flags);
   evaluate->callback(
       [&run, name, flags] { run = [=](Context& c) { return Evaluate(c, *name, *flags); }; });
-
-  auto force = std::make_shared<bool>(false);
-  CLI::App* export_command = app.add_subcommand(
-      "export", "Write a version's files into a folder that PEFT or AdapterHub reads");
-  export_command->add_option("name", *name, "Adapter, NAME[@VERSION]")->required();
-  export_command->add_option("folder", *second, "Where to")->required();
-  export_command->add_flag("--force", *force, "Also into a folder that isn't empty");
-  export_command->callback([&run, name, second, force] {
-    run = [=](Context& c) { return Export(c, *name, *second, *force); };
-  });
-
-  auto header = std::make_shared<graft::v1::ImportAdapterRequest::Header>();
-  auto strings = std::make_shared<std::array<std::string, 3>>();
-  auto labels = std::make_shared<std::vector<std::string>>();
-  auto max_length = std::make_shared<int>(0);
-  auto make_live = std::make_shared<bool>(false);
-  CLI::App* import_command =
-      app.add_subcommand("import", "Store a PEFT or AdapterHub folder as a version");
-  import_command->add_option("folder", *second, "The folder")->required();
-  import_command->add_option("--base", (*strings)[0], "The base it was trained on")->required();
-  import_command->add_option("--adapter", (*strings)[1], "What to call it")->required();
-  import_command->add_option("--label-name", *labels,
-                             "Label names in id order, if the folder doesn't say");
-  import_command->add_option("--max-length", *max_length, "Tokens per text (default 512)");
-  import_command->add_flag("--promote", *make_live, "Make it live");
-  import_command->callback([&run, second, header, strings, labels, max_length, make_live] {
-    run = [=](Context& c) {
-      header->set_base((*strings)[0]);
-      header->set_adapter((*strings)[1]);
-      for (const std::string& label : *labels) header->add_label_names(label);
-      header->set_max_length(*max_length);
-      header->set_promote(*make_live);
-      return Import(c, *second, *header);
-    };
-  });
 }
 
 }  // namespace graft::cli

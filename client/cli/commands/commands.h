@@ -14,8 +14,10 @@ using Action = std::function<int(Context&)>;
 
 /// submit, estimate, jobs, job, watch, cancel, pause, resume, delete
 void AddJobCommands(CLI::App& app, Action& run);
-/// adapters, adapter, promote, rollback, evaluate, export, import
+/// adapters, adapter, promote, rollback, evaluate
 void AddAdapterCommands(CLI::App& app, Action& run);
+/// export, import
+void AddArtifactCommands(CLI::App& app, Action& run);
 /// classify, embed, generate, score
 void AddInferenceCommands(CLI::App& app, Action& run);
 /// bases, upload, check

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "client/cli/commands/commands.h"
+#include "client/cli/faults.h"
 #include "client/cli/spec_flags.h"
 #include "client/cli/table.h"
 
@@ -17,7 +18,7 @@ int ListBases(Context& context) {
   if (!page.ok()) return Refuse(context, page.status());
   for (const auto& base : page->bases()) {
     if (context.json) PrintJson(context, base);
-    const std::string id = base.name().substr(base.name().rfind('/') + 1);
+    const std::string id = ShortName(base.name());
     if (!base.error().empty()) {
       table.Add({id, "unusable: " + base.error()});
       continue;
@@ -34,7 +35,7 @@ int ListBases(Context& context) {
 
 int Upload(Context& context, const std::string& path) {
   const auto dataset = context.client->Upload(path, [&](int64_t sent) {
-    if (context.terminal && !context.json) context.err << "\r" << Bytes(sent) << std::flush;
+    if (context.terminal && !context.json) context.err << "\r\033[K" << Bytes(sent) << std::flush;
   });
   if (context.terminal && !context.json) context.err << "\r\033[K";
   if (!dataset.ok()) return Refuse(context, dataset.status());
@@ -46,19 +47,13 @@ int Upload(Context& context, const std::string& path) {
   return kOk;
 }
 
-int Check(Context& context, SpecFlags flags) {
-  if (const Status uploaded = UploadIfPath(context, &flags.train); !uploaded.ok())
-    return Refuse(context, uploaded);
+int Check(Context& context, const SpecFlags& flags) {
   graft::v1::CheckDatasetRequest request;
-  auto& data = *request.mutable_dataset();
-  data.set_train(flags.train);
-  for (const std::string& column : flags.text_columns) data.add_text_columns(column);
-  if (!flags.label_column.empty()) data.set_label_column(flags.label_column);
-  if (!flags.format.empty()) data.set_format(flags.format);
-  if (flags.no_header) data.set_has_header(false);
+  if (const Status set = SetDataset(context, flags, *request.mutable_dataset()); !set.ok())
+    return Refuse(context, set);
   const auto report = context.client->Call(context.client->datasets(),
                                            &graft::v1::DatasetService::Stub::CheckDataset, request,
-                                           std::chrono::minutes(10));
+                                           context.Timeout(kDataTimeout));
   if (!report.ok()) return Refuse(context, report.status());
   if (context.json) {
     PrintJson(context, *report);
@@ -73,13 +68,10 @@ int Check(Context& context, SpecFlags flags) {
       context.out << "    " << label << "  " << count << "\n";
   }
   for (const auto& warning : report->warnings()) context.out << "  warning: " << warning << "\n";
-  for (const auto& error : report->errors()) {
-    context.out << "  " << error.field()
-                << (error.line() > 0 ? " line " + std::to_string(error.line()) : "") << ": "
-                << error.message() << "\n";
-  }
-  if (report->omitted_errors() > 0)
-    context.out << "  and " << report->omitted_errors() << " more\n";
+  graft::v1::ErrorInfo faults;
+  *faults.mutable_details() = report->errors();
+  faults.set_omitted_details(report->omitted_errors());
+  PrintFaults(context.out, faults);
   return report->usable() ? kOk : kJobFailed;
 }
 
@@ -95,10 +87,7 @@ void AddDataCommands(CLI::App& app, Action& run) {
   CLI::App* check = app.add_subcommand(
       "check", "Read a data set as a job would, and report on it; exits 1 if it has faults");
   check->add_option("data", flags->train, "A file (uploaded) or a URI")->required();
-  check->add_option("--text-column", flags->text_columns, "Column with the text; twice for pairs");
-  check->add_option("--label-column", flags->label_column, "Column with the label");
-  check->add_option("--format", flags->format, "csv, tsv or jsonl");
-  check->add_flag("--no-header", flags->no_header, "The file has no header; columns are 1, 2, ...");
+  AddDataFlags(*check, *flags);
   check->callback([&run, flags] { run = [flags](Context& c) { return Check(c, *flags); }; });
 }
 

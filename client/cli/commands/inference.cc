@@ -173,9 +173,9 @@ void AddInferenceCommands(CLI::App& app, Action& run) {
   embed->add_option("--base", flags->base, "The plain base");
   embed->add_flag("--normalize", flags->normalize, "To length 1");
   embed->add_flag("--pair", flags->pair, "Texts are pairs");
-  add("generate", "Continue a prompt", Generate)
+  add("generate", "Continue a prompt (not served yet by graft-server 0.1)", Generate)
       ->add_option("--max-tokens", flags->max_tokens, "At most so many tokens");
-  add("score", "Log-probabilities of texts", Score);
+  add("score", "Log-probabilities of texts (not served yet by graft-server 0.1)", Score);
 }
 
 }  // namespace graft::cli

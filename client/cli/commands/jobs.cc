@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "client/cli/commands/commands.h"
+#include "client/cli/faults.h"
 #include "client/cli/spec_flags.h"
 #include "client/cli/table.h"
 #include "common/base/ids.h"
@@ -16,8 +17,6 @@ using Stub = FinetuningService::Stub;
 int64_t SecondsSince(const google::protobuf::Timestamp& time) {
   return SystemClock().Now() / 1'000'000 - time.seconds();
 }
-
-std::string ShortName(const std::string& name) { return name.substr(name.rfind('/') + 1); }
 
 std::string MethodName(const graft::v1::Method& method) {
   const auto* field = method.GetReflection()->GetOneofFieldDescriptor(
@@ -49,6 +48,19 @@ void PrintFacts(Context& context, const graft::v1::JobFacts& f) {
   if (f.seconds() > 0) out << "  seconds      " << Fixed(f.seconds(), 1) << "\n";
 }
 
+/// One attempt that runs or did all is no news.
+void PrintAttempts(Context& context, const Job& job) {
+  if (job.attempts_size() == 1 &&
+      (job.attempts(0).end_reason().empty() || job.attempts(0).end_reason() == "COMPLETED")) {
+    return;
+  }
+  for (const auto& a : job.attempts()) {
+    context.out << "  attempt " << a.number() << "    "
+                << (a.end_reason().empty() ? "running" : a.end_reason()) << ", steps "
+                << a.first_step() << " to " << a.last_step() << "\n";
+  }
+}
+
 void PrintJob(Context& context, const Job& job) {
   if (context.json) return PrintJson(context, job);
   auto& out = context.out;
@@ -70,12 +82,11 @@ void PrintJob(Context& context, const Job& job) {
   }
   if (!job.adapter_version().empty()) out << "  made         " << job.adapter_version() << "\n";
   for (const auto& warning : job.warnings()) out << "  warning      " << warning << "\n";
-  if (job.state() == graft::v1::FAILED) out << "  error        " << job.error().message() << "\n";
-  if (job.attempts_size() > 1) {
-    for (const auto& a : job.attempts())
-      out << "  attempt " << a.number() << "    " << a.end_reason() << ", steps " << a.first_step()
-          << " to " << a.last_step() << "\n";
+  if (job.state() == graft::v1::FAILED) {
+    out << "  error        " << job.error().message() << "\n";
+    PrintFaults(out, job.error(), std::string(15, ' '));
   }
+  PrintAttempts(context, job);
 }
 
 int Submit(Context& context, const SpecFlags& flags, const std::string& request_id, bool watch,
@@ -88,7 +99,7 @@ int Submit(Context& context, const SpecFlags& flags, const std::string& request_
   request.set_validate_only(check_only);
   const auto job =
       context.client->Call(context.client->jobs(), &Stub::CreateJob, request,
-                           check_only ? std::chrono::minutes(10) : std::chrono::milliseconds(0));
+                           check_only ? context.Timeout(kDataTimeout) : context.options.timeout);
   if (!job.ok()) return Refuse(context, job.status());
   if (check_only && !context.json) {
     context.out << "the job would be accepted\n";
@@ -177,7 +188,7 @@ void AddJobCommands(CLI::App& app, Action& run) {
       graft::v1::EstimateJobRequest request;
       *request.mutable_spec() = *spec;
       const auto answer = context.client->Call(context.client->jobs(), &Stub::EstimateJob, request,
-                                               std::chrono::minutes(10));
+                                               context.Timeout(kDataTimeout));
       if (!answer.ok()) return Refuse(context, answer.status());
       if (context.json) {
         PrintJson(context, *answer);

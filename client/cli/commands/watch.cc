@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "client/cli/commands/commands.h"
+#include "client/cli/faults.h"
 
 namespace graft::cli {
 namespace {
@@ -31,6 +32,34 @@ std::string ProgressLine(const graft::v1::Progress& p, bool bar) {
   return line;
 }
 
+/// "QUEUED (RETRY): the worker ran out of memory"; empty if the change is no news.
+std::string StateLine(const graft::v1::StateChange& change) {
+  const bool shown = change.from() != change.to() && change.reason() != "DATA_READY" &&
+                     change.reason() != "COMPLETED";
+  if (!shown && change.to() != graft::v1::SUCCEEDED) return {};
+  std::string line = graft::v1::JobState_Name(change.to());
+  if (!change.reason().empty()) line += " (" + change.reason() + ")";
+  // Why a job failed is told when the watch ends.
+  if (change.to() != graft::v1::FAILED && !change.error().message().empty())
+    line += ": " + change.error().message();
+  return line;
+}
+
+std::string EventLine(const graft::v1::JobEvent& event) {
+  if (event.has_progress()) return ProgressLine(event.progress(), false);
+  if (event.has_state_change()) return StateLine(event.state_change());
+  if (event.has_warning()) return "warning: " + event.warning();
+  if (event.has_version_created()) {
+    return "made " + event.version_created().adapter_version() +
+           (event.version_created().promoted() ? ", now live" : "");
+  }
+  if (!event.has_evaluation()) return {};
+  const auto& e = event.evaluation();
+  return e.split() + ": accuracy " + Fixed(e.accuracy(), 4) + "  macro F1 " +
+         Fixed(e.macro_f1(), 4) + "  loss " + Fixed(e.loss(), 4) + "  (" +
+         std::to_string(e.examples()) + " examples, step " + std::to_string(e.step()) + ")";
+}
+
 }  // namespace
 
 int WatchJob(Context& context, const std::string& name, int64_t after_event) {
@@ -42,8 +71,18 @@ int WatchJob(Context& context, const std::string& name, int64_t after_event) {
     bar_open = false;
     context.out << line << std::endl;
   };
+  client::WatchOptions options;
+  if (!context.json) {
+    options.on_away = [&](const Status& away) {
+      if (bar_open) context.out << std::endl;
+      bar_open = false;
+      context.err << "graft: the server is away; the watch goes on when it is back ("
+                  << away.message() << ")" << std::endl;
+    };
+  }
   const Status status = context.client->Watch(
-      WithPrefix("jobs/", name), after_event, [&](const graft::v1::JobEvent& event) {
+      WithPrefix("jobs/", name), after_event,
+      [&](const graft::v1::JobEvent& event) {
         if (event.has_state_change()) {
           last_state = event.state_change().to();
           error = event.state_change().error();
@@ -53,34 +92,15 @@ int WatchJob(Context& context, const std::string& name, int64_t after_event) {
           context.out.flush();
           return true;
         }
-        if (event.has_progress()) {
-          if (context.terminal) {
-            context.out << "\r\033[K" << ProgressLine(event.progress(), true) << std::flush;
-            bar_open = true;
-          } else {
-            print(ProgressLine(event.progress(), false));
-          }
-        } else if (event.has_evaluation()) {
-          const auto& e = event.evaluation();
-          print(e.split() + ": accuracy " + Fixed(e.accuracy(), 4) + "  macro F1 " +
-                Fixed(e.macro_f1(), 4) + "  loss " + Fixed(e.loss(), 4) + "  (" +
-                std::to_string(e.examples()) + " examples, step " + std::to_string(e.step()) + ")");
-        } else if (event.has_warning()) {
-          print("warning: " + event.warning());
-        } else if (event.has_version_created()) {
-          print("made " + event.version_created().adapter_version() +
-                (event.version_created().promoted() ? ", now live" : ""));
-        } else if (event.has_state_change()) {
-          const auto& change = event.state_change();
-          const bool shown = change.from() != change.to() && change.reason() != "DATA_READY" &&
-                             change.reason() != "COMPLETED";
-          if (shown || change.to() == graft::v1::SUCCEEDED) {
-            print(graft::v1::JobState_Name(change.to()) +
-                  (change.reason().empty() ? "" : " (" + change.reason() + ")"));
-          }
+        if (context.terminal && event.has_progress()) {
+          context.out << "\r\033[K" << ProgressLine(event.progress(), true) << std::flush;
+          bar_open = true;
+        } else if (const std::string line = EventLine(event); !line.empty()) {
+          print(line);
         }
         return true;
-      });
+      },
+      options);
   if (bar_open) context.out << std::endl;
   if (!status.ok()) return Refuse(context, status);
   if (last_state == graft::v1::JOB_STATE_UNSPECIFIED) {
@@ -96,14 +116,7 @@ int WatchJob(Context& context, const std::string& name, int64_t after_event) {
   if (last_state == graft::v1::SUCCEEDED) return kOk;
   if (last_state == graft::v1::FAILED && !context.json) {
     context.err << "graft: the job failed: " << error.message() << "\n";
-    for (const auto& detail : error.details()) {
-      context.err << "  " << detail.field()
-                  << (detail.line() > 0 ? " line " + std::to_string(detail.line()) : "")
-                  << (detail.column().empty() ? "" : ", column " + detail.column()) << ": "
-                  << detail.message() << "\n";
-    }
-    if (error.omitted_details() > 0)
-      context.err << "  and " << error.omitted_details() << " more\n";
+    PrintFaults(context.err, error);
   }
   return kJobFailed;
 }

@@ -16,6 +16,7 @@ namespace {
 using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 using testing::SizeIs;
 
 /// Each command once: its words, and how many messages --json prints.
@@ -48,7 +49,7 @@ class CommandTest : public testing::Test {
             {{"delete", "j1"}, 1},
             {{"watch", "j1"}, 2},
             {{"adapters"}, 1},
-            {{"adapter", "support"}, 2},
+            {{"adapter", "support"}, 3},
             {{"promote", "support", "2"}, 1},
             {{"rollback", "support"}, 1},
             {{"evaluate", "support", file_}, 1},
@@ -93,7 +94,7 @@ TEST_F(CommandTest, PeopleGetNoJson) {
     const Outcome outcome = Run(c.words);
 
     EXPECT_EQ(outcome.code, kOk) << c.words[0] << ": " << outcome.err;
-    EXPECT_THAT(outcome.Lines(), Each(testing::Not(testing::StartsWith("{")))) << c.words[0];
+    EXPECT_THAT(outcome.Lines(), Each(Not(testing::StartsWith("{")))) << c.words[0];
   }
 }
 
@@ -103,7 +104,7 @@ TEST_F(CommandTest, SubmitCanBeRepeatedUnderOneId) {
   ASSERT_THAT(server_.request_ids, SizeIs(3));
   EXPECT_EQ(server_.request_ids[0], "mine");
   EXPECT_EQ(server_.request_ids[1], "mine");
-  EXPECT_THAT(server_.request_ids[2], testing::Not(testing::AnyOf("", "mine")));
+  EXPECT_THAT(server_.request_ids[2], Not(testing::AnyOf("", "mine")));
 }
 
 TEST_F(CommandTest, EachCommandHasHelpAndAllAreListed) {
@@ -123,6 +124,7 @@ TEST_F(CommandTest, NoCommandIsMissingFromThisTable) {
   Action run;
   AddJobCommands(app, run);
   AddAdapterCommands(app, run);
+  AddArtifactCommands(app, run);
   AddInferenceCommands(app, run);
   AddDataCommands(app, run);
   std::vector<std::string> names, tested;
@@ -141,6 +143,73 @@ TEST_F(CommandTest, JobsFollowsThePages) {
 
 TEST_F(CommandTest, JobsSaysThatThereAreMore) {
   EXPECT_THAT(Run({"jobs", "--limit", "1"}).out, HasSubstr("(1 of 2; --limit shows more)"));
+}
+
+TEST_F(CommandTest, AdapterFollowsThePages) {
+  const Outcome outcome = Run({"adapter", "support"});
+
+  EXPECT_THAT(server_.version_pages, ElementsAre("", "page 2"));
+  EXPECT_THAT(outcome.Lines(), SizeIs(4));  // Itself, the header and one version a page.
+}
+
+TEST_F(CommandTest, FailedJobShowsItsFaults) {
+  server_.job.set_state(v1::FAILED);
+  *server_.job.mutable_error() = DataFault();
+
+  EXPECT_THAT(Run({"job", "j1"}).out,
+              HasSubstr("  error        the data is bad\n"
+                        "               dataset.train line 7, column text: no text (EMPTY_TEXT)\n"
+                        "               and 3 more\n"));
+}
+
+TEST_F(CommandTest, JobShowsWhyItsAttemptsEnded) {
+  auto& first = *server_.job.add_attempts();
+  first.set_number(1);
+  first.set_end_reason("LEASE_EXPIRED");
+  first.set_last_step(12);
+
+  EXPECT_THAT(Run({"job", "j1"}).out, HasSubstr("  attempt 1    LEASE_EXPIRED, steps 0 to 12\n"));
+
+  auto& second = *server_.job.add_attempts();
+  second.set_number(2);
+  second.set_first_step(12);
+  second.set_last_step(15);
+
+  EXPECT_THAT(Run({"job", "j1"}).out, HasSubstr("  attempt 2    running, steps 12 to 15\n"));
+}
+
+TEST_F(CommandTest, OnlyAttemptThatDidAllIsNoNews) {
+  server_.job.add_attempts()->set_end_reason("COMPLETED");
+
+  EXPECT_THAT(Run({"job", "j1"}).out, Not(HasSubstr("attempt")));
+}
+
+TEST_F(CommandTest, CheckSaysWhereTheFaultsAre) {
+  server_.usable = false;
+  server_.faults = DataFault();
+
+  EXPECT_THAT(Run({"check", "file:///d/t.csv"}).out,
+              HasSubstr("\n  dataset.train line 7, column text: no text (EMPTY_TEXT)\n"
+                        "  and 3 more\n"));
+}
+
+TEST_F(CommandTest, WhatIsNotServedYetSaysSo) {
+  for (const char* command : {"generate", "score"})
+    EXPECT_THAT(Run({command, "--help"}).out, HasSubstr("not served yet by graft-server 0.1"));
+}
+
+TEST_F(CommandTest, ImportSendsWhatTheFlagsSay) {
+  EXPECT_EQ(Run({"import", folder_->path() / "in", "--base", "b", "--adapter", "a", "--description",
+                 "by hand", "--label-name", "no", "--label-name", "yes", "--promote"})
+                .code,
+            kOk);
+
+  const auto& header = server_.import_headers.at(0);
+  EXPECT_EQ(header.base(), "b");
+  EXPECT_EQ(header.adapter(), "a");
+  EXPECT_EQ(header.description(), "by hand");
+  EXPECT_THAT(header.label_names(), ElementsAre("no", "yes"));
+  EXPECT_TRUE(header.promote());
 }
 
 TEST_F(CommandTest, ClassifyShowsTheMostProbableLabelFirst) {

@@ -3,6 +3,7 @@
 
 #include "../fake_server.h"
 #include "client/cli/context.h"
+#include "common/base/file.h"
 #include "common/base/json.h"
 
 namespace graft::cli {
@@ -58,7 +59,12 @@ TEST_F(ExitCodeTest, WhatCannotBeMeantIsTwoAndAsksNoServer) {
            {"import", "/nonexistent", "--base", "b", "--adapter", "a"},
            {"export", "a", "/"},
            {"submit", "--method", "none"},
-           {"--server", "nonsense", "jobs"}}) {
+           {"--server", "nonsense", "jobs"},
+           {"--timeout", "0", "jobs"},
+           {"--timeout", "-1", "jobs"},
+           {"--timeout", "nan", "jobs"},
+           {"--timeout", "1e30", "jobs"},
+           {"--timeout", "soon", "jobs"}}) {
     const Outcome outcome = Run(arguments);
 
     EXPECT_EQ(outcome.code, 2) << testing::PrintToString(arguments) << outcome.out;
@@ -80,8 +86,39 @@ TEST_F(ExitCodeTest, AbsentServerIsThree) {
 TEST_F(ExitCodeTest, SilentServerIsThree) {
   server_.hang = true;
 
-  EXPECT_EQ(Run({"--timeout", "0.2", "jobs"}).code, 3);
-  EXPECT_EQ(Run({"--timeout", "0.2", "evaluate", "a", "https://x/y.csv"}).code, 3);
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string file = folder->path() / "t.csv";
+  ASSERT_TRUE(WriteFileDurably(file, "text,label\n").ok());
+  for (std::vector<std::string> words : std::vector<std::vector<std::string>>{
+           {"jobs"},
+           {"check", "file:///d/t.csv"},
+           {"check", file},  // The upload.
+           {"estimate", "--base", "b"},
+           {"submit", "--base", "b", "--check-only"},
+           {"evaluate", "a", "file:///d/t.csv"},
+           {"promote", "a", "2"},
+           {"rollback", "a"},
+           {"upload", file},
+           {"import", folder->path(), "--base", "b", "--adapter", "a"},
+           {"export", "a", folder->path() / "out"},
+           {"generate", "--adapter", "a", "text"}}) {
+    words.insert(words.end(), {"--timeout", "0.2"});
+
+    EXPECT_EQ(Run(words).code, 3) << words[0];
+  }
+}
+
+TEST_F(ExitCodeTest, HelpSaysHowLongCallsMayTake) {
+  const std::string help = Run({"--help"}).out;
+
+  for (const char* part : {"default: 30;", "promote and rollback 300", "evaluate 1800",
+                           "upload, import and export 1800"}) {
+    std::string plain;  // The help breaks its lines.
+    std::istringstream words(help);
+    for (std::string word; words >> word;) plain += word + " ";
+    EXPECT_THAT(plain, HasSubstr(part));
+  }
 }
 
 TEST_F(ExitCodeTest, RefusalIsFourWithItsDetails) {
@@ -92,7 +129,8 @@ TEST_F(ExitCodeTest, RefusalIsFourWithItsDetails) {
   const Outcome outcome = Run({"submit", "--base", "b"});
 
   EXPECT_EQ(outcome.code, 4);
-  EXPECT_EQ(outcome.err, "graft: the data is bad\n  dataset.train line 3, column text: no text\n");
+  EXPECT_EQ(outcome.err,
+            "graft: the data is bad\n  dataset.train line 3, column text: no text (BAD_LINE)\n");
 }
 
 TEST_F(ExitCodeTest, RefusalUnderJsonIsOneLineWithCodeAndDetails) {
@@ -119,12 +157,39 @@ TEST_F(ExitCodeTest, RefusalUnderJsonIsOneLineWithCodeAndDetails) {
                               {"message", "no text"}}}}}}}));
 }
 
+TEST_F(ExitCodeTest, UsageUnderJsonIsOneLineToo) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"--json"},
+                                             {"--json", "fly"},
+                                             {"fly\xff", "--json"},
+                                             {"job", "--json"},
+                                             {"jobs", "--limit", "many", "--json"},
+                                             {"--json", "--timeout", "0", "jobs"}}) {
+    const Outcome outcome = Run(arguments);
+
+    EXPECT_EQ(outcome.code, 2) << testing::PrintToString(arguments);
+    EXPECT_TRUE(outcome.out.empty()) << outcome.out;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    const auto json = ParseJson(outcome.err, "error");
+    ASSERT_TRUE(json.ok()) << outcome.err;
+    EXPECT_EQ((*json)["error"]["status"], "INVALID_ARGUMENT");
+  }
+}
+
+TEST_F(ExitCodeTest, TextThatReadsLikeTheFlagIsNone) {
+  const Outcome outcome = Run({"job", "--", "j1", "--json"});
+
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_FALSE(ParseJson(outcome.err, "error").ok()) << outcome.err;
+}
+
 TEST_F(ExitCodeTest, HelpAndVersionAreZero) {
   for (const char* flag : {"--help", "--version"}) {
-    const Outcome outcome = Run({flag});
+    const Outcome outcome = Run({flag, "--json"});
 
     EXPECT_EQ(outcome.code, 0) << flag;
     EXPECT_FALSE(outcome.out.empty()) << flag;
+    EXPECT_EQ(outcome.err, "") << flag;
   }
 }
 

@@ -112,6 +112,52 @@ TEST_F(SpecFlagsTest, PathIsUploadedAndReplaced) {
   EXPECT_EQ(server_.uploaded, "text,label\n");
 }
 
+TEST_F(SpecFlagsTest, CheckTakesTheDataFlagsOfAJob) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string train = folder->path() / "t.csv", test = folder->path() / "e.csv";
+  for (const std::string& path : {train, test})
+    ASSERT_TRUE(WriteFileDurably(path, "text,label\n").ok());
+
+  const Outcome outcome =
+      RunCli(server_.address(),
+             {"check", train, "--test", test, "--validation-fraction", "0.1", "--text-column", "q",
+              "--label-column", "y", "--format", "tsv", "--no-header", "--max-examples", "10"});
+
+  EXPECT_EQ(outcome.code, kOk) << outcome.err;
+  const v1::DatasetSpec& data = server_.checked;
+  EXPECT_EQ(data.train(), "graft://datasets/abc");
+  EXPECT_EQ(data.test(), "graft://datasets/abc");
+  EXPECT_EQ(data.validation_fraction(), 0.1);
+  EXPECT_THAT(data.text_columns(), ElementsAre("q"));
+  EXPECT_EQ(data.label_column(), "y");
+  EXPECT_EQ(data.format(), "tsv");
+  EXPECT_TRUE(data.has_has_header());
+  EXPECT_EQ(data.max_examples(), 10);
+}
+
+TEST_F(SpecFlagsTest, CheckTakesFilesOrFractions) {
+  EXPECT_EQ(RunCli(server_.address(), {"check", "file:///d/t.csv", "--validation",
+                                       "file:///d/v.csv", "--test-fraction", "0.2"})
+                .code,
+            kOk);
+
+  EXPECT_EQ(server_.checked.validation(), "file:///d/v.csv");
+  EXPECT_EQ(server_.checked.test_fraction(), 0.2);
+}
+
+TEST_F(SpecFlagsTest, EvaluateTakesHowTheFileIsRead) {
+  EXPECT_EQ(RunCli(server_.address(), {"evaluate", "a", "file:///d/t.csv", "--text-column", "q",
+                                       "--format", "tsv", "--max-examples", "10"})
+                .code,
+            kOk);
+
+  EXPECT_EQ(server_.evaluated.train(), "file:///d/t.csv");
+  EXPECT_THAT(server_.evaluated.text_columns(), ElementsAre("q"));
+  EXPECT_EQ(server_.evaluated.format(), "tsv");
+  EXPECT_EQ(server_.evaluated.max_examples(), 10);
+}
+
 TEST_F(SpecFlagsTest, FlagsWinOverTheFile) {
   auto folder = TempFolder::Create();
   ASSERT_TRUE(folder.ok());

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -77,22 +79,55 @@ TEST_F(WatchTest, BehindTheLastEventTheJobItselfSaysHowItEnded) {
 
 TEST_F(WatchTest, FailedJobSaysWhyAndWhere) {
   v1::JobEvent failed = StateEvent(1, v1::VALIDATING, v1::FAILED, "DATA_FAULT");
-  auto& error = *failed.mutable_state_change()->mutable_error();
-  error.set_message("two lines are bad");
-  auto& detail = *error.add_details();
-  detail.set_field("dataset.train");
-  detail.set_line(7);
-  detail.set_column("text");
-  detail.set_message("no text");
-  error.set_omitted_details(3);
+  *failed.mutable_state_change()->mutable_error() = DataFault();
   server_.watches = {{failed}};
 
   const Outcome outcome = Watch(false);
 
   EXPECT_EQ(outcome.code, kJobFailed);
+  EXPECT_EQ(outcome.out, "FAILED (DATA_FAULT)\n");
   EXPECT_EQ(outcome.err,
-            "graft: the job failed: two lines are bad\n  dataset.train line 7, column text: no "
-            "text\n  and 3 more\n");
+            "graft: the job failed: the data is bad\n  dataset.train line 7, column text: no text "
+            "(EMPTY_TEXT)\n  and 3 more\n");
+}
+
+TEST_F(WatchTest, RetriedJobSaysWhy) {
+  v1::JobEvent retried = StateEvent(1, v1::RUNNING, v1::QUEUED, "RETRY");
+  retried.mutable_state_change()->mutable_error()->set_message("the device is out of memory");
+  server_.watches = {{retried, StateEvent(2, v1::RUNNING, v1::SUCCEEDED, "COMPLETED")}};
+
+  EXPECT_THAT(Watch(false).Lines().front(), "QUEUED (RETRY): the device is out of memory");
+}
+
+TEST_F(WatchTest, ServerThatGoesAwayIsToldOnce) {
+  server_.fail_first = 4;
+
+  const Outcome outcome = Watch(false);
+
+  EXPECT_EQ(outcome.code, kOk);
+  EXPECT_THAT(outcome.err,
+              testing::AllOf(StartsWith("graft: the server is away"), HasSubstr("draining")));
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
+}
+
+TEST_F(WatchTest, JsonHasNoLineAboutAnAwayServer) {
+  server_.fail_first = 4;
+
+  const Outcome outcome = RunCli(server_.address(), {"watch", "j1", "--json"});
+
+  EXPECT_EQ(outcome.code, kOk);
+  EXPECT_EQ(outcome.err, "");
+}
+
+TEST_F(WatchTest, AbsentServerIsGivenUpSoon) {
+  server_.Stop();
+  const auto begin = std::chrono::steady_clock::now();
+
+  const Outcome outcome = Watch(false);
+
+  EXPECT_EQ(outcome.code, kUnreachable);
+  EXPECT_THAT(outcome.err, HasSubstr("is graft-server running?"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::minutes(1));
 }
 
 TEST_F(WatchTest, SubmitWatchesWhatItMade) {

@@ -25,6 +25,11 @@ grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, Body&& bod
   return reactor;
 }
 
+/// Requires: asked only before the call is finished.
+engine::Abandoned Cancelled(grpc::CallbackServerContext* context) {
+  return [context] { return context->IsCancelled(); };
+}
+
 std::vector<engine::TextInput> Inputs(
     const google::protobuf::RepeatedPtrField<graft::v1::TextInput>& inputs) {
   std::vector<engine::TextInput> result;
@@ -64,10 +69,10 @@ grpc::ServerUnaryReactor* EngineService::Classify(grpc::CallbackServerContext* c
                                                   pb::EngineClassifyResponse* response) {
   return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
     const auto answered = TimeSwap(request->version());
-    WhenResident(request->version(), [this, request, response, reactor, answered](Status status) {
+    WhenResident(request->version(), [=, this](Status status) {
       if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
       engine_.Classify(
-          {request->version().sha256(), Inputs(request->inputs())},
+          {request->version().sha256(), Inputs(request->inputs()), Cancelled(context)},
           [request, response, reactor, answered](StatusOr<engine::ClassifyResult> result) {
             if (result.ok()) {
               answered();
@@ -89,10 +94,10 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
   return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
     const std::function<void()> answered =
         request->version().sha256().empty() ? [] {} : TimeSwap(request->version());
-    const auto run = [this, request, response, reactor, answered](Status status) {
+    const auto run = [=, this](Status status) {
       if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
       engine_.Embed({request->base(), request->version().sha256(), Inputs(request->inputs()),
-                     request->normalize()},
+                     request->normalize(), Cancelled(context)},
                     [response, reactor, answered](StatusOr<engine::EmbedResult> result) {
                       if (result.ok()) {
                         answered();
@@ -109,8 +114,8 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
                     });
     };
     if (!request->version().sha256().empty()) return WhenResident(request->version(), run);
-    // The base may have to be read from disk.
-    tasks_.Post([run] { run(OkStatus()); });
+    if (engine_.HoldsBase(request->base())) return run(OkStatus());
+    tasks_.Post([run] { run(OkStatus()); });  // It has to be read from disk.
   });
 }
 
@@ -143,7 +148,7 @@ grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerCon
                                                          const pb::EngineEvaluateRequest* request,
                                                          pb::EngineEvaluateResponse* response) {
   return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
-    tasks_.Post([this, request, response, reactor] {
+    evaluations_.Post([=, this] {
       const auto fail = [reactor](const Status& status) {
         reactor->Finish(proto::ToGrpcStatus(status));
       };
@@ -156,17 +161,18 @@ grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerCon
       if (!engine_.IsResident(version.sha256())) {
         if (const Status loaded = Load(version, false).status(); !loaded.ok()) return fail(loaded);
       }
-      engine_.Evaluate({version.sha256(),
-                        std::make_shared<const datasets::IngestedDataset>(std::move(*dataset))},
-                       [response, reactor](StatusOr<engine::Evaluation> result) {
-                         if (result.ok()) {
-                           *response->mutable_evaluation() = proto::ToProto(*result);
-                           for (const auto& label : result->labels)
-                             *response->add_labels() = ToProto(label);
-                           response->set_base_fingerprint(result->base_fingerprint);
-                         }
-                         reactor->Finish(proto::ToGrpcStatus(result.status()));
-                       });
+      if (context->IsCancelled()) return fail(CancelledError("the call was cancelled"));
+      engine_.Evaluate(
+          {version.sha256(), std::make_shared<const datasets::IngestedDataset>(std::move(*dataset)),
+           Cancelled(context)},
+          [response, reactor](StatusOr<engine::Evaluation> result) {
+            if (result.ok()) {
+              *response->mutable_evaluation() = proto::ToProto(*result);
+              for (const auto& label : result->labels) *response->add_labels() = ToProto(label);
+              response->set_base_fingerprint(result->base_fingerprint);
+            }
+            reactor->Finish(proto::ToGrpcStatus(result.status()));
+          });
     });
   });
 }

@@ -56,6 +56,7 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   std::shared_ptr<Objects> objects_;
   const OnSwap on_swap_;
   TaskThreads tasks_{2};
+  TaskThreads evaluations_{1};  ///< Apart: reading their data takes long.
 };
 
 }  // namespace graft::worker::agent

@@ -40,6 +40,8 @@ struct Flags {
   std::string failpoints;
   std::string log_level = "info";
   int threads = 0;
+  uint64_t base_memory = 0;
+  uint64_t adapter_memory = engine::EngineOptions().max_adapter_bytes;
   int supervised_by = 0;
   int drain_seconds = 20;
   bool list_failpoints = false;
@@ -75,6 +77,8 @@ int Run(const Flags& flags) {
       flags.data.empty() ? std::filesystem::path() : std::filesystem::path(flags.data) / "cache";
   options.device = flags.device;
   options.threads = flags.threads;
+  options.max_base_bytes = static_cast<int64_t>(flags.base_memory);
+  options.max_adapter_bytes = static_cast<int64_t>(flags.adapter_memory);
   auto engine = engine::Engine::Create(options, (*metrics)->probe());
   if (!engine.ok()) return Fail(engine.status(), 1);
 
@@ -129,6 +133,15 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--threads", flags.threads, "CPU threads; 0: one a core")
       ->check(CLI::Range(0, 1024));
+  app.add_option("--base-memory", flags.base_memory,
+                 "Bases kept in memory, e.g. 16G; the least recently used that nobody uses leaves "
+                 "first; default: half of the device's memory")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->envname("GRAFT_BASE_MEMORY");
+  app.add_option("--adapter-memory", flags.adapter_memory, "Adapters kept in memory, likewise")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->envname("GRAFT_ADAPTER_MEMORY")
+      ->default_str("4G");
   app.add_option("--worker-id", flags.worker_id, "Name of this worker; default: a new one");
   app.add_option("--worker-token", flags.worker_token,
                  "The server's secret for workers over TCP; better set as GRAFT_WORKER_TOKEN than "
@@ -141,6 +154,7 @@ int main(int argc, char** argv) {
       ->envname("GRAFT_FAILPOINTS");
   app.add_flag("--list-failpoints", flags.list_failpoints, "Print the failpoints and exit");
   app.add_option("--log-level", flags.log_level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
       ->capture_default_str();
   try {
     app.parse(argc, argv);

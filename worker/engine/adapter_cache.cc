@@ -41,6 +41,15 @@ void AdapterCache::Erase(const VersionId& id) {
   if (const auto found = index_.find(id); found != index_.end()) EraseLocked(found->second);
 }
 
+void AdapterCache::EraseIdle(const Base& base) {
+  const std::lock_guard lock(mutex_);
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto next = std::next(entry);
+    if ((*entry)->on.base.get() == &base && entry->use_count() == 1) EraseLocked(entry);
+    entry = next;
+  }
+}
+
 void AdapterCache::EraseLocked(List::iterator entry) {
   figures_.bytes -= (*entry)->bytes;
   figures_.tensor_bytes -= (*entry)->tensor_bytes;

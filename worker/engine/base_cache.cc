@@ -23,7 +23,27 @@ StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType comput
     loaded_.wait(lock);
   }
   lock.unlock();
-  StatusOr<LoadedBase> result = Guarded([&]() -> StatusOr<LoadedBase> {
+  StatusOr<LoadedBase> result = Load(key);
+  lock.lock();
+  if (result.status().code() == StatusCode::kResourceExhausted) {
+    EvictDownTo(0);
+    lock.unlock();
+    ReleaseCachedMemory(device_);
+    result = Load(key);
+    lock.lock();
+  }
+  loading_.erase(key);
+  if (result.ok()) {
+    entries_.push_front({key, *result});
+    EvictDownTo(max_bytes_);
+  }
+  loaded_.notify_all();
+  return result;
+}
+
+StatusOr<LoadedBase> BaseCache::Load(const Key& key) const {
+  const auto& [id, compute] = key;
+  return Guarded([&]() -> StatusOr<LoadedBase> {
     std::error_code error;
     if (!fs::is_directory(folder_ / id, error)) {
       return NotFoundError("there is no base named " + id + " under " + folder_.string());
@@ -33,24 +53,22 @@ StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType comput
     GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, MakeModel(base->layout()));
     return LoadedBase{std::move(base), std::move(model)};
   });
-  lock.lock();
-  loading_.erase(key);
-  if (result.ok()) {
-    entries_.push_front({key, *result});
-    Evict();
-  }
-  loaded_.notify_all();
-  return result;
 }
 
-void BaseCache::Evict() {
-  if (max_bytes_ <= 0) return;
+bool BaseCache::Holds(const std::string& id, at::ScalarType compute) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(entries_,
+                             [&](const Entry& entry) { return entry.key == Key(id, compute); });
+}
+
+void BaseCache::EvictDownTo(int64_t max_bytes) {
   int64_t bytes = 0;
   for (const Entry& entry : entries_) bytes += entry.loaded.base->bytes();
-  for (auto entry = entries_.end(); entry != entries_.begin() && bytes > max_bytes_;) {
+  for (auto entry = entries_.end(); entry != entries_.begin() && bytes > max_bytes;) {
     --entry;
-    const bool in_use = entry->loaded.base.use_count() > 1;
-    if (in_use || entry == entries_.begin()) continue;
+    const std::shared_ptr<const Base>& base = entry->loaded.base;
+    if (base.use_count() > 1 && drop_idle_) drop_idle_(*base);
+    if (base.use_count() > 1) continue;
     bytes -= entry->loaded.base->bytes();
     entry = entries_.erase(entry);
   }

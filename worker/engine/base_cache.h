@@ -2,6 +2,7 @@
 /// The bases that are resident, least recently used first out by bytes; one in use never leaves.
 
 #include <condition_variable>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -24,17 +25,21 @@ struct LoadedBase {
 /// Thread safety: thread-safe.
 class BaseCache {
  public:
+  /// `drop_idle` lets go of what is only kept for later use of a base that is to leave; may be
+  /// empty.
   BaseCache(std::filesystem::path folder, std::filesystem::path cache, at::Device device,
-            int64_t max_bytes)
+            int64_t max_bytes, std::function<void(const Base&)> drop_idle = {})
       : folder_(std::move(folder)),
         cache_(std::move(cache)),
         device_(device),
-        max_bytes_(max_bytes) {}
+        max_bytes_(max_bytes),
+        drop_idle_(std::move(drop_idle)) {}
 
   /// Returns the base in `compute`, loading it if need be; two callers of one absent base share one
-  /// load. "In use" is a shared_ptr held by anyone.
-  /// Errors: NotFound if there is no such folder; else as Base::Load.
+  /// load. "In use" is a shared_ptr held by anyone. If memory runs out, all that aren't leave
+  /// first. Errors: NotFound if there is no such folder; else as Base::Load.
   StatusOr<LoadedBase> Get(const std::string& id, at::ScalarType compute);
+  bool Holds(const std::string& id, at::ScalarType compute) const;
   std::vector<std::string> Ids() const;
   std::vector<std::shared_ptr<const Base>> Resident() const;
 
@@ -44,11 +49,14 @@ class BaseCache {
     Key key;
     LoadedBase loaded;
   };
-  void Evict();
+  StatusOr<LoadedBase> Load(const Key& key) const;
+  /// Drops bases that nobody uses until at most `bytes` are kept. Requires: mutex_.
+  void EvictDownTo(int64_t bytes);
 
   const std::filesystem::path folder_, cache_;
   const at::Device device_;
   const int64_t max_bytes_;
+  const std::function<void(const Base&)> drop_idle_;
   mutable std::mutex mutex_;
   std::condition_variable loaded_;
   std::list<Entry> entries_;  ///< Most recently used first.

@@ -10,8 +10,13 @@ namespace graft::worker::engine {
 
 Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> observer) {
   const spec::JobSpec& spec = *request.spec;
-  GRAFT_ASSIGN_OR_RETURN(LoadedBase on,
-                         bases_.Get(request.base, Resolve(spec.hyperparameters.precision)));
+  at::ScalarType compute = Resolve(spec.hyperparameters.precision);
+  if (!request.checkpoint.empty()) {
+    // What AUTO meant where the job began is what it means to its end.
+    GRAFT_ASSIGN_OR_RETURN(const RunIdentity began, ReadRunIdentity(request.checkpoint));
+    compute = began.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  }
+  GRAFT_ASSIGN_OR_RETURN(LoadedBase on, bases_.Get(request.base, compute));
   auto input = std::make_shared<TrainInput>();
   input->base = on.base;
   input->model = on.model;
@@ -35,6 +40,14 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   input->request = std::move(request);
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<TrainRun> run,
                          Guarded([&] { return TrainRun::Create(input); }));
+  // What only the beginning needed: texts and checkpoint may be larger than all that training
+  // keeps.
+  auto labels = std::make_shared<datasets::IngestedDataset>();
+  labels->label_names = data.label_names;
+  labels->has_pair = data.has_pair;
+  input->request.dataset = std::move(labels);
+  input->request.checkpoint = {};
+  input->request.init_from = {};
   observer->OnStarted(run->precision(), run->step());
   return loop_.AddJob(std::move(run), std::move(observer));
 }
@@ -63,6 +76,7 @@ StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe pr
   }
   return Guarded([&]() -> StatusOr<std::unique_ptr<Engine>> {
     ConfigureTorch(options.threads);
+    if (options.max_base_bytes <= 0) options.max_base_bytes = TotalMemoryBytes(device) / 2;
     auto impl = std::make_unique<Impl>(std::move(options), device, std::move(probe));
     DeviceFacts& facts = impl->facts_;
     facts.device = device.str();
@@ -94,6 +108,9 @@ std::vector<ResidentBase> Engine::resident_bases() const {
 EngineFigures Engine::figures() const { return impl_->figures(); }
 Status Engine::Train(TrainRequest request, std::shared_ptr<TrainObserver> observer) {
   return impl_->Train(std::move(request), std::move(observer));
+}
+bool Engine::HoldsBase(const std::string& base) const {
+  return impl_->bases_.Holds(base, impl_->Resolve(spec::Precision::kAuto));
 }
 StatusOr<LoadResult> Engine::Load(LoadRequest request) { return impl_->Load(std::move(request)); }
 void Engine::Unload(const VersionId& version) { impl_->adapters_.Erase(version); }

@@ -17,8 +17,10 @@ struct EngineOptions {
   std::filesystem::path cache;  ///< Folder for fingerprint caches; may be empty for none.
   std::string device = "cpu";   ///< "cpu" or "cuda:N"
   int threads = 0;              ///< CPU threads; 0: one a core.
-  int64_t max_base_bytes = 0;  ///< Bases kept resident, least recently used first out; 0: no limit.
-  int64_t max_adapter_bytes = int64_t{4} << 30;  ///< Adapters kept resident.
+  /// Bases kept resident; beyond it those that nobody uses leave, least recently used first. 0:
+  /// half of the device's memory.
+  int64_t max_base_bytes = 0;
+  int64_t max_adapter_bytes = int64_t{4} << 30;  ///< Adapters kept resident, likewise.
   size_t max_waiting = 4096;  ///< Inputs that may wait for serving; beyond it RESOURCE_EXHAUSTED.
 };
 
@@ -87,10 +89,13 @@ class Engine {
   /// Checks that `base` is there and can be read, loading it if need be.
   StatusOr<std::string> BaseFingerprint(const std::string& base);
 
+  /// True if requests to the plain base are answered without reading it from disk.
+  bool HoldsBase(const std::string& base) const;
+
   /// NotFound with reason VERSION_NOT_RESIDENT if the version must be loaded first.
   void Classify(ClassifyRequest request, Callback<ClassifyResult> done);
   void Embed(EmbedRequest request, Callback<EmbedResult> done);
-  /// Runs between training steps and yields to requests.
+  /// Takes turns with training steps and yields to requests.
   void Evaluate(EvaluateRequest request, Callback<Evaluation> done);
 
  private:

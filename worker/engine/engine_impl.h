@@ -17,8 +17,9 @@ class Engine::Impl {
       : options_(std::move(options)),
         device_(device),
         probe_(std::move(probe)),
-        bases_(options_.bases, options_.cache, device, options_.max_base_bytes),
         adapters_(options_.max_adapter_bytes),
+        bases_(options_.bases, options_.cache, device, options_.max_base_bytes,
+               [this](const Base& base) { adapters_.EraseIdle(base); }),
         loop_(device, options_.max_waiting, probe_) {}
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
@@ -39,8 +40,8 @@ class Engine::Impl {
   const EngineOptions options_;
   const at::Device device_;
   const Engine::Probe probe_;
-  BaseCache bases_;
   AdapterCache adapters_;
+  BaseCache bases_;
   Loop loop_;
 };
 

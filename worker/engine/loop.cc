@@ -116,7 +116,10 @@ void Loop::Run() {
         long_tasks_.pop_front();
       }
     }
-    if (long_task.run) long_task.run(yield);
+    if (long_task.advance && long_task.advance(yield)) {
+      const std::lock_guard lock(mutex_);
+      long_tasks_.push_back(std::move(long_task));
+    }
     AdvanceTraining();
   }
   // Nobody may wait forever for a thread that has gone.
@@ -156,6 +159,14 @@ Status Loop::StoreCheckpoint(TrainJob& job) {
   });
 }
 
+void Loop::NoteStep(const TrainRun& run, double seconds) {
+  ++train_steps_;
+  train_tokens_ += run.last_step_tokens();
+  if (probe_.train_step) probe_.train_step(seconds);
+  if (probe_.train_loss) probe_.train_loss(run.input().request.spec->adapter, run.last_step_loss());
+  GRAFT_FAILPOINT("worker.after_step");
+}
+
 std::optional<StatusOr<TrainOutcome>> Loop::Advance(TrainJob& job) {
   const Yield yield = [this, &job] {
     job.observer->OnActivity();
@@ -180,7 +191,7 @@ std::optional<StatusOr<TrainOutcome>> Loop::Advance(TrainJob& job) {
     case DesiredState::kRun:
       break;
   }
-  if (job.run->done()) return Guarded([&] { return job.run->Finish(*job.observer, yield); });
+  if (job.run->done()) return Guarded([&] { return job.run->Finish(); });
   if (hp.max_run_seconds > 0 && job.run->seconds() > static_cast<double>(hp.max_run_seconds)) {
     return FailedPreconditionError("the job trained longer than its max_run_seconds of " +
                                    std::to_string(hp.max_run_seconds) + "; it was at step " +
@@ -188,16 +199,12 @@ std::optional<StatusOr<TrainOutcome>> Loop::Advance(TrainJob& job) {
         .At("hyperparameters.max_run_seconds", "TOO_SLOW");
   }
   const auto start = SteadyClock::now();
-  if (Status status = Guarded([&] { return job.run->Step(*job.observer, yield); }); !status.ok()) {
+  const int64_t step = job.run->step();
+  if (Status status = Guarded([&] { return job.run->Advance(*job.observer, yield); });
+      !status.ok()) {
     return status;
   }
-  ++train_steps_;
-  train_tokens_ += job.run->last_step_tokens();
-  if (probe_.train_step) probe_.train_step(SecondsSince(start));
-  if (probe_.train_loss) {
-    probe_.train_loss(job.run->input().request.spec->adapter, job.run->last_step_loss());
-  }
-  GRAFT_FAILPOINT("worker.after_step");
+  if (job.run->step() > step) NoteStep(*job.run, SecondsSince(start));
   if (!job.run->done() &&
       SecondsSince(job.last_checkpoint) >= static_cast<double>(hp.checkpoint_seconds)) {
     if (Status status = StoreCheckpoint(job); !status.ok()) return status;

@@ -1,6 +1,7 @@
 #pragma once
-/// The engine's one thread. It takes one training step of each job in turn; between two layers of a
-/// step it answers waiting requests and runs short tasks, so serving waits for one layer at most.
+/// The engine's one thread. It takes one training step, or one pass of an evaluation, of each job
+/// in turn; between two layers it answers waiting requests and runs short tasks, so serving waits
+/// for one layer at most.
 
 #include <atomic>
 #include <chrono>
@@ -22,10 +23,11 @@ namespace graft::worker::engine {
 /// Thread safety: thread safe, except that Start and Stop are called once, by one thread.
 class Loop {
  public:
-  /// Something between two training steps; exactly one of the two is called, on the loop's thread.
+  /// Something that takes turns with training steps. All are called on the loop's thread.
   struct LongTask {
-    std::function<void(const Yield&)> run;
-    std::function<void(const Status&)> fail;
+    std::function<bool(const Yield&)>
+        advance;                              ///< One turn; false once it is over and has answered.
+    std::function<void(const Status&)> fail;  ///< Called instead of any further turn.
   };
 
   Loop(at::Device device, size_t max_waiting, const Engine::Probe& probe)
@@ -58,10 +60,11 @@ class Loop {
   bool Idle() const { return tasks_.empty() && new_jobs_.empty() && serving_.empty(); }
   /// What runs between two layers: requests, and short tasks.
   void ServeAndRunTasks();
-  /// One step of the next job, if there is one.
+  /// One turn of the next job, if there is one.
   void AdvanceTraining();
   /// One turn of `job`; its end, if this was the last.
   std::optional<StatusOr<TrainOutcome>> Advance(TrainJob& job);
+  void NoteStep(const TrainRun& run, double seconds);
   Status StoreCheckpoint(TrainJob& job);
 
   const at::Device device_;

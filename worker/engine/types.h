@@ -82,7 +82,7 @@ class TrainObserver {
   /// Often, between layers of training and of evaluation alike: the job still computes.
   virtual void OnActivity() {}
   virtual void OnWarning(const std::string&) {}
-  /// Asked between steps.
+  /// Asked between turns: steps, and passes of an evaluation.
   virtual DesiredState Desired() { return DesiredState::kRun; }
   /// Last call. An error is the job's own fault if its code is InvalidArgument or
   /// FailedPrecondition, else the machine's.
@@ -97,9 +97,14 @@ struct TextInput {
   std::string text_pair;
 };
 
+/// True once nobody waits for an answer any more; empty: somebody always does. Asked on the
+/// engine's thread until the request was answered.
+using Abandoned = std::function<bool()>;
+
 struct ClassifyRequest {
   VersionId version;
   std::vector<TextInput> inputs;
+  Abandoned abandoned = {};
 };
 
 struct Prediction {
@@ -120,6 +125,7 @@ struct EmbedRequest {
   VersionId version;  ///< or this.
   std::vector<TextInput> inputs;
   bool normalize = false;
+  Abandoned abandoned = {};
 };
 
 struct Embedding {
@@ -136,6 +142,7 @@ struct EmbedResult {
 struct EvaluateRequest {
   VersionId version;
   std::shared_ptr<const datasets::IngestedDataset> dataset;  ///< Its train split is evaluated.
+  Abandoned abandoned = {};
 };
 
 struct LoadRequest {

@@ -140,8 +140,8 @@ TEST(ServingTest, TrainingAndServingDontChangeEachOther) {
       MakeRequest(MakeSpec({{"lora", {{"rank", 4}, {"dropout", 0.1}}}}), MakeData(40, 10, 0));
   const auto undisturbed = RunJob(*engine, job);
   ASSERT_TRUE(undisturbed.ok()) << undisturbed.status();
-  // A request in front of every step: it is answered at the step's first yield, within the training
-  // pass.
+  // A request in front of every turn: it is answered at the turn's first yield, within the training
+  // pass or that of an evaluation.
   std::vector<std::shared_ptr<std::promise<StatusOr<ClassifyResult>>>> answers;
   const auto recorder = std::make_shared<Recorder>([&](int64_t) {
     auto answer = answers.emplace_back(std::make_shared<std::promise<StatusOr<ClassifyResult>>>());
@@ -154,7 +154,7 @@ TEST(ServingTest, TrainingAndServingDontChangeEachOther) {
 
   ASSERT_TRUE(disturbed.ok()) << disturbed.status();
   EXPECT_EQ(disturbed->artifact.sha256, undisturbed->artifact.sha256);
-  EXPECT_EQ(answers.size(), 21U);
+  EXPECT_EQ(answers.size(), 20U + 2U + 1U) << "steps, evaluations, the end";
   for (const auto& answer : answers) EXPECT_EQ(LogitsOf(answer->get_future().get()), idle);
 }
 
@@ -218,6 +218,30 @@ TEST(ServingTest, ARequestThatWaitsOutlivesItsVersionsUnloading) {
   blocked.Release();
 
   EXPECT_EQ(LogitsOf(answer.get_future().get()), expected);
+}
+
+TEST(ServingTest, ARequestThatNobodyWaitsForIsNotComputed) {
+  const auto engine = MakeEngine();
+  const VersionId version = TrainAndLoad(*engine, kLora).sha256;
+  std::promise<StatusOr<ClassifyResult>> abandoned;
+  std::promise<StatusOr<Evaluation>> evaluation;
+  Blocked blocked(*engine, version);
+  const int64_t passes = engine->figures().served_passes;
+  ClassifyRequest request = RequestFor(version);
+  request.abandoned = [] { return true; };
+  engine->Classify(request, [&](StatusOr<ClassifyResult> r) { abandoned.set_value(std::move(r)); });
+  engine->Evaluate(
+      {.version = version, .dataset = MakeData(8, 0, 0), .abandoned = request.abandoned},
+      [&](StatusOr<Evaluation> r) { evaluation.set_value(std::move(r)); });
+
+  blocked.Release();
+
+  EXPECT_EQ(abandoned.get_future().get().status().code(), StatusCode::kCancelled);
+  EXPECT_EQ(evaluation.get_future().get().status().code(), StatusCode::kCancelled);
+  EXPECT_EQ(engine->figures().requests_waiting, 0);
+  // The blocking request's own pass may be counted only now.
+  EXPECT_LE(engine->figures().served_passes, passes + 1);
+  EXPECT_TRUE(Classify(*engine, version, kTexts).ok());
 }
 
 TEST(ServingTest, MoreInputsThanMayWaitAreRefusedAtOnce) {

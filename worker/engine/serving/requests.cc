@@ -108,6 +108,7 @@ void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> do
   auto serving = std::make_shared<ServingRequest>();
   serving->version = version;
   serving->on = version->on;
+  serving->abandoned = request.abandoned;
   EncodeInputs(request.inputs, version->on.base->tokenizer(), version->max_length, *serving);
   // The queue drops `done` when it has called it, which ends the circle of request and callback.
   serving->done = [serving = serving.get(), version, done = std::move(done)](Status status) {
@@ -144,6 +145,7 @@ void Engine::Impl::Embed(EmbedRequest request, Callback<EmbedResult> done) {
     max_length = static_cast<int>(std::min<int64_t>(on->base->layout().max_positions, 512));
   }
   serving->embed = true;
+  serving->abandoned = request.abandoned;
   serving->normalize = request.normalize || serving->on.base->normalize_embeddings();
   EncodeInputs(request.inputs, serving->on.base->tokenizer(), max_length, *serving);
   serving->done = [serving = serving.get(), done = std::move(done)](Status status) {
@@ -184,17 +186,19 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
   }
   auto split = std::make_shared<TokenizedSplit>(Tokenize(
       examples, request.dataset->has_pair, version->on.base->tokenizer(), version->max_length));
-  loop_.Post(Loop::LongTask{[version, split, done](const Yield& yield) {
-                              done(Guarded([&] {
-                                auto result = engine::Evaluate(
-                                    *version->on.model, *version->on.base, *version->adapter,
-                                    *split, *version->label_names, yield);
-                                if (result.ok())
-                                  result->base_fingerprint = version->on.base->fingerprint();
-                                return result;
-                              }));
-                            },
-                            [done](const Status& status) { done(status); }});
+  auto running = std::make_shared<SplitEvaluation>(
+      *version->on.model, *version->on.base, *version->adapter, *split, *version->label_names);
+  const auto advance = [version, split, running, done,
+                        abandoned = request.abandoned](const Yield& yield) {
+    if (abandoned && abandoned()) return done(NobodyWaits()), false;
+    if (const Status status = Guarded([&] { return running->Advance(yield); }); !status.ok())
+      return done(status), false;
+    if (!running->done()) return true;
+    Evaluation result = running->Result();
+    result.base_fingerprint = version->on.base->fingerprint();
+    return done(std::move(result)), false;
+  };
+  loop_.Post(Loop::LongTask{advance, [done](const Status& status) { done(status); }});
 }
 
 }  // namespace graft::worker::engine

@@ -38,6 +38,8 @@ at::Tensor PoolSequence(const at::Tensor& hidden_TD, const PackedBatch& batch, i
 
 }  // namespace
 
+Status NobodyWaits() { return CancelledError("nobody waits for the answer any more"); }
+
 Status ServingQueue::Push(std::shared_ptr<ServingRequest> request) {
   const size_t inputs = request->inputs.size();
   const std::lock_guard lock(mutex_);
@@ -52,52 +54,87 @@ Status ServingQueue::Push(std::shared_ptr<ServingRequest> request) {
   return OkStatus();
 }
 
-void ServingQueue::ServeWaiting(const std::function<void(int64_t)>& on_pass) {
-  if (empty()) return;
-  std::vector<Item> items;
+ServingQueue::Items ServingQueue::TakeAll() {
+  Items items;
   {
     const std::lock_guard lock(mutex_);
-    for (std::shared_ptr<ServingRequest>& request : requests_) {
+    for (const std::shared_ptr<ServingRequest>& request : requests_) {
       for (size_t i = 0; i < request->inputs.size(); ++i) items.push_back({request, i});
     }
     requests_.clear();
-    waiting_ = 0;
   }
-  // Owners become neighbours; within an owner the order of arrival stays.
+  // Within an owner the order of arrival stays.
   std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
     return std::make_pair(PassKey(*a.request), Owner(*a.request)) <
            std::make_pair(PassKey(*b.request), Owner(*b.request));
   });
-  for (size_t begin = 0; begin < items.size();) {
-    std::vector<Item> pass;
-    int64_t rows = 0;
-    for (; begin < items.size(); ++begin) {
-      const ServingRequest& request = *items[begin].request;
-      const auto length = static_cast<int64_t>(request.inputs[items[begin].input].ids.size());
-      if (!pass.empty() &&
-          (PassKey(request) != PassKey(*pass.front().request) || rows + length > kForwardTokens)) {
-        break;
-      }
-      rows += length;
-      pass.push_back(items[begin]);
+  return items;
+}
+
+ServingQueue::Items ServingQueue::NextPass(const Items& items, size_t& begin, int64_t& rows) {
+  Items pass;
+  for (; begin < items.size(); ++begin) {
+    const Item& item = items[begin];
+    ServingRequest& request = *item.request;
+    if (request.done != nullptr && request.abandoned && request.abandoned())
+      std::exchange(request.done, nullptr)(NobodyWaits());
+    if (request.done == nullptr) {
+      --waiting_;
+      continue;
     }
-    const Status status = Guarded([&]() -> Status {
-      RunPass(pass);
-      return OkStatus();
-    });
+    const auto length = static_cast<int64_t>(request.inputs[item.input].ids.size());
+    if (!pass.empty() &&
+        (PassKey(request) != PassKey(*pass.front().request) || rows + length > kForwardTokens)) {
+      break;
+    }
+    rows += length;
+    pass.push_back(item);
+  }
+  return pass;
+}
+
+Status ServingQueue::RunGuarded(const Items& pass) {
+  return Guarded([&]() -> Status {
+    RunPass(pass);
+    return OkStatus();
+  });
+}
+
+void ServingQueue::Settle(const Item& item, const Status& status) {
+  ServingRequest& request = *item.request;
+  if (request.done == nullptr) return;  // Already failed.
+  if (!status.ok()) {
+    std::exchange(request.done, nullptr)(status);
+  } else if (--request.remaining == 0) {
+    std::exchange(request.done, nullptr)(OkStatus());
+  }
+}
+
+void ServingQueue::ServeWaiting(const std::function<void(int64_t)>& on_pass) {
+  if (empty()) return;
+  const Items items = TakeAll();
+  for (size_t begin = 0; begin < items.size();) {
+    int64_t rows = 0;
+    const Items pass = NextPass(items, begin, rows);
+    if (pass.empty()) continue;
+    const Status status = RunGuarded(pass);
     if (on_pass) on_pass(rows);
-    for (const Item& item : pass) {
-      if (item.request->done == nullptr) continue;  // Already failed.
-      if (!status.ok()) {
-        std::exchange(item.request->done, nullptr)(status);
-      } else if (--item.request->remaining == 0) {
-        std::exchange(item.request->done, nullptr)(OkStatus());
-      }
+    waiting_ -= pass.size();
+    const bool shared = std::ranges::any_of(
+        pass, [&](const Item& item) { return item.request != pass.front().request; });
+    for (size_t at = 0; at < pass.size();) {
+      size_t end = at;
+      while (end < pass.size() && pass[end].request == pass[at].request) ++end;
+      const Items own(pass.begin() + static_cast<ptrdiff_t>(at),
+                      pass.begin() + static_cast<ptrdiff_t>(end));
+      const Status own_status = !status.ok() && shared ? RunGuarded(own) : status;
+      for (const Item& item : own) Settle(item, own_status);
+      at = end;
     }
   }
 }
 
-void ServingQueue::RunPass(std::vector<Item>& items) {
+void ServingQueue::RunPass(const Items& items) {
   const at::NoGradGuard no_grad;
   const ServingRequest& first = *items.front().request;
   std::vector<Sequence> sequences;

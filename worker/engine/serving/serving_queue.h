@@ -26,8 +26,11 @@ struct ServingRequest {
   /// Filled by passes: logits [C] or a sentence embedding [D] an input.
   std::vector<std::vector<float>> outputs;
   size_t remaining = 0;
-  std::function<void(Status)> done;  ///< Called once, on the engine's thread.
+  Abandoned abandoned;
+  std::function<void(Status)> done;  ///< Called once, on the engine's thread; then null.
 };
+
+Status NobodyWaits();
 
 /// Thread safety: Push from any thread; ServeWaiting on the engine's thread only.
 class ServingQueue {
@@ -38,7 +41,9 @@ class ServingQueue {
   Status Push(std::shared_ptr<ServingRequest> request);
   bool empty() const { return waiting_ == 0; }
   int64_t waiting() const { return static_cast<int64_t>(waiting_.load()); }
-  /// Runs everything that waits now. `on_pass` is told the rows of each pass.
+  /// Runs everything that waits now, but for requests that were abandoned. `on_pass` is told the
+  /// rows of each pass. A pass that fails is run again a request at a time, so that one owner's
+  /// fault isn't another's.
   void ServeWaiting(const std::function<void(int64_t rows)>& on_pass);
   /// Answers everything that waits with `status`.
   void FailAll(const Status& status);
@@ -48,7 +53,16 @@ class ServingQueue {
     std::shared_ptr<ServingRequest> request;
     size_t input = 0;
   };
-  void RunPass(std::vector<Item>& items);
+  using Items = std::vector<Item>;
+
+  /// Takes what waits, owners as neighbours.
+  Items TakeAll();
+  /// Moves the next pass's inputs out of `items`, from `begin` on; those that need no answer any
+  /// more are dropped.
+  Items NextPass(const Items& items, size_t& begin, int64_t& rows);
+  Status RunGuarded(const Items& pass);
+  void RunPass(const Items& items);
+  static void Settle(const Item& item, const Status& status);
 
   const size_t max_waiting_;
   std::mutex mutex_;

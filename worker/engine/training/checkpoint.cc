@@ -46,7 +46,10 @@ std::string SerializeCheckpoint(const CheckpointState& state) {
                          {"best_step", c.best_step},
                          {"best_loss", c.best_loss},
                          {"seconds", c.seconds},
-                         {"evaluations", evaluations}};
+                         {"evaluations", evaluations},
+                         {"base_fingerprint", state.identity.base_fingerprint},
+                         {"tokenizer", state.identity.tokenizer},
+                         {"precision", state.identity.precision}};
   std::vector<at::Tensor> hosts;
   std::vector<safetensors::TensorToWrite> tensors;
   const auto add = [&](const char* name, const at::Tensor& tensor) {
@@ -68,13 +71,31 @@ std::string SerializeCheckpoint(const CheckpointState& state) {
 
 namespace {
 
+StatusOr<Json> ReadCounters(const safetensors::View& view) {
+  const auto metadata = view.metadata().find(kKey);
+  if (metadata == view.metadata().end()) return DataLossError("the checkpoint has no counters");
+  return ParseJson(metadata->second, "checkpoint");
+}
+
+Status Malformed(const Json::exception& error) {
+  return DataLossError(std::string("the checkpoint's counters are malformed: ") + error.what());
+}
+
+StatusOr<RunIdentity> IdentityOf(const Json& counters) {
+  try {
+    return RunIdentity{counters.at("base_fingerprint"), counters.at("tokenizer"),
+                       counters.at("precision")};
+  } catch (const Json::exception& error) {
+    return Malformed(error);
+  }
+}
+
 StatusOr<CheckpointState> Parse(const std::string& bytes) {
   GRAFT_ASSIGN_OR_RETURN(const safetensors::View view,
                          safetensors::View::Parse(bytes, "checkpoint"));
-  const auto metadata = view.metadata().find(kKey);
-  if (metadata == view.metadata().end()) return DataLossError("the checkpoint has no counters");
-  GRAFT_ASSIGN_OR_RETURN(const Json counters, ParseJson(metadata->second, "checkpoint"));
+  GRAFT_ASSIGN_OR_RETURN(const Json counters, ReadCounters(view));
   CheckpointState state;
+  GRAFT_ASSIGN_OR_RETURN(state.identity, IdentityOf(counters));
   try {
     CheckpointState::Counters& c = state.counters;
     c.step = counters.at("step");
@@ -88,7 +109,7 @@ StatusOr<CheckpointState> Parse(const std::string& bytes) {
     for (const Json& evaluation : counters.at("evaluations"))
       state.evaluations.push_back(ReadEvaluation(evaluation));
   } catch (const Json::exception& error) {
-    return DataLossError(std::string("the checkpoint's counters are malformed: ") + error.what());
+    return Malformed(error);
   }
   for (const safetensors::TensorView& tensor : view.tensors()) {
     at::Tensor* target = tensor.name == "parameters"   ? &state.parameters_P
@@ -113,16 +134,28 @@ StatusOr<CheckpointState> Parse(const std::string& bytes) {
   return state;
 }
 
+/// Only graft writes checkpoints: whatever is wrong with one happened to it since, and isn't the
+/// job's fault.
+template <typename T>
+StatusOr<T> OrDataLoss(StatusOr<T> result) {
+  if (result.ok() || result.status().code() == StatusCode::kDataLoss) return result;
+  return DataLossError("the checkpoint is broken: " + std::string(result.status().message()));
+}
+
 }  // namespace
 
 StatusOr<CheckpointState> ParseCheckpoint(const std::string& bytes) {
-  StatusOr<CheckpointState> state = Parse(bytes);
-  // Only graft writes checkpoints: whatever is wrong with one happened to it since, and isn't the
-  // job's fault.
-  if (!state.ok() && state.status().code() != StatusCode::kDataLoss) {
-    return DataLossError("the checkpoint is broken: " + std::string(state.status().message()));
-  }
-  return state;
+  return OrDataLoss(Parse(bytes));
+}
+
+StatusOr<RunIdentity> ReadRunIdentity(const std::string& bytes) {
+  const auto read = [&]() -> StatusOr<RunIdentity> {
+    GRAFT_ASSIGN_OR_RETURN(const safetensors::View view,
+                           safetensors::View::Parse(bytes, "checkpoint"));
+    GRAFT_ASSIGN_OR_RETURN(const Json counters, ReadCounters(view));
+    return IdentityOf(counters);
+  };
+  return OrDataLoss(read());
 }
 
 }  // namespace graft::worker::engine

@@ -11,7 +11,16 @@
 
 namespace graft::worker::engine {
 
+/// What a run's numbers depend on beside its spec and data; a run is only resumed where it is the
+/// same.
+struct RunIdentity {
+  std::string base_fingerprint, tokenizer;
+  std::string precision;  ///< "fp32" or "bf16"
+  friend bool operator==(const RunIdentity&, const RunIdentity&) = default;
+};
+
 struct CheckpointState {
+  RunIdentity identity;
   struct Counters {
     int64_t step = 0, tokens = 0, splits = 1;
     bool stopped_early = false;
@@ -30,5 +39,8 @@ std::string SerializeCheckpoint(const CheckpointState& state);
 /// Errors: DataLoss if torn or not a checkpoint. Tensors of the result own their memory, on the
 /// CPU.
 StatusOr<CheckpointState> ParseCheckpoint(const std::string& bytes);
+
+/// The identity alone. Errors: as ParseCheckpoint.
+StatusOr<RunIdentity> ReadRunIdentity(const std::string& bytes);
 
 }  // namespace graft::worker::engine

@@ -1,5 +1,5 @@
 #pragma once
-/// Loss and figures of an adapter over a labelled split.
+/// Loss and figures of an adapter over a labelled split, a pass at a time.
 
 #include <string>
 #include <vector>
@@ -15,11 +15,43 @@ namespace graft::worker::engine {
 /// load.
 inline constexpr int64_t kForwardTokens = 4096;
 
-/// Runs the split in its own order. `yield` is called between layers. Requires: at least one
-/// example; labels in [0, label_names.size()).
-/// Errors: FailedPrecondition if a logit isn't finite.
-StatusOr<Evaluation> Evaluate(const Model& model, const Base& base, const Adapter& adapter,
-                              const TokenizedSplit& split,
-                              const std::vector<std::string>& label_names, const Yield& yield);
+/// Runs a split in its own order. What it has counted so far is not checkpointed: a resumed job
+/// evaluates the split again. Thread safety: confined to the engine's thread.
+class SplitEvaluation {
+ public:
+  /// Keeps references to all of them. Requires: at least one example; labels in [0,
+  /// label_names.size()); the adapter doesn't change before done().
+  SplitEvaluation(const Model& model, const Base& base, const Adapter& adapter,
+                  const TokenizedSplit& split, const std::vector<std::string>& label_names);
+
+  /// Runs one pass; `yield` is called between its layers. Requires: !done().
+  /// A pass that runs out of memory is cut in half, and so are those behind it.
+  /// Errors: FailedPrecondition if a logit isn't finite; ResourceExhausted if a single example
+  /// doesn't fit in memory.
+  Status Advance(const Yield& yield);
+  bool done() const { return next_ >= split_.size(); }
+  /// Requires: done().
+  Evaluation Result() const;
+
+ private:
+  struct Counts {
+    int64_t truth = 0, predicted = 0, both = 0;
+  };
+
+  /// Behind the last example of the pass that begins with next_.
+  int64_t PassEnd() const;
+  Status RunPass(int64_t end, const Yield& yield);
+
+  const Model& model_;
+  const Base& base_;
+  const Adapter& adapter_;
+  const TokenizedSplit& split_;
+  const std::vector<std::string>& label_names_;
+  std::vector<Counts> counts_;  ///< By label.
+  double loss_sum_ = 0;
+  int64_t correct_ = 0;
+  int64_t next_ = 0;  ///< Example that the next pass begins with.
+  int64_t max_tokens_ = kForwardTokens;
+};
 
 }  // namespace graft::worker::engine

@@ -7,8 +7,6 @@
 #include "worker/engine/device.h"
 #include "worker/engine/head.h"
 #include "worker/engine/initialise.h"
-#include "worker/engine/training/checkpoint.h"
-#include "worker/engine/training/evaluation.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -171,9 +169,12 @@ Status TrainRun::Step(TrainObserver& observer, const Yield& yield) {
   last_step_tokens_ = tokens;
   last_step_loss_ = loss / static_cast<double>(examples);
   Report(observer, last_step_loss_, lr, grad_norm, tokens);
-  yield();
-  if (EvaluationDue()) return EvaluateNow(observer, yield);
   return OkStatus();
+}
+
+Status TrainRun::Advance(TrainObserver& observer, const Yield& yield) {
+  const TokenizedSplit* due = DueEvaluation();
+  return due != nullptr ? EvaluateSome(*due, observer, yield) : Step(observer, yield);
 }
 
 void TrainRun::Report(TrainObserver& observer, double loss, double lr, double grad_norm,
@@ -201,10 +202,18 @@ void TrainRun::Report(TrainObserver& observer, double loss, double lr, double gr
   steps_since_report_ = tokens_since_report_ = 0;
 }
 
-bool TrainRun::EvaluationDue() const {
+const TokenizedSplit* TrainRun::DueEvaluation() const {
+  if (ValidationDue()) return &input_->validation;
+  const bool tested = !evaluations_.empty() && evaluations_.back().split == "test";
+  return trained() && input_->test.size() > 0 && !tested ? &input_->test : nullptr;
+}
+
+bool TrainRun::ValidationDue() const {
+  if (input_->validation.size() == 0 || step_ == 0) return false;
+  const Evaluation* last = evaluations_.empty() ? nullptr : &evaluations_.back();
+  if (last != nullptr && (last->step == step_ || last->split == "test")) return false;
+  if (trained()) return true;
   const double per_epoch = input_->request.spec->hyperparameters.evaluations_per_epoch;
-  if (input_->validation.size() == 0) return false;
-  if (step_ == schedule_.total_steps()) return true;
   if (per_epoch <= 0) return false;
   const auto count = [&](int64_t step) {
     return std::floor(schedule_.EpochAfter(step) * per_epoch + 1e-9);
@@ -212,14 +221,28 @@ bool TrainRun::EvaluationDue() const {
   return count(step_) > count(step_ - 1);
 }
 
-Status TrainRun::EvaluateNow(TrainObserver& observer, const Yield& yield) {
-  const spec::Hyperparameters& hp = input_->request.spec->hyperparameters;
-  GRAFT_ASSIGN_OR_RETURN(Evaluation evaluation,
-                         Evaluate(*input_->model, *input_->base, *adapter_, input_->validation,
-                                  input_->request.dataset->label_names, yield));
-  evaluation.step = step_;
-  evaluation.split = "validation";
+Status TrainRun::EvaluateSome(const TokenizedSplit& split, TrainObserver& observer,
+                              const Yield& yield) {
+  const bool is_test = &split == &input_->test;
+  if (!evaluating_) {
+    if (is_test) RestoreBest();
+    evaluating_.emplace(*input_->model, *input_->base, *adapter_, split,
+                        input_->request.dataset->label_names);
+  }
+  GRAFT_RETURN_IF_ERROR(evaluating_->Advance(yield));
+  if (!evaluating_->done()) return OkStatus();
+  Evaluation evaluation = evaluating_->Result();
+  evaluating_.reset();
+  evaluation.step = is_test && best_P_.defined() ? best_step_ : step_;
+  evaluation.split = is_test ? "test" : "validation";
   observer.OnEvaluation(evaluation);
+  if (!is_test) NoteValidation(evaluation, observer);
+  evaluations_.push_back(std::move(evaluation));
+  return OkStatus();
+}
+
+void TrainRun::NoteValidation(const Evaluation& evaluation, TrainObserver& observer) {
+  const spec::Hyperparameters& hp = input_->request.spec->hyperparameters;
   if (best_step_ < 0 || evaluation.loss < best_loss_) {
     best_step_ = step_;
     best_loss_ = evaluation.loss;
@@ -232,24 +255,18 @@ Status TrainRun::EvaluateNow(TrainObserver& observer, const Yield& yield) {
                        ": no better validation loss than " + std::to_string(best_loss_) +
                        " at step " + std::to_string(best_step_));
   }
-  evaluations_.push_back(std::move(evaluation));
-  return OkStatus();
 }
 
-StatusOr<TrainOutcome> TrainRun::Finish(TrainObserver& observer, const Yield& yield) {
+void TrainRun::RestoreBest() {
   const at::NoGradGuard no_grad;
-  ParameterSet& parameters = adapter_->parameters();
-  if (best_P_.defined()) parameters.flat_P().copy_(best_P_);
+  if (best_P_.defined()) adapter_->parameters().flat_P().copy_(best_P_);
+}
+
+StatusOr<TrainOutcome> TrainRun::Finish() {
+  const at::NoGradGuard no_grad;
+  RestoreBest();
+  const ParameterSet& parameters = adapter_->parameters();
   if (!at::isfinite(parameters.flat_P()).all().item<bool>()) return NonFinite(step_);
-  if (input_->test.size() > 0) {
-    GRAFT_ASSIGN_OR_RETURN(Evaluation test,
-                           Evaluate(*input_->model, *input_->base, *adapter_, input_->test,
-                                    input_->request.dataset->label_names, yield));
-    test.step = best_P_.defined() ? best_step_ : step_;
-    test.split = "test";
-    observer.OnEvaluation(test);
-    evaluations_.push_back(std::move(test));
-  }
   TrainOutcome outcome;
   outcome.evaluations = evaluations_;
   outcome.precision = precision();
@@ -272,6 +289,7 @@ StatusOr<TrainOutcome> TrainRun::Finish(TrainObserver& observer, const Yield& yi
 
 std::string TrainRun::Checkpoint() const {
   CheckpointState state;
+  state.identity = identity();
   state.counters = {.step = step_,
                     .tokens = tokens_,
                     .splits = splits_,
@@ -290,6 +308,12 @@ std::string TrainRun::Checkpoint() const {
 
 Status TrainRun::Restore(const std::string& checkpoint) {
   GRAFT_ASSIGN_OR_RETURN(const CheckpointState state, ParseCheckpoint(checkpoint));
+  if (state.identity != identity()) {
+    return FailedPreconditionError("the job began with other weights, tokenizer or precision of " +
+                                   input_->base->id() +
+                                   " than this worker has; submit it again to train on these")
+        .AddDetail({"BASE_MISMATCH", "base", 0, {}, {}});
+  }
   const at::NoGradGuard no_grad;
   ParameterSet& parameters = adapter_->parameters();
   if (state.parameters_P.numel() != parameters.flat_P().numel() ||
@@ -316,6 +340,10 @@ Status TrainRun::Restore(const std::string& checkpoint) {
 }
 
 double TrainRun::Elapsed() const { return SecondsSince(started_); }
+
+RunIdentity TrainRun::identity() const {
+  return {input_->base->fingerprint(), input_->base->tokenizer().fingerprint(), precision()};
+}
 
 std::string TrainRun::precision() const {
   return input_->base->compute() == at::kBFloat16 ? "bf16" : "fp32";

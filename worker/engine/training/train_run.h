@@ -1,10 +1,11 @@
 #pragma once
-/// One job's training: a state machine that the engine's thread advances one optimizer step at a
-/// time. Everything that a resumed run needs is in its checkpoint; the artifact of a resumed run
-/// has the hash of an undisturbed one.
+/// One job's training: a state machine that the engine's thread advances a turn at a time: an
+/// optimizer step, or one pass of an evaluation that is due. Everything that a resumed run needs is
+/// in its checkpoint; the artifact of a resumed run has the hash of an undisturbed one.
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 #include "worker/engine/families/model.h"
 #include "worker/engine/optimizer.h"
 #include "worker/engine/tokenized.h"
+#include "worker/engine/training/checkpoint.h"
+#include "worker/engine/training/evaluation.h"
 #include "worker/engine/training/layer_walk.h"
 #include "worker/engine/training/schedule.h"
 #include "worker/engine/types.h"
@@ -30,20 +33,21 @@ struct TrainInput {
 class TrainRun {
  public:
   /// Makes the adapter: new, from init_from, or from the checkpoint.
-  /// Errors: InvalidArgument if init_from or the checkpoint doesn't fit the spec; DataLoss if it is
-  /// torn.
+  /// Errors: InvalidArgument if init_from doesn't fit the spec; DataLoss if the checkpoint is torn
+  /// or another method's; FailedPrecondition with reason BASE_MISMATCH if it was made on another
+  /// base, tokenizer or precision.
   static StatusOr<std::unique_ptr<TrainRun>> Create(std::shared_ptr<const TrainInput> input);
 
-  /// Takes one optimizer step, with the evaluation that is due behind it.
-  /// Errors: FailedPrecondition with reason NON_FINITE_LOSS if loss or gradient isn't finite: no
-  /// parameter changed. ResourceExhausted if a single example doesn't fit in memory.
-  Status Step(TrainObserver& observer, const Yield& yield);
-  bool done() const { return step_ >= schedule_.total_steps() || stopped_early_; }
-  /// Evaluates what is left to (validation at the end, test), picks the best state, and builds the
-  /// artifact. Requires: done().
-  StatusOr<TrainOutcome> Finish(TrainObserver& observer, const Yield& yield);
+  /// Takes one turn. Requires: !done().
+  /// Errors: FailedPrecondition with reason NON_FINITE_LOSS if loss, gradient or a logit isn't
+  /// finite: no parameter changed. ResourceExhausted if a single example doesn't fit in memory.
+  Status Advance(TrainObserver& observer, const Yield& yield);
+  /// Every step is taken (or it stopped early), and all that is due is evaluated.
+  bool done() const { return trained() && DueEvaluation() == nullptr; }
+  /// Builds the artifact from the best state. Requires: done().
+  StatusOr<TrainOutcome> Finish();
 
-  /// The whole state between two steps. Deterministic bytes.
+  /// The whole state between two turns. Deterministic bytes.
   std::string Checkpoint() const;
   int64_t step() const { return step_; }
   int64_t last_step_tokens() const { return last_step_tokens_; }
@@ -56,6 +60,7 @@ class TrainRun {
  private:
   TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adapter> adapter);
   Status Restore(const std::string& checkpoint);
+  RunIdentity identity() const;
   Status LoadInitFrom(const Files& files);
   /// Gradient of the mean loss over `micro_batches`; returns the summed loss. When memory runs out,
   /// starts again with micro-batches run in twice as many parts (the gradient is a sum, so its
@@ -66,8 +71,14 @@ class TrainRun {
                                  const Yield& yield);
   StatusOr<double> RunPass(const std::vector<uint32_t>& examples, double divisor,
                            const Yield& yield);
-  Status EvaluateNow(TrainObserver& observer, const Yield& yield);
-  bool EvaluationDue() const;
+  Status Step(TrainObserver& observer, const Yield& yield);
+  bool trained() const { return step_ >= schedule_.total_steps() || stopped_early_; }
+  /// The split that the next turn evaluates; null if it takes a step.
+  const TokenizedSplit* DueEvaluation() const;
+  bool ValidationDue() const;
+  Status EvaluateSome(const TokenizedSplit& split, TrainObserver& observer, const Yield& yield);
+  void NoteValidation(const Evaluation& evaluation, TrainObserver& observer);
+  void RestoreBest();
   void Report(TrainObserver& observer, double loss, double lr, double grad_norm, int64_t tokens);
   double Elapsed() const;
 
@@ -88,6 +99,8 @@ class TrainRun {
   at::Tensor best_P_;  ///< Parameters at best_step_, if keep_best.
   std::vector<Evaluation> evaluations_;
   double seconds_before_ = 0;
+
+  std::optional<SplitEvaluation> evaluating_;  ///< Under way.
 
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point last_report_ = started_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <future>
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
@@ -128,6 +129,51 @@ TEST_F(OutOfMemoryTest, TheSplitGrowsUntilItFits) {
 
   ASSERT_TRUE(outcome.ok()) << outcome.status();
   EXPECT_GE(recorder->warnings.size(), 3U);
+}
+
+TEST_F(OutOfMemoryTest, AnEvaluationGoesOnInSmallerPasses) {
+  const auto version = testing::TrainAndLoad(*engine_, {{"lora", {{"rank", 4}}}}).sha256;
+  const auto data = MakeData(400, 0, 0);
+  const auto evaluate = [&] {
+    std::promise<StatusOr<Evaluation>> done;
+    engine_->Evaluate({.version = version, .dataset = data},
+                      [&](StatusOr<Evaluation> result) { done.set_value(std::move(result)); });
+    return done.get_future().get();
+  };
+  (void)memory_.TakeLargest();
+  const auto roomy = evaluate();
+  memory_.Limit(memory_.TakeLargest() / 3);
+
+  const auto tight = evaluate();
+
+  memory_.Unlimit();
+  ASSERT_TRUE(tight.ok()) << tight.status();
+  EXPECT_EQ(tight->examples, 400);
+  EXPECT_NEAR(tight->loss, roomy->loss, 1e-5);
+  EXPECT_EQ(tight->accuracy, roomy->accuracy);
+}
+
+TEST_F(OutOfMemoryTest, RequestsThatDontFitTogetherAreAnsweredOneByOne) {
+  const auto version = testing::TrainAndLoad(*engine_, {{"lora", {{"rank", 4}}}}).sha256;
+  constexpr int kRequests = 8;
+  std::vector<std::promise<StatusOr<ClassifyResult>>> answers(kRequests);
+  (void)memory_.TakeLargest();
+  const auto alone = testing::Classify(*engine_, version, {"w1 w2 w3 w4 w5 w6"});
+  const size_t of_one = memory_.TakeLargest();
+  {
+    testing::Blocked blocked(*engine_, version);
+    for (auto& answer : answers) {
+      engine_->Classify({.version = version, .inputs = {{"w1 w2 w3 w4 w5 w6", ""}}},
+                        [&](StatusOr<ClassifyResult> r) { answer.set_value(std::move(r)); });
+    }
+    memory_.Limit(2 * of_one);
+  }
+
+  for (auto& answer : answers) {
+    const auto result = answer.get_future().get();
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->predictions[0].logits, alone->predictions[0].logits);
+  }
 }
 
 TEST_F(OutOfMemoryTest, TheSplitIsResumed) {

@@ -84,6 +84,7 @@ TEST(TrainRunTest, ItLearns) {
 
 class ReleaseTest : public ::testing::TestWithParam<int64_t> {};
 
+/// The parameter counts turns; some of them lie between a step and the evaluation behind it.
 TEST_P(ReleaseTest, AJobGivenBackAndResumedGivesTheUndisturbedArtifact) {
   const auto undisturbed_recorder = std::make_shared<Recorder>();
   const auto undisturbed = RunJob(*MakeEngine(), EventfulJob(), undisturbed_recorder);
@@ -91,31 +92,31 @@ TEST_P(ReleaseTest, AJobGivenBackAndResumedGivesTheUndisturbedArtifact) {
   ASSERT_EQ(undisturbed_recorder->warnings.size(), 1U)
       << "the job should stop early, or this test shows less";
 
-  const auto first = std::make_shared<Recorder>([&](int64_t steps) {
-    return steps == GetParam() ? DesiredState::kRelease : DesiredState::kRun;
+  const auto first = std::make_shared<Recorder>([&](int64_t turns) {
+    return turns == GetParam() ? DesiredState::kRelease : DesiredState::kRun;
   });
   const auto released = RunJob(*MakeEngine(), EventfulJob(), first);
   ASSERT_TRUE(released.ok()) << released.status();
   ASSERT_EQ(released->kind, TrainOutcome::Kind::kReleased);
-  ASSERT_EQ(first->checkpoint_step, GetParam());
+  ASSERT_GE(first->checkpoint_step, GetParam() / 2);
   const auto second = std::make_shared<Recorder>();
   const auto resumed = RunJob(*MakeEngine(), EventfulJob(first->checkpoint), second);
 
-  EXPECT_EQ(second->first_step, GetParam());
+  EXPECT_EQ(second->first_step, first->checkpoint_step);
   EXPECT_EQ(HashOf(resumed), undisturbed->artifact.sha256);
   EXPECT_EQ(resumed->evaluations.size(), undisturbed->evaluations.size());
   EXPECT_EQ(resumed->facts.total_steps, undisturbed->facts.total_steps);
 }
 
-INSTANTIATE_TEST_SUITE_P(Steps, ReleaseTest, ::testing::Values(0, 1, 4, 7, 10));
+INSTANTIATE_TEST_SUITE_P(Steps, ReleaseTest, ::testing::Values(0, 1, 2, 3, 4, 5, 7, 10));
 
-TEST(TrainRunTest, AJobGivenBackAfterEveryStepGivesTheUndisturbedArtifact) {
+TEST(TrainRunTest, AJobGivenBackAfterEveryTurnGivesTheUndisturbedArtifact) {
   const auto engine = MakeEngine();
   const std::string undisturbed = HashOf(RunJob(*engine, EventfulJob()));
   std::string checkpoint;
   for (int64_t turn = 0; turn < 200; ++turn) {
     const auto recorder = std::make_shared<Recorder>(
-        [](int64_t steps) { return steps == 1 ? DesiredState::kRelease : DesiredState::kRun; });
+        [](int64_t turns) { return turns == 1 ? DesiredState::kRelease : DesiredState::kRun; });
     const auto outcome = RunJob(*engine, EventfulJob(checkpoint), recorder);
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     if (outcome->kind == TrainOutcome::Kind::kSucceeded) {
@@ -131,15 +132,84 @@ TEST(TrainRunTest, AJobGivenBackAfterEveryStepGivesTheUndisturbedArtifact) {
 TEST(TrainRunTest, PausedAndCancelledJobsEndAsAsked) {
   const auto engine = MakeEngine();
   const auto pause = std::make_shared<Recorder>(
-      [](int64_t steps) { return steps == 3 ? DesiredState::kPause : DesiredState::kRun; });
+      [](int64_t turns) { return turns == 1 ? DesiredState::kPause : DesiredState::kRun; });
   const auto cancel = std::make_shared<Recorder>(
-      [](int64_t steps) { return steps == 3 ? DesiredState::kCancel : DesiredState::kRun; });
+      [](int64_t turns) { return turns == 1 ? DesiredState::kCancel : DesiredState::kRun; });
 
   EXPECT_EQ(RunJob(*engine, EventfulJob(), pause)->kind, TrainOutcome::Kind::kPaused);
   EXPECT_EQ(RunJob(*engine, EventfulJob(), cancel)->kind, TrainOutcome::Kind::kCancelled);
-  EXPECT_EQ(pause->checkpoint_step, 3);
+  EXPECT_EQ(pause->checkpoint_step, 1);
   EXPECT_EQ(cancel->checkpoint_step, -1);
   EXPECT_EQ(engine->figures().training_jobs, 0);
+}
+
+/// A job whose validation data take several passes.
+TrainRequest LongEvaluation(std::string checkpoint = {}) {
+  return MakeRequest(MakeSpec(kLora, [](Hyper& hp) { hp.max_steps = 1; }), MakeData(4, 2000, 0),
+                     std::move(checkpoint));
+}
+
+TEST(TrainRunTest, ACancelDoesNotWaitForTheEndOfAnEvaluation) {
+  const auto engine = MakeEngine();
+  int64_t turns_of_all = 0;
+  const auto counting = std::make_shared<Recorder>([&](int64_t turns) {
+    turns_of_all = turns;
+    return DesiredState::kRun;
+  });
+  ASSERT_TRUE(RunJob(*engine, LongEvaluation(), counting).ok());
+  ASSERT_GT(turns_of_all, 3) << "the evaluation should take several passes";
+  const auto cancel = std::make_shared<Recorder>(
+      [](int64_t turns) { return turns == 2 ? DesiredState::kCancel : DesiredState::kRun; });
+
+  const auto outcome = RunJob(*engine, LongEvaluation(), cancel);
+
+  EXPECT_EQ(outcome->kind, TrainOutcome::Kind::kCancelled);
+  EXPECT_TRUE(cancel->evaluations.empty());
+}
+
+TEST(TrainRunTest, AJobGivenBackInTheMiddleOfAnEvaluationRepeatsIt) {
+  const auto engine = MakeEngine();
+  const auto whole = std::make_shared<Recorder>();
+  const std::string undisturbed = HashOf(RunJob(*engine, LongEvaluation(), whole));
+  const auto released = std::make_shared<Recorder>(
+      [](int64_t turns) { return turns == 3 ? DesiredState::kRelease : DesiredState::kRun; });
+  ASSERT_EQ(RunJob(*engine, LongEvaluation(), released)->kind, TrainOutcome::Kind::kReleased);
+  const auto resumed = std::make_shared<Recorder>();
+
+  EXPECT_EQ(HashOf(RunJob(*engine, LongEvaluation(released->checkpoint), resumed)), undisturbed);
+  EXPECT_EQ(released->checkpoint_step, 1);
+  ASSERT_EQ(resumed->evaluations.size(), 1U);
+  EXPECT_EQ(resumed->evaluations[0].loss, whole->evaluations[0].loss);
+}
+
+TEST(TrainRunTest, ACheckpointOfAnotherBaseIsRefused) {
+  const auto engine = MakeEngine();
+  const auto recorder = std::make_shared<Recorder>([](int64_t) { return DesiredState::kRelease; });
+  ASSERT_TRUE(RunJob(*engine, EventfulJob(), recorder).ok());
+  auto state = *ParseCheckpoint(recorder->checkpoint);
+  state.identity.base_fingerprint = std::string(64, '0');
+
+  const Status status = RunJob(*engine, EventfulJob(SerializeCheckpoint(state))).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReasonOf(status), "BASE_MISMATCH");
+}
+
+TEST(TrainRunTest, AResumedJobKeepsThePrecisionThatItBeganWith) {
+  const auto engine = MakeEngine();
+  const auto job = [&](spec::Precision precision, std::string checkpoint) {
+    return MakeRequest(MakeSpec(kLora, [&](Hyper& hp) { hp.precision = precision; }),
+                       MakeData(8, 0, 0), std::move(checkpoint));
+  };
+  for (const char* began : {"fp32", "bf16"}) {
+    const auto first = std::make_shared<Recorder>(
+        [](int64_t turns) { return turns == 1 ? DesiredState::kRelease : DesiredState::kRun; });
+    const auto precision =
+        std::string(began) == "bf16" ? spec::Precision::kBf16 : spec::Precision::kFp32;
+    ASSERT_TRUE(RunJob(*engine, job(precision, {}), first).ok());
+
+    EXPECT_EQ(RunJob(*engine, job(spec::Precision::kAuto, first->checkpoint))->precision, began);
+  }
 }
 
 TEST(TrainRunTest, ATornCheckpointIsDataLoss) {
@@ -200,7 +270,7 @@ std::pair<at::Tensor, at::Tensor> AroundTheFailingStep(double learning_rate) {
   at::Tensor before;
   for (int i = 0; i < 40; ++i) {
     before = ParseCheckpoint(run->Checkpoint())->parameters_P;
-    if (!run->Step(recorder, [] {}).ok())
+    if (!run->Advance(recorder, [] {}).ok())
       return {before, ParseCheckpoint(run->Checkpoint())->parameters_P};
   }
   ADD_FAILURE() << "no step failed";

@@ -40,7 +40,6 @@ SETTING_FLAGS = ("train", "validation", "test", "max_length", "epochs", "batch_s
 
 def parse_arguments():
     cache = os.environ.get("GRAFT_CACHE") or os.path.expanduser("~/.cache/graft")
-    data = os.environ.get("GRAFT_TEST_DATA") or os.path.join(SOURCE, "..", "shared", "data")
     forms = "\n".join(
         f"  {name:7} {s.train:,}/{s.validation:,}/{s.test:,} reviews, {s.max_length} tokens, "
         f"{s.epochs:g} {'epoch' if s.epochs == 1 else 'epochs'}; "
@@ -54,8 +53,8 @@ def parse_arguments():
     parser.add_argument("--subset", choices=tuple(experiment.FORMS), default="small", help="default: small")
     parser.add_argument("--out", metavar="DIR", help="results, data and logs; default: a folder article/SUBSET "
                         "beside set-up's cache")
-    parser.add_argument("--imdb", metavar="FILE", default=os.path.join(data, "imdb", "movie_data.csv.gz"),
-                        help="CSV with the columns review and sentiment, may be gzipped; default: %(default)s")
+    parser.add_argument("--imdb", metavar="FILE", help="CSV with the columns review and sentiment, may be gzipped; "
+                        "needed unless --report")
     parser.add_argument("--bin", metavar="DIR", help="where graft, graft-server and graft-worker are; default: the "
                         "first of build/{release,ci,dev}/bin. They are copied to --out, so that a build in the "
                         "meantime changes nothing")
@@ -231,8 +230,8 @@ def prepare_data(folder, settings, source):
     """Writes the sides once; returns their paths, and those of the test data's parts."""
     paths = {side: folder.at("data", side + ".jsonl") for side in split.SIDES}
     if "data" not in folder.state or not all(os.path.exists(path) for path in paths.values()):
-        if not os.path.exists(source):
-            fail(f"there is no {source}; name the reviews' file with --imdb")
+        if source is None or not os.path.exists(source):
+            fail(f"name the reviews' file with --imdb; {f'there is no {source}' if source else 'none was given'}")
         print(f"reading {source}", flush=True)
         reviews = split.read_reviews(source)
         sides = split.split(reviews, settings.counts(), settings.split_seed)

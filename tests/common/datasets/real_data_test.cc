@@ -1,11 +1,9 @@
-/// Real data, where it is: GRAFT_TEST_DATA names the folder, by default ../shared/data beside the
-/// sources.
+/// Real data, where it is: the CMake variable GRAFT_TEST_DATA names the folder.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 
 #include "common/base/file.h"
@@ -24,10 +22,7 @@ class RealDataTest : public testing::Test {
  protected:
   /// Path of a file, or an empty one and a skipped test.
   static std::filesystem::path Find(const std::string& name) {
-    const char* folder = std::getenv("GRAFT_TEST_DATA");
-    const auto path =
-        std::filesystem::path(folder != nullptr ? folder : GRAFT_SOURCE_DIR "/../shared/data") /
-        name;
+    const auto path = std::filesystem::path(GRAFT_TEST_DATA) / name;
     return std::filesystem::exists(path) ? path : std::filesystem::path();
   }
   static SourceFile FileAt(const std::filesystem::path& path) {
@@ -37,7 +32,8 @@ class RealDataTest : public testing::Test {
 
 TEST_F(RealDataTest, ImdbIsReadSplitAndStoredInSeconds) {
   const auto path = Find("imdb/movie_data.csv.gz");
-  if (path.empty()) GTEST_SKIP() << "set GRAFT_TEST_DATA to a folder with imdb/movie_data.csv.gz";
+  if (path.empty())
+    GTEST_SKIP() << "configure with -DGRAFT_TEST_DATA=<folder with imdb/movie_data.csv.gz>";
   IngestSpec spec;
   spec.train = FileAt(path);
   spec.text_columns = {"review"};
@@ -77,7 +73,7 @@ TEST_F(RealDataTest, ImdbIsReadSplitAndStoredInSeconds) {
 
 TEST_F(RealDataTest, SmsIsReadWithoutAHeader) {
   const auto path = Find("sms_spam/sms_spam.normalised.tsv");
-  if (path.empty()) GTEST_SKIP() << "set GRAFT_TEST_DATA to a folder with sms_spam";
+  if (path.empty()) GTEST_SKIP() << "configure with -DGRAFT_TEST_DATA=<folder with sms_spam>";
   IngestSpec spec;
   spec.train = FileAt(path);
   spec.text_columns = {"2"};
@@ -98,7 +94,7 @@ TEST_F(RealDataTest, SmsIsReadWithoutAHeader) {
 /// Its JSON nests [text, intent] pairs; a client turns it into lines.
 TEST_F(RealDataTest, ClincIsReadAsJsonLines) {
   const auto path = Find("clinc150/data_full.json");
-  if (path.empty()) GTEST_SKIP() << "set GRAFT_TEST_DATA to a folder with clinc150";
+  if (path.empty()) GTEST_SKIP() << "configure with -DGRAFT_TEST_DATA=<folder with clinc150>";
   const Json nested = *ParseJson(*ReadFile(path), "clinc150");
   const auto lines = [&](const char* split, const char* out_of_scope) {
     std::string jsonl;

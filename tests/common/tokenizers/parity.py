@@ -38,13 +38,14 @@ def lines():
         for text in catalog.values():
             if isinstance(text, str):
                 yield from text.splitlines()
-    for root in (os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(unicodedata.__file__ or os.__file__))):
-        for path in sorted(glob.glob(root + "/**/*.txt", recursive=True) + glob.glob(root + "/test/cjkencodings/*utf8*.txt"))[:400]:
-            try:
-                with open(path, encoding="utf-8") as f:
-                    yield from f.read().splitlines()
-            except Exception:
-                continue
+    library = os.path.dirname(os.__file__)
+    for path in sorted(glob.glob(library + "/**/*.txt", recursive=True) +
+                       glob.glob(library + "/test/cjkencodings/*utf8*.txt"))[:400]:
+        try:
+            with open(path, encoding="utf-8") as f:
+                yield from f.read().splitlines()
+        except Exception:
+            continue
     text = subprocess.run(["apt-cache", "dumpavail"], capture_output=True).stdout.decode("utf-8", "replace")
     yield from text.splitlines()[:200000:5]
     if data:

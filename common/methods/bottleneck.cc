@@ -85,7 +85,8 @@ StatusOr<std::shared_ptr<const MethodSpec>> BottleneckSpec::Parse(const Json& js
       kActivations.end()) {
     fields.Fail("activation", "is \"" + spec->activation_ + "\"; use relu, gelu, silu or tanh");
   }
-  spec->init_std_ = fields.Number("init_std", 0, 1, 0.01);
+  // With two projections of zeros no gradient reaches anything but the upper one's bias.
+  spec->init_std_ = fields.Number("init_std", 0, 1, 0.01, Fields::Bounds::kOpenLow);
   spec->dropout_ = fields.Number("dropout", 0, 1, 0, Fields::Bounds::kOpenHigh);
   spec->unfreeze_base_ = fields.Flag("unfreeze_base", false);
   spec->residual_ = fields.Flag("residual", true);
@@ -105,6 +106,13 @@ Json BottleneckSpec::ToJson() const {
           {"unfreeze_base", unfreeze_base_},
           {"residual", residual_},
           {"freeze_head", freeze_head_}};
+}
+
+Json BottleneckSpec::FunctionJson() const {
+  Json fields = ToJson();
+  for (const char* training_only : {"init_std", "dropout", "freeze_head"})
+    fields.erase(training_only);
+  return fields;
 }
 
 StatusOr<std::shared_ptr<const MethodSpec>> BottleneckSpec::Resolve(

@@ -26,6 +26,7 @@ class BottleneckSpec : public MethodSpec {
 
   std::string_view name() const override { return "bottleneck"; }
   Json ToJson() const override;
+  Json FunctionJson() const override;
   StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
       const families::Layout& layout) const override;
   std::vector<TensorSpec> Tensors(const families::Layout& layout,

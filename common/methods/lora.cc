@@ -115,6 +115,10 @@ Json LoraSpec::ToJson() const {
           {"target_modules", target_modules_}};
 }
 
+Json LoraSpec::FunctionJson() const {
+  return {{"rank", rank_}, {"alpha", alpha_}, {"rslora", rslora_}};
+}
+
 StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(
     const families::Layout& layout) const {
   auto spec = std::make_shared<LoraSpec>(*this);

@@ -44,6 +44,10 @@ class MethodSpec {
   virtual std::string_view name() const = 0;  ///< "lora": the oneof field of graft.v1.Method.
   /// Every field with its resolved value, names as in the proto.
   virtual Json ToJson() const = 0;
+  /// The fields of ToJson() that change what the adapter computes from given tensors, and those
+  /// that shape them. The others matter in training only (dropout, initial values), or say in words
+  /// what the tensors' names say.
+  virtual Json FunctionJson() const = 0;
   /// Checks against a base and returns the spec with defaults that depend on it filled in (target
   /// modules).
   /// Errors: InvalidArgument, with the field path below "method.<name>".
@@ -60,6 +64,10 @@ class MethodSpec {
   /// "peft", "adapterhub" or "graft" (state dict with HF names): who else reads the files.
   virtual std::string_view artifact_format() const = 0;
 };
+
+/// Why tensors of `from` would compute something else under `to`, as a part of a sentence ("its
+/// alpha is 8, the job's is 16"); empty if no field tells. The tensors' names are compared apart.
+std::string FunctionDifference(const MethodSpec& from, const MethodSpec& to);
 
 /// Reads {"rank": 8, ...} as the fields of method `name`. Absent fields take their defaults.
 /// Errors: InvalidArgument for an unknown method (lists them), an unknown field, a wrong type, a

@@ -40,6 +40,20 @@ StatusOr<std::shared_ptr<const MethodSpec>> ParseMethod(std::string_view name, c
       .At("method", "NO_SUCH_METHOD");
 }
 
+std::string FunctionDifference(const MethodSpec& from, const MethodSpec& to) {
+  const auto differs = [](const std::string& field, const std::string& was, const std::string& is) {
+    return "its " + field + " is " + was + ", the job's is " + is;
+  };
+  if (from.name() != to.name())
+    return differs("method", std::string(from.name()), std::string(to.name()));
+  const Json before = from.FunctionJson();
+  const Json now = to.FunctionJson();
+  for (const auto& [field, value] : before.items()) {
+    if (now[field] != value) return differs(field, value.dump(), now[field].dump());
+  }
+  return {};
+}
+
 StatusOr<ImportedMethod> ImportMethod(
     const std::map<std::string, std::string>& configs,
     const std::map<std::string, std::vector<int64_t>>& tensor_shapes,

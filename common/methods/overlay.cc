@@ -71,6 +71,7 @@ StatusOr<std::shared_ptr<const MethodSpec>> LastLayersSpec::Parse(const Json& js
 }
 
 Json LastLayersSpec::ToJson() const { return {{"num_layers", num_layers_}}; }
+Json LastLayersSpec::FunctionJson() const { return ToJson(); }
 
 StatusOr<std::shared_ptr<const MethodSpec>> LastLayersSpec::Resolve(
     const families::Layout& layout) const {
@@ -104,6 +105,7 @@ StatusOr<std::shared_ptr<const MethodSpec>> FullSpec::Parse(const Json& json) {
 }
 
 Json FullSpec::ToJson() const { return Json::object(); }
+Json FullSpec::FunctionJson() const { return ToJson(); }
 
 StatusOr<std::shared_ptr<const MethodSpec>> FullSpec::Resolve(const families::Layout&) const {
   return std::shared_ptr<const MethodSpec>(std::make_shared<FullSpec>(*this));

@@ -28,6 +28,7 @@ class LastLayersSpec : public MethodSpec {
   static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);
   std::string_view name() const override { return "last_layers"; }
   Json ToJson() const override;
+  Json FunctionJson() const override;
   StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
       const families::Layout& layout) const override;
   std::vector<TensorSpec> Tensors(const families::Layout& layout,
@@ -47,6 +48,7 @@ class FullSpec : public MethodSpec {
   static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);
   std::string_view name() const override { return "full"; }
   Json ToJson() const override;
+  Json FunctionJson() const override;
   StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
       const families::Layout& layout) const override;
   std::vector<TensorSpec> Tensors(const families::Layout& layout,

@@ -30,7 +30,8 @@ StatusOr<core::JobKey> KeyOf(const CallContext& context, const std::string& name
   return core::JobKey{context.tenant, std::move(id)};
 }
 
-/// A job takes over its parent's tensors one for one, so they must be the same ones.
+/// A job takes over its parent's tensors one for one, so they must be the same ones and mean the
+/// same.
 Status CheckContinues(const spec::JobSpec& spec, const core::Version& parent,
                       const families::Layout& layout) {
   const auto refuse = [&](const std::string& why) {
@@ -47,12 +48,13 @@ Status CheckContinues(const spec::JobSpec& spec, const core::Version& parent,
   const std::string& name = method.begin().key();
   GRAFT_ASSIGN_OR_RETURN(const auto parsed, methods::ParseMethod(name, method.begin().value()));
   GRAFT_ASSIGN_OR_RETURN(const auto from, parsed->Resolve(layout));
+  if (const std::string why = methods::FunctionDifference(*from, *spec.method); !why.empty())
+    return refuse(why);
   const auto labels = static_cast<int64_t>(parent.label_names.size());
   const auto same = [](const methods::TensorSpec& a, const methods::TensorSpec& b) {
     return a.name == b.name && a.shape == b.shape;
   };
-  if (name == spec.method->name() &&
-      std::ranges::equal(from->Tensors(layout, labels), spec.method->Tensors(layout, labels),
+  if (std::ranges::equal(from->Tensors(layout, labels), spec.method->Tensors(layout, labels),
                          same)) {
     return OkStatus();
   }

@@ -80,6 +80,7 @@ TEST(BottleneckSpecTest, EachFaultNamesItsField) {
                                      {"activation", 3},
                                      {"activation", std::string(33, 'x')},
                                      {"init_std", -0.1},
+                                     {"init_std", 0},
                                      {"init_std", 1.1},
                                      {"init_std", "0"},
                                      {"dropout", 1},

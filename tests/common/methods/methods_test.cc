@@ -64,6 +64,44 @@ TEST(ParseMethodTest, AResolvedMethodReadsBackAsItself) {
   }
 }
 
+TEST(FunctionDifferenceTest, NamesTheFieldThatComputesSomethingElse) {
+  const families::Layout layout = TinyBert();
+  const auto difference = [&](const std::string& name, const Json& was, const Json& is) {
+    return FunctionDifference(*Resolved(name, was, layout), *Resolved(name, is, layout));
+  };
+
+  EXPECT_EQ(difference("lora", {{"alpha", 8}}, {{"alpha", 16}}),
+            "its alpha is 8.0, the job's is 16.0");
+  EXPECT_EQ(difference("lora", {{"rank", 4}, {"alpha", 8}}, {{"rank", 2}, {"alpha", 8}}),
+            "its rank is 4, the job's is 2");
+  EXPECT_EQ(difference("lora", {{"rslora", true}}, Json::object()),
+            "its rslora is true, the job's is false");
+  EXPECT_EQ(difference("bottleneck", {{"size", 6}, {"activation", "gelu"}}, {{"size", 6}}),
+            "its activation is \"gelu\", the job's is \"silu\"");
+  EXPECT_EQ(difference("bottleneck", {{"size", 6}, {"residual", false}}, {{"size", 6}}),
+            "its residual is false, the job's is true");
+  EXPECT_EQ(FunctionDifference(*Resolved("full", Json::object(), layout),
+                               *Resolved("lora", Json::object(), layout)),
+            "its method is full, the job's is lora");
+}
+
+TEST(FunctionDifferenceTest, IgnoresWhatMattersInTrainingOnly) {
+  const families::Layout layout = TinyBert();
+  const auto same = [&](const std::string& name, const Json& was, const Json& is) {
+    EXPECT_EQ(FunctionDifference(*Resolved(name, was, layout), *Resolved(name, is, layout)), "");
+  };
+
+  for (const std::string& name : MethodNames()) {
+    const Json fields = name == "bottleneck" ? Json{{"size", 6}} : Json::object();
+    same(name, fields, fields);
+  }
+  // The tensors' names tell the targets, however these are spelt.
+  same("lora", {{"dropout", 0.1}, {"target_modules", {"query", "value"}}},
+       {{"target_modules", {"attention.self.query", "attention.self.value"}}});
+  same("bottleneck", {{"size", 6}, {"init_std", 0.5}, {"dropout", 0.1}, {"freeze_head", true}},
+       {{"size", 6}});
+}
+
 TEST(TrainableParametersTest, CountsWhatIsTrained) {
   EXPECT_EQ(TrainableParameters({}), 0);
   std::vector<TensorSpec> tensors(3);

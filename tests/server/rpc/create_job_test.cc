@@ -91,20 +91,24 @@ TEST_F(CreateJobTest, OnlyAVersionWithTheSameTensorsAndLabelsIsContinued) {
   const auto labels = [](v1::JobSpec& spec) {
     return spec.mutable_task()->mutable_sequence_classification();
   };
-  const grpc::Status other_method = answer([&](auto& s) { method(s)->mutable_bottleneck()->set_size(2); });
+  const grpc::Status other_method =
+      answer([&](auto& s) { method(s)->mutable_bottleneck()->set_size(2); });
   const grpc::Status other_rank = answer([&](auto& s) { method(s)->mutable_lora()->set_rank(4); });
   const grpc::Status other_labels = answer([&](auto& s) {
     for (const char* label : {"good", "bad"}) labels(s)->add_label_names(label);
   });
   const grpc::Status other_alpha =
       answer([&](auto& s) { method(s)->mutable_lora()->set_alpha(9); });
+  const grpc::Status other_dropout =
+      answer([&](auto& s) { method(s)->mutable_lora()->set_dropout(0.5); });
 
-  for (const grpc::Status& status : {other_method, other_rank, other_labels}) {
+  for (const grpc::Status& status : {other_method, other_rank, other_labels, other_alpha}) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
     EXPECT_EQ(FieldOf(status), "spec.init_from");
   }
   EXPECT_THAT(other_method.error_message(), HasSubstr("lora"));
-  EXPECT_TRUE(other_alpha.ok()) << other_alpha.error_message();
+  EXPECT_THAT(other_alpha.error_message(), HasSubstr("its alpha is 4.0, the job's is 9.0"));
+  EXPECT_TRUE(other_dropout.ok()) << other_dropout.error_message();
 }
 
 TEST_F(CreateJobTest, UnknownBaseNamesThoseThereAre) {

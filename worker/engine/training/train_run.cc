@@ -56,12 +56,11 @@ StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const Train
 Status TrainRun::LoadInitFrom(const Files& files) {
   GRAFT_ASSIGN_OR_RETURN(const LoadedArtifact loaded, ReadArtifact(files, *input_->base));
   const Adapter& from = *loaded.adapter;
-  if (from.method().name() != adapter_->method().name() ||
-      loaded.label_names != input_->request.dataset->label_names) {
-    return InvalidArgumentError(
-               "init_from is a " + std::string(from.method().name()) + " version with " +
-               std::to_string(loaded.label_names.size()) +
-               " labels; a job can only continue a version of its own method and labels")
+  std::string why = methods::FunctionDifference(from.method(), adapter_->method());
+  if (why.empty() && loaded.label_names != input_->request.dataset->label_names)
+    why = "its " + std::to_string(loaded.label_names.size()) + " labels aren't the job's";
+  if (!why.empty()) {
+    return InvalidArgumentError("init_from can't be continued: " + why)
         .At("spec.init_from", "INIT_FROM_MISMATCH");
   }
   return CopyParameters(from.parameters(), adapter_->parameters());

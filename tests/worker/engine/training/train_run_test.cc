@@ -339,5 +339,25 @@ TEST(TrainRunTest, InitFromContinuesAVersionOfItsOwnMethodOnly) {
   EXPECT_EQ(ReasonOf(RunJob(*engine, other).status()), "INIT_FROM_MISMATCH");
 }
 
+TEST(TrainRunTest, InitFromContinuesAVersionThatComputesTheSameOnly) {
+  const auto engine = MakeEngine();
+  const auto data = MakeData(8, 0, 0);
+  const auto lora = [](double alpha, double dropout) {
+    return Json{{"lora", {{"rank", 4}, {"alpha", alpha}, {"dropout", dropout}}}};
+  };
+  const auto first = *RunJob(*engine, MakeRequest(MakeSpec(lora(8, 0)), data));
+  const auto continued = [&](const Json& method) {
+    TrainRequest more = MakeRequest(MakeSpec(method), data);
+    more.init_from = first.artifact.files;
+    return RunJob(*engine, more).status();
+  };
+
+  const Status refused = continued(lora(16, 0));
+
+  EXPECT_EQ(ReasonOf(refused), "INIT_FROM_MISMATCH");
+  EXPECT_EQ(refused.message(), "init_from can't be continued: its alpha is 8.0, the job's is 16.0");
+  EXPECT_TRUE(continued(lora(8, 0.1)).ok());
+}
+
 }  // namespace
 }  // namespace graft::worker::engine

@@ -58,6 +58,9 @@ StatusOr<Json> ReadManifestJson(const Files& files) {
   if (json.contains("base_proved") && !json["base_proved"].is_boolean()) {
     return Malformed("base_proved isn't true or false");
   }
+  if (const Json pair = json.value("has_pair", Json()); !pair.is_null() && !pair.is_boolean()) {
+    return Malformed("has_pair isn't true, false or null");
+  }
   const Json& identity = json["identity"];
   for (const char* key : {"base_fingerprint", "tokenizer", "precision"}) {
     if (!identity.contains(key) || !identity[key].is_string())
@@ -106,7 +109,8 @@ Manifest Seal(const Identity& identity, const Record& record, Files& files) {
                      {"base", record.base},
                      {"base_proved", record.base_proved},
                      {"probe", record.probe},
-                     {"job", record.job}};
+                     {"job", record.job},
+                     {"has_pair", record.has_pair ? Json(*record.has_pair) : Json()}};
   files[std::string(kManifestName)] = json.dump(2) + "\n";
   return manifest;
 }
@@ -137,6 +141,8 @@ StatusOr<Manifest> Open(const Files& files, const families::Layout& layout) {
   manifest.record.base_proved = json.value("base_proved", false);
   manifest.record.probe = json.value("probe", Json());
   manifest.record.job = json.value("job", Json());
+  if (const Json pair = json.value("has_pair", Json()); pair.is_boolean())
+    manifest.record.has_pair = pair.get<bool>();
   manifest.file_hashes = HashFiles(files);
   const Json& listed = json["files"];
   for (const auto& [name, hash] : manifest.file_hashes) {

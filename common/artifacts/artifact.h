@@ -4,6 +4,7 @@
 /// docs/formats.md describes graft.json.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,7 @@ struct Record {
   bool base_proved = true;  ///< False for an imported folder: its base is declared, not proved.
   Json probe;  ///< Seeded token ids and the trained adapter's logits; null if there is none.
   Json job;    ///< Job spec, dataset hash, evaluations; null if imported.
+  std::optional<bool> has_pair = {};  ///< Trained on pairs of texts; empty if unknown.
 };
 
 struct Manifest {

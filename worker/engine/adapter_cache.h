@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -22,8 +23,9 @@ struct ResidentVersion {
   LoadedBase on;
   std::shared_ptr<const std::vector<std::string>> label_names;
   int max_length = 512;
-  int64_t bytes = 0;         ///< Its buffer on the device.
-  int64_t tensor_bytes = 0;  ///< Of its tensors alone.
+  std::optional<bool> has_pair;  ///< Trained on pairs of texts; empty if unknown.
+  int64_t bytes = 0;             ///< Its buffer on the device.
+  int64_t tensor_bytes = 0;      ///< Of its tensors alone.
 };
 
 /// Thread safety: thread-safe.

@@ -9,6 +9,21 @@
 
 namespace graft::worker::engine {
 
+namespace {
+
+/// A version that names no tokenizer is taken at its word that it fits the base.
+Status CheckTokenizer(const artifacts::Identity& identity, const Base& base) {
+  const std::string& fingerprint = base.tokenizer().fingerprint();
+  if (identity.tokenizer.empty() || identity.tokenizer == fingerprint) return OkStatus();
+  return FailedPreconditionError("the version was made with a tokenizer with fingerprint " +
+                                 identity.tokenizer.substr(0, 12) + ", but " + base.id() + " has " +
+                                 fingerprint.substr(0, 12) +
+                                 ": it would read other tokens than it was trained on")
+      .AddDetail({"TOKENIZER_MISMATCH", {}, 0, {}, {}});
+}
+
+}  // namespace
+
 StatusOr<ArtifactHeader> ReadArtifactHeader(const Files& files) {
   GRAFT_ASSIGN_OR_RETURN(const artifacts::Header header, artifacts::ReadHeader(files));
   return ArtifactHeader{
@@ -18,10 +33,12 @@ StatusOr<ArtifactHeader> ReadArtifactHeader(const Files& files) {
 
 StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base) {
   GRAFT_ASSIGN_OR_RETURN(artifacts::Manifest manifest, artifacts::Open(files, base.layout()));
+  GRAFT_RETURN_IF_ERROR(CheckTokenizer(manifest.identity, base));
   LoadedArtifact loaded;
   loaded.label_names = manifest.identity.label_names;
   loaded.max_length = manifest.identity.max_length;
   loaded.sha256 = manifest.sha256;
+  loaded.has_pair = manifest.record.has_pair;
   loaded.probe = manifest.record.probe;
   GRAFT_ASSIGN_OR_RETURN(
       loaded.adapter, MakeAdapter(manifest.identity.method, base.layout(),
@@ -81,7 +98,8 @@ StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input
                                  .probe = probe,
                                  .job = {{"spec", spec.ToJson()},
                                          {"dataset_sha256", input.request.dataset_sha256},
-                                         {"evaluations", evaluations}}};
+                                         {"evaluations", evaluations}},
+                                 .has_pair = data.has_pair};
   const artifacts::Manifest manifest = artifacts::Seal(identity, record, artifact.files);
   artifact.sha256 = manifest.sha256;
   artifact.base_fingerprint = base.fingerprint();

@@ -2,6 +2,7 @@
 /// Between an adapter's tensors and a version's files.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,11 +27,13 @@ struct LoadedArtifact {
   std::vector<std::string> label_names;
   int max_length = 512;
   std::string sha256;
-  Json probe;  ///< Null if there is none.
+  std::optional<bool> has_pair;  ///< Whether it was trained on pairs of texts, if it says so.
+  Json probe;                    ///< Null if there is none.
 };
 
 /// Checks a version's files and puts its tensors on the base's device in fp32.
-/// Errors: as artifacts::Open and artifacts::BindTensors.
+/// Errors: as artifacts::Open and artifacts::BindTensors; FailedPrecondition with reason
+/// TOKENIZER_MISMATCH if it names another tokenizer than the base's.
 StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base);
 
 /// Writes the adapter's files with graft.json, its probe included.

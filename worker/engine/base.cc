@@ -1,10 +1,10 @@
 #include "worker/engine/base.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
 #include "common/base/file.h"
-#include "common/base/json.h"
 #include "worker/engine/convert.h"
 
 namespace graft::worker::engine {
@@ -34,26 +34,11 @@ std::vector<std::vector<std::string>> FusedGroups(const families::Layout& layout
   return groups;
 }
 
-Status ReadPooling(const fs::path& folder, Pooling* pooling, bool* normalize) {
-  std::error_code error;
-  if (fs::exists(folder / "modules.json", error)) {
-    GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder / "modules.json", 1 << 20));
-    GRAFT_RETURN_IF_ERROR(ParseJson(text, "modules.json").status());
-    *normalize = text.find("models.Normalize") != std::string::npos;
-  }
-  if (!fs::exists(folder / "1_Pooling" / "config.json", error)) return OkStatus();
-  GRAFT_ASSIGN_OR_RETURN(const std::string text,
-                         ReadFile(folder / "1_Pooling" / "config.json", 1 << 20));
-  GRAFT_ASSIGN_OR_RETURN(const Json config, ParseJson(text, "1_Pooling/config.json"));
-  const auto asks = [&](const char* mode) {
-    return config.is_object() && config.contains(mode) && config[mode] == true;
-  };
-  if (asks("pooling_mode_mean_tokens")) {
-    *pooling = Pooling::kMean;
-  } else if (!asks("pooling_mode_cls_token")) {
-    return UnimplementedError("1_Pooling/config.json asks for another pooling than mean or cls");
-  }
-  return OkStatus();
+/// True if the embeddings hold every token type of `encoding`; a family without types ignores them.
+bool HoldsTypes(const tokenizers::Encoding& encoding, const families::Layout& layout) {
+  return layout.type_vocab_size == 0 ||
+         std::all_of(encoding.type_ids.begin(), encoding.type_ids.end(),
+                     [&](int32_t type) { return type < layout.type_vocab_size; });
 }
 
 }  // namespace
@@ -73,60 +58,86 @@ StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs
   GRAFT_ASSIGN_OR_RETURN(
       base->fingerprint_,
       safetensors::Fingerprint(*base->checkpoint_, base->layout_.fingerprint_config.dump(), cache));
-  GRAFT_ASSIGN_OR_RETURN(base->tokenizer_, tokenizers::LoadTokenizer(folder));
-  if (base->tokenizer_->vocab_size() > base->layout_.vocab_size) {
-    return InvalidArgumentError("the base " + id + ": its tokenizer knows " +
-                                std::to_string(base->tokenizer_->vocab_size()) +
-                                " tokens, its embeddings hold " +
-                                std::to_string(base->layout_.vocab_size));
+  GRAFT_RETURN_IF_ERROR(base->LoadTexts());
+  GRAFT_RETURN_IF_ERROR(base->LoadTensors());
+  for (const std::vector<std::string>& paths : FusedGroups(base->layout_)) {
+    for (const char* suffix : {".weight", ".bias"}) base->Fuse(paths, suffix);
   }
-  GRAFT_RETURN_IF_ERROR(ReadPooling(folder, &base->pooling_, &base->normalize_));
+  return std::shared_ptr<const Base>(std::move(base));
+}
+
+Status Base::LoadTexts() {
+  GRAFT_ASSIGN_OR_RETURN(tokenizer_, tokenizers::LoadTokenizer(folder_));
+  if (tokenizer_->vocab_size() > layout_.vocab_size) {
+    return InvalidArgumentError(
+        "the base " + id_ + ": its tokenizer knows " + std::to_string(tokenizer_->vocab_size()) +
+        " tokens, its embeddings hold " + std::to_string(layout_.vocab_size));
+  }
+  // The types stand in the templates, whatever the texts are.
+  if (!HoldsTypes(tokenizer_->Encode("a", {}), layout_)) {
+    return InvalidArgumentError("the base " + id_ +
+                                ": its tokenizer gives a text other token types than the " +
+                                std::to_string(layout_.type_vocab_size) + " of its embeddings");
+  }
+  knows_pairs_ = HoldsTypes(tokenizer_->EncodePair("a", "b", {}), layout_);
+  StatusOr<EmbeddingRecipe> recipe = ReadEmbeddingRecipe(folder_);
+  embedding_status_ = recipe.status();
+  if (recipe.ok()) recipe_ = *recipe;
+  return OkStatus();
+}
+
+Status Base::CheckKnowsPairs(const std::string& field) const {
+  if (knows_pairs_) return OkStatus();
+  return InvalidArgumentError("this base knows no pairs of texts: " + id_ +
+                              " has one token type only")
+      .At(field, "NO_PAIRS");
+}
+
+Status Base::LoadTensors() {
   std::set<std::string> linear_biases;
-  for (const families::Linear& linear : base->layout_.linears)
+  for (const families::Linear& linear : layout_.linears)
     linear_biases.insert(linear.path + ".bias");
-  for (const families::TensorShape& tensor : base->layout_.tensors) {
-    GRAFT_ASSIGN_OR_RETURN(at::Tensor value, base->Master(tensor.name));
+  for (const families::TensorShape& tensor : layout_.tensors) {
+    GRAFT_ASSIGN_OR_RETURN(at::Tensor value, Master(tensor.name));
     if (value.sizes() != at::IntArrayRef(tensor.shape)) {
-      return InvalidArgumentError("the base " + id + ": the tensor " + tensor.name +
+      return InvalidArgumentError("the base " + id_ + ": the tensor " + tensor.name +
                                   " hasn't the shape that config.json implies");
     }
     // A GEMM wants its bias in its own type; norms stay in fp32.
-    if (value.dim() >= 2 || linear_biases.contains(tensor.name)) value = value.to(compute);
+    if (value.dim() >= 2 || linear_biases.contains(tensor.name)) value = value.to(compute_);
     if (!AllFinite(value)) {
-      return InvalidArgumentError("the base " + id + ": the tensor " + tensor.name +
+      return InvalidArgumentError("the base " + id_ + ": the tensor " + tensor.name +
                                   " holds a NaN or an infinity");
     }
-    base->tensors_[tensor.name] = value.to(device);
-    base->bytes_ += static_cast<int64_t>(value.nbytes());
+    tensors_[tensor.name] = value.to(device_);
+    bytes_ += static_cast<int64_t>(value.nbytes());
   }
-  for (const std::vector<std::string>& paths : FusedGroups(base->layout_)) {
-    for (const char* suffix : {".weight", ".bias"}) {
-      std::vector<std::string> names;
-      std::vector<at::Tensor> parts;
-      for (const std::string& path : paths) {
-        const auto part = base->tensors_.find(path + suffix);
-        if (part == base->tensors_.end()) break;
-        names.push_back(part->first);
-        parts.push_back(part->second);
-      }
-      if (parts.size() != paths.size()) continue;
-      const at::Tensor fused = at::cat(parts, 0);
-      int64_t row = 0;
-      for (size_t i = 0; i < names.size(); ++i) {
-        base->tensors_[names[i]] = fused.narrow(0, row, parts[i].size(0));
-        row += parts[i].size(0);
-      }
-      // Whole groups and their tails (key and value alone, for a pooled last layer) are slices of
-      // one matrix.
-      row = 0;
-      for (size_t first = 0; first + 1 < names.size(); ++first) {
-        base->fused_[Join({names.begin() + static_cast<int64_t>(first), names.end()})] =
-            fused.narrow(0, row, fused.size(0) - row);
-        row += parts[first].size(0);
-      }
-    }
+  return OkStatus();
+}
+
+void Base::Fuse(const std::vector<std::string>& paths, const char* suffix) {
+  std::vector<std::string> names;
+  std::vector<at::Tensor> parts;
+  for (const std::string& path : paths) {
+    const auto part = tensors_.find(path + suffix);
+    if (part == tensors_.end()) return;
+    names.push_back(part->first);
+    parts.push_back(part->second);
   }
-  return std::shared_ptr<const Base>(std::move(base));
+  const at::Tensor fused = at::cat(parts, 0);
+  int64_t row = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    tensors_[names[i]] = fused.narrow(0, row, parts[i].size(0));
+    row += parts[i].size(0);
+  }
+  // Whole groups and their tails (key and value alone, for a pooled last layer) are slices of one
+  // matrix.
+  row = 0;
+  for (size_t first = 0; first + 1 < names.size(); ++first) {
+    fused_[Join({names.begin() + static_cast<int64_t>(first), names.end()})] =
+        fused.narrow(0, row, fused.size(0) - row);
+    row += parts[first].size(0);
+  }
 }
 
 const at::Tensor& Base::Tensor(std::string_view name) const {

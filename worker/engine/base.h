@@ -12,13 +12,10 @@
 #include "common/families/layout.h"
 #include "common/safetensors/checkpoint.h"
 #include "common/tokenizers/tokenizer.h"
+#include "worker/engine/embedding_recipe.h"
 #include "worker/engine/tensor.h"
 
 namespace graft::worker::engine {
-
-/// How a sentence embedding is made of the last hidden states: sentence-transformers'
-/// 1_Pooling/config.json.
-enum class Pooling { kMean, kFirst };
 
 /// Thread safety: const after Load; tensors are never written.
 class Base {
@@ -27,8 +24,8 @@ class Base {
   /// biases of GEMMs in `compute` (fp32 or bf16), norms in fp32. `cache` is a folder for the
   /// fingerprint cache.
   /// Errors: NotFound if a file or tensor is missing; DataLoss or InvalidArgument if one is broken,
-  /// has the wrong shape or a value that isn't finite (also after the cast); Unimplemented for an
-  /// unknown family.
+  /// has the wrong shape or a value that isn't finite (also after the cast), or if the tokenizer
+  /// gives ids that the embeddings don't hold; Unimplemented for an unknown family.
   static StatusOr<std::shared_ptr<const Base>> Load(const std::string& id,
                                                     const std::filesystem::path& folder,
                                                     const std::filesystem::path& cache,
@@ -38,8 +35,13 @@ class Base {
   const std::string& fingerprint() const { return fingerprint_; }
   const families::Layout& layout() const { return layout_; }
   const tokenizers::Tokenizer& tokenizer() const { return *tokenizer_; }
-  Pooling pooling() const { return pooling_; }
-  bool normalize_embeddings() const { return normalize_; }
+  /// Why the base can be trained but embeds no text; OK if it does. See ReadEmbeddingRecipe.
+  const Status& embedding_status() const { return embedding_status_; }
+  Pooling pooling() const { return recipe_.pooling; }
+  bool normalize_embeddings() const { return recipe_.normalize; }
+  /// InvalidArgument at `field` if the second text of a pair would get a token type that the base
+  /// has no embedding of.
+  Status CheckKnowsPairs(const std::string& field) const;
   at::ScalarType compute() const { return compute_; }
   at::Device device() const { return device_; }
   int64_t bytes() const { return bytes_; }  ///< Of its tensors on the device.
@@ -54,12 +56,18 @@ class Base {
 
  private:
   Base() : device_(at::kCPU) {}
+  /// Checks the tokenizer against the embeddings.
+  Status LoadTexts();
+  Status LoadTensors();
+  /// Lays `paths`' weights (or biases) one behind the other, their names then being views.
+  void Fuse(const std::vector<std::string>& paths, const char* suffix);
 
   std::string id_, fingerprint_;
   families::Layout layout_;
   std::shared_ptr<const tokenizers::Tokenizer> tokenizer_;
-  Pooling pooling_ = Pooling::kFirst;
-  bool normalize_ = false;
+  Status embedding_status_;
+  EmbeddingRecipe recipe_;
+  bool knows_pairs_ = true;
   at::ScalarType compute_ = at::kFloat;
   at::Device device_;
   int64_t bytes_ = 0;

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <initializer_list>
 #include <thread>
 
 #include <ATen/Context.h>
 #include <c10/util/Exception.h>
+#include <c10/util/env.h>
 
 #include "worker/engine/cpu_memory.h"
 #include "worker/engine/products.h"
@@ -51,6 +53,9 @@ void ConfigureTorch(int threads) {
   at::globalContext().setDeterministicFillUninitializedMemory(false);
   at::globalContext().setBenchmarkCuDNN(false);
   at::globalContext().setAllowTF32CuBLAS(false);
+  // cuBLAS repeats its results only with a workspace of its own, and torch warns at every product
+  // without one. Read when the first handle is made; who sets it otherwise keeps it.
+  c10::utils::set_env("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/false);
 }
 
 bool HasFastBf16(at::Device device) {
@@ -138,20 +143,39 @@ void ReleaseCachedMemory(at::Device device) {
   if (device.is_cpu()) ReleaseCachedCpuMemory();
 }
 
+namespace {
+
+bool Says(const std::string& text, std::initializer_list<const char*> any_of) {
+  return std::any_of(any_of.begin(), any_of.end(),
+                     [&](const char* part) { return text.find(part) != std::string::npos; });
+}
+
+/// Only torch's own allocators throw an OutOfMemoryError; what CUDA and cuBLAS allocate themselves
+/// fails with a text.
+bool IsOutOfMemory(const std::exception& error, const std::string& text) {
+  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+         dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+         Says(text, {"can't allocate memory", "CUDA error: out of memory",
+                     "CUDA driver error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"});
+}
+
+}  // namespace
+
 Status TorchErrorToStatus(const std::exception& error) {
   std::string text = error.what();
   if (const auto* torch_error = dynamic_cast<const c10::Error*>(&error)) {
     text = torch_error->what_without_backtrace();
   }
+  const bool out_of_memory = IsOutOfMemory(error, text);
+  const bool device_failed = Says(text, {"CUDA error", "CUDA driver error"});
   text.resize(std::min(text.size(), size_t{1024}));
-  const bool out_of_memory = dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
-                             dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
-                             text.find("can't allocate memory") != std::string::npos;
   if (out_of_memory) {
     return ResourceExhaustedError("the device is out of memory: " + text)
         .AddDetail({"DEVICE_OUT_OF_MEMORY", {}, 0, {}, {}});
   }
-  return InternalError("libtorch: " + text);
+  Status status = InternalError("libtorch: " + text);
+  if (device_failed) status.AddDetail({"DEVICE_FAILED", {}, 0, {}, {}});
+  return status;
 }
 
 }  // namespace graft::worker::engine

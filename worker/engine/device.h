@@ -35,8 +35,9 @@ int64_t PeakMemoryBytes(at::Device device);
 void ResetPeakMemory(at::Device device);
 void ReleaseCachedMemory(at::Device device);
 
-/// Out of memory -> ResourceExhausted; anything else -> Internal with the first 1 KiB of what
-/// happened.
+/// Out of memory -> ResourceExhausted, reason DEVICE_OUT_OF_MEMORY; anything else -> Internal with
+/// the first 1 KiB of what happened. Its reason is DEVICE_FAILED if CUDA reports it: the process's
+/// context is lost then, and every later call fails too.
 Status TorchErrorToStatus(const std::exception& error);
 
 /// The wall against exceptions: runs `body` (which returns a Status or StatusOr) and turns what it

@@ -22,6 +22,7 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   input->model = on.model;
   const int max_length = spec.hyperparameters.max_length;
   const datasets::IngestedDataset& data = *request.dataset;
+  if (data.has_pair) GRAFT_RETURN_IF_ERROR(on.base->CheckKnowsPairs("dataset.text_columns"));
   const auto tokenize = [&](const std::vector<datasets::Example>& examples) {
     return Tokenize(examples, data.has_pair, on.base->tokenizer(), max_length);
   };

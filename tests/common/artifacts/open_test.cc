@@ -47,6 +47,25 @@ TEST(OpenTest, ReadsWhatSealWrote) {
   EXPECT_EQ(manifest->record.job, TinyRecord().job);
 }
 
+TEST(OpenTest, AVersionSaysWhetherItWasTrainedOnPairsOrNothing) {
+  for (const std::optional<bool> has_pair : {std::optional<bool>(), {true}, {false}}) {
+    Record record = TinyRecord();
+    record.has_pair = has_pair;
+    Files files = FolderOf(TinyIdentity());
+    const std::string sha256 = Seal(TinyIdentity(), record, files).sha256;
+
+    const auto manifest = Open(files, TinyBert());
+
+    ASSERT_TRUE(manifest.ok()) << manifest.status();
+    EXPECT_EQ(manifest->record.has_pair, has_pair);
+    EXPECT_EQ(sha256, Seal(TinyIdentity(), TinyRecord(), files).sha256);
+  }
+  Files older = Sealed();
+  EditManifest(older, [](Json& json) { json.erase("has_pair"); });
+  EXPECT_EQ(Open(older, TinyBert())->record.has_pair, std::nullopt);
+  ExpectMalformed([](Json& json) { json["has_pair"] = "yes"; }, "has_pair");
+}
+
 TEST(OpenTest, AVersionWithoutAManifestIsNotFound) {
   ExpectRefused(FolderOf(TinyIdentity()), StatusCode::kNotFound, "no graft.json");
   EXPECT_EQ(ReadHeader(FolderOf(TinyIdentity())).status().code(), StatusCode::kNotFound);

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 #include "common/safetensors/safetensors.h"
 #include "tests/worker/engine/engine_case.h"
@@ -41,15 +42,17 @@ class ArtifactTest : public ::testing::Test {
     FAIL() << "no tensor ends in " << suffix;
   }
 
-  /// Seals the changed files as a version of its own, with the old probe.
-  void Reseal() {
+  /// Seals the changed files as a version of its own, with the old probe; `edit` may change what it
+  /// says of itself.
+  void Reseal(const std::function<void(artifacts::Identity&)>& edit = {}) {
     const auto base =
         *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert", {},
                     at::kFloat, at::kCPU);
     artifacts::Files unsealed = artifact_.files;
     // Open wants hashes that fit, so the identity comes from an untouched version of the same job.
     const Artifact untouched = TrainAndLoad(*engine_, kLora);
-    const artifacts::Manifest manifest = *artifacts::Open(untouched.files, base->layout());
+    artifacts::Manifest manifest = *artifacts::Open(untouched.files, base->layout());
+    if (edit) edit(manifest.identity);
     unsealed.erase(std::string(artifacts::kManifestName));
     artifact_.sha256 = artifacts::Seal(manifest.identity, manifest.record, unsealed).sha256;
     artifact_.files = unsealed;
@@ -127,6 +130,18 @@ TEST_F(ArtifactTest, AnotherBaseIsRefused) {
   EXPECT_EQ(ReasonOf(engine_->Load(request).status()), "BASE_MISMATCH");
   request.base = "no-such-base";
   EXPECT_EQ(engine_->Load(request).status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(ArtifactTest, AnotherTokenizerIsRefusedUnlessTheVersionNamesNone) {
+  Reseal([](artifacts::Identity& identity) { identity.tokenizer = std::string(64, 'a'); });
+  const auto other = Load(*engine_, artifact_);
+  Reseal([](artifacts::Identity& identity) { identity.tokenizer.clear(); });
+  const auto silent = Load(*engine_, artifact_);
+
+  EXPECT_EQ(other.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReasonOf(other.status()), "TOKENIZER_MISMATCH");
+  EXPECT_NE(other.status().message().find("tokenizer"), std::string::npos) << other.status();
+  EXPECT_TRUE(silent.ok()) << silent.status();
 }
 
 }  // namespace

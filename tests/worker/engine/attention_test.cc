@@ -167,6 +167,42 @@ TEST_P(AttentionTest, ThreadsDontChangeTheResult) {
   EXPECT_TRUE(alone.equal(shared));
 }
 
+TEST(AttendAlignedTest, HeadsOfAnySizeGetTheResultOfAlignedOnes) {
+  constexpr int64_t kRows = 6;
+  const auto attend = [](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                         double scale) {
+    EXPECT_EQ(q.size(2) % 8, 0);
+    const at::Tensor scores = at::bmm(q.transpose(0, 1), k.permute({1, 2, 0})) * scale;
+    return at::bmm(at::softmax(scores, -1), v.transpose(0, 1)).transpose(0, 1);
+  };
+  at::Tensor qkv = Random({kRows, 3 * kWidth}, 8, at::kFloat);
+  const at::Tensor d_out = Random({kRows, kWidth}, 9, at::kFloat);
+  Reference expected =
+      MakeReference(qkv.narrow(1, 0, kWidth), qkv.narrow(1, kWidth, 2 * kWidth), d_out);
+  expected.Run(0, kRows, 0, kRows);
+  qkv.requires_grad_(true);
+  const at::Tensor parts = qkv.view({kRows, 3, kHeads, kHeadDim});
+
+  const at::Tensor out =
+      AttendAligned(parts.select(1, 0), parts.select(1, 1), parts.select(1, 2), attend)
+          .reshape({kRows, kWidth});
+  torch::autograd::backward({out}, {d_out});
+
+  ExpectClose(out.detach(), expected.out, at::kFloat, "out");
+  ExpectClose(qkv.grad().narrow(1, 0, kWidth), expected.dq, at::kFloat, "dq");
+  ExpectClose(qkv.grad().narrow(1, kWidth, kWidth), expected.dk, at::kFloat, "dk");
+  ExpectClose(qkv.grad().narrow(1, 2 * kWidth, kWidth), expected.dv, at::kFloat, "dv");
+}
+
+TEST(AttendAlignedTest, AlignedHeadsAreHandedOnAsTheyAre) {
+  const at::Tensor q = Random({5, 48}, 10, at::kFloat).view({5, 3, 16});
+
+  AttendAligned(q, q, q, [&](const at::Tensor& q_in, const at::Tensor&, const at::Tensor&, double) {
+    EXPECT_TRUE(q_in.is_same(q));
+    return q_in;
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, AttentionTest, ::testing::Values(at::kFloat, at::kBFloat16),
                          [](const auto& param) { return std::string(c10::toString(param.param)); });
 

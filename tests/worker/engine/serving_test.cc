@@ -264,6 +264,31 @@ TEST(ServingTest, MoreInputsThanMayWaitAreRefusedAtOnce) {
   EXPECT_EQ(engine->figures().requests_waiting, 0);
 }
 
+TEST(ServingTest, PairsAndSingleTextsAreAnsweredByWhatWasTrainedOnThem) {
+  const auto engine = MakeEngine();
+  auto pairs = std::make_shared<datasets::IngestedDataset>(*MakeData(12, 0, 0));
+  pairs->has_pair = true;
+  for (datasets::Example& example : pairs->train) example.text_pair = "w50 w51";
+  const auto of_pairs = RunJob(*engine, MakeRequest(MakeSpec(kLora), pairs));
+  ASSERT_TRUE(of_pairs.ok()) << of_pairs.status();
+  ASSERT_TRUE(testing::Load(*engine, of_pairs->artifact).ok());
+  const VersionId of_singles = TrainAndLoad(*engine, kLora).sha256;
+  const auto ask = [&](const VersionId& version, std::vector<TextInput> inputs) {
+    std::promise<Status> answer;
+    engine->Classify({.version = version, .inputs = std::move(inputs)},
+                     [&](const StatusOr<ClassifyResult>& r) { answer.set_value(r.status()); });
+    return answer.get_future().get();
+  };
+
+  EXPECT_TRUE(ask(of_pairs->artifact.sha256, {{"w1", "w2"}}).ok());
+  EXPECT_TRUE(ask(of_singles, {{"w1", ""}}).ok());
+  for (const Status& refused : {ask(of_pairs->artifact.sha256, {{"w1", "w2"}, {"w1", ""}}),
+                                ask(of_singles, {{"w1", ""}, {"w1", "w2"}})}) {
+    EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument) << refused;
+    EXPECT_EQ(refused.details().at(0).field, "inputs[1].text_pair");
+  }
+}
+
 TEST(ServingTest, NoInputAndTooManyInputsAreRefused) {
   const auto engine = MakeEngine();
   const VersionId version = TrainAndLoad(*engine, kLora).sha256;

@@ -4,6 +4,7 @@
 
 #include "worker/engine/activation.h"
 #include "worker/engine/attention.h"
+#include "worker/engine/norm.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -99,8 +100,8 @@ at::Tensor EncoderModel::Embed(const Pass& pass) const {
     sum = sum + at::embedding(table("token_type_embeddings"), batch.type_ids_T);
   sum = sum + at::embedding(table("position_embeddings"), batch.position_ids_T);
   const std::string norm = names_.embeddings + "LayerNorm";
-  return at::layer_norm(sum, {layout_.hidden}, weights.NormVector(norm + ".weight"),
-                        weights.NormVector(norm + ".bias"), layout_.norm_eps);
+  return LayerNorm(sum, weights.NormVector(norm + ".weight"), weights.NormVector(norm + ".bias"),
+                   layout_.norm_eps);
 }
 
 at::Tensor EncoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pass& pass,
@@ -115,7 +116,7 @@ at::Tensor EncoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pa
   const auto norm = [&](const std::string& name) -> Adapter::Norm {
     return [this, weight = weights.NormVector(name + ".weight"),
             bias = weights.NormVector(name + ".bias")](const at::Tensor& x) {
-      return at::layer_norm(x, {layout_.hidden}, weight, bias, layout_.norm_eps);
+      return LayerNorm(x, weight, bias, layout_.norm_eps);
     };
   };
 

@@ -37,6 +37,7 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   version->label_names =
       std::make_shared<const std::vector<std::string>>(std::move(loaded->label_names));
   version->max_length = loaded->max_length;
+  version->has_pair = loaded->has_pair;
   loaded->adapter->PrepareServing(on.base->compute());
   const at::Tensor flat = loaded->adapter->parameters().flat_P();
   version->bytes = static_cast<int64_t>(flat.nbytes());
@@ -74,15 +75,33 @@ Status CheckInputs(const std::vector<TextInput>& inputs) {
   return OkStatus();
 }
 
-void EncodeInputs(const std::vector<TextInput>& inputs, const tokenizers::Tokenizer& tokenizer,
-                  int max_length, ServingRequest& request) {
+/// Whether `base` can read a pair, and a version that was trained on pairs (empty: unknown) is
+/// given one. Errors: InvalidArgument at `field`.
+Status CheckPair(bool is_pair, std::optional<bool> trained_on_pairs, const Base& base,
+                 const std::string& field) {
+  if (trained_on_pairs && *trained_on_pairs != is_pair) {
+    return InvalidArgumentError(is_pair ? "the adapter was trained on single texts, not on pairs"
+                                        : "the adapter was trained on pairs; give both texts")
+        .At(field, "TEXT_PAIR_MISMATCH");
+  }
+  return is_pair ? base.CheckKnowsPairs(field) : OkStatus();
+}
+
+/// Errors: as CheckPair, for the first input that isn't what was trained on.
+Status EncodeInputs(const std::vector<TextInput>& inputs, std::optional<bool> trained_on_pairs,
+                    int max_length, ServingRequest& request) {
+  const Base& base = *request.on.base;
+  const tokenizers::Tokenizer& tokenizer = base.tokenizer();
   const tokenizers::EncodeOptions options{.max_length = max_length};
   for (const TextInput& input : inputs) {
-    request.inputs.push_back(input.text_pair.empty()
-                                 ? tokenizer.Encode(input.text, options)
-                                 : tokenizer.EncodePair(input.text, input.text_pair, options));
+    const bool is_pair = !input.text_pair.empty();
+    const std::string field = "inputs[" + std::to_string(request.inputs.size()) + "].text_pair";
+    GRAFT_RETURN_IF_ERROR(CheckPair(is_pair, trained_on_pairs, base, field));
+    request.inputs.push_back(is_pair ? tokenizer.EncodePair(input.text, input.text_pair, options)
+                                     : tokenizer.Encode(input.text, options));
     request.truncated.push_back(request.inputs.back().truncated);
   }
+  return OkStatus();
 }
 
 Status NotResident() {
@@ -109,7 +128,11 @@ void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> do
   serving->version = version;
   serving->on = version->on;
   serving->abandoned = request.abandoned;
-  EncodeInputs(request.inputs, version->on.base->tokenizer(), version->max_length, *serving);
+  if (const Status status =
+          EncodeInputs(request.inputs, version->has_pair, version->max_length, *serving);
+      !status.ok()) {
+    return done(status);
+  }
   // The queue drops `done` when it has called it, which ends the circle of request and callback.
   serving->done = [serving = serving.get(), version, done = std::move(done)](Status status) {
     if (!status.ok()) return done(status);
@@ -144,10 +167,15 @@ void Engine::Impl::Embed(EmbedRequest request, Callback<EmbedResult> done) {
     serving->on = *on;
     max_length = static_cast<int>(std::min<int64_t>(on->base->layout().max_positions, 512));
   }
+  if (const Status& status = serving->on.base->embedding_status(); !status.ok())
+    return done(status);
   serving->embed = true;
   serving->abandoned = request.abandoned;
   serving->normalize = request.normalize || serving->on.base->normalize_embeddings();
-  EncodeInputs(request.inputs, serving->on.base->tokenizer(), max_length, *serving);
+  if (const Status status = EncodeInputs(request.inputs, std::nullopt, max_length, *serving);
+      !status.ok()) {
+    return done(status);
+  }
   serving->done = [serving = serving.get(), done = std::move(done)](Status status) {
     if (!status.ok()) return done(status);
     EmbedResult result;
@@ -167,6 +195,11 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
   if (version == nullptr) return done(NotResident());
   if (request.dataset->train.empty())
     return done(InvalidArgumentError("the dataset has no examples"));
+  if (const Status status = CheckPair(request.dataset->has_pair, version->has_pair,
+                                      *version->on.base, "dataset.text_columns");
+      !status.ok()) {
+    return done(status);
+  }
   // The data numbers its own labels; the version's numbers count.
   std::vector<datasets::Example> examples = request.dataset->train;
   for (datasets::Example& example : examples) {

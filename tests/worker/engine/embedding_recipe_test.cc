@@ -1,0 +1,120 @@
+#include "worker/engine/embedding_recipe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/base/file.h"
+#include "common/base/json.h"
+
+namespace graft::worker::engine {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr const char* kMeanPooling = R"({
+  "word_embedding_dimension": 384, "pooling_mode_cls_token": false, "pooling_mode_mean_tokens": true,
+  "pooling_mode_max_tokens": false, "pooling_mode_mean_sqrt_len_tokens": false})";
+
+class EmbeddingRecipeTest : public ::testing::Test {
+ protected:
+  EmbeddingRecipeTest() : folder_(std::move(TempFolder::Create()).value()) {}
+
+  void Write(const std::string& name, const std::string& text) {
+    std::filesystem::create_directories((folder_.path() / name).parent_path());
+    ASSERT_TRUE(WriteFileDurably(folder_.path() / name, text).ok());
+  }
+  /// modules.json with one module a type, in folders 0_x, 1_x, ...
+  void WriteModules(const std::vector<std::string>& types) {
+    Json modules = Json::array();
+    for (const std::string& type : types) {
+      const std::string index = std::to_string(modules.size());
+      modules.push_back(
+          {{"idx", modules.size()},
+           {"name", index},
+           {"path", index == "0" ? "" : index + "_" + type.substr(type.rfind('.') + 1)},
+           {"type", type}});
+    }
+    Write("modules.json", modules.dump());
+  }
+  StatusOr<EmbeddingRecipe> Read() { return ReadEmbeddingRecipe(folder_.path()); }
+  void ExpectUnbuilt(const std::string& part) {
+    const Status status = Read().status();
+    EXPECT_EQ(status.code(), StatusCode::kUnimplemented) << status;
+    EXPECT_THAT(status.message(), HasSubstr(part));
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(EmbeddingRecipeTest, AFolderThatSaysNothingTakesTheFirstToken) {
+  const auto recipe = Read();
+
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_EQ(recipe->pooling, Pooling::kFirst);
+  EXPECT_FALSE(recipe->normalize);
+}
+
+TEST_F(EmbeddingRecipeTest, TheModulesSayWhatHappensAndWhereThePoolingLies) {
+  WriteModules({"sentence_transformers.models.Transformer", "sentence_transformers.models.Pooling",
+                "sentence_transformers.models.Normalize"});
+  Write("1_Pooling/config.json", kMeanPooling);
+  const auto normalized = Read();
+  // Names as later versions of the library write them.
+  WriteModules({"sentence_transformers.base.modules.transformer.Transformer",
+                "sentence_transformers.sentence_transformer.modules.pooling.Pooling"});
+  Write("1_Pooling/config.json", R"({"embedding_dimension": 384, "pooling_mode": "cls"})");
+  const auto plain = Read();
+
+  ASSERT_TRUE(normalized.ok()) << normalized.status();
+  EXPECT_EQ(normalized->pooling, Pooling::kMean);
+  EXPECT_TRUE(normalized->normalize);
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(plain->pooling, Pooling::kFirst);
+  EXPECT_FALSE(plain->normalize);
+}
+
+TEST_F(EmbeddingRecipeTest, OtherModulesAreNamed) {
+  const std::string models = "sentence_transformers.models.";
+  Write("1_Pooling/config.json", kMeanPooling);
+  WriteModules(
+      {models + "Transformer", models + "Pooling", models + "Dense", models + "Normalize"});
+  ExpectUnbuilt("Dense");
+  WriteModules({models + "Transformer"});
+  ExpectUnbuilt("lists Transformer;");
+  WriteModules({models + "Transformer", models + "Normalize", models + "Pooling"});
+  ExpectUnbuilt("in this order");
+  WriteModules({"custom.models.Transformer", models + "Pooling"});
+  ExpectUnbuilt("custom.models.Transformer");
+  WriteModules({});
+  ExpectUnbuilt("lists nothing");
+}
+
+TEST_F(EmbeddingRecipeTest, ThePoolingIsExactlyOneOfMeanAndCls) {
+  for (const auto& [config, part] :
+       {std::pair<const char*, const char*>{
+            R"({"pooling_mode_mean_tokens": true, "pooling_mode_max_tokens": true})",
+            "max and mean"},
+        // The library's own default leaves the mean on.
+        {R"({"pooling_mode_cls_token": true})", "mean and cls"},
+        {R"({"pooling_mode_mean_tokens": false, "pooling_mode_lasttoken": true})", "lasttoken"},
+        {R"({"pooling_mode_mean_tokens": false})", "none"},
+        {R"({"pooling_mode": "max"})", "max"}}) {
+    Write("1_Pooling/config.json", config);
+    ExpectUnbuilt(part);
+  }
+  Write("1_Pooling/config.json",
+        R"({"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false})");
+  EXPECT_EQ(Read()->pooling, Pooling::kFirst);
+}
+
+TEST_F(EmbeddingRecipeTest, BrokenFilesAreNamed) {
+  Write("1_Pooling/config.json", kMeanPooling);
+  for (const char* text : {"{", "{}", "[1]", R"([{"type": 3}])", R"([{"path": ""}])"}) {
+    Write("modules.json", text);
+    EXPECT_EQ(Read().status().code(), StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(Read().status().message(), HasSubstr("modules.json")) << text;
+  }
+}
+
+}  // namespace
+}  // namespace graft::worker::engine

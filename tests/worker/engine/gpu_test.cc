@@ -1,0 +1,131 @@
+/// A GPU computes what the CPU computes: its kernels take other types and shapes, so each operation
+/// that meets two types or odd sizes, and whole jobs of every kind. Skipped where there is none.
+
+#include <gtest/gtest.h>
+
+#include <ATen/Context.h>
+
+#include "tests/worker/engine/engine_case.h"
+#include "tests/worker/engine/golden_case.h"
+#include "worker/engine/attention.h"
+#include "worker/engine/initialise.h"
+#include "worker/engine/norm.h"
+
+namespace graft::worker::engine {
+namespace {
+
+using testing::Hyper;
+using testing::MakeData;
+using testing::MakeRequest;
+using testing::MakeSpec;
+using testing::RunJob;
+
+at::Tensor Random(std::vector<int64_t> shape, uint64_t index) {
+  const at::Tensor tensor = at::empty(shape, at::kFloat);
+  FillNormal(tensor, 1, 0, 7, index);
+  return tensor;
+}
+
+/// Largest difference of two results, the larger one's size being 1.
+double Error(const at::Tensor& gpu, const at::Tensor& cpu) {
+  const at::Tensor host = gpu.detach().cpu().to(at::kFloat);
+  return ((host - cpu.detach()).abs().max() / cpu.detach().abs().max()).item<double>();
+}
+
+class GpuTest : public ::testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override {
+    if (!at::globalContext().hasCUDA()) GTEST_SKIP() << "this machine has no GPU for libtorch";
+  }
+
+  /// A leaf on the GPU with the parameter's type, and one in fp32 on the CPU with its values.
+  std::pair<at::Tensor, at::Tensor> Leaves(std::vector<int64_t> shape, uint64_t index) {
+    at::Tensor cpu = Random(std::move(shape), index).to(GetParam()).to(at::kFloat);
+    at::Tensor gpu = cpu.to(at::Device(at::kCUDA, 0)).to(GetParam());
+    return {gpu.requires_grad_(true), cpu.requires_grad_(true)};
+  }
+  double tolerance() const { return GetParam() == at::kFloat ? 1e-4 : 3e-2; }
+};
+
+TEST_P(GpuTest, LayerNormTakesNarrowRowsWithWideWeights) {
+  const auto [x_gpu, x_cpu] = Leaves({9, 48}, 1);
+  at::Tensor weight = Random({48}, 2);
+  const at::Tensor bias = Random({48}, 3);
+  at::Tensor weight_gpu = weight.to(at::Device(at::kCUDA, 0)).requires_grad_(true);
+  weight.requires_grad_(true);
+
+  const at::Tensor gpu = LayerNorm(x_gpu, weight_gpu, bias.to(weight_gpu.device()), 1e-12);
+  const at::Tensor cpu = LayerNorm(x_cpu, weight, bias, 1e-12);
+  torch::autograd::backward({gpu}, {at::ones_like(gpu)});
+  torch::autograd::backward({cpu}, {at::ones_like(cpu)});
+
+  EXPECT_EQ(gpu.scalar_type(), GetParam());
+  EXPECT_LE(Error(gpu, cpu), tolerance());
+  EXPECT_EQ(weight_gpu.grad().scalar_type(), at::kFloat);
+  EXPECT_LE(Error(weight_gpu.grad(), weight.grad()), tolerance());
+}
+
+TEST_P(GpuTest, AttentionTakesHeadsOfAnySize) {
+  constexpr int64_t kHeads = 4;
+  const std::vector<int64_t> lengths = {5, 1, 130, 32};
+  const std::vector<int32_t> ids(256);
+  std::vector<Sequence> sequences;
+  for (const int64_t length : lengths)
+    sequences.push_back({ids.data(), nullptr, length, sequences.size()});
+  const std::vector<const Adapter*> owners(lengths.size(), nullptr);
+  const PackedBatch on_cpu = Pack(sequences, owners, at::kCPU);
+  const PackedBatch on_gpu = Pack(sequences, owners, at::Device(at::kCUDA, 0));
+  for (const int64_t head : {12, 32, 5}) {
+    const int64_t width = kHeads * head;
+    const auto [qkv_gpu, qkv_cpu] = Leaves({on_cpu.num_rows(), 3 * width}, 10 + head);
+    const auto [q_gpu, q_cpu] = Leaves({on_cpu.num_sequences(), width}, 50 + head);
+
+    const at::Tensor gpu = Attend(qkv_gpu, on_gpu, kHeads);
+    const at::Tensor cpu = Attend(qkv_cpu, on_cpu, kHeads);
+    const at::Tensor pooled_gpu =
+        AttendPooled(q_gpu, qkv_gpu.narrow(1, width, 2 * width).contiguous(), on_gpu, kHeads);
+    const at::Tensor pooled_cpu =
+        AttendPooled(q_cpu, qkv_cpu.narrow(1, width, 2 * width).contiguous(), on_cpu, kHeads);
+    torch::autograd::backward({gpu.pow(2).sum(), pooled_gpu.pow(2).sum()},
+                              {at::Tensor(), at::Tensor()});
+    torch::autograd::backward({cpu.pow(2).sum(), pooled_cpu.pow(2).sum()},
+                              {at::Tensor(), at::Tensor()});
+
+    EXPECT_LE(Error(gpu, cpu), tolerance()) << head;
+    EXPECT_LE(Error(pooled_gpu, pooled_cpu), tolerance()) << head;
+    EXPECT_LE(Error(qkv_gpu.grad(), qkv_cpu.grad()), tolerance()) << head;
+    EXPECT_LE(Error(q_gpu.grad(), q_cpu.grad()), tolerance()) << head;
+  }
+}
+
+TEST_P(GpuTest, EveryMethodTrainsAndServes) {
+  EngineOptions options;
+  options.bases = testing::GoldenFolder();
+  options.device = "cuda:0";
+  const auto engine = std::move(Engine::Create(std::move(options))).value();
+  const auto cpu = testing::MakeEngine();
+  for (const Json& method :
+       {Json{{"lora", {{"rank", 4}, {"dropout", 0.1}}}}, Json{{"bottleneck", {{"size", 8}}}},
+        Json{{"bottleneck", {{"size", 8}, {"unfreeze_base", true}}}},
+        Json{{"full", Json::object()}}}) {
+    const auto spec = MakeSpec(method, [](Hyper& hp) {
+      hp.precision = GetParam() == at::kFloat ? spec::Precision::kFp32 : spec::Precision::kBf16;
+      hp.learning_rate = 1e-3;
+    });
+    const auto outcome = RunJob(*engine, MakeRequest(spec, MakeData(24, 12, 0)));
+    const auto expected = RunJob(*cpu, MakeRequest(spec, MakeData(24, 12, 0)));
+
+    ASSERT_TRUE(outcome.ok()) << method << outcome.status();
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    EXPECT_NEAR(outcome->evaluations.back().loss, expected->evaluations.back().loss, 0.05);
+    const auto loaded = testing::Load(*engine, outcome->artifact);
+    ASSERT_TRUE(loaded.ok()) << method << loaded.status();
+    EXPECT_TRUE(testing::Classify(*engine, outcome->artifact.sha256, {"w1 w2", "w40"}).ok());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, GpuTest, ::testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& param) { return std::string(c10::toString(param.param)); });
+
+}  // namespace
+}  // namespace graft::worker::engine

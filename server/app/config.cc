@@ -35,8 +35,9 @@ std::map<std::string, CLI::Option*> AddOptions(CLI::App& app, Config& c) {
   add("data", c.data, "Folder for everything that must not be lost");
   add("bases", c.bases, "Folder whose sub-folders are HuggingFace models");
   add("listen", c.listen, "Address of the gRPC API; port 0 picks a free one");
-  add("http", c.http, "Address of the HTTP API (reserved: not served yet)");
-  add("metrics", c.metrics, "Address of /metrics for Prometheus; \"none\" for none");
+  add("http", c.http, "Address of the HTTP API (reserved: not served yet), or \"none\"");
+  add("metrics", c.metrics,
+      "Address of /metrics for Prometheus; \"none\" for none (each worker serves its own still)");
   add("workers", c.workers,
       "Workers to run: auto (one a GPU, else one on the CPU), none, or a number");
   add("data-roots", c.data_roots,
@@ -131,8 +132,8 @@ Status Check(const Config& config) {
     }
   }
   for (const auto& [name, value] :
-       {std::pair{"listen", config.listen}, {"metrics", config.metrics}}) {
-    if (std::string_view(name) == "metrics" && value == "none") continue;
+       {std::pair{"listen", config.listen}, {"metrics", config.metrics}, {"http", config.http}}) {
+    if (std::string_view(name) != "listen" && value == "none") continue;
     auto address = ParseAddress(value);
     if (!address.ok())
       return InvalidArgumentError(fmt::format("--{}: {}", name, address.status().message()));

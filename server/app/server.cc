@@ -126,7 +126,8 @@ struct Server::Parts {
   std::optional<rpc::WorkerHub> workers;
   std::unique_ptr<objects::ObjectStore> objects;
   std::unique_ptr<core::Store> store;
-  std::optional<intake::BaseCatalog> bases;
+  std::optional<intake::BaseCatalog> catalog;
+  std::optional<rpc::BaseFinder> bases;
   std::optional<intake::DatasetSources> sources;
   std::optional<intake::Intake> intake;
   std::optional<rpc::Backend> backend;
@@ -174,9 +175,10 @@ Status Server::Parts::OpenStores() {
         ", which is no folder; it holds one sub-folder for each HuggingFace model");
   }
   GRAFT_ASSIGN_OR_RETURN(auto roots, DataRoots(config));
-  bases.emplace(fs::absolute(config.bases), data.path() / "cache");
+  catalog.emplace(fs::absolute(config.bases), data.path() / "cache");
+  bases.emplace(runtime, *catalog);
   sources.emplace(std::move(roots), *objects);
-  intake.emplace(*bases, *sources, *objects);
+  intake.emplace(*sources, *objects);
 
   rpc::Limits limits;
   limits.max_queued_jobs = config.max_queued_jobs;
@@ -319,6 +321,8 @@ void Server::Stop() {
     p.host.Drain();
     if (p.workers) p.workers->set_expecting(false);
   });
+  // Before the calls: what it reads would keep theirs waiting, and the next start takes it up.
+  if (p.validator) p.validator->Stop();
   if (p.server != nullptr) p.server->StopPublic(grace);
   if (p.supervisor) {
     std::promise<void> ended;
@@ -327,7 +331,6 @@ void Server::Stop() {
   }
   if (p.server != nullptr) p.server->StopInternal(milliseconds(1000));
   p.exposer.reset();
-  if (p.validator) p.validator->Stop();
   if (p.housekeeping) p.housekeeping->Stop();
   p.runtime.Stop();
 }

@@ -22,9 +22,9 @@ class Server {
   /// Requires: Stop was called.
   ~Server();
 
-  /// Stops in order: no new calls, streams end UNAVAILABLE, calls in flight finish (up to
-  /// drain_seconds), workers checkpoint and go, then the rest. What is left undone is taken up by
-  /// the next start.
+  /// Stops in order: no new calls, streams end UNAVAILABLE, validation stops, calls in flight
+  /// finish (up to drain_seconds), workers checkpoint and go, then the rest. What is left undone is
+  /// taken up by the next start.
   void Stop();
 
   int grpc_port() const;

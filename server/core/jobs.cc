@@ -58,6 +58,8 @@ JobEvent ChangeState(Job& job, JobState to, std::string_view reason, TimeUs now)
   event.to = to;
   CloseAttempt(job, reason, now);
   job.state = to;
+  job.state_reason = reason;
+  job.not_before = 0;
   job.lease.worker.clear();
   job.lease.expiry = 0;
   if (to == JobState::kQueued) {
@@ -87,6 +89,10 @@ StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits&
   } else if (adapter.status().code() != StatusCode::kNotFound) {
     return adapter.status();
   }
+  if (request.init_from) {
+    if (Status there = CheckUnchanged(tx, *request.init_from); !there.ok())
+      return std::move(there).At("spec.init_from");
+  }
   JobQuery waiting;
   waiting.tenant = request.tenant;
   waiting.states = {JobState::kValidating, JobState::kQueued, JobState::kPaused};
@@ -107,13 +113,15 @@ StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits&
   job.priority = request.priority;
   job.request_id = request.request_id;
   job.request_sha256 = request.request_sha256;
-  job.init_from_sha256 = request.init_from_sha256;
-  job.init_from_prefix = request.init_from_prefix;
+  if (request.init_from) {
+    job.init_from_sha256 = request.init_from->sha256;
+    job.init_from_prefix = request.init_from->artifact_prefix;
+  }
   job.create_time = now;
   JobEvent created;
   created.time = now;
   created.from = created.to = JobState::kValidating;
-  created.reason = "CREATED";
+  created.reason = job.state_reason = "CREATED";
   GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {created}));
   return job;
 }

@@ -2,6 +2,8 @@
 /// What can happen to a job outside of a worker: each function is one transition, made inside one
 /// transaction that writes the row and its numbered event together. Leases are in leases.h.
 
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,13 +24,13 @@ struct NewJob {
   std::string base, adapter;
   std::map<std::string, std::string> labels;
   int priority = 0;
-  std::string init_from_sha256, init_from_prefix;  ///< Version to continue; empty: none.
+  std::optional<Version> init_from;  ///< To continue; as it was read before.
 };
 
 /// (new) -> VALIDATING. A request_id that was used before with the same content returns that first
 /// job.
 /// Errors: AlreadyExists if it was used with another content; ResourceExhausted over the limit;
-/// FailedPrecondition if the adapter exists with another base.
+/// FailedPrecondition if the adapter exists with another base; as CheckUnchanged for init_from.
 StatusOr<Job> CreateJob(Transaction& tx, const NewJob& job, const JobLimits& limits = {});
 
 /// Takes the right to validate a job for `duration`; only its holder may finish. Validation's token
@@ -77,8 +79,9 @@ inline constexpr std::string_view kReasonResumed = "RESUMED_BY_USER";
 inline constexpr std::string_view kReasonDrained = "WORKER_DRAINED";
 inline constexpr std::string_view kReasonRetry = "RETRY";
 
-/// Changes the state and returns the event that says so; ends the lease, and the attempt if it is
-/// open. Used by jobs.cc and leases.cc, which decide whether the transition is legal.
+/// Changes the state and returns the event that says so; ends the lease, the attempt if it is open,
+/// and what the job had to wait for. Used by jobs.cc and leases.cc, which decide whether the
+/// transition is legal.
 JobEvent ChangeState(Job& job, JobState to, std::string_view reason, TimeUs now);
 
 /// Ends the running attempt, if there is one that is open.

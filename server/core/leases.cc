@@ -74,25 +74,43 @@ std::vector<JobEvent> Record(Job& job, const LeaseReport& report, TimeUs now) {
   return events;
 }
 
-/// The attempts since the last one that made a checkpoint, as a failure if they are too many.
-std::optional<JobError> TooManyAttempts(const Job& job, const LeaseOptions& options) {
-  int fruitless = 0;
-  std::string reasons;
+bool IsNoOnesFault(const Attempt& attempt) {
+  return attempt.end_reason == kReasonDrained || attempt.end_reason == kReasonPaused;
+}
+
+/// The attempts since the last one that made a checkpoint, oldest first.
+std::vector<const Attempt*> Fruitless(const Job& job) {
+  std::vector<const Attempt*> fruitless;
   for (auto attempt = job.attempts.rbegin();
        attempt != job.attempts.rend() && !attempt->made_checkpoint; ++attempt) {
-    if (attempt->end_reason == kReasonDrained) continue;
-    ++fruitless;
-    reasons = "attempt " + std::to_string(attempt->number) + " on " + attempt->worker + ": " +
-              attempt->end_reason +
-              (attempt->end_message.empty() ? "" : " (" + attempt->end_message + ")") +
-              (reasons.empty() ? "" : "; ") + reasons;
+    if (!IsNoOnesFault(*attempt)) fruitless.push_back(&*attempt);
   }
-  if (fruitless < options.max_attempts_without_checkpoint) return {};
+  std::reverse(fruitless.begin(), fruitless.end());
+  return fruitless;
+}
+
+/// Fruitless attempts as a failure, if they are too many.
+std::optional<JobError> TooManyAttempts(const std::vector<const Attempt*>& fruitless,
+                                        const LeaseOptions& options) {
+  if (static_cast<int>(fruitless.size()) < options.max_attempts_without_checkpoint) return {};
+  std::string reasons;
+  for (const Attempt* attempt : fruitless) {
+    reasons += (reasons.empty() ? "" : "; ") + ("attempt " + std::to_string(attempt->number)) +
+               " on " + attempt->worker + ": " + attempt->end_reason +
+               (attempt->end_message.empty() ? "" : " (" + attempt->end_message + ")");
+  }
   return JobError{StatusCode::kUnavailable,
-                  std::to_string(fruitless) +
+                  std::to_string(fruitless.size()) +
                       " attempts in a row ended before their first checkpoint: " + reasons,
                   {{"TOO_MANY_ATTEMPTS", {}, 0, {}, {}}},
                   0};
+}
+
+/// How long a job waits whose `num_fruitless`-th attempt in a row met a fault.
+TimeUs Backoff(size_t num_fruitless, const LeaseOptions& options) {
+  TimeUs wait = options.backoff;
+  for (size_t i = 1; i < num_fruitless && wait < options.max_backoff; ++i) wait *= 4;
+  return std::min(wait, options.max_backoff);
 }
 
 /// Ends the attempt without a result: back to the queue, unless the user wished otherwise or it
@@ -109,13 +127,15 @@ JobEvent GiveBack(Job& job, std::string_view reason, const LeaseOptions& options
   if (job.desired_state == JobState::kPaused) {
     return ChangeState(job, JobState::kPaused, kReasonPaused, now);
   }
-  if (auto failure = TooManyAttempts(job, options)) {
+  const auto fruitless = Fruitless(job);
+  if (auto failure = TooManyAttempts(fruitless, options)) {
     job.error = std::move(failure);
     JobEvent event = ChangeState(job, JobState::kFailed, "TOO_MANY_ATTEMPTS", now);
     event.error = job.error;
     return event;
   }
   JobEvent event = ChangeState(job, JobState::kQueued, reason, now);
+  if (reason == kReasonRetry) job.not_before = now + Backoff(fruitless.size(), options);
   if (error.code != StatusCode::kOk) event.error = error;
   return event;
 }
@@ -211,6 +231,7 @@ void Measure(JobFacts& facts, const JobFacts& measured) {
 
 StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
                                          const LeaseOptions& options) {
+  const TimeUs now = tx.Now();
   std::vector<Job> granted;
   std::vector<Job> candidates;
   // One query a base, so that thousands of queued jobs of other bases are never read.
@@ -219,6 +240,7 @@ StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
     JobQuery query;
     query.states = {JobState::kQueued};
     query.base = base;
+    query.ready_at = now;
     query.order = JobQuery::Order::kRunFirst;
     query.limit = static_cast<size_t>(std::max(ask.max_leases, 0));
     GRAFT_ASSIGN_OR_RETURN(std::vector<Job> found, tx.ListJobs(query));
@@ -228,7 +250,6 @@ StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
     return std::tie(b.priority, a.create_time, a.key.id) <
            std::tie(a.priority, b.create_time, b.key.id);
   });
-  const TimeUs now = tx.Now();
   for (Job& job : candidates) {
     if (static_cast<int>(granted.size()) >= ask.max_leases) break;
     JobEvent event = ChangeState(job, JobState::kRunning, "LEASED", now);

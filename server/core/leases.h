@@ -14,8 +14,14 @@ namespace graft::server::core {
 struct LeaseOptions {
   TimeUs duration = 10'000'000;      ///< Without renewal.
   TimeUs stall_after = 600'000'000;  ///< Without activity; a job that hangs is taken back.
-  /// In a row. A drained worker's attempt isn't counted: it is no one's fault.
+  /// In a row. An attempt that a drain or the user's pause ended isn't counted: it is no one's
+  /// fault.
   int max_attempts_without_checkpoint = 3;
+  /// How long a job waits after a kRetry: `backoff` after the first attempt in a row without a
+  /// checkpoint, four times as long after each further one, up to `max_backoff`. A fault that
+  /// passes must not use up all attempts within seconds.
+  TimeUs backoff = 1'000'000;
+  TimeUs max_backoff = 60'000'000;
 };
 
 struct WorkerAsk {
@@ -24,8 +30,8 @@ struct WorkerAsk {
   int max_leases = 1;
 };
 
-/// QUEUED -> RUNNING for up to `max_leases` jobs, highest priority first, then oldest. Each gets
-/// the next token and a new attempt.
+/// QUEUED -> RUNNING for up to `max_leases` jobs, highest priority first, then oldest; jobs that
+/// wait after a kRetry are passed over. Each gets the next token and a new attempt.
 StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
                                          const LeaseOptions& options);
 
@@ -79,7 +85,7 @@ struct Completion {
 /// the job's end are one transaction; it wins over a cancel or pause that was only wished.
 /// - kSucceeded -> SUCCEEDED, or FAILED if its adapter now belongs to another base
 /// - kFailed -> FAILED
-/// - kRetry, kReleased -> QUEUED, or FAILED at the attempt limit
+/// - kRetry, kReleased -> QUEUED, or FAILED at the attempt limit; a kRetry waits a while first
 /// - kPaused, kCancelled -> PAUSED, CANCELLED; QUEUED if the wish was taken back meanwhile
 ///
 /// All but the first two become CANCELLED or PAUSED if that is wished. Repeating a completion whose
@@ -89,7 +95,8 @@ StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion,
                             const LeaseOptions& options);
 
 /// Takes back leases that expired, and all of `dead_worker` if it is named; up to 1000 at a time.
-/// Each job goes to QUEUED, to FAILED at the attempt limit, or to what was wished. Returns them.
+/// Each job goes to QUEUED (without a wait: another worker may run it), to FAILED at the attempt
+/// limit, or to what was wished. Returns them.
 StatusOr<std::vector<Job>> ExpireLeases(Transaction& tx, const LeaseOptions& options,
                                         const std::string& dead_worker = {});
 

@@ -91,6 +91,16 @@ StatusOr<Version> ResolveVersion(Transaction& tx, const std::string& tenant,
   return tx.GetVersion(tenant, id, alias->second.version);
 }
 
+Status CheckUnchanged(Transaction& tx, const Version& version) {
+  GRAFT_ASSIGN_OR_RETURN(const Version now,
+                         tx.GetVersion(version.tenant, version.adapter, version.number));
+  if (now.sha256 == version.sha256 && now.artifact_prefix == version.artifact_prefix)
+    return OkStatus();
+  return AbortedError("version " + std::to_string(version.number) + " of adapter " +
+                      version.adapter + " was deleted and made anew meanwhile; try again")
+      .AddDetail({"VERSION_REPLACED", {}, 0, {}, {}});
+}
+
 Status CheckEtag(const Adapter& adapter, const std::string& etag) {
   if (etag.empty() || etag == std::to_string(adapter.revision)) return OkStatus();
   return AbortedError("adapter " + adapter.id + " was changed since it was read; read it again")

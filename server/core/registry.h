@@ -26,6 +26,11 @@ StatusOr<VersionName> ParseVersionName(std::string_view name);
 /// what there is.
 StatusOr<Version> ResolveVersion(Transaction& tx, const std::string& tenant, std::string_view name);
 
+/// OK while `version`, which was read in an earlier transaction, is still the one of its number:
+/// its adapter may have been deleted and made anew meanwhile. Errors: NotFound if there is none of
+/// that number any more; Aborted if it is another one.
+Status CheckUnchanged(Transaction& tx, const Version& version);
+
 /// Aborted if `etag` (an adapter's revision, empty: any) is old.
 Status CheckEtag(const Adapter& adapter, const std::string& etag);
 

@@ -94,7 +94,9 @@ struct Job {
   std::string request_id, request_sha256;
   JobState state = JobState::kValidating;
   JobState desired_state = JobState::kRunning;  ///< kRunning, kPaused or kCancelled.
+  std::string state_reason;  ///< Of the last change of state; the same as in its event.
   TimeUs create_time = 0, queue_time = 0, start_time = 0, end_time = 0;
+  TimeUs not_before = 0;  ///< If QUEUED: no worker gets it earlier. 0: at once.
   std::optional<JobError> error;
   std::vector<Attempt> attempts;
   Lease lease;

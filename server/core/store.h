@@ -22,6 +22,7 @@ struct JobQuery {
   std::map<std::string, std::string> labels;
   std::string lease_worker;                    ///< Holds the lease.
   std::optional<TimeUs> lease_expires_before;  ///< A job without a lease doesn't match.
+  std::optional<TimeUs> ready_at;              ///< Its not_before isn't later.
   enum class Order {
     kNewestFirst,       ///< Id descending.
     kRunFirst,          ///< Priority descending, create_time, id.

@@ -63,7 +63,15 @@ Status CheckTokenizer(const fs::path& folder, const families::Layout& layout) {
                               " tokens, its embeddings hold " + std::to_string(layout.vocab_size));
 }
 
-Status Read(const fs::path& cache, Base& base) {
+/// A fault of the machine rather than of the folder: it may be gone at the next try.
+bool IsPassing(const Status& status) {
+  return status.code() == StatusCode::kResourceExhausted ||
+         status.code() == StatusCode::kInternal || status.code() == StatusCode::kUnavailable;
+}
+
+}  // namespace
+
+Status ReadBase(const fs::path& cache, Base& base) {
   GRAFT_ASSIGN_OR_RETURN(const std::string config,
                          ReadFile(base.folder / "config.json", kMaxConfigBytes));
   GRAFT_ASSIGN_OR_RETURN(const auto checkpoint, safetensors::Checkpoint::Open(base.folder));
@@ -79,10 +87,13 @@ Status Read(const fs::path& cache, Base& base) {
   return OkStatus();
 }
 
-std::vector<std::string> FolderNames(const fs::path& bases) {
+BaseCatalog::BaseCatalog(fs::path bases, fs::path cache, Reader read)
+    : bases_(std::move(bases)), cache_(std::move(cache)), read_(std::move(read)) {}
+
+std::vector<std::string> BaseCatalog::Names() const {
   std::vector<std::string> names;
   std::error_code error;
-  for (fs::directory_iterator it(bases, error), end; !error && it != end; it.increment(error)) {
+  for (fs::directory_iterator it(bases_, error), end; !error && it != end; it.increment(error)) {
     std::error_code ignored;
     const std::string name = it->path().filename().string();
     if (IsValidName(name) && fs::is_directory(it->path(), ignored)) names.push_back(name);
@@ -91,53 +102,55 @@ std::vector<std::string> FolderNames(const fs::path& bases) {
   return names;
 }
 
-}  // namespace
-
-BaseCatalog::BaseCatalog(fs::path bases, fs::path cache)
-    : bases_(std::move(bases)), cache_(std::move(cache)) {}
-
-std::shared_ptr<const Base> BaseCatalog::Refresh(const std::string& id) {
-  const fs::path folder = bases_ / id;
-  const std::string stamp = Stamp(folder);
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto found = entries_.find(id);
-        found != entries_.end() && found->second.stamp == stamp) {
-      return found->second.base;
-    }
-  }
-  // Hashing a large base takes long: others may look up theirs meanwhile.
-  auto base = std::make_shared<Base>();
-  base->id = id;
-  base->folder = folder;
-  base->error = Read(cache_, *base);
+BasePtr BaseCatalog::Known(const std::string& id, const std::string& stamp) {
   const std::lock_guard lock(mutex_);
-  entries_[id] = {stamp, base};
-  return base;
+  const auto found = entries_.find(id);
+  return found != entries_.end() && found->second.stamp == stamp ? found->second.base : nullptr;
 }
 
-std::vector<std::shared_ptr<const Base>> BaseCatalog::List() {
-  std::vector<std::shared_ptr<const Base>> bases;
-  for (const std::string& name : FolderNames(bases_)) bases.push_back(Refresh(name));
-  return bases;
+BasePtr BaseCatalog::Cached(const std::string& id) {
+  if (!IsValidName(id)) return nullptr;
+  return Known(id, Stamp(bases_ / id));
 }
 
-StatusOr<std::shared_ptr<const Base>> BaseCatalog::Find(const std::string& id) {
+StatusOr<BasePtr> BaseCatalog::Get(const std::string& id) {
   std::error_code error;
   if (!IsValidName(id) || !fs::is_directory(bases_ / id, error)) {
     std::string known;
-    const auto names = FolderNames(bases_);
+    const auto names = Names();
     for (size_t i = 0; i < std::min(names.size(), kMaxNamedBases); ++i)
       known += (i == 0 ? "" : ", ") + names[i];
     return NotFoundError(
         "no base named \"" + id.substr(0, 128) + "\"; " +
         (names.empty() ? "the server's --bases folder holds none" : "there are: " + known));
   }
-  auto base = Refresh(id);
-  if (!base->error.ok()) {
-    return FailedPreconditionError("the base " + id + " can't be used: " + base->error.message());
+  const std::string stamp = Stamp(bases_ / id);
+  if (BasePtr known = Known(id, stamp)) return known;
+  // Hashing a large base takes long: others may look up theirs meanwhile.
+  auto base = std::make_shared<Base>();
+  base->id = id;
+  base->folder = bases_ / id;
+  base->error = read_(cache_, *base);
+  if (IsPassing(base->error)) {
+    return Status(base->error.code(),
+                  "the base " + id + " can't be read now: " + base->error.message());
   }
+  // Permissions are given without a trace in the files' sizes and times.
+  if (base->error.code() == StatusCode::kPermissionDenied) return BasePtr(std::move(base));
+  const std::lock_guard lock(mutex_);
+  entries_[id] = {stamp, base};
+  return BasePtr(std::move(base));
+}
+
+StatusOr<BasePtr> BaseCatalog::Find(const std::string& id) {
+  GRAFT_ASSIGN_OR_RETURN(BasePtr base, Get(id));
+  GRAFT_RETURN_IF_ERROR(CheckUsable(*base));
   return base;
+}
+
+Status CheckUsable(const Base& base) {
+  if (base.error.ok()) return OkStatus();
+  return FailedPreconditionError("the base " + base.id + " can't be used: " + base.error.message());
 }
 
 }  // namespace graft::server::intake

@@ -4,6 +4,7 @@
 /// base's id.
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,32 +24,53 @@ struct Base {
   int64_t weight_bytes = 0;  ///< Of its tensors as stored.
   Status error;              ///< Why it isn't usable; then only id and folder are set.
 };
+using BasePtr = std::shared_ptr<const Base>;
 
+/// Reads the model in `base.folder` and fills all but id and error, hashing every tensor: minutes
+/// for a large one. `cache` keeps fingerprints between starts.
+/// Errors: why it isn't usable; ResourceExhausted, Internal or Unavailable if it can't be read now.
+Status ReadBase(const std::filesystem::path& cache, Base& base);
+
+/// Keeps what was read until a folder's files change. Two callers who ask for a base that must be
+/// read both read it: rpc/base_finder.h has one read for all.
 /// Thread safety: thread-safe. Reads disk: not for the io thread.
 class BaseCatalog {
  public:
-  /// `cache` keeps fingerprints between starts.
-  BaseCatalog(std::filesystem::path bases, std::filesystem::path cache);
+  using Reader = std::function<Status(const std::filesystem::path& cache, Base& base)>;
+  BaseCatalog(std::filesystem::path bases, std::filesystem::path cache, Reader read = &ReadBase);
 
-  /// Every base, usable or not, by id. A folder is read again when its config or weights change.
-  std::vector<std::shared_ptr<const Base>> List();
-  /// Errors: NotFound (names the bases there are); FailedPrecondition if it isn't usable, with the
-  /// reason.
-  StatusOr<std::shared_ptr<const Base>> Find(const std::string& id);
+  /// The ids there are, sorted; usable bases or not.
+  std::vector<std::string> Names() const;
+
+  /// The base as it was read, usable or not; nullptr if it must be read first. Only looks at the
+  /// sizes and times of its files.
+  BasePtr Cached(const std::string& id);
+
+  /// The base, usable or not; reads it if it must.
+  /// Errors: NotFound (names the bases there are); ResourceExhausted, Internal or Unavailable if it
+  /// can't be read now, which is forgotten: the next call tries again.
+  StatusOr<BasePtr> Get(const std::string& id);
+
+  /// As Get. Errors: also FailedPrecondition if it isn't usable, with the reason.
+  StatusOr<BasePtr> Find(const std::string& id);
 
   const std::filesystem::path& folder() const { return bases_; }
 
  private:
   struct Entry {
     std::string stamp;  ///< Sizes and times of the files that it was read from.
-    std::shared_ptr<const Base> base;
+    BasePtr base;
   };
-  std::shared_ptr<const Base> Refresh(const std::string& id);
+  BasePtr Known(const std::string& id, const std::string& stamp);
 
   const std::filesystem::path bases_;
   const std::filesystem::path cache_;
+  const Reader read_;
   std::mutex mutex_;
   std::map<std::string, Entry> entries_;
 };
+
+/// FailedPrecondition with the reason if the base isn't usable.
+Status CheckUsable(const Base& base);
 
 }  // namespace graft::server::intake

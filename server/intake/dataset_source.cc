@@ -1,6 +1,12 @@
 #include "server/intake/dataset_source.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <optional>
 #include <system_error>
 
 #include "common/base/file.h"
@@ -44,6 +50,63 @@ class ObjectSource : public ByteSource {
   std::string piece_;
   size_t used_ = 0;
 };
+
+class OpenFile {
+ public:
+  explicit OpenFile(int fd) : fd_(fd) {}
+  ~OpenFile() { ::close(fd_); }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+/// Reads an open file from its start, whatever its name has come to mean.
+class OpenFileSource : public ByteSource {
+ public:
+  OpenFileSource(std::shared_ptr<const OpenFile> file, std::string name)
+      : file_(std::move(file)), name_(std::move(name)) {}
+  StatusOr<size_t> Read(char* buffer, size_t size) override {
+    if (!status_.ok()) return status_;
+    ssize_t count = -1;
+    do {
+      count = ::pread(file_->fd(), buffer, size, offset_);
+    } while (count < 0 && errno == EINTR);
+    if (count < 0) {
+      status_ = ErrnoToStatus(errno, "reading " + name_);
+      return status_;
+    }
+    offset_ += count;
+    return static_cast<size_t>(count);
+  }
+
+ private:
+  const std::shared_ptr<const OpenFile> file_;
+  const std::string name_;
+  off_t offset_ = 0;
+  Status status_;
+};
+
+/// Where an open file really lies, as the kernel says; nothing if it can't be told.
+std::optional<fs::path> PlaceOf(const OpenFile& file) {
+  std::error_code error;
+  fs::path real = fs::read_symlink("/proc/self/fd/" + std::to_string(file.fd()), error);
+  if (error) return {};
+  return real;
+}
+
+/// By names alone. Requires: both are absolute and without links.
+bool LiesBelow(const fs::path& real, const fs::path& root) {
+  return std::mismatch(root.begin(), root.end(), real.begin(), real.end()).first == root.end();
+}
+
+fs::path Canonical(const fs::path& root) {
+  std::error_code error;
+  fs::path real = fs::canonical(root, error);
+  return error ? root : real;
+}
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -97,6 +160,11 @@ Status KeepUploadName(objects::ObjectStore& store, const std::string& tenant,
                    Json{{"file_name", file_name}, {"bytes", bytes}}.dump());
 }
 
+DatasetSources::DatasetSources(std::vector<fs::path> roots, objects::ObjectStore& objects)
+    : objects_(objects) {
+  for (const fs::path& root : roots) roots_.push_back(Canonical(root));
+}
+
 StatusOr<SourceFile> DatasetSources::ResolveFile(const std::string& uri) const {
   GRAFT_ASSIGN_OR_RETURN(const std::string decoded,
                          PercentDecode(std::string_view(uri).substr(kFile.size())));
@@ -106,26 +174,42 @@ StatusOr<SourceFile> DatasetSources::ResolveFile(const std::string& uri) const {
         "\"" + uri.substr(0, 256) +
         "\" must name an absolute path on the server, as in file:///data/train.csv");
   }
-  const bool inside = std::any_of(roots_.begin(), roots_.end(),
-                                  [&](const auto& root) { return IsInside(path, root); });
-  if (!inside) {
+  const std::string shown = path.string().substr(0, 256);
+  const auto outside = [&] {
     return PermissionDeniedError(
         roots_.empty()
             ? "file:// is off: the server was started without --data-roots; upload the file "
               "instead (graft upload)"
-            : path.string().substr(0, 256) + " lies outside the server's --data-roots");
+            : shown + " lies outside the server's --data-roots");
+  };
+  const auto no_file = [&] { return InvalidArgumentError(shown + " is not a regular file"); };
+  // What lies outside isn't even opened, so that nobody learns what is there.
+  if (!std::any_of(roots_.begin(), roots_.end(),
+                   [&](const fs::path& root) { return IsInside(path, root); })) {
+    return outside();
   }
-  std::error_code error;
-  // Opened by its real name, so that a link swapped in later leads nowhere else.
-  const fs::path real = fs::canonical(path, error);
-  if (error || !std::any_of(roots_.begin(), roots_.end(),
-                            [&](const auto& root) { return IsInside(real, root); })) {
-    return NotFoundError("there is no file " + path.string().substr(0, 256));
+  // Non-blocking: opening a FIFO must not wait for a writer.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) {
+    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+      return NotFoundError("there is no file " + shown);
+    return errno == ENXIO ? no_file() : ErrnoToStatus(errno, "opening " + shown);
   }
-  if (!fs::is_regular_file(real, error)) {
-    return InvalidArgumentError(path.string().substr(0, 256) + " is not a regular file");
+  const auto file = std::make_shared<const OpenFile>(fd);
+  // A link may have been swapped in since: what counts is what was opened, and that is what is
+  // read.
+  const std::optional<fs::path> real = PlaceOf(*file);
+  if (!real || !std::any_of(roots_.begin(), roots_.end(),
+                            [&](const fs::path& root) { return LiesBelow(*real, root); })) {
+    return outside();
   }
-  return SourceFile{path.filename().string(), [real] { return datasets::FromFile(real); }};
+  struct stat info {};
+  if (::fstat(file->fd(), &info) != 0) return ErrnoToStatus(errno, "looking at " + shown);
+  if (!S_ISREG(info.st_mode)) return no_file();
+  return SourceFile{path.filename().string(),
+                    [file, shown]() -> StatusOr<std::unique_ptr<ByteSource>> {
+                      return std::make_unique<OpenFileSource>(file, shown);
+                    }};
 }
 
 StatusOr<SourceFile> DatasetSources::ResolveUpload(const std::string& tenant,

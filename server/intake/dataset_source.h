@@ -17,14 +17,15 @@ namespace graft::server::intake {
 class DatasetSources {
  public:
   /// `roots` are the folders that file:// may name; none means that file:// is off.
-  DatasetSources(std::vector<std::filesystem::path> roots, objects::ObjectStore& objects)
-      : roots_(std::move(roots)), objects_(objects) {}
+  DatasetSources(std::vector<std::filesystem::path> roots, objects::ObjectStore& objects);
 
-  /// Finds what `uri` names. `field` is its path in the request.
+  /// Finds what `uri` names. `field` is its path in the request. A file is opened here and checked
+  /// once it is open, and its `open` reads from that descriptor: a link that is swapped in between
+  /// leads nowhere.
   /// Errors: InvalidArgument if it isn't a URI that graft reads; PermissionDenied if a path, with
-  /// every link and .. resolved, lies outside the roots; NotFound if there is no such file or
-  /// upload; Unimplemented for schemes to come. A path outside the roots looks the same whether it
-  /// exists or not.
+  /// every link and .. resolved, lies outside the roots, or can't be read; NotFound if there is no
+  /// such file or upload; Unimplemented for schemes to come. A path outside the roots looks the
+  /// same whether it exists or not.
   StatusOr<datasets::SourceFile> Resolve(const std::string& tenant, const std::string& uri,
                                          const std::string& field) const;
 
@@ -37,7 +38,7 @@ class DatasetSources {
   StatusOr<datasets::SourceFile> ResolveUpload(const std::string& tenant,
                                                const std::string& uri) const;
 
-  const std::vector<std::filesystem::path> roots_;
+  std::vector<std::filesystem::path> roots_;  ///< Without links.
   objects::ObjectStore& objects_;
 };
 

@@ -16,7 +16,7 @@ struct Machine {
   int64_t memory_bytes = 0;  ///< 0: unknown; then nothing is refused for its size.
   double gflops =
       0;  ///< Measured, in the precision that the job would use; 0: unknown, and so are seconds.
-  bool bf16 = false;  ///< Bases are held in bf16.
+  bool bf16 = false;  ///< The job would use bf16: its base is held in it.
 };
 
 /// Lengths in tokens of one epoch's examples.

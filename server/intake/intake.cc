@@ -24,6 +24,30 @@ struct TrimOnExit {
   ~TrimOnExit() { ::malloc_trim(0); }
 };
 
+/// Ends at its next read once nobody waits for the data any more.
+class StoppableSource : public datasets::ByteSource {
+ public:
+  StoppableSource(std::unique_ptr<ByteSource> source, StopFlag stop)
+      : source_(std::move(source)), stop_(std::move(stop)) {}
+  StatusOr<size_t> Read(char* buffer, size_t size) override {
+    GRAFT_RETURN_IF_ERROR(stop_.Check());
+    return source_->Read(buffer, size);
+  }
+
+ private:
+  const std::unique_ptr<ByteSource> source_;
+  const StopFlag stop_;
+};
+
+void MakeStoppable(datasets::SourceFile& file, const StopFlag& stop) {
+  if (!file.open) return;
+  file.open = [open = std::move(file.open),
+               stop]() -> StatusOr<std::unique_ptr<datasets::ByteSource>> {
+    GRAFT_ASSIGN_OR_RETURN(auto source, open());
+    return std::make_unique<StoppableSource>(std::move(source), stop);
+  };
+}
+
 /// Calls `visit(length, truncated)` for about every `stride`-th example.
 template <typename Visit>
 void ForSample(const std::vector<datasets::Example>& examples, bool pair,
@@ -67,6 +91,15 @@ TokenCounts CountTokens(const datasets::IngestedDataset& dataset,
   return counts;
 }
 
+StatusOr<datasets::IngestSpec> Intake::Resolve(const std::string& tenant,
+                                               const spec::DatasetSpec& dataset,
+                                               const StopFlag& stop) const {
+  GRAFT_ASSIGN_OR_RETURN(datasets::IngestSpec ingest, sources_.Resolve(tenant, dataset));
+  for (datasets::SourceFile* file : {&ingest.train, &ingest.validation, &ingest.test})
+    MakeStoppable(*file, stop);
+  return ingest;
+}
+
 StatusOr<std::string> Intake::StoreDataset(const std::string& tenant,
                                            const datasets::IngestedDataset& dataset) const {
   const std::string bytes = datasets::Serialize(dataset);
@@ -81,10 +114,9 @@ StatusOr<std::string> Intake::StoreDataset(const std::string& tenant,
 }
 
 StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpec& spec,
-                                   const Machine& machine, bool store) const {
+                                   const Base& base, const PrepareOptions& options) const {
   const TrimOnExit trim;
-  GRAFT_ASSIGN_OR_RETURN(const auto base, bases_.Find(spec.base));
-  GRAFT_ASSIGN_OR_RETURN(auto ingest, sources_.Resolve(tenant, spec.dataset));
+  GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, spec.dataset, options.stop));
   ingest.label_names = spec.label_names;
   ingest.seed = spec.hyperparameters.seed;
   datasets::IngestedDataset dataset;
@@ -98,13 +130,15 @@ StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpe
   facts.validation_examples = static_cast<int64_t>(dataset.validation.size());
   facts.test_examples = static_cast<int64_t>(dataset.test.size());
   facts.labels = static_cast<int64_t>(dataset.label_names.size());
+  GRAFT_RETURN_IF_ERROR(options.stop.Check());
   {
-    GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer(base->folder));
+    GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer(base.folder));
     const TokenCounts tokens = CountTokens(dataset, *tokenizer, spec.hyperparameters.max_length);
-    Estimate(spec, base->layout, tokens, machine, facts);
+    Estimate(spec, base.layout, tokens, options.machine, facts);
   }
-  GRAFT_RETURN_IF_ERROR(CheckFits(facts, machine));
-  if (store) {
+  GRAFT_RETURN_IF_ERROR(CheckFits(facts, options.machine));
+  GRAFT_RETURN_IF_ERROR(options.stop.Check());
+  if (options.store) {
     GRAFT_ASSIGN_OR_RETURN(prepared.dataset_sha256, StoreDataset(tenant, dataset));
   } else {
     prepared.dataset_sha256 = Sha256Hex(datasets::Serialize(dataset));
@@ -113,18 +147,20 @@ StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpe
 }
 
 StatusOr<datasets::Report> Intake::Check(const std::string& tenant,
-                                         const spec::DatasetSpec& dataset) const {
+                                         const spec::DatasetSpec& dataset,
+                                         const StopFlag& stop) const {
   const TrimOnExit trim;
-  GRAFT_ASSIGN_OR_RETURN(const auto ingest, sources_.Resolve(tenant, dataset));
+  GRAFT_ASSIGN_OR_RETURN(const auto ingest, Resolve(tenant, dataset, stop));
   datasets::IngestedDataset ingested;
   return datasets::Ingest(ingest, &ingested);
 }
 
 StatusOr<std::string> Intake::PrepareEvaluation(const std::string& tenant,
                                                 const spec::DatasetSpec& dataset,
-                                                const std::vector<std::string>& label_names) const {
+                                                const std::vector<std::string>& label_names,
+                                                const StopFlag& stop) const {
   const TrimOnExit trim;
-  GRAFT_ASSIGN_OR_RETURN(auto ingest, sources_.Resolve(tenant, dataset));
+  GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, dataset, stop));
   ingest.validation = ingest.test = {};
   ingest.validation_fraction = ingest.test_fraction = 0;
   ingest.label_names = label_names;
@@ -132,6 +168,7 @@ StatusOr<std::string> Intake::PrepareEvaluation(const std::string& tenant,
   datasets::IngestedDataset ingested;
   GRAFT_ASSIGN_OR_RETURN(const datasets::Report report, datasets::Ingest(ingest, &ingested));
   GRAFT_RETURN_IF_ERROR(datasets::ToStatus(report));
+  GRAFT_RETURN_IF_ERROR(stop.Check());
   return StoreDataset(tenant, ingested);
 }
 

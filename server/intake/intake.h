@@ -14,6 +14,7 @@
 #include "server/intake/base_catalog.h"
 #include "server/intake/dataset_source.h"
 #include "server/intake/estimate.h"
+#include "server/intake/stop_flag.h"
 
 namespace graft::server::intake {
 
@@ -24,34 +25,46 @@ struct Prepared {
   std::vector<std::string> warnings;
 };
 
-/// Thread safety: const methods only. Reads and computes for long: for the disk threads.
+/// How a job's data is prepared.
+struct PrepareOptions {
+  Machine machine;     ///< That would run the job.
+  bool store = false;  ///< Keep the ingested form under its hash.
+  StopFlag stop;
+};
+
+/// Thread safety: const methods only. Reads and computes for long: for threads of its own. Once a
+/// method's StopFlag is set it ends at its next read or step, as Cancelled.
 class Intake {
  public:
-  Intake(BaseCatalog& bases, const DatasetSources& sources, objects::ObjectStore& objects)
-      : bases_(bases), sources_(sources), objects_(objects) {}
+  Intake(const DatasetSources& sources, objects::ObjectStore& objects)
+      : sources_(sources), objects_(objects) {}
 
-  /// Ingests the job's data, counts what the run will take, and with `store` keeps the ingested
-  /// form under its hash. Requires: `spec` is resolved.
+  /// Ingests the job's data and counts what the run will take. Requires: `spec` is resolved for
+  /// `base`, which is usable.
   /// Errors: InvalidArgument with up to 20 faults of the data; as DatasetSources::Resolve and
   /// CheckFits; ResourceExhausted if the disk is full, Unavailable if the object store is away (try
   /// again).
-  StatusOr<Prepared> Prepare(const std::string& tenant, const spec::JobSpec& spec,
-                             const Machine& machine, bool store) const;
+  StatusOr<Prepared> Prepare(const std::string& tenant, const spec::JobSpec& spec, const Base& base,
+                             const PrepareOptions& options) const;
 
   /// Reports on the data, usable or not. Errors: of the request only.
-  StatusOr<datasets::Report> Check(const std::string& tenant,
-                                   const spec::DatasetSpec& dataset) const;
+  StatusOr<datasets::Report> Check(const std::string& tenant, const spec::DatasetSpec& dataset,
+                                   const StopFlag& stop = {}) const;
 
   /// Ingests data to evaluate a version with these labels on, stores it and returns its hash.
   StatusOr<std::string> PrepareEvaluation(const std::string& tenant,
                                           const spec::DatasetSpec& dataset,
-                                          const std::vector<std::string>& label_names) const;
+                                          const std::vector<std::string>& label_names,
+                                          const StopFlag& stop = {}) const;
 
  private:
+  /// As DatasetSources::Resolve, for reads that `stop` ends.
+  StatusOr<datasets::IngestSpec> Resolve(const std::string& tenant,
+                                         const spec::DatasetSpec& dataset,
+                                         const StopFlag& stop) const;
   StatusOr<std::string> StoreDataset(const std::string& tenant,
                                      const datasets::IngestedDataset& dataset) const;
 
-  BaseCatalog& bases_;
   const DatasetSources& sources_;
   objects::ObjectStore& objects_;
 };

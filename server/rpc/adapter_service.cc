@@ -135,7 +135,8 @@ Awaitable<StatusOr<core::Adapter>> AdapterService::Flip(const CallContext& conte
                                                         std::string etag) {
   GRAFT_CO_RETURN_IF_ERROR(co_await Prove(context, version));
   auto flip = [tenant = context.tenant, version, alias = std::move(alias),
-               etag = std::move(etag)](Transaction& tx) {
+               etag = std::move(etag)](Transaction& tx) -> StatusOr<core::Adapter> {
+    GRAFT_RETURN_IF_ERROR(core::CheckUnchanged(tx, version));
     return core::SetAlias(tx, tenant, version.adapter, alias, version.number, etag);
   };
   co_return co_await Write(backend_.runtime, backend_.store, std::move(flip));
@@ -180,8 +181,17 @@ Awaitable<StatusOr<graft::v1::Adapter>> AdapterService::Rollback(
   GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
                             co_await Read(backend_.runtime, backend_.store, std::move(find)));
   GRAFT_CO_RETURN_IF_ERROR(co_await Prove(context, target.version));
-  auto flip = [tenant = context.tenant, id, alias, etag = std::to_string(target.revision)](
-                  Transaction& tx) { return core::Rollback(tx, tenant, id, alias, etag); };
+  auto flip = [proved = target.version, alias,
+               etag = std::to_string(target.revision)](Transaction& tx) -> StatusOr<core::Adapter> {
+    // An adapter that was deleted and made anew may have the same revision.
+    GRAFT_ASSIGN_OR_RETURN(const core::Adapter adapter,
+                           tx.GetAdapter(proved.tenant, proved.adapter));
+    GRAFT_ASSIGN_OR_RETURN(const int64_t number, core::RollbackTarget(adapter, alias));
+    if (number != proved.number)
+      return AbortedError("adapter " + proved.adapter + " was changed meanwhile; try again");
+    GRAFT_RETURN_IF_ERROR(core::CheckUnchanged(tx, proved));
+    return core::Rollback(tx, proved.tenant, proved.adapter, alias, etag);
+  };
   GRAFT_CO_ASSIGN_OR_RETURN(const core::Adapter adapter,
                             co_await Write(backend_.runtime, backend_.store, std::move(flip)));
   co_return ToProto(adapter);
@@ -194,8 +204,8 @@ Awaitable<StatusOr<graft::v1::EvaluateVersionResponse>> AdapterService::Evaluate
   GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
                             co_await Resolve(context, request.adapter(), "adapter"));
   auto prepare = [&intake = backend_.intake, tenant = context.tenant, spec = *dataset,
-                  labels = version.label_names] {
-    return intake.PrepareEvaluation(tenant, spec, labels);
+                  labels = version.label_names](const intake::StopFlag& stop) {
+    return intake.PrepareEvaluation(tenant, spec, labels, stop);
   };
   pb::EngineEvaluateRequest engine_request;
   *engine_request.mutable_version() = RefTo(version);

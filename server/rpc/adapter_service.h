@@ -37,6 +37,8 @@ class AdapterService {
       CallContext&, StreamReader<graft::v1::ImportAdapterRequest>&);
   Awaitable<Status> ExportAdapter(CallContext&, const graft::v1::ExportAdapterRequest&,
                                   StreamWriter<graft::v1::ExportAdapterResponse>&);
+  /// Held by the imports under way. On the io thread.
+  int64_t import_bytes() const { return import_bytes_; }
 
  private:
   Awaitable<StatusOr<core::Version>> Resolve(const CallContext&, std::string name,
@@ -48,11 +50,13 @@ class AdapterService {
   /// Loads it everywhere and recomputes its probe. Errors: FailedPrecondition if its files are at
   /// fault.
   Awaitable<Status> Prove(const CallContext&, core::Version version);
-  /// Proves, then flips. Errors: as core::SetAlias.
+  /// Proves, then flips if the version is still the one that was proved. Errors: as core::SetAlias
+  /// and core::CheckUnchanged.
   Awaitable<StatusOr<core::Adapter>> Flip(const CallContext&, core::Version version,
                                           std::string alias, std::string etag);
 
   Backend& backend_;
+  int64_t import_bytes_ = 0;
 };
 
 }  // namespace graft::server::rpc

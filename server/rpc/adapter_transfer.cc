@@ -1,4 +1,5 @@
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -46,10 +47,16 @@ Status CheckHeader(const graft::v1::ImportAdapterRequest::Header& header) {
   return OkStatus();
 }
 
-/// Collects a stream's files, bounded.
+/// Collects a stream's files within what is left of a budget that all imports share, and gives its
+/// part back in the end. Confined to the io thread.
 class FileCollector {
  public:
-  explicit FileCollector(int64_t max_bytes) : max_bytes_(max_bytes) {}
+  /// Ownership: `held` outlives it.
+  FileCollector(int64_t max_bytes, int64_t& held) : max_bytes_(max_bytes), held_(held) {}
+  ~FileCollector() { GiveBack(); }
+  FileCollector(const FileCollector&) = delete;
+  FileCollector& operator=(const FileCollector&) = delete;
+
   Status Add(graft::v1::ImportAdapterRequest& message) {
     if (!message.has_file()) return InvalidArgumentError("behind the header come files").At("file");
     const std::string& name = message.file().name();
@@ -61,11 +68,7 @@ class FileCollector {
       return InvalidArgumentError("the chunks of " + name + " must follow one another")
           .At("file.name");
     }
-    total_ += static_cast<int64_t>(chunk.size());
-    if (total_ > max_bytes_) {
-      return ResourceExhaustedError(
-          fmt::format("an imported folder may have up to {} bytes", max_bytes_));
-    }
+    GRAFT_RETURN_IF_ERROR(Take(static_cast<int64_t>(chunk.size())));
     current_ = name;
     files_[name] += chunk;
     hash_.Update(chunk);
@@ -78,11 +81,30 @@ class FileCollector {
     const std::string arrived = hash_.HexDigest();
     return arrived == declared ? OkStatus() : ChangedOnTheWay(arrived, declared);
   }
-  artifacts::Files Take() { return std::move(files_); }
+  artifacts::Files TakeFiles() { return std::move(files_); }
+  /// The files' memory is free again.
+  void GiveBack() { held_ -= std::exchange(total_, 0); }
 
  private:
+  Status Take(int64_t bytes) {
+    if (total_ + bytes > max_bytes_) {
+      return ResourceExhaustedError(
+          fmt::format("an imported folder may have up to {} bytes", max_bytes_));
+    }
+    if (held_ + bytes > max_bytes_) {
+      return ResourceExhaustedError(
+          fmt::format("other imports hold {} of the {} bytes that the server keeps for imports; "
+                      "try again when they are done",
+                      held_ - total_, max_bytes_));
+    }
+    total_ += bytes;
+    held_ += bytes;
+    return OkStatus();
+  }
+
   const int64_t max_bytes_;
-  int64_t total_ = 0;
+  int64_t& held_;      ///< By all imports.
+  int64_t total_ = 0;  ///< By this one.
   std::string current_;
   Sha256 hash_;
   artifacts::Files files_;
@@ -98,18 +120,24 @@ Status BadFolder(const Status& status) {
   return bad;
 }
 
+struct ImportJob {
+  std::string tenant;
+  graft::v1::ImportAdapterRequest::Header header;
+  intake::BasePtr base;
+  artifacts::Files files;
+};
+
 /// Checks the files against the base, stores them and returns the row that is to be. For the disk
 /// threads.
-StatusOr<core::Version> StoreImport(Backend& backend, const std::string& tenant,
-                                    const graft::v1::ImportAdapterRequest::Header& header,
-                                    artifacts::Files files) {
-  auto base = backend.bases.Find(header.base());
-  if (!base.ok()) return Status(base.status()).At("header.base");
-  GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer((*base)->folder));
-  const families::Layout& layout = (*base)->layout;
+StatusOr<core::Version> StoreImport(objects::ObjectStore& store, ImportJob job) {
+  const std::string& tenant = job.tenant;
+  const auto& header = job.header;
+  const intake::BasePtr& base = job.base;
+  GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer(base->folder));
+  const families::Layout& layout = base->layout;
   artifacts::ImportRequest import;
   import.base = header.base();
-  import.base_fingerprint = (*base)->fingerprint;
+  import.base_fingerprint = base->fingerprint;
   import.tokenizer = tokenizer->fingerprint();
   import.label_names = {header.label_names().begin(), header.label_names().end()};
   import.max_length = static_cast<int>(std::min<int64_t>(512, layout.max_positions));
@@ -119,7 +147,7 @@ StatusOr<core::Version> StoreImport(Backend& backend, const std::string& tenant,
         .At("header.max_length");
   }
   if (header.max_length() > 0) import.max_length = header.max_length();
-  auto imported = artifacts::Import(import, layout, files);
+  auto imported = artifacts::Import(import, layout, job.files);
   if (!imported.ok()) return BadFolder(imported.status());
   const artifacts::Manifest& manifest = *imported;
 
@@ -143,12 +171,12 @@ StatusOr<core::Version> StoreImport(Backend& backend, const std::string& tenant,
   }
   version.request_id = header.request_id();
   version.description = header.description();
-  for (const auto& [name, bytes] : files) {
+  for (const auto& [name, bytes] : job.files) {
     version.bytes += static_cast<int64_t>(bytes.size());
-    const Status stored = backend.objects.Put(version.artifact_prefix + name, bytes);
+    const Status stored = store.Put(version.artifact_prefix + name, bytes);
     if (stored.ok()) continue;
     // The collector would find them too, but a full disk needs the room now.
-    (void)objects::DeleteAll(backend.objects, version.artifact_prefix);
+    (void)objects::DeleteAll(store, version.artifact_prefix);
     return stored;
   }
   return version;
@@ -163,7 +191,7 @@ Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
   }
   const graft::v1::ImportAdapterRequest::Header header = reader.message().header();
   GRAFT_CO_RETURN_IF_ERROR(CheckHeader(header));
-  FileCollector collector(backend_.limits.max_import_bytes);
+  FileCollector collector(backend_.limits.max_import_bytes, import_bytes_);
   std::string declared;
   while (declared.empty() && co_await reader.Read()) {
     if (reader.message().has_sha256()) {
@@ -176,12 +204,14 @@ Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
   if (declared.empty()) co_return BrokenOff();
   GRAFT_CO_RETURN_IF_ERROR(collector.Check(declared));
 
-  auto files = std::make_shared<artifacts::Files>(collector.Take());
-  auto store = [&backend = backend_, tenant = context.tenant, header, files] {
-    return StoreImport(backend, tenant, header, std::move(*files));
-  };
+  const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(header.base());
+  if (!base.ok()) co_return Status(base.status()).At("header.base");
+  const auto job =
+      std::make_shared<ImportJob>(ImportJob{context.tenant, header, *base, collector.TakeFiles()});
+  auto store = [&store = backend_.objects, job] { return StoreImport(store, std::move(*job)); };
   GRAFT_CO_ASSIGN_OR_RETURN(const core::Version imported,
                             co_await OnDisk(backend_.runtime, std::move(store)));
+  collector.GiveBack();
   struct Result {
     core::Version version;
     core::Adapter adapter;

@@ -1,7 +1,8 @@
 #pragma once
 /// Turns the three kinds of waiting that services do into awaitables that resume on the io thread:
-/// a store transaction, a piece of work on the disk threads, a call to a worker. A caller that is
-/// cancelled meanwhile still waits for the end of what it began, then stops.
+/// a store transaction, a piece of work on other threads, a call to a worker. A caller that is
+/// cancelled meanwhile still waits for the end of what it began, then stops; long work is told, and
+/// ends soon.
 
 #include <chrono>
 #include <functional>
@@ -20,6 +21,7 @@
 #include "common/base/status.h"
 #include "proto/grpc_status.h"
 #include "server/core/store.h"
+#include "server/intake/stop_flag.h"
 #include "server/rpc/runtime.h"
 
 namespace graft::server::rpc {
@@ -28,20 +30,27 @@ namespace asio = boost::asio;
 template <typename T>
 using Awaitable = asio::awaitable<T>;
 
-/// Runs `start(done)` and waits until `done(value)` was called, once, on any thread.
+/// Runs `start(done)` and waits until `done(value)` was called, once, on any thread. `on_cancel`,
+/// if any, runs on the io thread if the caller is cancelled meanwhile.
 template <typename T, typename Start>
-Awaitable<T> AwaitCallback(Runtime& runtime, Start start) {
+Awaitable<T> AwaitCallback(Runtime& runtime, Start start, std::function<void()> on_cancel = {}) {
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(T)>(
-      [](auto handler, Runtime* rt, Start begin) {
+      [](auto handler, Runtime* rt, Start begin, std::function<void()> cancel) {
+        if (auto slot = asio::get_associated_cancellation_slot(handler);
+            cancel && slot.is_connected()) {
+          slot.assign([cancel = std::move(cancel)](asio::cancellation_type) { cancel(); });
+        }
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
         begin([rt, shared](T value) {
           asio::post(rt->io(), [shared, value = std::move(value)]() mutable {
             auto complete = std::move(*shared);
+            if (auto slot = asio::get_associated_cancellation_slot(complete); slot.is_connected())
+              slot.clear();
             std::move(complete)(std::move(value));
           });
         });
       },
-      asio::use_awaitable, &runtime, std::move(start));
+      asio::use_awaitable, &runtime, std::move(start), std::move(on_cancel));
 }
 
 namespace internal {
@@ -88,7 +97,8 @@ auto Read(Runtime& runtime, core::Store& store, F work) {
 
 namespace internal {
 template <typename F>
-Awaitable<std::invoke_result_t<F&>> RunOn(Runtime& runtime, asio::thread_pool& pool, F work) {
+Awaitable<std::invoke_result_t<F&>> RunOn(Runtime& runtime, asio::thread_pool& pool, F work,
+                                          std::function<void()> on_cancel = {}) {
   using Result = std::invoke_result_t<F&>;
   auto shared_work = std::make_shared<F>(std::move(work));
   auto start = [&pool, shared_work](auto done) {
@@ -102,8 +112,9 @@ Awaitable<std::invoke_result_t<F&>> RunOn(Runtime& runtime, asio::thread_pool& p
       }
     });
   };
-  co_return co_await AwaitCallback<Result>(runtime, std::move(start));
+  co_return co_await AwaitCallback<Result>(runtime, std::move(start), std::move(on_cancel));
 }
+inline Status NotBegun() { return UnavailableError("the server is shutting down; try again"); }
 }  // namespace internal
 
 /// Runs `work()`, which returns Status or StatusOr<T>, on the disk threads. An exception becomes
@@ -112,10 +123,30 @@ template <typename F>
 auto OnDisk(Runtime& runtime, F work) {
   return internal::RunOn<F>(runtime, runtime.disk(), std::move(work));
 }
-/// The same for work that takes seconds, on threads of its own.
+/// The same for `work(const intake::StopFlag&)` that takes seconds, on threads of its own. Once the
+/// caller is cancelled the flag is set: then work that hasn't begun never does, and work that looks
+/// at the flag ends.
 template <typename F>
 auto OnIntake(Runtime& runtime, F work) {
-  return internal::RunOn<F>(runtime, runtime.intake(), std::move(work));
+  using Result = std::invoke_result_t<F&, const intake::StopFlag&>;
+  const intake::StopFlag stop;
+  auto unless_stopped = [&runtime, stop, work = std::move(work)]() mutable -> Result {
+    if (runtime.stopping()) return internal::NotBegun();
+    if (Status stopped = stop.Check(); !stopped.ok()) return stopped;
+    return work(stop);
+  };
+  return internal::RunOn(runtime, runtime.intake(), std::move(unless_stopped),
+                         [stop] { stop.Set(); });
+}
+/// The same for work on bases that takes minutes, on threads of its own; `work()` isn't told.
+template <typename F>
+auto OnBases(Runtime& runtime, F work) {
+  using Result = std::invoke_result_t<F&>;
+  auto unless_stopping = [&runtime, work = std::move(work)]() mutable -> Result {
+    if (runtime.stopping()) return internal::NotBegun();
+    return work();
+  };
+  return internal::RunOn(runtime, runtime.bases(), std::move(unless_stopping));
 }
 
 /// Calls a unary method of another process. `method` is a member of the stub's async interface:

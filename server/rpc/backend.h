@@ -4,9 +4,9 @@
 
 #include "common/objects/object_store.h"
 #include "server/core/store.h"
-#include "server/intake/base_catalog.h"
 #include "server/intake/dataset_source.h"
 #include "server/intake/intake.h"
+#include "server/rpc/base_finder.h"
 #include "server/rpc/changes.h"
 #include "server/rpc/probe.h"
 #include "server/rpc/runtime.h"
@@ -17,9 +17,9 @@ namespace graft::server::rpc {
 struct Limits {
   int64_t max_queued_jobs = 100'000;
   int64_t max_upload_bytes = int64_t{8} << 30;
-  int64_t max_import_bytes = int64_t{2}
-                             << 30;  ///< Of one adapter; its files are checked in memory.
-  int max_inference_calls = 1024;    ///< In flight; beyond it RESOURCE_EXHAUSTED.
+  /// Of all imports under way together; their files are checked in memory.
+  int64_t max_import_bytes = int64_t{2} << 30;
+  int max_inference_calls = 1024;  ///< In flight; beyond it RESOURCE_EXHAUSTED.
   std::chrono::milliseconds lease{10'000};
   std::chrono::milliseconds stall{900'000};
   /// How often to look for changes that another server on the same store made.
@@ -33,7 +33,7 @@ struct Backend {
   objects::ObjectStore& objects;
   JobChanges& changes;
   WorkerHub& workers;
-  intake::BaseCatalog& bases;
+  BaseFinder& bases;
   const intake::DatasetSources& sources;
   const intake::Intake& intake;
   Limits limits;

@@ -4,14 +4,23 @@
 #include "server/rpc/paging.h"
 
 namespace graft::server::rpc {
+namespace {
+
+constexpr std::string_view kPrefix = "bases/";
+
+graft::v1::BaseModel Unusable(const std::string& id, const Status& why) {
+  graft::v1::BaseModel message;
+  message.set_name(std::string(kPrefix) + id);
+  message.set_error(proto::CutText(why.message(), proto::kMaxMessageBytes));
+  return message;
+}
+
+}  // namespace
 
 graft::v1::BaseModel BaseModelService::Describe(const intake::Base& base) {
+  if (!base.error.ok()) return Unusable(base.id, base.error);
   graft::v1::BaseModel message;
-  message.set_name("bases/" + base.id);
-  if (!base.error.ok()) {
-    message.set_error(proto::CutText(base.error.message(), proto::kMaxMessageBytes));
-    return message;
-  }
+  message.set_name(std::string(kPrefix) + base.id);
   message.set_fingerprint(base.fingerprint);
   message.set_family(base.layout.family);
   message.set_parameters(base.layout.ParameterCount());
@@ -29,18 +38,18 @@ Awaitable<StatusOr<graft::v1::ListBasesResponse>> BaseModelService::ListBases(
   GRAFT_CO_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
   if (!request.filter().empty())
     co_return InvalidArgumentError("bases can't be filtered").At("filter");
-  using Bases = std::vector<std::shared_ptr<const intake::Base>>;
-  auto list = [&bases = backend_.bases]() -> StatusOr<Bases> { return bases.List(); };
-  GRAFT_CO_ASSIGN_OR_RETURN(const Bases bases, co_await OnDisk(backend_.runtime, list));
-
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::vector<std::string> names, co_await backend_.bases.Names());
   graft::v1::ListBasesResponse response;
-  for (const auto& base : bases) {
-    if (base->id <= request.page_token()) continue;
+  for (const std::string& id : names) {
+    if (id <= request.page_token()) continue;
     if (response.bases_size() == static_cast<int>(page_size)) {
-      response.set_next_page_token(response.bases(response.bases_size() - 1).name().substr(6));
+      response.set_next_page_token(
+          response.bases(response.bases_size() - 1).name().substr(kPrefix.size()));
       break;
     }
-    *response.add_bases() = Describe(*base);
+    const StatusOr<intake::BasePtr> base = co_await backend_.bases.Get(id);
+    if (base.status().code() == StatusCode::kNotFound) continue;  // Removed meanwhile.
+    *response.add_bases() = base.ok() ? Describe(**base) : Unusable(id, base.status());
   }
   co_return response;
 }
@@ -48,16 +57,9 @@ Awaitable<StatusOr<graft::v1::ListBasesResponse>> BaseModelService::ListBases(
 Awaitable<StatusOr<graft::v1::BaseModel>> BaseModelService::GetBase(
     CallContext&, const graft::v1::GetBaseRequest& request) {
   GRAFT_CO_ASSIGN_OR_RETURN(const std::string id, ParseName(request.name(), "bases", "name"));
-  using Bases = std::vector<std::shared_ptr<const intake::Base>>;
-  auto list = [&bases = backend_.bases]() -> StatusOr<Bases> { return bases.List(); };
-  GRAFT_CO_ASSIGN_OR_RETURN(const Bases bases, co_await OnDisk(backend_.runtime, list));
-  for (const auto& base : bases) {
-    if (base->id == id) co_return Describe(*base);
-  }
-  // Says which there are.
-  auto find = [&catalog = backend_.bases, id]() -> Status { return catalog.Find(id).status(); };
-  Status missing = co_await OnDisk(backend_.runtime, find);
-  co_return std::move(missing).At("name");
+  const StatusOr<intake::BasePtr> base = co_await backend_.bases.Get(id);
+  if (!base.ok()) co_return Status(base.status()).At("name");
+  co_return Describe(**base);
 }
 
 }  // namespace graft::server::rpc

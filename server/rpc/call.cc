@@ -105,6 +105,7 @@ void CallState::Run(Body body, std::function<void(grpc::Status)> finish) {
   };
   if (interrupt_ != Interrupt::kNone) return done(nullptr, CancelledError({}));
   if (host_.draining_ && !options_.runs_while_draining) {
+    if (options_.rpc.starts_with("InferenceService.")) host_.probe_.InferenceRejected("draining");
     return done(nullptr, UnavailableError("the server is shutting down; try again"));
   }
   timer_.expires_after(std::max(context_.TimeLeft(), std::chrono::milliseconds(0)));

@@ -75,6 +75,8 @@ class CallState : public std::enable_shared_from_this<CallState> {
   /// The caller went away. Any thread.
   void Cancel();
   Runtime& runtime() { return host_.runtime(); }
+  /// Interrupted because the server drains. On the io thread.
+  bool draining() const { return interrupt_ == Interrupt::kDrain; }
 
  private:
   friend class CallHost;

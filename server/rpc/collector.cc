@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <map>
-#include <optional>
 #include <set>
 #include <vector>
 
@@ -14,35 +13,28 @@ namespace {
 
 using core::Transaction;
 
-constexpr size_t kPage = 1000;
+/// Rows that one transaction reads: all reads share a thread, and calls must not wait for long.
+constexpr size_t kBatch = 200;
 constexpr size_t kMaxObjects = 10'000'000;
 /// An import that has come so far in this time has been given up, and nobody waits any more to use
 /// a data set.
 constexpr TimeUs kGrace = TimeUs{24} * 3600 * 1'000'000;
 
-/// What of a tenant's rows decides.
-struct Rows {
-  std::map<std::string, std::optional<core::Job>> jobs;  ///< nullopt: no such row.
-  std::set<std::string> artifacts;                       ///< Prefixes of versions.
+using Keys = std::vector<std::string>;
+
+/// What of a job's row decides.
+struct JobFate {
+  bool is_over = true;  ///< It has ended, or there is no such row.
+  int64_t token = 0;
+  std::string checkpoint;
+  int64_t checkpoint_step = 0;
 };
 
-Status ReadVersions(Transaction& tx, const std::string& tenant, Rows& rows) {
-  for (std::string after;;) {
-    GRAFT_ASSIGN_OR_RETURN(const auto adapters, tx.ListAdapters(tenant, "", after, kPage));
-    for (const core::Adapter& adapter : adapters) {
-      for (int64_t before = 0;;) {
-        GRAFT_ASSIGN_OR_RETURN(const auto versions,
-                               tx.ListVersions(tenant, adapter.id, before, kPage));
-        for (const core::Version& version : versions)
-          rows.artifacts.insert(version.artifact_prefix);
-        if (versions.size() < kPage) break;
-        before = versions.back().number;
-      }
-    }
-    if (adapters.size() < kPage) return OkStatus();
-    after = adapters.back().id;
-  }
-}
+/// What of a tenant's rows decides.
+struct Rows {
+  std::map<std::string, JobFate> jobs;  ///< By id.
+  std::set<std::string> artifacts;      ///< Prefixes of versions.
+};
 
 /// What the jobs that haven't ended read: they may have to begin anew.
 struct Inputs {
@@ -50,21 +42,100 @@ struct Inputs {
   std::set<std::string> datasets;   ///< Keys.
 };
 
-StatusOr<Inputs> ReadInputs(Transaction& tx, const std::string& tenant) {
+StatusOr<JobFate> FateOf(Transaction& tx, const core::JobKey& key) {
+  const StatusOr<core::Job> job = tx.GetJob(key);
+  if (job.status().code() == StatusCode::kNotFound) return JobFate();
+  if (!job.ok()) return job.status();
+  return JobFate{core::IsTerminal(job->state), job->lease.token, job->checkpoint.key,
+                 job->checkpoint.step};
+}
+
+/// Where the reading of versions goes on.
+struct VersionCursor {
+  std::string after;    ///< Adapters up to this one are done.
+  std::string partial;  ///< Of this adapter only versions below `before` are left.
+  int64_t before = 0;
+  bool done = false;
+};
+
+/// Prefixes of about kBatch versions from `cursor` on, which it moves.
+StatusOr<Keys> NextVersions(Transaction& tx, const std::string& tenant, VersionCursor& cursor) {
+  Keys prefixes;
+  GRAFT_ASSIGN_OR_RETURN(const auto adapters, tx.ListAdapters(tenant, "", cursor.after, kBatch));
+  for (const core::Adapter& adapter : adapters) {
+    const int64_t before = adapter.id == cursor.partial ? cursor.before : 0;
+    GRAFT_ASSIGN_OR_RETURN(const auto versions,
+                           tx.ListVersions(tenant, adapter.id, before, kBatch));
+    for (const core::Version& version : versions) prefixes.push_back(version.artifact_prefix);
+    if (versions.size() == kBatch) {
+      cursor.partial = adapter.id;
+      cursor.before = versions.back().number;
+      return prefixes;
+    }
+    cursor.after = adapter.id;
+    if (prefixes.size() >= kBatch) return prefixes;
+  }
+  cursor.done = adapters.size() < kBatch;
+  return prefixes;
+}
+
+/// The fates of the jobs that are named in `rows`, and every version's prefix. Jobs first: one that
+/// succeeds while this reads has its version by then.
+Awaitable<StatusOr<Rows>> ReadRows(Backend& backend, std::string tenant, Rows rows) {
+  for (auto next = rows.jobs.begin(); next != rows.jobs.end();) {
+    Keys ids;
+    for (auto job = next; job != rows.jobs.end() && ids.size() < kBatch; ++job)
+      ids.push_back(job->first);
+    using Fates = std::vector<JobFate>;
+    auto read = [ids, tenant](Transaction& tx) -> StatusOr<Fates> {
+      Fates fates;
+      for (const std::string& id : ids) {
+        GRAFT_ASSIGN_OR_RETURN(JobFate fate, FateOf(tx, {tenant, id}));
+        fates.push_back(std::move(fate));
+      }
+      return fates;
+    };
+    GRAFT_CO_ASSIGN_OR_RETURN(const Fates fates,
+                              co_await Read(backend.runtime, backend.store, std::move(read)));
+    for (const JobFate& fate : fates) (next++)->second = fate;
+  }
+  struct Batch {
+    Keys prefixes;
+    VersionCursor cursor;
+  };
+  VersionCursor cursor;
+  while (!cursor.done) {
+    auto read = [cursor, tenant](Transaction& tx) -> StatusOr<Batch> {
+      Batch batch{{}, cursor};
+      GRAFT_ASSIGN_OR_RETURN(batch.prefixes, NextVersions(tx, tenant, batch.cursor));
+      return batch;
+    };
+    GRAFT_CO_ASSIGN_OR_RETURN(const Batch batch,
+                              co_await Read(backend.runtime, backend.store, std::move(read)));
+    rows.artifacts.insert(batch.prefixes.begin(), batch.prefixes.end());
+    cursor = batch.cursor;
+  }
+  co_return rows;
+}
+
+/// Behind ReadRows: a version that was gone then can be nobody's input any more (core::CreateJob).
+Awaitable<StatusOr<Inputs>> ReadInputs(Backend& backend, std::string tenant) {
   Inputs inputs;
   core::JobQuery query;
   query.tenant = tenant;
   query.states = {core::JobState::kValidating, core::JobState::kQueued, core::JobState::kRunning,
                   core::JobState::kPaused};
-  query.limit = kPage;
+  query.limit = kBatch;
   while (true) {
-    GRAFT_ASSIGN_OR_RETURN(const auto jobs, tx.ListJobs(query));
+    auto list = [query](Transaction& tx) { return tx.ListJobs(query); };
+    GRAFT_CO_ASSIGN_OR_RETURN(const std::vector<core::Job> jobs,
+                              co_await Read(backend.runtime, backend.store, std::move(list)));
     for (const core::Job& job : jobs) {
       if (!job.init_from_prefix.empty()) inputs.init_from.insert(job.init_from_prefix);
       if (!job.dataset_sha256.empty())
         inputs.datasets.insert(objects::DatasetKey(tenant, job.dataset_sha256));
     }
-    if (jobs.size() < kPage) return inputs;
+    if (jobs.size() < kBatch) co_return inputs;
     query.after_id = jobs.back().key.id;
   }
 }
@@ -75,14 +146,14 @@ bool IsNeeded(const std::string& key, const AttemptObject& object, const Rows& r
       rows.artifacts.contains(objects::ArtifactPrefix(tenant, object.job, object.token))) {
     return true;
   }
-  const std::optional<core::Job>& job = rows.jobs.at(object.job);
-  if (!job || core::IsTerminal(job->state)) return false;
-  if (job->checkpoint.key == key) return true;
+  const JobFate& job = rows.jobs.at(object.job);
+  if (job.is_over) return false;
+  if (job.checkpoint == key) return true;
   // An older token can write no more, and of the newest checkpoints only what comes next matters.
-  if (object.token != job->lease.token) return object.token > job->lease.token;
+  if (object.token != job.token) return object.token > job.token;
   const bool replaced =
-      object.checkpoint_step >= 0 && object.checkpoint_step < job->checkpoint.step &&
-      job->checkpoint.key.starts_with(objects::AttemptPrefix(tenant, object.job, object.token));
+      object.checkpoint_step >= 0 && object.checkpoint_step < job.checkpoint_step &&
+      job.checkpoint.starts_with(objects::AttemptPrefix(tenant, object.job, object.token));
   return !replaced;
 }
 
@@ -105,24 +176,47 @@ bool IsStaleImport(const std::string& key, const std::string& imports, const Row
   return !rows.artifacts.contains(imports + id + "/artifact/") && now - TimeOfId(id) > kGrace;
 }
 
-using Keys = std::vector<std::string>;
+/// An object that may have to go.
+struct Candidate {
+  std::string key;
+  TimeUs written = 0;  ///< Of a data set: when it was put, as listed.
+};
+using Candidates = std::vector<Candidate>;
 
 /// All that attempts and imports left, and the data sets that are old enough.
-StatusOr<Keys> ListCandidates(objects::ObjectStore& store, const std::string& tenant, TimeUs now) {
-  Keys keys;
+StatusOr<Candidates> ListCandidates(objects::ObjectStore& store, const std::string& tenant,
+                                    TimeUs now) {
+  Candidates candidates;
   for (const char* folder : {"attempts/", "imports/"}) {
     GRAFT_ASSIGN_OR_RETURN(
-        const Keys some,
+        const Keys keys,
         objects::ListAll(store, objects::TenantPrefix(tenant) + folder, kMaxObjects));
-    keys.insert(keys.end(), some.begin(), some.end());
+    for (const std::string& key : keys) candidates.push_back({key, 0});
   }
   GRAFT_ASSIGN_OR_RETURN(const Keys datasets,
                          objects::ListAll(store, objects::DatasetsPrefix(tenant), kMaxObjects));
   for (const std::string& key : datasets) {
     const auto info = store.Stat(key);
-    if (info.ok() && now - info->written > kGrace) keys.push_back(key);
+    if (info.ok() && now - info->written > kGrace) candidates.push_back({key, info->written});
   }
-  return keys;
+  return candidates;
+}
+
+/// Returns how many it removed.
+StatusOr<int64_t> Remove(objects::ObjectStore& store, const Candidates& orphans) {
+  int64_t removed = 0;
+  for (const Candidate& orphan : orphans) {
+    // A job that came to use the data set since has put it again, and knows that it is there.
+    if (orphan.written != 0) {
+      const auto info = store.Stat(orphan.key);
+      if (info.status().code() == StatusCode::kNotFound) continue;
+      GRAFT_RETURN_IF_ERROR(info.status());
+      if (info->written != orphan.written) continue;
+    }
+    GRAFT_RETURN_IF_ERROR(store.Delete(orphan.key));
+    ++removed;
+  }
+  return removed;
 }
 
 }  // namespace
@@ -156,51 +250,33 @@ Awaitable<StatusOr<int64_t>> CollectOrphans(Backend& backend, std::string tenant
   auto list = [&store = backend.objects, tenant, now] {
     return ListCandidates(store, tenant, now);
   };
-  GRAFT_CO_ASSIGN_OR_RETURN(const Keys keys, co_await OnDisk(backend.runtime, std::move(list)));
-  if (keys.empty()) co_return int64_t{0};
+  GRAFT_CO_ASSIGN_OR_RETURN(const Candidates candidates,
+                            co_await OnDisk(backend.runtime, std::move(list)));
+  if (candidates.empty()) co_return int64_t{0};
 
   Rows wanted;
-  for (const std::string& key : keys) {
-    if (const auto object = ParseAttemptKey(tenant, key); object.ok())
-      wanted.jobs[object->job] = std::nullopt;
+  for (const Candidate& candidate : candidates) {
+    if (const auto object = ParseAttemptKey(tenant, candidate.key); object.ok())
+      wanted.jobs[object->job] = {};
   }
-  auto read = [wanted, tenant](Transaction& tx) -> StatusOr<Rows> {
-    Rows rows = wanted;
-    for (auto& [id, row] : rows.jobs) {
-      auto job = tx.GetJob({tenant, id});
-      if (job.ok()) {
-        row = std::move(*job);
-      } else if (job.status().code() != StatusCode::kNotFound) {
-        return job.status();
-      }
-    }
-    GRAFT_RETURN_IF_ERROR(ReadVersions(tx, tenant, rows));
-    return rows;
-  };
-  GRAFT_CO_ASSIGN_OR_RETURN(const Rows rows,
-                            co_await Read(backend.runtime, backend.store, std::move(read)));
-
-  auto orphans = std::make_shared<Keys>();
-  for (const std::string& key : keys) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const Rows rows, co_await ReadRows(backend, tenant, std::move(wanted)));
+  auto orphans = std::make_shared<Candidates>();
+  for (const Candidate& candidate : candidates) {
+    const std::string& key = candidate.key;
     const auto object = ParseAttemptKey(tenant, key);
     const bool orphan = object.ok()                ? !IsNeeded(key, *object, rows, tenant)
                         : key.starts_with(imports) ? IsStaleImport(key, imports, rows, now)
                                                    : key.starts_with(datasets);
-    if (orphan) orphans->push_back(key);
+    if (orphan) orphans->push_back(candidate);
   }
   if (orphans->empty()) co_return int64_t{0};
   // Only now, for it reads every job that waits.
-  auto read_inputs = [tenant](Transaction& tx) { return ReadInputs(tx, tenant); };
-  GRAFT_CO_ASSIGN_OR_RETURN(const Inputs inputs,
-                            co_await Read(backend.runtime, backend.store, std::move(read_inputs)));
-  std::erase_if(*orphans, [&](const std::string& key) {
-    return inputs.datasets.contains(key) ||
-           inputs.init_from.contains(key.substr(0, key.rfind('/') + 1));
+  GRAFT_CO_ASSIGN_OR_RETURN(const Inputs inputs, co_await ReadInputs(backend, tenant));
+  std::erase_if(*orphans, [&](const Candidate& candidate) {
+    return inputs.datasets.contains(candidate.key) ||
+           inputs.init_from.contains(candidate.key.substr(0, candidate.key.rfind('/') + 1));
   });
-  auto remove = [&store = backend.objects, orphans]() -> StatusOr<int64_t> {
-    for (const std::string& key : *orphans) GRAFT_RETURN_IF_ERROR(store.Delete(key));
-    return static_cast<int64_t>(orphans->size());
-  };
+  auto remove = [&store = backend.objects, orphans] { return Remove(store, *orphans); };
   co_return co_await OnDisk(backend.runtime, std::move(remove));
 }
 

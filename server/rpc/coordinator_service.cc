@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 
 #include "common/artifacts/artifact.h"
 #include "common/base/failpoint.h"
@@ -163,6 +165,7 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
         core::JobQuery query;
         query.states = {core::JobState::kQueued};
         query.base = base;
+        query.ready_at = tx.Now();
         query.order = core::JobQuery::Order::kRunFirst;
         query.limit = 1;
         GRAFT_ASSIGN_OR_RETURN(const auto jobs, tx.ListJobs(query));
@@ -183,7 +186,7 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
           co_await Write(backend_.runtime, backend_.store, std::move(acquire)));
       if (!jobs.empty()) GRAFT_FAILPOINT("server.after_lease_granted");
       for (const core::Job& job : jobs) {
-        NoteTransition(backend_.probe, job, "LEASED");
+        NoteTransition(backend_.probe, job);
         spdlog::info("job {} goes to {} (attempt {})", job.key.id, ask.worker, job.attempts.size());
         *response.add_leases() = LeaseOf(job);
       }
@@ -191,18 +194,14 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
     }
     const auto left = std::chrono::ceil<milliseconds>(give_up - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return response;
+    // Also for jobs that wait after a fault: nobody tells when their time has come.
     co_await changes.Wait(std::min(left, backend_.limits.poll));
   }
 }
 
-Awaitable<void> CoordinatorService::DropCheckpoints(
-    const std::vector<core::LeaseVerdict>& verdicts) {
-  auto keys = std::make_shared<std::vector<std::string>>();
-  for (const core::LeaseVerdict& verdict : verdicts)
-    if (!verdict.replaced_checkpoint.empty()) keys->push_back(verdict.replaced_checkpoint);
-  if (keys->empty()) co_return;
-  auto remove = [keys, &store = backend_.objects]() -> Status {
-    for (const std::string& key : *keys) GRAFT_RETURN_IF_ERROR(store.Delete(key));
+Awaitable<void> CoordinatorService::DropObjects(std::vector<std::string> keys) {
+  auto remove = [keys = std::move(keys), &store = backend_.objects]() -> Status {
+    for (const std::string& key : keys) GRAFT_RETURN_IF_ERROR(store.Delete(key));
     return OkStatus();
   };
   // What stays is the collector's.
@@ -239,7 +238,12 @@ Awaitable<StatusOr<pb::RenewLeasesResponse>> CoordinatorService::RenewLeases(
   };
   GRAFT_CO_ASSIGN_OR_RETURN(const Verdicts verdicts,
                             co_await Write(backend_.runtime, backend_.store, std::move(renew)));
-  co_await DropCheckpoints(verdicts);
+  std::vector<std::string> replaced;
+  for (const core::LeaseVerdict& verdict : verdicts)
+    if (!verdict.replaced_checkpoint.empty()) replaced.push_back(verdict.replaced_checkpoint);
+  // Beside the answer: a heartbeat must not wait for a slow disk.
+  if (!replaced.empty())
+    asio::co_spawn(backend_.runtime.io(), DropObjects(std::move(replaced)), asio::detached);
   for (size_t i = 0; i < verdicts.size(); ++i) {
     auto& verdict = *response.add_verdicts();
     verdict.set_tenant(reports[i].key.tenant);
@@ -287,17 +291,25 @@ Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease
       co_return DataLossError("the version's graft.json is not stored");
     GRAFT_CO_RETURN_IF_ERROR(found);
   }
-  auto complete = [completion, options = LeaseOptions()](Transaction& tx) -> StatusOr<core::Job> {
+  struct Completed {
+    core::Job job;
+    bool repeated = false;
+  };
+  auto complete = [completion, options = LeaseOptions()](Transaction& tx) -> StatusOr<Completed> {
     core::Completion filled = completion;
-    GRAFT_ASSIGN_OR_RETURN(const core::Job job, tx.GetJob(filled.report.key));
-    FillFromSpec(job.spec_json, filled);
-    return core::CompleteLease(tx, filled, options);
+    GRAFT_ASSIGN_OR_RETURN(const core::Job before, tx.GetJob(filled.report.key));
+    FillFromSpec(before.spec_json, filled);
+    GRAFT_ASSIGN_OR_RETURN(core::Job after, core::CompleteLease(tx, filled, options));
+    const bool repeated = after.revision == before.revision;
+    return Completed{std::move(after), repeated};
   };
   GRAFT_FAILPOINT("server.before_complete");
-  GRAFT_CO_ASSIGN_OR_RETURN(const core::Job job,
+  GRAFT_CO_ASSIGN_OR_RETURN(const Completed completed,
                             co_await Write(backend_.runtime, backend_.store, std::move(complete)));
   GRAFT_FAILPOINT("server.after_complete");
-  NoteAttemptEnded(backend_.probe, job);
+  if (completed.repeated) co_return pb::CompleteLeaseResponse();
+  const core::Job& job = completed.job;
+  NoteTransition(backend_.probe, job);
   spdlog::info("job {} is {} after attempt {}{}", job.key.id, core::JobStateName(job.state),
                job.attempts.size(), job.error ? ": " + job.error->message : "");
   co_return pb::CompleteLeaseResponse();

@@ -2,6 +2,9 @@
 /// graft.internal.v1.Coordinator: what workers call. Every write of a worker carries its lease's
 /// token and is refused with ABORTED once another attempt holds a newer one.
 
+#include <string>
+#include <vector>
+
 #include "graft/internal/v1/coordinator.pb.h"
 #include "server/core/leases.h"
 #include "server/rpc/backend.h"
@@ -29,8 +32,8 @@ class CoordinatorService {
 
  private:
   core::LeaseOptions LeaseOptions() const;
-  /// Removes what renewals replaced; a large job would fill the disk with it.
-  Awaitable<void> DropCheckpoints(const std::vector<core::LeaseVerdict>& verdicts);
+  /// Removes the checkpoints that renewals replaced; a large job would fill the disk with them.
+  Awaitable<void> DropObjects(std::vector<std::string> keys);
   Backend& backend_;
 };
 

@@ -115,9 +115,8 @@ Awaitable<StatusOr<graft::v1::CheckDatasetResponse>> DatasetService::CheckDatase
     CallContext& context, const graft::v1::CheckDatasetRequest& request) {
   StatusOr<spec::DatasetSpec> spec = FromProto(request.dataset());
   if (!spec.ok()) co_return spec.status();
-  auto check = [&intake = backend_.intake, tenant = context.tenant, dataset = std::move(*spec)] {
-    return intake.Check(tenant, dataset);
-  };
+  auto check = [&intake = backend_.intake, tenant = context.tenant, dataset = std::move(*spec)](
+                   const intake::StopFlag& stop) { return intake.Check(tenant, dataset, stop); };
   GRAFT_CO_ASSIGN_OR_RETURN(const datasets::Report report,
                             co_await OnIntake(backend_.runtime, std::move(check)));
   graft::v1::CheckDatasetResponse response;

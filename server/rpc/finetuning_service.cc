@@ -91,21 +91,21 @@ Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
     admitted.init_from = std::move(*parent);
   }
 
-  // Base and files lie on disk.
-  auto check = [&bases = backend_.bases, &sources = backend_.sources, tenant = context.tenant,
-                unresolved = std::move(*asked),
-                &parent = admitted.init_from]() -> StatusOr<spec::JobSpec> {
-    auto base = bases.Find(unresolved.base);
-    if (!base.ok()) return Status(base.status()).At("spec.base");
-    auto resolved = spec::Resolve(unresolved, (*base)->layout);
-    if (!resolved.ok()) return proto::PrefixFields(resolved.status(), "spec");
-    if (parent) GRAFT_RETURN_IF_ERROR(CheckContinues(*resolved, *parent, (*base)->layout));
-    if (auto files = sources.Resolve(tenant, resolved->dataset); !files.ok()) {
-      return proto::PrefixFields(files.status(), "spec");
-    }
-    return resolved;
+  const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(asked->base);
+  if (!base.ok()) co_return Status(base.status()).At("spec.base");
+  admitted.base = *base;
+  const families::Layout& layout = admitted.base->layout;
+  auto resolved = spec::Resolve(*asked, layout);
+  if (!resolved.ok()) co_return proto::PrefixFields(resolved.status(), "spec");
+  admitted.spec = std::move(*resolved);
+  if (admitted.init_from)
+    GRAFT_CO_RETURN_IF_ERROR(CheckContinues(admitted.spec, *admitted.init_from, layout));
+  auto find_files = [&sources = backend_.sources, tenant = context.tenant,
+                     dataset = admitted.spec.dataset]() -> Status {
+    return sources.Resolve(tenant, dataset).status();
   };
-  GRAFT_CO_ASSIGN_OR_RETURN(admitted.spec, co_await OnDisk(backend_.runtime, std::move(check)));
+  Status files = co_await OnDisk(backend_.runtime, std::move(find_files));
+  if (!files.ok()) co_return proto::PrefixFields(std::move(files), "spec");
   co_return admitted;
 }
 
@@ -114,7 +114,9 @@ Awaitable<StatusOr<intake::Prepared>> FinetuningService::Prepare(const CallConte
   const auto machine =
       backend_.workers.MachineFor(admitted.spec.base, admitted.spec.hyperparameters.precision);
   auto prepare = [&intake = backend_.intake, tenant = context.tenant, spec = admitted.spec,
-                  machine] { return intake.Prepare(tenant, spec, machine, /*store=*/false); };
+                  base = admitted.base, machine](const intake::StopFlag& stop) {
+    return intake.Prepare(tenant, spec, *base, {machine, /*store=*/false, stop});
+  };
   StatusOr<intake::Prepared> prepared = co_await OnIntake(backend_.runtime, std::move(prepare));
   if (!prepared.ok()) co_return proto::PrefixFields(prepared.status(), "spec");
   co_return prepared;
@@ -156,10 +158,7 @@ Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CreateJob(
   job.adapter = admitted.spec.adapter;
   job.labels = admitted.spec.labels;
   job.priority = admitted.spec.priority;
-  if (admitted.init_from) {
-    job.init_from_sha256 = admitted.init_from->sha256;
-    job.init_from_prefix = admitted.init_from->artifact_prefix;
-  }
+  job.init_from = admitted.init_from;
 
   if (request.validate_only()) {
     GRAFT_CO_ASSIGN_OR_RETURN(const intake::Prepared prepared, co_await Prepare(context, admitted));
@@ -240,8 +239,7 @@ Awaitable<StatusOr<graft::v1::ListJobsResponse>> FinetuningService::ListJobs(
 
 Awaitable<StatusOr<graft::v1::Job>> FinetuningService::ChangeJob(const CallContext& context,
                                                                  const std::string& name,
-                                                                 Change change,
-                                                                 std::string_view reason) {
+                                                                 Change change) {
   GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, name));
   struct Result {
     core::JobState before;
@@ -254,23 +252,23 @@ Awaitable<StatusOr<graft::v1::Job>> FinetuningService::ChangeJob(const CallConte
   };
   GRAFT_CO_ASSIGN_OR_RETURN(const Result result,
                             co_await Write(backend_.runtime, backend_.store, apply));
-  if (result.job.state != result.before) NoteTransition(backend_.probe, result.job, reason);
+  if (result.job.state != result.before) NoteTransition(backend_.probe, result.job);
   co_return ToProto(result.job);
 }
 
 Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CancelJob(
     CallContext& context, const graft::v1::CancelJobRequest& request) {
-  return ChangeJob(context, request.name(), core::CancelJob, core::kReasonCancelled);
+  return ChangeJob(context, request.name(), core::CancelJob);
 }
 
 Awaitable<StatusOr<graft::v1::Job>> FinetuningService::PauseJob(
     CallContext& context, const graft::v1::PauseJobRequest& request) {
-  return ChangeJob(context, request.name(), core::PauseJob, core::kReasonPaused);
+  return ChangeJob(context, request.name(), core::PauseJob);
 }
 
 Awaitable<StatusOr<graft::v1::Job>> FinetuningService::ResumeJob(
     CallContext& context, const graft::v1::ResumeJobRequest& request) {
-  return ChangeJob(context, request.name(), core::ResumeJob, core::kReasonResumed);
+  return ChangeJob(context, request.name(), core::ResumeJob);
 }
 
 Awaitable<StatusOr<graft::v1::DeleteJobResponse>> FinetuningService::DeleteJob(

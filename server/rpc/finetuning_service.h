@@ -3,7 +3,6 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "graft/v1/finetuning.pb.h"
 #include "server/rpc/backend.h"
@@ -39,15 +38,15 @@ class FinetuningService {
   /// A spec that may become a job: checked, resolved for its base, its data's URIs found.
   struct Admitted {
     spec::JobSpec spec;
+    intake::BasePtr base;
     std::optional<core::Version> init_from;  ///< The version that it continues.
     /// Of the spec as asked for: what a repeated request_id is compared by.
     std::string request_sha256;
   };
   using Change = StatusOr<core::Job> (*)(core::Transaction&, const core::JobKey&);
-  /// What a user asks of a job that exists; `reason` is of the state it goes to, if it goes at
-  /// once.
+  /// What a user asks of a job that exists.
   Awaitable<StatusOr<graft::v1::Job>> ChangeJob(const CallContext&, const std::string& name,
-                                                Change change, std::string_view reason);
+                                                Change change);
   Awaitable<StatusOr<Admitted>> Admit(const CallContext&, const graft::v1::JobSpec&);
   Awaitable<StatusOr<intake::Prepared>> Prepare(const CallContext&, const Admitted&);
 

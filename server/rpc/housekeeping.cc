@@ -71,7 +71,7 @@ Awaitable<void> Housekeeping::Expire(std::string dead_worker) {
   }
   for (const core::Job& job : *jobs) {
     backend_.probe.LeaseExpired();
-    NoteAttemptEnded(backend_.probe, job);
+    NoteTransition(backend_.probe, job);
     spdlog::warn("job {} lost its worker and is {}", job.key.id, core::JobStateName(job.state));
   }
 }

@@ -115,11 +115,8 @@ Awaitable<StatusOr<graft::v1::EmbedResponse>> InferenceService::Embed(
   if (request.adapter().empty()) {
     version.base = request.base();
     engine_request.set_base(request.base());
-    auto find = [&bases = backend_.bases, id = request.base()]() -> Status {
-      return bases.Find(id).status();
-    };
-    Status found = co_await OnDisk(backend_.runtime, find);
-    if (!found.ok()) co_return std::move(found).At("base");
+    const StatusOr<intake::BasePtr> found = co_await backend_.bases.Find(request.base());
+    if (!found.ok()) co_return Status(found.status()).At("base");
   } else {
     auto resolve = [tenant = context.tenant, name = request.adapter()](core::Transaction& tx) {
       return core::ResolveVersion(tx, tenant, name);

@@ -18,18 +18,14 @@ std::string MethodName(const std::string& spec_json) {
   return spec["method"].begin().key();
 }
 
-void NoteTransition(Probe& probe, const core::Job& job, std::string_view reason) {
-  probe.JobTransition(job.state, reason);
+void NoteTransition(Probe& probe, const core::Job& job) {
+  probe.JobTransition(job.state, job.state_reason);
   if (job.state == core::JobState::kRunning && !job.attempts.empty()) {
     probe.JobStarted(Seconds(job.queue_time, job.attempts.back().start_time));
   }
   if (core::IsTerminal(job.state) && job.start_time != 0) {
     probe.JobEnded(MethodName(job.spec_json), Seconds(job.start_time, job.end_time));
   }
-}
-
-void NoteAttemptEnded(Probe& probe, const core::Job& job) {
-  NoteTransition(probe, job, job.attempts.empty() ? "UNKNOWN" : job.attempts.back().end_reason);
 }
 
 }  // namespace graft::server::rpc

@@ -25,7 +25,7 @@ class Probe {
   virtual void InferenceRejected(std::string_view reason) { (void)reason; }
   virtual void InferenceFinished(double seconds) { (void)seconds; }
 
-  /// A job's row went from one state to another.
+  /// A job's row went from one state to another; `reason` is its event's.
   virtual void JobTransition(core::JobState to, std::string_view reason) { (void)to, (void)reason; }
   virtual void JobStarted(double queue_seconds) { (void)queue_seconds; }
   virtual void JobEnded(std::string_view method, double seconds) { (void)method, (void)seconds; }

@@ -42,7 +42,7 @@ template <typename Response>
 class StreamWriter {
  public:
   virtual ~StreamWriter() = default;
-  /// False if the call is broken: return.
+  /// False if the call is broken or was interrupted: return.
   virtual Awaitable<bool> Write(Response message) = 0;
 };
 
@@ -99,7 +99,7 @@ class ServerStreamReactor final : public grpc::ServerWriteReactor<Response>,
   ServerStreamReactor(CallHost& host, const CallOptions& options,
                       grpc::CallbackServerContext* context, const Request* request,
                       ServerStreamBody<Request, Response> body)
-      : state_(std::make_shared<CallState>(host, options, *context)) {
+      : context_(context), state_(std::make_shared<CallState>(host, options, *context)) {
     state_->Start([this, request, body = std::move(body)](
                       CallContext& call) { return body(call, *request, *this); },
                   [this](grpc::Status status) { this->Finish(std::move(status)); });
@@ -108,6 +108,13 @@ class ServerStreamReactor final : public grpc::ServerWriteReactor<Response>,
     message_ = std::move(message);
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(
         [this](auto handler) {
+          // A client that reads nothing must not outlive its deadline, and a write can't be taken
+          // back: the call is cut off. A drain leaves it the server's grace to read.
+          if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
+            slot.assign([this](asio::cancellation_type) {
+              if (!state_->draining()) context_->TryCancel();
+            });
+          }
           pending_->Await(std::move(handler));
           this->StartWrite(&message_);
         },
@@ -120,6 +127,7 @@ class ServerStreamReactor final : public grpc::ServerWriteReactor<Response>,
   void OnDone() override { delete this; }
 
  private:
+  grpc::CallbackServerContext* const context_;  ///< Valid until OnDone.
   std::shared_ptr<CallState> state_;
   std::shared_ptr<PendingOp> pending_ = std::make_shared<PendingOp>();
   Response message_;

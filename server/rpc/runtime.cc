@@ -10,6 +10,7 @@ namespace graft::server::rpc {
 Runtime::Runtime(Options options)
     : disk_(static_cast<size_t>(options.disk_threads)),
       intake_(static_cast<size_t>(options.intake_threads)),
+      bases_(static_cast<size_t>(options.base_threads)),
       guard_(io_.get_executor()) {
   thread_ = std::thread([this] {
     while (true) {
@@ -27,6 +28,8 @@ Runtime::Runtime(Options options)
 Runtime::~Runtime() { Stop(); }
 
 void Runtime::Stop() {
+  stopping_ = true;
+  bases_.join();
   intake_.join();
   disk_.join();
   guard_.reset();

@@ -2,6 +2,7 @@
 /// The server's threads: one for all of its state (caches, timers, streams), a few for disk and CPU
 /// work. gRPC's own threads only hand over to these.
 
+#include <atomic>
 #include <memory>
 #include <thread>
 
@@ -17,6 +18,7 @@ class Runtime {
   struct Options {
     int disk_threads = 2;
     int intake_threads = 2;
+    int base_threads = 2;
   };
   Runtime() : Runtime(Options{}) {}
   explicit Runtime(Options options);
@@ -30,16 +32,21 @@ class Runtime {
   boost::asio::thread_pool& disk() { return disk_; }
   /// For what takes seconds: reading and checking data sets.
   boost::asio::thread_pool& intake() { return intake_; }
+  /// For what takes minutes: hashing the weights of bases.
+  boost::asio::thread_pool& bases() { return bases_; }
   bool OnIoThread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
-  /// Lets posted work finish and joins. Idempotent. Requires: nothing waits on a timer any more;
-  /// not on the io thread.
+  /// Lets posted work finish and joins; of what takes long only that which has begun (see await.h).
+  /// Idempotent. Requires: nothing waits on a timer any more; not on the io thread.
   void Stop();
+  bool stopping() const { return stopping_; }
 
  private:
   boost::asio::io_context io_{1};
   boost::asio::thread_pool disk_;
   boost::asio::thread_pool intake_;
+  boost::asio::thread_pool bases_;
+  std::atomic<bool> stopping_ = false;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
   std::thread thread_;
 };

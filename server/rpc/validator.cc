@@ -31,48 +31,22 @@ void Validator::Stop() {
   loop_.reset();
 }
 
+/// The validations that run; they end before the loop that began them does.
+struct Validator::Children {
+  explicit Children(asio::io_context& io) : all_ended(io, std::chrono::hours(24 * 365)) {}
+  std::map<core::JobKey, std::shared_ptr<asio::cancellation_signal>> signals;
+  asio::steady_timer all_ended;
+};
+
 Awaitable<void> Validator::Loop() {
-  // Children end before the loop does: they use its owner.
-  struct Children {
-    std::map<core::JobKey, std::shared_ptr<asio::cancellation_signal>> signals;
-    std::unique_ptr<asio::steady_timer> all_ended;
-  };
-  auto children = std::make_shared<Children>();
-  children->all_ended =
-      std::make_unique<asio::steady_timer>(backend_.runtime.io(), std::chrono::hours(24 * 365));
-  JobChanges::Subscription changes(backend_.changes, {});
+  auto children = std::make_shared<Children>(backend_.runtime.io());
   std::exception_ptr interrupted;
   try {
+    // Without a machine to fit into, a job of any size would pass.
+    co_await backend_.workers.AwaitFirst();
+    JobChanges::Subscription changes(backend_.changes, {});
     while (true) {
-      core::JobQuery query;
-      query.states = {core::JobState::kValidating};
-      query.order = core::JobQuery::Order::kRunFirst;
-      query.limit = kLook;
-      auto list = [query](Transaction& tx) { return tx.ListJobs(query); };
-      auto jobs = co_await Read(backend_.runtime, backend_.store, std::move(list));
-      if (!jobs.ok()) spdlog::warn("cannot look for jobs to validate: {}", jobs.status().message());
-      if (jobs.ok()) {
-        for (const core::Job& job : *jobs) {
-          const auto hold = not_before_.find(job.key);
-          if (static_cast<int>(running_.size()) >= options_.max_running ||
-              running_.contains(job.key) ||
-              (hold != not_before_.end() && steady_clock::now() < hold->second)) {
-            continue;
-          }
-          running_.insert(job.key);
-          auto signal = std::make_shared<asio::cancellation_signal>();
-          children->signals[job.key] = signal;
-          asio::co_spawn(
-              backend_.runtime.io(), Validate(job.key),
-              asio::bind_cancellation_slot(
-                  signal->slot(), [this, key = job.key, children, signal](std::exception_ptr) {
-                    running_.erase(key);
-                    children->signals.erase(key);
-                    if (children->signals.empty()) children->all_ended->cancel();
-                    backend_.changes.Notify({key});  // A place is free: look again.
-                  }));
-        }
-      }
+      co_await Look(children);
       co_await changes.Wait(backend_.limits.poll);
     }
   } catch (...) {
@@ -82,14 +56,54 @@ Awaitable<void> Validator::Loop() {
   auto signals = children->signals;
   for (auto& [key, signal] : signals) signal->emit(asio::cancellation_type::terminal);
   if (!children->signals.empty()) {
-    co_await children->all_ended->async_wait(asio::experimental::as_tuple(asio::use_awaitable));
+    co_await children->all_ended.async_wait(asio::experimental::as_tuple(asio::use_awaitable));
   }
   std::rethrow_exception(interrupted);
 }
 
-template <typename Work>
-Awaitable<StatusOr<intake::Prepared>> Validator::WhileRenewing(core::JobKey key, int64_t token,
-                                                               Work work) {
+Awaitable<void> Validator::Look(std::shared_ptr<Children> children) {
+  core::JobQuery query;
+  query.states = {core::JobState::kValidating};
+  query.order = core::JobQuery::Order::kRunFirst;
+  query.limit = kLook;
+  auto list = [query](Transaction& tx) { return tx.ListJobs(query); };
+  const StatusOr<std::vector<core::Job>> jobs =
+      co_await Read(backend_.runtime, backend_.store, std::move(list));
+  if (!jobs.ok()) {
+    spdlog::warn("cannot look for jobs to validate: {}", jobs.status().message());
+    co_return;
+  }
+  if (jobs->size() < kLook) ForgetAllBut(*jobs);
+  for (const core::Job& job : *jobs) {
+    const auto hold = not_before_.find(job.key);
+    if (static_cast<int>(running_.size()) >= options_.max_running || running_.contains(job.key) ||
+        (hold != not_before_.end() && steady_clock::now() < hold->second)) {
+      continue;
+    }
+    running_.insert(job.key);
+    auto signal = std::make_shared<asio::cancellation_signal>();
+    children->signals[job.key] = signal;
+    auto ended = [this, key = job.key, children, signal](std::exception_ptr) {
+      running_.erase(key);
+      children->signals.erase(key);
+      if (children->signals.empty()) children->all_ended.cancel();
+      backend_.changes.Notify({key});  // A place is free: look again.
+    };
+    asio::co_spawn(backend_.runtime.io(), Validate(job.key),
+                   asio::bind_cancellation_slot(signal->slot(), std::move(ended)));
+  }
+}
+
+void Validator::ForgetAllBut(const std::vector<core::Job>& validating) {
+  std::set<core::JobKey> keys = running_;
+  for (const core::Job& job : validating) keys.insert(job.key);
+  const auto is_over = [&](const auto& entry) { return !keys.contains(entry.first); };
+  std::erase_if(tries_, is_over);
+  std::erase_if(not_before_, is_over);
+}
+
+Awaitable<StatusOr<intake::Prepared>> Validator::WhileRenewing(
+    core::JobKey key, int64_t token, Awaitable<StatusOr<intake::Prepared>> work) {
   auto done = std::make_shared<bool>(false);
   auto renew = [](Validator* self, core::JobKey k, int64_t t,
                   std::shared_ptr<bool> over) -> Awaitable<void> {
@@ -110,10 +124,30 @@ Awaitable<StatusOr<intake::Prepared>> Validator::WhileRenewing(core::JobKey key,
   auto signal = std::make_shared<asio::cancellation_signal>();
   asio::co_spawn(backend_.runtime.io(), renew(this, key, token, done),
                  asio::bind_cancellation_slot(signal->slot(), [signal](std::exception_ptr) {}));
-  StatusOr<intake::Prepared> result = co_await OnIntake(backend_.runtime, std::move(work));
-  *done = true;
-  signal->emit(asio::cancellation_type::terminal);
-  co_return result;
+  // Whatever ends the work, a shutdown too.
+  struct StopRenewing {
+    ~StopRenewing() {
+      *over = true;
+      renewal->emit(asio::cancellation_type::terminal);
+    }
+    std::shared_ptr<bool> over;
+    std::shared_ptr<asio::cancellation_signal> renewal;
+  } const stop_renewing{done, signal};
+  co_return co_await std::move(work);
+}
+
+Awaitable<StatusOr<intake::Prepared>> Validator::Prepare(core::JobKey key, std::string spec_json) {
+  const StatusOr<Json> json = ParseJson(spec_json, "the job's spec");
+  const StatusOr<spec::JobSpec> spec =
+      json.ok() ? spec::FromJson(*json) : StatusOr<spec::JobSpec>(json.status());
+  if (!spec.ok()) co_return InvalidArgumentError(spec.status().message());
+  GRAFT_CO_ASSIGN_OR_RETURN(const intake::BasePtr base, co_await backend_.bases.Find(spec->base));
+  const auto machine = backend_.workers.MachineFor(spec->base, spec->hyperparameters.precision);
+  auto work = [&intake = backend_.intake, tenant = key.tenant, spec = *spec, base,
+               machine](const intake::StopFlag& stop) {
+    return intake.Prepare(tenant, spec, *base, {machine, /*store=*/true, stop});
+  };
+  co_return co_await OnIntake(backend_.runtime, std::move(work));
 }
 
 bool Validator::WorthRetrying(const core::JobKey& key, const Status& status) {
@@ -136,20 +170,11 @@ Awaitable<void> Validator::Validate(core::JobKey key) {
     co_return;
   }
   const int64_t token = job->lease.token;
-  StatusOr<intake::Prepared> prepared = InternalError("not run");
-  StatusOr<Json> json = ParseJson(job->spec_json, "the job's spec");
-  StatusOr<spec::JobSpec> spec =
-      json.ok() ? spec::FromJson(*json) : StatusOr<spec::JobSpec>(json.status());
-  if (!spec.ok()) {
-    prepared = Status(StatusCode::kInvalidArgument, spec.status().message());
-  } else {
-    const auto machine = backend_.workers.MachineFor(spec->base, spec->hyperparameters.precision);
-    auto work = [&intake = backend_.intake, tenant = key.tenant, spec = *spec, machine] {
-      return intake.Prepare(tenant, spec, machine, /*store=*/true);
-    };
-    prepared = co_await WhileRenewing(key, token, std::move(work));
-  }
+  Awaitable<StatusOr<intake::Prepared>> work = Prepare(key, job->spec_json);
+  const StatusOr<intake::Prepared> prepared = co_await WhileRenewing(key, token, std::move(work));
 
+  // Told to stop: the next start takes it up.
+  if (prepared.status().code() == StatusCode::kCancelled) co_return;
   if (!prepared.ok() && WorthRetrying(key, prepared.status())) {
     spdlog::warn("job {} can't be validated now and is tried again: {}", key.id,
                  prepared.status().message());
@@ -170,7 +195,7 @@ Awaitable<void> Validator::Validate(core::JobKey key) {
     spdlog::info("job {}: {}", key.id, finished.status().message());
     co_return;
   }
-  NoteTransition(backend_.probe, *finished, finished->error ? "DATA_FAULT" : "DATA_READY");
+  NoteTransition(backend_.probe, *finished);
   spdlog::info("job {} is {}{}", key.id, core::JobStateName(finished->state),
                finished->error ? ": " + finished->error->message : "");
 }

@@ -1,11 +1,12 @@
 #pragma once
 /// Takes VALIDATING jobs, whoever created them and before whichever restart, reads their data and
-/// queues or fails them.
+/// queues or fails them. Waits for a server's first worker, since a job must fit into one.
 
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "server/rpc/backend.h"
 #include "server/rpc/background.h"
@@ -31,11 +32,17 @@ class Validator {
   void Stop();
 
  private:
+  struct Children;
   Awaitable<void> Loop();
+  /// Begins what may run of the jobs that are VALIDATING.
+  Awaitable<void> Look(std::shared_ptr<Children> children);
   Awaitable<void> Validate(core::JobKey key);
+  Awaitable<StatusOr<intake::Prepared>> Prepare(core::JobKey key, std::string spec_json);
   /// Renews the claim until the work is done.
-  template <typename Work>
-  Awaitable<StatusOr<intake::Prepared>> WhileRenewing(core::JobKey key, int64_t token, Work work);
+  Awaitable<StatusOr<intake::Prepared>> WhileRenewing(core::JobKey key, int64_t token,
+                                                      Awaitable<StatusOr<intake::Prepared>> work);
+  /// Jobs that ended or were cancelled elsewhere leave nothing behind here.
+  void ForgetAllBut(const std::vector<core::Job>& validating);
   bool WorthRetrying(const core::JobKey& key, const Status& status);
 
   Backend& backend_;

@@ -107,10 +107,9 @@ intake::Machine WorkerHub::MachineFor(const std::string& base, spec::Precision p
       continue;
     if (machine.memory_bytes >= worker.memory_bytes()) continue;
     machine.memory_bytes = worker.memory_bytes();
-    machine.bf16 = worker.fast_bf16();
-    const bool bf16 = precision == spec::Precision::kBf16 ||
-                      (precision == spec::Precision::kAuto && worker.fast_bf16());
-    machine.gflops = bf16 ? worker.bf16_gflops() : worker.fp32_gflops();
+    machine.bf16 = precision == spec::Precision::kBf16 ||
+                   (precision == spec::Precision::kAuto && worker.fast_bf16());
+    machine.gflops = machine.bf16 ? worker.bf16_gflops() : worker.fp32_gflops();
   }
   return machine;
 }
@@ -140,17 +139,11 @@ Awaitable<StatusOr<std::shared_ptr<EngineLink>>> WorkerHub::Pick(
     const CallContext& context, std::string base, std::string sha256,
     const std::set<std::string>& tried) {
   const auto give_up = std::chrono::steady_clock::now() + options_.wait_for_worker;
-  struct Waiting {
-    explicit Waiting(WorkerHub& h) : hub(h), timer(h.runtime_.io()) {
-      hub.probe_.InferenceWaiting(1);
-    }
-    ~Waiting() {
-      hub.waiting_.erase(&timer);
-      hub.probe_.InferenceWaiting(-1);
-    }
-    WorkerHub& hub;
-    asio::steady_timer timer;
-  } waiting(*this);
+  struct Counted {
+    explicit Counted(Probe& p) : probe(p) { probe.InferenceWaiting(1); }
+    ~Counted() { probe.InferenceWaiting(-1); }
+    Probe& probe;
+  } const counted(probe_);
   while (true) {
     if (const auto id = table_.Pick(base, sha256, tried); id && links_.contains(*id))
       co_return links_.at(*id);
@@ -160,17 +153,38 @@ Awaitable<StatusOr<std::shared_ptr<EngineLink>>> WorkerHub::Pick(
       probe_.InferenceRejected("no_worker");
       co_return NoWorkerFor(base);
     }
-    waiting_.insert(&waiting.timer);
-    waiting.timer.expires_at(give_up);
-    co_await waiting.timer.async_wait(asio::experimental::as_tuple(asio::use_awaitable));
-    // A cancelled call throws here rather than going round once more.
-    co_await asio::post(runtime_.io(), asio::use_awaitable);
+    co_await AwaitChange(give_up);
   }
 }
 
-void WorkerHub::Changed() {
+Awaitable<void> WorkerHub::AwaitFirst() {
+  const auto give_up = std::chrono::steady_clock::now() + options_.wait_for_worker;
+  while (expecting_ && links_.empty() && std::chrono::steady_clock::now() < give_up)
+    co_await AwaitChange(give_up);
+}
+
+Awaitable<void> WorkerHub::AwaitChange(std::chrono::steady_clock::time_point give_up) {
+  struct Waiting {
+    Waiting(WorkerHub& h, std::chrono::steady_clock::time_point until)
+        : hub(h), timer(h.runtime_.io(), until) {
+      hub.waiting_.insert(&timer);
+    }
+    ~Waiting() { hub.waiting_.erase(&timer); }
+    WorkerHub& hub;
+    asio::steady_timer timer;
+  } waiting(*this, give_up);
+  co_await waiting.timer.async_wait(asio::experimental::as_tuple(asio::use_awaitable));
+  // A cancelled call throws here rather than going round once more.
+  co_await asio::post(runtime_.io(), asio::use_awaitable);
+}
+
+void WorkerHub::Wake() {
   for (asio::steady_timer* timer : waiting_) timer->cancel();
   waiting_.clear();
+}
+
+void WorkerHub::Changed() {
+  Wake();
   int draining = 0;
   for (const auto& [id, is_draining] : draining_) draining += is_draining ? 1 : 0;
   probe_.SetWorkers("ready", static_cast<int>(draining_.size()) - draining);

@@ -60,8 +60,13 @@ class WorkerHub {
 
   bool Knows(const std::string& worker_id) const { return links_.contains(worker_id); }
   std::vector<std::string> HoldersOf(const std::string& base) const { return table_.Holders(base); }
-  /// The machine for estimates: the largest worker that has `base`; all zero if none has.
+  /// The machine for estimates of a job in `precision`: the largest worker that has `base`; all
+  /// zero if none has.
   intake::Machine MachineFor(const std::string& base, spec::Precision precision) const;
+
+  /// Returns once a worker has registered: at once if one is there or none is expected, at the
+  /// latest after `wait_for_worker`.
+  Awaitable<void> AwaitFirst();
 
   /// Links of the workers that hold `base`, else of one that has it in its folder; waits a little
   /// for a worker if there is none.
@@ -79,7 +84,10 @@ class WorkerHub {
 
   /// True while workers may be expected to appear: a request waits for one rather than being
   /// refused.
-  void set_expecting(bool expecting) { expecting_ = expecting; }
+  void set_expecting(bool expecting) {
+    expecting_ = expecting;
+    Wake();
+  }
 
  private:
   /// Counts a call on a worker, whatever ends it.
@@ -102,7 +110,12 @@ class WorkerHub {
                                                         std::string base, std::string sha256,
                                                         const std::set<std::string>& tried);
   Status NoWorkerFor(const std::string& base) const;
-  /// Wakes those who wait for a worker, and tells the metrics.
+  /// Returns when a worker comes, goes or changes, at the latest at `give_up`. Throws if the caller
+  /// is cancelled.
+  Awaitable<void> AwaitChange(std::chrono::steady_clock::time_point give_up);
+  /// Wakes those who wait for a worker.
+  void Wake();
+  /// The same, and tells the metrics.
   void Changed();
 
   Runtime& runtime_;
@@ -113,7 +126,7 @@ class WorkerHub {
   std::map<std::string, graft::internal::v1::RegisterRequest> registrations_;
   std::map<std::string, bool> draining_;
   std::set<std::string> reported_bases_;
-  std::unordered_set<asio::steady_timer*> waiting_;
+  std::unordered_set<asio::steady_timer*> waiting_;  ///< Of AwaitChange.
   bool expecting_ = false;
 };
 

@@ -23,11 +23,12 @@ bool Matches(const Job& job, const JobQuery& query) {
       });
   const bool expires = !query.lease_expires_before ||
                        (job.lease.expiry > 0 && job.lease.expiry < *query.lease_expires_before);
+  const bool ready = !query.ready_at || job.not_before <= *query.ready_at;
   const bool follows = query.order != JobQuery::Order::kNewestFirst || query.after_id.empty() ||
                        job.key.id < query.after_id;
   return same(query.tenant, job.key.tenant) && same(query.adapter, job.adapter) &&
          same(query.base, job.base) && same(query.lease_worker, job.lease.worker) && has_labels &&
-         expires && follows;
+         expires && ready && follows;
 }
 
 bool ComesBefore(JobQuery::Order order, const Job& a, const Job& b) {

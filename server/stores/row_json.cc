@@ -66,6 +66,7 @@ void Fields(Is<Job> auto& j, auto field) {
   field("adapter", j.adapter), field("labels", j.labels), field("priority", j.priority);
   field("request_id", j.request_id), field("request_sha256", j.request_sha256);
   field("state", j.state), field("desired_state", j.desired_state);
+  field("state_reason", j.state_reason), field("not_before", j.not_before);
   field("create_time", j.create_time), field("queue_time", j.queue_time);
   field("start_time", j.start_time), field("end_time", j.end_time), field("error", j.error);
   field("attempts", j.attempts), field("lease", j.lease), field("checkpoint", j.checkpoint);

@@ -31,6 +31,8 @@ std::string Where(const JobQuery& query) {
   if (!query.adapter.empty()) where += " AND adapter = ?";
   if (!query.lease_worker.empty()) where += " AND lease_worker = ? AND lease_worker <> ''";
   if (query.lease_expires_before) where += " AND lease_expiry > 0 AND lease_expiry < ?";
+  // No column: only jobs that wait out a fault have it, and the list reads each document anyway.
+  if (query.ready_at) where += " AND IFNULL(json_extract(doc, '$.not_before'), 0) <= ?";
   for (size_t i = 0; i < query.labels.size(); ++i) {
     where += " AND row IN (SELECT job FROM labels WHERE key = ? AND value = ?)";
   }
@@ -46,6 +48,7 @@ void BindWhere(Statement& statement, const JobQuery& query) {
   if (!query.adapter.empty()) statement.Bind(query.adapter);
   if (!query.lease_worker.empty()) statement.Bind(query.lease_worker);
   if (query.lease_expires_before) statement.Bind(*query.lease_expires_before);
+  if (query.ready_at) statement.Bind(*query.ready_at);
   for (const auto& [key, value] : query.labels) statement.Bind(key).Bind(value);
   if (query.order == JobQuery::Order::kNewestFirst && !query.after_id.empty()) {
     statement.Bind(query.after_id);

@@ -106,6 +106,7 @@ TEST_F(ConfigTest, WrongValuesAreNamed) {
                                          {{"--listen", "127.0.0.1:99999"}, "--listen"},
                                          {{"--listen", "127.0.0.1:x"}, "--listen"},
                                          {{"--metrics", "::1:9464"}, "--metrics"},
+                                         {{"--http", "garbage"}, "--http"},
                                          {{"--lease-seconds", "0"}, "--lease-seconds"},
                                          {{"--lease-seconds", "soon"}, "--lease-seconds"},
                                          {{"--job-store", "postgres"}, "--job-store"},
@@ -135,7 +136,7 @@ TEST_F(ConfigTest, WrongFilesAndVariablesAreNamed) {
 }
 
 TEST_F(ConfigTest, OffLoopbackNeedsInsecure) {
-  for (const char* flag : {"--listen", "--metrics"}) {
+  for (const char* flag : {"--listen", "--metrics", "--http"}) {
     auto refused = Parse({flag, "0.0.0.0:0"});
     ASSERT_FALSE(refused.ok()) << flag;
     EXPECT_THAT(refused.status().message(), HasSubstr("--insecure"));
@@ -145,6 +146,7 @@ TEST_F(ConfigTest, OffLoopbackNeedsInsecure) {
   EXPECT_TRUE(Parse({"--listen", "localhost:0"}).ok());
   EXPECT_FALSE(Parse({"--listen", "192.168.1.5:7070"}).ok());
   EXPECT_TRUE(Parse({"--metrics", "none"}).ok());
+  EXPECT_TRUE(Parse({"--http", "none"}).ok());
 }
 
 TEST_F(ConfigTest, HelpVersionAndFailpointsArePrinted) {

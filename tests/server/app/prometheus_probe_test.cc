@@ -21,7 +21,9 @@ TEST(PrometheusProbeTest, EverySeriesOfAKnownKindIsThereFromTheStart) {
        {"graft_jobs{state=\"QUEUED\"} 0", "graft_jobs{state=\"RUNNING\"} 0",
         "graft_workers{state=\"ready\"} 0", "graft_requests_waiting 0", "graft_requests_running 0",
         "graft_leases_expired_total 0", "graft_requests_rejected_total{reason=\"no_worker\"} 0",
-        "graft_job_transitions_total{reason=\"WORKER_DIED\",state=\"FAILED\"} 0",
+        "graft_requests_rejected_total{reason=\"draining\"} 0",
+        "graft_job_transitions_total{reason=\"BAD_DATA\",state=\"FAILED\"} 0",
+        "graft_job_transitions_total{reason=\"TOO_MANY_ATTEMPTS\",state=\"FAILED\"} 0",
         "graft_job_duration_seconds_count{method=\"lora\"} 0", "graft_build_info{"}) {
     EXPECT_THAT(text, HasSubstr(series));
   }

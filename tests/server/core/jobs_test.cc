@@ -45,6 +45,36 @@ TEST_F(JobsTest, ARequestIdWithAnotherSpecIsRefused) {
   EXPECT_EQ(refused.status().details().at(0).reason, "REQUEST_ID_REUSED");
 }
 
+TEST_F(JobsTest, AVersionToContinueMustStillBeTheOneThatWasRead) {
+  Version parent;
+  parent.tenant = "default";
+  parent.adapter = "support";
+  parent.base = "minilm";
+  parent.sha256 = std::string(64, 'a');
+  parent.artifact_prefix = "prefix/";
+  const auto add = [&] {
+    return Do([&](Transaction& tx) { return AddVersion(tx, parent, false); });
+  };
+  NewJob asked = Asked("r1");
+  asked.init_from = *add();
+  const auto create = [&] { return Do([&](Transaction& tx) { return CreateJob(tx, asked); }); };
+  ASSERT_TRUE(Do([](Transaction& tx) { return DeleteAdapter(tx, "default", "support"); }).ok());
+
+  EXPECT_EQ(create().status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(create().status().details().at(0).field, "spec.init_from");
+  parent.sha256 = std::string(64, 'b');
+  ASSERT_TRUE(add().ok());
+  EXPECT_EQ(create().status().code(), StatusCode::kAborted);
+
+  asked.init_from->sha256 = parent.sha256;
+  const auto job = create();
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->init_from_sha256, parent.sha256);
+  EXPECT_EQ(job->init_from_prefix, "prefix/");
+  ASSERT_TRUE(Do([](Transaction& tx) { return DeleteAdapter(tx, "default", "support"); }).ok());
+  EXPECT_EQ(create()->key, job->key) << "a repeated request returns its job";
+}
+
 TEST_F(JobsTest, ARequestIdIsATenantsOwn) {
   const JobKey first = Create(Asked("r1"));
   NewJob other = Asked("r1");

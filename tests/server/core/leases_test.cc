@@ -67,6 +67,7 @@ TEST_F(LeasesTest, TokensRiseWithEveryGrant) {
   for (int i = 0; i < 2; ++i) {
     const int64_t token = job.lease.token;
     ASSERT_TRUE(Complete(Ended(job, Outcome::kRetry)).ok());
+    clock_.Advance(60 * kSecond);
     job = Acquire().at(0);
     EXPECT_GT(job.lease.token, token);
   }
@@ -291,6 +292,7 @@ TEST_F(LeasesTest, AVersionThatNoLongerFitsItsAdapterFailsTheJob) {
 TEST_F(LeasesTest, ThreeAttemptsWithoutACheckpointFailTheJobWithEveryReason) {
   Job job = Running();
   ASSERT_TRUE(Complete(Ended(job, Outcome::kRetry)).ok());
+  clock_.Advance(kSecond);
   job = Acquire("worker-2").at(0);
   clock_.Advance(11 * kSecond);
   ASSERT_EQ(Expire()->size(), 1U);
@@ -314,6 +316,7 @@ TEST_F(LeasesTest, AttemptsThatMadeACheckpointDoNotCount) {
   for (int i = 1; i <= 8; ++i) {
     ASSERT_FALSE(Renew(CheckpointOf(job, i * 10))->lost);
     ASSERT_EQ(Complete(Ended(job, Outcome::kRetry))->state, JobState::kQueued);
+    clock_.Advance(kSecond);
     job = Acquire().at(0);
     EXPECT_EQ(job.lease.step, i * 10) << "it resumes at its checkpoint";
     EXPECT_EQ(job.attempts.back().first_step, i * 10);
@@ -325,6 +328,7 @@ TEST_F(LeasesTest, StoringTheSameCheckpointAgainIsNoProgress) {
   ASSERT_FALSE(Renew(CheckpointOf(job, 10))->lost);
   ASSERT_TRUE(Complete(Ended(job, Outcome::kRetry)).ok());
   for (int i = 0; i < 3; ++i) {
+    clock_.Advance(60 * kSecond);
     job = Acquire().at(0);
     ASSERT_FALSE(Renew(CheckpointOf(job, 10))->lost);
     ASSERT_TRUE(Complete(Ended(job, Outcome::kRetry)).ok());
@@ -342,6 +346,75 @@ TEST_F(LeasesTest, DrainsDoNotCount) {
 
   EXPECT_EQ(job.attempts.size(), 6U);
   EXPECT_EQ(job.attempts.back().number, 6);
+}
+
+TEST_F(LeasesTest, PausesOfTheUserDoNotCount) {
+  Job job = Running();
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(Pause(job.key).ok());
+    ASSERT_EQ(Complete(Ended(job, Outcome::kPaused))->state, JobState::kPaused);
+    ASSERT_TRUE(Resume(job.key).ok());
+    job = Acquire().at(0);
+  }
+
+  EXPECT_EQ(Complete(Ended(job, Outcome::kRetry))->state, JobState::kQueued);
+}
+
+TEST_F(LeasesTest, ARetryWaitsLongerEachTimeBeforeItIsGrantedAgain) {
+  options_.max_attempts_without_checkpoint = 100;
+  Job job = Running();
+  for (const TimeUs wait : {1, 4, 16, 60, 60}) {
+    ASSERT_EQ(Complete(Ended(job, Outcome::kRetry))->not_before, clock_.Now() + wait * kSecond);
+    clock_.Advance(wait * kSecond - 1);
+    ASSERT_TRUE(Acquire().empty()) << wait;
+    clock_.Advance(1);
+    const auto granted = Acquire();
+    ASSERT_EQ(granted.size(), 1U) << wait;
+    job = granted[0];
+    EXPECT_EQ(job.not_before, 0);
+  }
+}
+
+TEST_F(LeasesTest, ARetryBehindACheckpointWaitsAsAfterTheFirstFault) {
+  Job job = Running();
+  ASSERT_TRUE(Complete(Ended(job, Outcome::kRetry)).ok());
+  clock_.Advance(kSecond);
+  job = Acquire().at(0);
+  ASSERT_FALSE(Renew(CheckpointOf(job, 10))->lost);
+
+  EXPECT_EQ(Complete(Ended(job, Outcome::kRetry))->not_before, clock_.Now() + kSecond);
+}
+
+TEST_F(LeasesTest, JobsThatWaitAfterAFaultHideNoOthers) {
+  std::vector<JobKey> waiting;
+  for (int i = 0; i < 3; ++i) {
+    const Job job = Running(With(5));
+    waiting.push_back(job.key);
+  }
+  for (const JobKey& key : waiting) ASSERT_TRUE(Complete(Ended(Get(key), Outcome::kRetry)).ok());
+  const JobKey ready = Queued(With(-5));
+
+  EXPECT_THAT(Ids(Acquire("w", 1)), ElementsAre(ready.id));
+}
+
+TEST_F(LeasesTest, AJobWhoseWorkerDiedIsGrantedAtOnce) {
+  const Job expired = Running();
+  clock_.Advance(11 * kSecond);
+  ASSERT_EQ(Expire()->size(), 1U);
+  EXPECT_EQ(Acquire().at(0).key, expired.key);
+
+  ASSERT_EQ(Expire("worker-1")->size(), 1U);
+  EXPECT_EQ(Acquire().at(0).key, expired.key);
+}
+
+TEST_F(LeasesTest, TheRowSaysWhyItIsInItsState) {
+  const Job job = Running();
+  EXPECT_EQ(job.state_reason, "LEASED");
+  EXPECT_EQ(Complete(Ended(job, Outcome::kRetry))->state_reason, "RETRY");
+  EXPECT_EQ(Cancel(job.key)->state_reason, "CANCELLED_BY_USER");
+
+  options_.max_attempts_without_checkpoint = 1;
+  EXPECT_EQ(Complete(Ended(Running(), Outcome::kRetry))->state_reason, "TOO_MANY_ATTEMPTS");
 }
 
 TEST_F(LeasesTest, ExpiryHonoursAWish) {

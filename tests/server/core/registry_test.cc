@@ -102,6 +102,19 @@ TEST_F(RegistryTest, NumbersRiseAndAreNotReusedAfterTheNewestWasDeleted) {
   EXPECT_EQ(Add('c')->number, 3);
 }
 
+TEST_F(RegistryTest, AVersionThatWasDeletedOrMadeAnewIsNoLongerTheOneThatWasRead) {
+  const Version read = *Add('a');
+  const auto check = [&] {
+    return Do([&](Transaction& tx) { return CheckUnchanged(tx, read); }).code();
+  };
+  EXPECT_EQ(check(), StatusCode::kOk);
+
+  ASSERT_TRUE(Do([](Transaction& tx) { return DeleteAdapter(tx, "default", "support"); }).ok());
+  EXPECT_EQ(check(), StatusCode::kNotFound);
+  ASSERT_EQ(Add('b')->number, read.number);
+  EXPECT_EQ(check(), StatusCode::kAborted);
+}
+
 TEST_F(RegistryTest, TheFirstVersionFixesTheBase) {
   ASSERT_TRUE(Add('a').ok());
 

@@ -24,11 +24,14 @@ class IntakeTest : public testing::Test {
     std::filesystem::create_directories(folder_->path() / "data");
     bases_.emplace(folder_->path() / "bases", folder_->path() / "cache");
     sources_.emplace(std::vector{folder_->path() / "data"}, objects_);
-    intake_.emplace(*bases_, *sources_, objects_);
+    intake_.emplace(*sources_, objects_);
   }
   std::string Write(const std::string& name, const std::string& text) {
     std::ofstream(folder_->path() / "data" / name) << text;
     return "file://" + (folder_->path() / "data" / name).string();
+  }
+  StatusOr<Prepared> Prepare(const spec::JobSpec& spec, bool store, const StopFlag& stop = {}) {
+    return intake_->Prepare("default", spec, **bases_->Find("tiny"), {{}, store, stop});
   }
   spec::JobSpec Spec(const std::string& train) {
     auto spec = spec::FromJson(Json{{"base", "tiny"},
@@ -51,7 +54,7 @@ class IntakeTest : public testing::Test {
 TEST_F(IntakeTest, IngestedFormIsStoredUnderItsHash) {
   const std::string uri = Write("t.csv", "text,label\ngood film,good\nbad film,bad\n");
 
-  auto prepared = intake_->Prepare("default", Spec(uri), {}, /*store=*/true);
+  auto prepared = Prepare(Spec(uri), /*store=*/true);
 
   ASSERT_TRUE(prepared.ok()) << prepared.status();
   auto bytes = objects_.Get(objects::DatasetKey("default", prepared->dataset_sha256), 1 << 20);
@@ -64,13 +67,11 @@ TEST_F(IntakeTest, IngestedFormIsStoredUnderItsHash) {
 }
 
 TEST_F(IntakeTest, SameDataUnderAnotherNameHasTheSameHash) {
-  auto csv = intake_->Prepare("default", Spec(Write("t.csv", "text,label\ngood,good\nbad,bad\n")),
-                              {}, false);
-  auto jsonl = intake_->Prepare(
-      "default",
+  auto csv = Prepare(Spec(Write("t.csv", "text,label\ngood,good\nbad,bad\n")), false);
+  auto jsonl = Prepare(
       Spec(Write("t.jsonl",
                  "{\"label\":\"good\",\"text\":\"good\"}\n{\"text\":\"bad\",\"label\":\"bad\"}\n")),
-      {}, false);
+      false);
 
   ASSERT_TRUE(csv.ok()) << csv.status();
   ASSERT_TRUE(jsonl.ok()) << jsonl.status();
@@ -83,7 +84,7 @@ TEST_F(IntakeTest, LongExamplesCountAsTruncated) {
     for (int w = 0; w < 100; ++w) text += "good ";
     text += std::string(i == 0 ? "bad" : "film") + "," + (i == 0 ? "bad" : "good") + "\n";
   }
-  auto prepared = intake_->Prepare("default", Spec(Write("long.csv", text)), {}, false);
+  auto prepared = Prepare(Spec(Write("long.csv", text)), false);
 
   ASSERT_TRUE(prepared.ok()) << prepared.status();
   EXPECT_EQ(prepared->facts.truncated_examples, prepared->facts.train_examples);
@@ -91,8 +92,7 @@ TEST_F(IntakeTest, LongExamplesCountAsTruncated) {
 }
 
 TEST_F(IntakeTest, FaultsOfTheDataAreListed) {
-  auto prepared =
-      intake_->Prepare("default", Spec(Write("t.csv", "text,label\na,x\nb\nc,y\n")), {}, true);
+  auto prepared = Prepare(Spec(Write("t.csv", "text,label\na,x\nb\nc,y\n")), true);
 
   ASSERT_FALSE(prepared.ok());
   EXPECT_EQ(prepared.status().code(), StatusCode::kInvalidArgument);
@@ -112,6 +112,44 @@ TEST_F(IntakeTest, EvaluationDataTakesTheVersionsLabels) {
 
   EXPECT_EQ(intake_->PrepareEvaluation("default", dataset, {"x", "y"}).status().code(),
             StatusCode::kInvalidArgument);
+}
+
+/// An upload without an end, whose reader loses interest after its second piece.
+class EndlessUpload : public objects::MemoryObjectStore {
+ public:
+  explicit EndlessUpload(StopFlag stop) : stop_(std::move(stop)) {}
+  StatusOr<std::string> ReadRange(const std::string&, uint64_t offset, uint64_t size) override {
+    if (++pieces == 2) stop_.Set();
+    std::string piece;
+    while (piece.size() < size) piece += "good film,good\nbad film,bad\n";
+    return offset == 0 ? "text,label\n" + piece : piece;
+  }
+  int pieces = 0;
+
+ private:
+  const StopFlag stop_;
+};
+
+TEST_F(IntakeTest, WorkThatNobodyWaitsForEndsAtItsNextRead) {
+  const StopFlag stop;
+  EndlessUpload endless(stop);
+  const std::string sha256(64, 'a');
+  ASSERT_TRUE(KeepUploadName(endless, "default", sha256, "train.csv", 1).ok());
+  const DatasetSources sources({}, endless);
+  const Intake intake(sources, endless);
+  const spec::JobSpec spec = Spec("graft://datasets/" + sha256);
+
+  const auto checked = intake.Check("default", spec.dataset, stop);
+
+  EXPECT_EQ(checked.status().code(), StatusCode::kCancelled);
+  EXPECT_EQ(endless.pieces, 2);
+  EXPECT_EQ(
+      intake.Prepare("default", spec, **bases_->Find("tiny"), {{}, true, stop}).status().code(),
+      StatusCode::kCancelled);
+  EXPECT_EQ(
+      intake.PrepareEvaluation("default", spec.dataset, {"bad", "good"}, stop).status().code(),
+      StatusCode::kCancelled);
+  EXPECT_EQ(endless.pieces, 2) << "nothing more was read";
 }
 
 TEST_F(IntakeTest, LargeDataIsCountedByASample) {

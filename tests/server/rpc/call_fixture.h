@@ -32,6 +32,14 @@ class RecordingProbe : public Probe {
     ended_.emplace_back(std::string(rpc), code);
     changed_.notify_all();
   }
+  void InferenceRejected(std::string_view reason) override {
+    const std::lock_guard lock(mutex_);
+    rejected_.emplace_back(reason);
+  }
+  std::vector<std::string> rejected() {
+    const std::lock_guard lock(mutex_);
+    return rejected_;
+  }
   /// Waits until `n` calls have ended and returns them.
   std::vector<std::pair<std::string, StatusCode>> WaitForEnded(size_t n) {
     std::unique_lock lock(mutex_);
@@ -43,6 +51,7 @@ class RecordingProbe : public Probe {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::pair<std::string, StatusCode>> ended_;
+  std::vector<std::string> rejected_;
 };
 
 /// Something that happens once; threads wait for it.

@@ -126,6 +126,72 @@ TEST_F(CoordinatorTest, OldTokenIsRefused) {
   EXPECT_EQ(done.attempts_size(), 2);
 }
 
+TEST_F(CoordinatorTest, RenewalIsAnsweredBeforeTheReplacedCheckpointIsGone) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  const pb::Lease lease = worker.AcquireOne();
+  const auto renew = [&](int64_t step) {
+    pb::RenewLeasesRequest request;
+    auto& status = *request.add_leases();
+    status = worker.Completion(lease, pb::CompleteLeaseRequest::RETRY).lease();
+    status.set_checkpoint_key(
+        objects::CheckpointKey(lease.tenant(), lease.job_id(), lease.token(), step));
+    status.set_checkpoint_sha256(Sha256Hex("x"));
+    status.set_checkpoint_step(step);
+    pb::RenewLeasesResponse response;
+    return worker.Renew(request, &response);
+  };
+  const std::string replaced =
+      objects::CheckpointKey(lease.tenant(), lease.job_id(), lease.token(), 5);
+  ASSERT_TRUE(worker.Put(replaced, "x").ok());
+  ASSERT_TRUE(renew(5).ok());
+  std::promise<void> go_on;
+  const std::shared_future<void> disk_is_slow = go_on.get_future().share();
+  for (int i = 0; i < Runtime::Options().disk_threads; ++i)
+    asio::post(runtime_.disk(), [disk_is_slow] { disk_is_slow.wait(); });
+
+  const grpc::Status renewed = renew(9);
+
+  go_on.set_value();
+  EXPECT_TRUE(renewed.ok()) << renewed.error_message();
+  while (objects_.Stat(replaced).ok()) std::this_thread::yield();
+}
+
+TEST_F(CoordinatorTest, MovesAreCountedByTheReasonsOfTheirEventsAndRepeatsAreNot) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  (void)WaitFor(job.name(), v1::QUEUED);
+  probe_.Take();
+  using Moves = std::vector<std::pair<core::JobState, std::string>>;
+  Moves expected;
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    worker.Register();
+    (void)worker.AcquireOne();
+    OnIo([this] { housekeeping_->WorkerDied("w1"); });
+    (void)WaitFor(job.name(), attempt == 3 ? v1::FAILED : v1::QUEUED);
+    expected.emplace_back(core::JobState::kRunning, "LEASED");
+    expected.emplace_back(attempt == 3 ? core::JobState::kFailed : core::JobState::kQueued,
+                          attempt == 3 ? "TOO_MANY_ATTEMPTS" : "WORKER_DIED");
+    while (Get(job.name()).state() == v1::RUNNING) {
+    }
+  }
+  EXPECT_EQ(probe_.Take(), expected);
+
+  worker.Register();
+  v1::Job other;
+  ASSERT_TRUE(Create(Spec(), &other).ok());
+  const pb::Lease lease = worker.AcquireOne();
+  ASSERT_TRUE(worker.Succeed(lease, std::string(64, 'a')).ok());
+  ASSERT_TRUE(worker.Succeed(lease, std::string(64, 'a')).ok());
+  EXPECT_THAT(probe_.Take(),
+              testing::ElementsAre(testing::Pair(core::JobState::kQueued, "DATA_READY"),
+                                   testing::Pair(core::JobState::kRunning, "LEASED"),
+                                   testing::Pair(core::JobState::kSucceeded, "COMPLETED")));
+}
+
 TEST_F(CoordinatorTest, CompletionWhoseAnswerWasLostMayBeRepeated) {
   FakeWorker worker(socket_, "w1", {"tiny"});
   worker.Register();

@@ -128,6 +128,8 @@ TEST_F(CreateJobTest, FaultsOfTheDataEndTheJobFailedWithTheirLines) {
 
   const v1::Job failed = WaitFor(job.name(), v1::FAILED);
 
+  EXPECT_THAT(probe_.Take(),
+              testing::ElementsAre(testing::Pair(core::JobState::kFailed, "BAD_DATA")));
   EXPECT_EQ(failed.error().code(), grpc::StatusCode::INVALID_ARGUMENT);
   ASSERT_GE(failed.error().details_size(), 1);
   EXPECT_EQ(failed.error().details(0).line(), 3);

@@ -72,6 +72,25 @@ TEST_F(DeadlineTest, UploaderThatSendsNothingIsSentAway) {
   EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
 }
 
+TEST_F(DeadlineTest, WatcherThatReadsNothingIsSentAway) {
+  options_.max_duration = milliseconds(200);
+  stream_ = [](CallContext&, const graft::v1::WatchJobRequest&,
+               StreamWriter<graft::v1::JobEvent>& writer) -> Awaitable<Status> {
+    graft::v1::JobEvent event;
+    event.set_warning(std::string(1 << 20, 'x'));
+    while (co_await writer.Write(event)) {
+    }
+    co_return CancelledError("");
+  };
+  grpc::ClientContext context;
+  auto reader = jobs_->WatchJob(&context, {});
+
+  const auto ended = probe_.WaitForEnded(1);
+
+  ASSERT_EQ(ended.size(), 1U) << "although nobody read";
+  EXPECT_EQ(ended[0].second, StatusCode::kDeadlineExceeded);
+}
+
 TEST_F(DeadlineTest, AnswerReachedInTimeIsNotTakenBack) {
   options_.max_duration = milliseconds(30);
   unary_ = [](CallContext& call, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {

@@ -1,5 +1,6 @@
 #include "call_fixture.h"
 
+#include <gmock/gmock.h>
 #include <boost/asio/redirect_error.hpp>
 
 namespace graft::server::rpc {
@@ -45,6 +46,43 @@ TEST_F(DrainTest, NewCallsAreUnavailable) {
   Drain();
 
   EXPECT_EQ(GetBase().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(DrainTest, RefusedInferenceIsCounted) {
+  unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+    co_return BaseModel();
+  };
+  Drain();
+  EXPECT_FALSE(GetBase().ok());
+  EXPECT_THAT(probe_.rejected(), testing::IsEmpty());
+
+  options_.rpc = "InferenceService.Classify";
+  EXPECT_FALSE(GetBase().ok());
+
+  EXPECT_THAT(probe_.rejected(), testing::ElementsAre("draining"));
+}
+
+TEST_F(DrainTest, WatcherThatReadsAgainIsToldOfTheDrain) {
+  options_.ends_on_drain = true;
+  stream_ = [this](CallContext&, const graft::v1::WatchJobRequest&,
+                   StreamWriter<JobEvent>& writer) -> Awaitable<Status> {
+    JobEvent event;
+    event.set_warning(std::string(1 << 20, 'x'));
+    begun_.Set();
+    while (co_await writer.Write(event)) {
+    }
+    co_return CancelledError("");
+  };
+  grpc::ClientContext context;
+  auto reader = jobs_->WatchJob(&context, {});
+  ASSERT_TRUE(begun_.Wait());
+
+  Drain();
+
+  JobEvent event;
+  while (reader->Read(&event)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(DrainTest, WhatWorkersNeedToFinishStillRuns) {

@@ -51,8 +51,10 @@ class FakeWorker : public pb::Engine::Service {
     request.set_worker_id(id);
     request.set_engine_address("127.0.0.1:" + std::to_string(port_));
     request.set_device("cpu");
-    request.set_memory_bytes(int64_t{64} << 30);
+    request.set_memory_bytes(memory_bytes);
     request.set_fp32_gflops(100);
+    request.set_bf16_gflops(100);
+    request.set_fast_bf16(fast_bf16);
     for (const std::string& base : bases_) request.add_bases(base);
     pb::RegisterResponse response;
     grpc::ClientContext context;
@@ -70,6 +72,7 @@ class FakeWorker : public pb::Engine::Service {
   grpc::Status Renew(pb::RenewLeasesRequest request, pb::RenewLeasesResponse* response) {
     request.set_worker_id(id);
     grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     return coordinator->RenewLeases(&context, request, response);
   }
   grpc::Status Acquire(int64_t wait_ms, pb::AcquireLeasesResponse* response, int slots = 1) {
@@ -164,6 +167,8 @@ class FakeWorker : public pb::Engine::Service {
   std::atomic<int> classified{0};
   std::atomic<int> loaded{0};
   int64_t lease_ms = 0;
+  int64_t memory_bytes = int64_t{64} << 30;  ///< Told by Register.
+  bool fast_bf16 = false;
 
  private:
   std::vector<std::string> bases_;

@@ -75,19 +75,11 @@ TEST_F(RoutingTest, OnlyUnavailableIsTriedElsewhere) {
 }
 
 TEST_F(RoutingTest, WithoutAWorkerItIsUnavailableAtOnceUnlessOneIsExpected) {
-  const auto on_io = [this](std::function<void()> work) {
-    std::promise<void> done;
-    asio::post(runtime_.io(), [&] {
-      work();
-      done.set_value();
-    });
-    done.get_future().wait();
-  };
-  on_io([this] { workers_->Remove("w1"); });
+  OnIo([this] { workers_->Remove("w1"); });
   v1::ClassifyResponse response;
   EXPECT_EQ(Classify(&response).error_code(), grpc::StatusCode::UNAVAILABLE);
 
-  on_io([this] { workers_->set_expecting(true); });
+  OnIo([this] { workers_->set_expecting(true); });
   grpc::Status status;
   std::thread waiting([&] { status = Classify(&response); });
   first_->Register();

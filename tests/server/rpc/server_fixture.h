@@ -3,6 +3,8 @@
 /// and a Unix socket.
 
 #include <fstream>
+#include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -72,10 +74,12 @@ class ServerFixture : public testing::Test {
     store_.OnJobsChanged([this](const std::vector<core::JobKey>& keys) { changes_.Notify(keys); });
     limits_.poll = std::chrono::milliseconds(200);
     Configure();
-    bases_.emplace(folder_->path() / "bases", folder_->path() / "cache");
+    catalog_.emplace(folder_->path() / "bases", folder_->path() / "cache", read_base_);
+    bases_.emplace(runtime_, *catalog_);
     sources_.emplace(roots_.value_or(std::vector{folder_->path() / "data"}), objects_);
-    intake_.emplace(*bases_, *sources_, objects_);
+    intake_.emplace(*sources_, objects_);
     workers_.emplace(runtime_, probe_, hub_options_);
+    workers_->set_expecting(expecting_);
     backend_.emplace(Backend{runtime_, probe_, store_, objects_, changes_, *workers_, *bases_,
                              *sources_, *intake_, limits_});
     services_.emplace(*backend_);
@@ -101,13 +105,17 @@ class ServerFixture : public testing::Test {
     base_models_ = v1::BaseModelService::NewStub(channel_);
     datasets_ = v1::DatasetService::NewStub(channel_);
   }
-  void Drain() {
+  /// Runs on the io thread and waits for it.
+  void OnIo(const std::function<void()>& work) {
     std::promise<void> done;
     asio::post(runtime_.io(), [&] {
-      host_.Drain();
+      work();
       done.set_value();
     });
     done.get_future().wait();
+  }
+  void Drain() {
+    OnIo([this] { host_.Drain(); });
   }
   void Stop() {
     if (server_ == nullptr) return;
@@ -188,7 +196,10 @@ class ServerFixture : public testing::Test {
   WorkerHub::Options hub_options_;
   std::optional<std::vector<std::filesystem::path>> roots_;
   std::string worker_token_;
-  std::optional<intake::BaseCatalog> bases_;
+  intake::BaseCatalog::Reader read_base_ = &intake::ReadBase;
+  bool expecting_ = false;  ///< Workers, at the start.
+  std::optional<intake::BaseCatalog> catalog_;
+  std::optional<BaseFinder> bases_;
   std::optional<intake::DatasetSources> sources_;
   std::optional<intake::Intake> intake_;
   std::optional<WorkerHub> workers_;

@@ -85,7 +85,7 @@ TEST_F(ServerTest, ValidatingJobsAreTakenUpAfterARestart) {
   job.tenant = "default";
   auto spec = FromProto(Spec());
   ASSERT_TRUE(spec.ok());
-  auto base = bases_->Find("tiny");
+  auto base = catalog_->Find("tiny");
   ASSERT_TRUE(base.ok());
   auto resolved = spec::Resolve(*spec, (*base)->layout);
   ASSERT_TRUE(resolved.ok());

@@ -35,6 +35,16 @@ class SetAliasTest : public ServerFixture {
     EXPECT_TRUE(adapters_->GetAdapter(&context, request, &adapter).ok());
     return adapter;
   }
+  /// Deletes the adapter and makes others of the same numbers.
+  void MakeAnew() {
+    grpc::ClientContext context;
+    v1::DeleteAdapterRequest request;
+    request.set_name("adapters/support");
+    v1::DeleteAdapterResponse response;
+    ASSERT_TRUE(adapters_->DeleteAdapter(&context, request, &response).ok());
+    (void)MakeVersion(*worker_, 'c');
+    (void)MakeVersion(*worker_, 'd');
+  }
   /// The version that a plain name means, by the worker that was asked for it.
   std::string Served(grpc::StatusCode* code) {
     grpc::ClientContext context;
@@ -116,12 +126,7 @@ TEST_F(SetAliasTest, WithoutAHolderOneThatCanLoadTheBaseProvesIt) {
 }
 
 TEST_F(SetAliasTest, WithoutAnyWorkerItIsUnavailable) {
-  std::promise<void> removed;
-  asio::post(runtime_.io(), [&] {
-    workers_->Remove("w1");
-    removed.set_value();
-  });
-  removed.get_future().wait();
+  OnIo([this] { workers_->Remove("w1"); });
   v1::Adapter adapter;
 
   EXPECT_EQ(SetAlias("1", &adapter).error_code(), grpc::StatusCode::UNAVAILABLE);
@@ -135,6 +140,42 @@ TEST_F(SetAliasTest, StaleEtagIsAborted) {
 
   EXPECT_EQ(SetAlias("2", &adapter, etag).error_code(), grpc::StatusCode::ABORTED);
   EXPECT_TRUE(SetAlias("2", &adapter, GetAdapter().etag()).ok());
+}
+
+TEST_F(SetAliasTest, VersionThatWasMadeAnewWhileItWasProvedDoesNotGoLive) {
+  worker_->on_load = [this](const auto&) {
+    MakeAnew();
+    return grpc::Status::OK;
+  };
+  v1::Adapter adapter;
+
+  EXPECT_EQ(SetAlias("2", &adapter).error_code(), grpc::StatusCode::ABORTED);
+
+  EXPECT_TRUE(GetAdapter().aliases().empty());
+}
+
+TEST_F(SetAliasTest, RollbackToAVersionThatWasMadeAnewMeanwhileIsAborted) {
+  v1::Adapter adapter;
+  for (const char* version : {"1", "2"}) ASSERT_TRUE(SetAlias(version, &adapter).ok());
+  const std::string etag = adapter.etag();
+  std::atomic<bool> first = true;
+  worker_->on_load = [&](const auto&) {
+    if (!first.exchange(false)) return grpc::Status::OK;
+    MakeAnew();
+    // As many changes as before, so that the etag is the same.
+    for (const char* version : {"1", "2"}) EXPECT_TRUE(SetAlias(version, &adapter).ok());
+    EXPECT_EQ(adapter.etag(), etag);
+    return grpc::Status::OK;
+  };
+  grpc::ClientContext context;
+  v1::RollbackRequest request;
+  request.set_adapter("adapters/support");
+  v1::Adapter rolled_back;
+
+  EXPECT_EQ(adapters_->Rollback(&context, request, &rolled_back).error_code(),
+            grpc::StatusCode::ABORTED);
+
+  EXPECT_EQ(GetAdapter().aliases().at("live"), 2);
 }
 
 TEST_F(SetAliasTest, VersionsGoByEveryName) {

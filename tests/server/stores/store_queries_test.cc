@@ -117,6 +117,29 @@ TEST_P(StoreQueriesTest, ListJobsOrdersAndLimits) {
   EXPECT_THAT(List(query), IsEmpty());
 }
 
+TEST_P(StoreQueriesTest, JobsThatAreNotReadyYetAreLeftOut) {
+  const auto put = [&](const std::string& id, TimeUs not_before) {
+    Job job = NewJobRow(id);
+    job.state = JobState::kQueued;
+    job.not_before = not_before;
+    ASSERT_TRUE(Put(job).ok());
+  };
+  put("a", 0);
+  put("b", 500);
+  put("c", 501);
+  JobQuery query;
+  query.states = {JobState::kQueued};
+  query.base = "minilm";
+  query.order = JobQuery::Order::kRunFirst;
+
+  EXPECT_THAT(List(query), ElementsAre("a", "b", "c"));
+  query.ready_at = 500;
+  EXPECT_THAT(List(query), ElementsAre("a", "b"));
+  query.limit = 1;
+  query.ready_at = 0;
+  EXPECT_THAT(List(query), ElementsAre("a"));
+}
+
 TEST_P(StoreQueriesTest, PagesFollowEachOtherWithoutGapOrOverlap) {
   std::vector<std::string> expected;
   for (int i = 0; i < 57; ++i) {

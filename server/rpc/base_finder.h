@@ -1,0 +1,47 @@
+#pragma once
+/// The server's bases for coroutines: one read of a base serves all who ask for it meanwhile.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "server/intake/base_catalog.h"
+#include "server/rpc/await.h"
+#include "server/rpc/runtime.h"
+
+namespace graft::server::rpc {
+
+/// Hashing a base takes minutes, so it has threads of its own; a base that is known costs a look at
+/// its folder. A caller who is cancelled stops waiting at once; the read goes on for the others.
+/// Thread safety: confined to the io thread.
+class BaseFinder {
+ public:
+  BaseFinder(Runtime& runtime, intake::BaseCatalog& catalog)
+      : runtime_(runtime), catalog_(catalog) {}
+
+  /// The base, usable or not. Errors: as BaseCatalog::Get.
+  Awaitable<StatusOr<intake::BasePtr>> Get(std::string id);
+  /// Errors: as BaseCatalog::Find.
+  Awaitable<StatusOr<intake::BasePtr>> Find(std::string id);
+  /// The ids there are, sorted.
+  Awaitable<StatusOr<std::vector<std::string>>> Names();
+
+ private:
+  /// One base that is being read.
+  struct Flight {
+    explicit Flight(asio::io_context& io) : ended(io, asio::steady_timer::time_point::max()) {}
+    asio::steady_timer ended;  ///< Cancelled once `result` is set.
+    std::optional<StatusOr<intake::BasePtr>> result;
+  };
+  Awaitable<void> Read(std::string id, std::shared_ptr<Flight> flight);
+
+  Runtime& runtime_;
+  intake::BaseCatalog& catalog_;
+  std::map<std::string, std::shared_ptr<Flight>> flights_;
+};
+
+}  // namespace graft::server::rpc

@@ -1,0 +1,110 @@
+#include "server/intake/base_catalog.h"
+
+#include <sys/resource.h>
+
+#include <fstream>
+#include <optional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../rpc/tiny_base.h"
+#include "common/base/file.h"
+
+namespace graft::server::intake {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class BaseCatalogTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto folder = TempFolder::Create();
+    ASSERT_TRUE(folder.ok());
+    folder_.emplace(std::move(*folder));
+    MakeTinyBase(folder_->path() / "bases", "tiny");
+    catalog_.emplace(folder_->path() / "bases", folder_->path() / "cache",
+                     [this](const std::filesystem::path& cache, Base& base) {
+                       read_.push_back(base.id);
+                       return fault_.ok() ? ReadBase(cache, base) : fault_;
+                     });
+  }
+
+  std::optional<TempFolder> folder_;
+  std::optional<BaseCatalog> catalog_;
+  std::vector<std::string> read_;  ///< Ids, in order.
+  Status fault_;                   ///< What reading meets.
+};
+
+TEST_F(BaseCatalogTest, OnlyTheBaseThatIsAskedForIsReadAndOnlyOnce) {
+  MakeTinyBase(folder_->path() / "bases", "other");
+
+  EXPECT_EQ(catalog_->Cached("tiny"), nullptr);
+  const auto base = catalog_->Find("tiny");
+
+  ASSERT_TRUE(base.ok()) << base.status();
+  EXPECT_EQ((*base)->fingerprint.size(), 64U);
+  EXPECT_EQ(catalog_->Cached("tiny"), *base);
+  EXPECT_EQ(*catalog_->Get("tiny"), *base);
+  EXPECT_THAT(read_, ElementsAre("tiny"));
+  EXPECT_THAT(catalog_->Names(), ElementsAre("other", "tiny"));
+}
+
+TEST_F(BaseCatalogTest, AChangedFolderIsReadAgain) {
+  const auto before = *catalog_->Find("tiny");
+
+  MakeTinyBase(folder_->path() / "bases", "tiny", 2);
+
+  EXPECT_EQ(catalog_->Cached("tiny"), nullptr);
+  EXPECT_NE((*catalog_->Find("tiny"))->fingerprint, before->fingerprint);
+}
+
+TEST_F(BaseCatalogTest, AFaultOfTheFolderIsKeptAndSaysWhy) {
+  std::ofstream(folder_->path() / "bases/tiny/config.json") << "{}";
+
+  const Status status = catalog_->Find("tiny").status();
+
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(catalog_->Find("tiny").status(), status);
+  EXPECT_FALSE((*catalog_->Get("tiny"))->error.ok());
+  EXPECT_EQ(read_.size(), 1U);
+}
+
+TEST_F(BaseCatalogTest, AFaultThatPassesKeepsItsCodeAndIsForgotten) {
+  for (const Status& fault : {ResourceExhaustedError("too many open files"),
+                              InternalError("input/output error"), UnavailableError("away")}) {
+    fault_ = fault;
+    const Status status = catalog_->Find("tiny").status();
+    EXPECT_EQ(status.code(), fault.code());
+    EXPECT_THAT(status.message(), HasSubstr(fault.message()));
+    EXPECT_EQ(catalog_->Cached("tiny"), nullptr);
+  }
+  fault_ = OkStatus();
+
+  EXPECT_TRUE(catalog_->Find("tiny").ok());
+}
+
+TEST_F(BaseCatalogTest, WithoutDescriptorsABaseCannotBeReadForNow) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const Status status = catalog_->Find("tiny").status();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status;
+  EXPECT_TRUE(catalog_->Find("tiny").ok());
+}
+
+TEST_F(BaseCatalogTest, UnknownNamesSayWhatThereIs) {
+  for (const char* id : {"nonesuch", "../tiny", ""}) {
+    const Status status = catalog_->Find(id).status();
+    EXPECT_EQ(status.code(), StatusCode::kNotFound) << id;
+    EXPECT_THAT(status.message(), HasSubstr("tiny")) << id;
+  }
+  EXPECT_EQ(catalog_->Cached("../tiny"), nullptr);
+}
+
+}  // namespace
+}  // namespace graft::server::intake

@@ -75,7 +75,7 @@ bool Agent::RegisterUntilDone() {
   for (auto pause = 50ms;; pause = std::min(pause * 2, std::chrono::milliseconds(1000))) {
     const auto reply = server_->Call(&Stub::Register, request, kCallTimeout);
     // Once, or the log would fill while the server is away.
-    if (reply.status().code() != told.code())
+    if (!reply.ok() && reply.status().code() != told.code())
       spdlog::warn("cannot register with the server: {}", reply.status().message());
     told = reply.status();
     if (reply.ok()) {
@@ -222,6 +222,11 @@ void Agent::RenewOnce() {
     } else {
       runner->SetDesired(verdict.desired());
     }
+  }
+  // Behind the verdicts: a lease that is lost has no end to tell.
+  for (const pb::LeaseStatus& report : request.leases()) {
+    if (JobRunner* runner = find(report.tenant(), report.job_id(), report.token()))
+      runner->Arrived();
   }
 }
 

@@ -108,8 +108,18 @@ bool JobRunner::done() const {
   return done_;
 }
 
+bool JobRunner::lost() const {
+  const std::lock_guard lock(mutex_);
+  return lost_;
+}
+
 pb::LeaseStatus JobRunner::TakeReport() {
   const std::lock_guard lock(mutex_);
+  under_way_ = true;
+  return MoveReport();
+}
+
+pb::LeaseStatus JobRunner::MoveReport() {
   pb::LeaseStatus report = report_;
   report.set_tenant(lease_.tenant());
   report.set_job_id(lease_.job_id());
@@ -121,8 +131,16 @@ pb::LeaseStatus JobRunner::TakeReport() {
   return report;
 }
 
+void JobRunner::Arrived() {
+  const std::lock_guard lock(mutex_);
+  under_way_ = false;
+  changed_.notify_all();
+}
+
 void JobRunner::PutBack(pb::LeaseStatus report) {
   const std::lock_guard lock(mutex_);
+  under_way_ = false;
+  changed_.notify_all();
   // The older events first, and the newer checkpoint if there is one.
   report.mutable_events()->MergeFrom(report_.events());
   report_.mutable_events()->Swap(report.mutable_events());
@@ -144,6 +162,7 @@ void JobRunner::SetLost() {
   const std::lock_guard lock(mutex_);
   lost_ = true;
   desired_ = engine::DesiredState::kCancel;
+  changed_.notify_all();
 }
 
 void JobRunner::Release() {
@@ -236,10 +255,7 @@ void JobRunner::Run() {
 }
 
 void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (lost_) return;
-  }
+  if (lost()) return;
   pb::CompleteLeaseRequest request;
   request.set_worker_id(context_.worker_id);
   using Outcome = pb::CompleteLeaseRequest;
@@ -266,7 +282,9 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
   const std::string prefix =
       objects::ArtifactPrefix(lease_.tenant(), lease_.job_id(), lease_.token());
   GRAFT_FAILPOINT("worker.before_artifact_stored");
-  if (const Status stored = context_.objects->PutVersion(prefix, artifact.files); !stored.ok()) {
+  const auto go_on = [this] { return !lost(); };
+  if (const Status stored = context_.objects->PutVersion(prefix, artifact.files, go_on);
+      !stored.ok()) {
     request.set_outcome(Outcome::RETRY);
     *request.mutable_error() = proto::ToErrorInfo(stored);
     return Complete(std::move(request));
@@ -298,7 +316,13 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
 }
 
 void JobRunner::Complete(pb::CompleteLeaseRequest request) {
-  *request.mutable_lease() = TakeReport();
+  {
+    // What a heartbeat has under way comes first: behind the end nobody would take it.
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return lost_ || !under_way_; });
+    if (lost_) return;
+    *request.mutable_lease() = MoveReport();
+  }
   GRAFT_FAILPOINT("worker.before_complete");
   // The server may be away for a while; as long as the lease may still be ours, the result isn't
   // thrown away.

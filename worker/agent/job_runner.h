@@ -39,8 +39,10 @@ class JobRunner {
   /// True once the lease is completed, lost, or given up.
   bool done() const;
 
-  /// Moves what is new since the last call into `status`; a report that didn't arrive is put back.
+  /// Moves out what is new since the last call. The lease's end waits until it is known what became
+  /// of it: Arrived, or PutBack if it didn't, so that it comes with the next.
   graft::internal::v1::LeaseStatus TakeReport();
+  void Arrived();
   void PutBack(graft::internal::v1::LeaseStatus report);
   /// The server's verdict: what the job shall do.
   void SetDesired(graft::v1::JobState desired);
@@ -59,6 +61,8 @@ class JobRunner {
   StatusOr<engine::TrainOutcome> AwaitOutcome();
   void Complete(graft::internal::v1::CompleteLeaseRequest request);
   void StoreCheckpoint(int64_t step, const std::string& bytes);
+  bool lost() const;
+  graft::internal::v1::LeaseStatus MoveReport();  ///< Requires: mutex_.
 
   const Context context_;
   const graft::internal::v1::Lease lease_;
@@ -69,6 +73,7 @@ class JobRunner {
   bool lost_ = false;
   bool done_ = false;
   graft::internal::v1::LeaseStatus report_;  ///< Not yet sent.
+  bool under_way_ = false;                   ///< A report was taken, its fate isn't known.
   struct CheckpointBytes {
     int64_t step = 0;
     std::shared_ptr<const std::string> bytes;

@@ -34,13 +34,17 @@ StatusOr<engine::Files> Objects::GetVersion(const std::string& prefix) {
   return files;
 }
 
-Status Objects::PutVersion(const std::string& prefix, const engine::Files& files) {
+Status Objects::PutVersion(const std::string& prefix, const engine::Files& files,
+                           const std::function<bool()>& go_on) {
   const std::string manifest(artifacts::kManifestName);
+  const auto put = [&](const std::string& name, const std::string& bytes) {
+    return go_on() ? Put(prefix + name, bytes) : AbortedError("the version isn't wanted any more");
+  };
   // graft.json last: a version is there once its list of files is.
   for (const auto& [name, bytes] : files) {
-    if (name != manifest) GRAFT_RETURN_IF_ERROR(Put(prefix + name, bytes));
+    if (name != manifest) GRAFT_RETURN_IF_ERROR(put(name, bytes));
   }
-  return Put(prefix + manifest, files.at(manifest));
+  return put(manifest, files.at(manifest));
 }
 
 }  // namespace graft::worker::agent

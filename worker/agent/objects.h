@@ -2,6 +2,7 @@
 /// The worker's way to the object store: through the server, so that a worker needs no disk in
 /// common with it.
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,7 +24,9 @@ class Objects {
   Status Put(const std::string& key, const std::string& bytes);
   /// Fetches a version's files: graft.json under `prefix` lists the others.
   StatusOr<engine::Files> GetVersion(const std::string& prefix);
-  Status PutVersion(const std::string& prefix, const engine::Files& files);
+  /// Asks `go_on` before each file. Errors: Aborted if it said no; Unavailable.
+  Status PutVersion(const std::string& prefix, const engine::Files& files,
+                    const std::function<bool()>& go_on);
 
  private:
   std::shared_ptr<ServerLink> server_;

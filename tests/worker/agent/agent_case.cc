@@ -1,0 +1,115 @@
+#include "tests/worker/agent/agent_case.h"
+
+#include <numeric>
+#include <stdexcept>
+
+#include "common/datasets/dataset.h"
+#include "common/families/layout.h"
+#include "common/objects/keys.h"
+#include "common/safetensors/checkpoint.h"
+
+namespace graft::worker::agent {
+namespace {
+
+constexpr const char* kBase = "base-bert";
+const std::filesystem::path kBases = GRAFT_SOURCE_DIR "/tests/golden/data";
+
+/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
+template <typename T>
+T Must(StatusOr<T> value) {
+  if (!value.ok()) throw std::runtime_error(value.status().ToString());
+  return std::move(value).value();
+}
+
+std::unique_ptr<engine::Engine> MakeEngine() {
+  engine::EngineOptions options;
+  options.bases = kBases;
+  options.threads = 2;
+  return Must(engine::Engine::Create(std::move(options)));
+}
+
+/// Three labels, each with words of its own; the base's vocabulary has w0 to w91.
+std::vector<datasets::Example> MakeExamples(int count) {
+  std::vector<datasets::Example> examples;
+  for (int i = 0; i < count; ++i) {
+    const int label = i % 3;
+    const auto word = [&](int k) { return "w" + std::to_string(30 * label + (7 * i + k) % 30); };
+    examples.push_back({word(1) + " " + word(2) + " " + word(3), "", label});
+  }
+  return examples;
+}
+
+spec::JobSpec MakeSpec(const std::function<void(spec::Hyperparameters&)>& change) {
+  const std::filesystem::path folder = kBases / kBase;
+  const auto checkpoint = Must(safetensors::Checkpoint::Open(folder));
+  const families::Layout layout =
+      Must(families::ReadLayout(Must(ReadFile(folder / "config.json")), checkpoint->names()));
+  spec::JobSpec spec;
+  spec.base = kBase;
+  spec.adapter = "test";
+  spec.method =
+      Must(methods::ParseMethod("lora", {{"rank", 4}, {"target_modules", {"query", "value"}}}));
+  spec.dataset.train = "graft://datasets/train";
+  spec::Hyperparameters& hp = spec.hyperparameters;
+  hp.epochs = 1;
+  hp.batch_size = 4;
+  hp.evaluations_per_epoch = 6;
+  hp.max_length = 24;
+  hp.precision = spec::Precision::kFp32;
+  hp.checkpoint_seconds = 3600;
+  if (change) change(hp);
+  return Must(spec::Resolve(std::move(spec), layout));
+}
+
+}  // namespace
+
+AgentCase::AgentCase()
+    : folder_(Must(TempFolder::Create())),
+      engine_(MakeEngine()),
+      server_("unix:" + (folder_.path() / "server.sock").string()),
+      link_(std::make_shared<ServerLink>(server_.address())),
+      objects_(std::make_shared<Objects>(link_)) {}
+
+pb::Lease AgentCase::MakeLease(const std::string& job, const std::function<void(Hyper&)>& change) {
+  datasets::IngestedDataset data;
+  data.label_names = {"negative", "neutral", "positive"};
+  data.train = MakeExamples(4 * kSteps);
+  data.validation = MakeExamples(6);
+  const std::string bytes = datasets::Serialize(data);
+  pb::Lease lease;
+  lease.set_tenant(kTenant);
+  lease.set_job_id(job);
+  lease.set_token(++token_);
+  lease.set_attempt(1);
+  lease.set_spec_json(MakeSpec(change).ToJson().dump());
+  lease.set_dataset_sha256(Sha256Hex(bytes));
+  server_.Store(objects::DatasetKey(kTenant, lease.dataset_sha256()), bytes);
+  return lease;
+}
+
+pb::Lease AgentCase::EndlessLease(const std::string& job,
+                                  const std::function<void(Hyper&)>& change) {
+  return MakeLease(job, [&](Hyper& hp) {
+    hp.max_steps = int64_t{1} << 40;
+    if (change) change(hp);
+  });
+}
+
+Status AgentCase::LoadStored(const std::string& prefix, const std::string& version_sha256) {
+  GRAFT_ASSIGN_OR_RETURN(engine::Files files, objects_->GetVersion(prefix));
+  return engine_
+      ->Load({.version = version_sha256,
+              .base = kBase,
+              .base_fingerprint = {},
+              .files = std::move(files),
+              .prove = true})
+      .status();
+}
+
+std::vector<int64_t> Range(int64_t first, int64_t last) {
+  std::vector<int64_t> numbers(static_cast<size_t>(last - first + 1));
+  std::iota(numbers.begin(), numbers.end(), first);
+  return numbers;
+}
+
+}  // namespace graft::worker::agent

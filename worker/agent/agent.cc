@@ -100,7 +100,8 @@ void Agent::PollLoop() {
     const auto busy = static_cast<int>(Reap());
     {
       std::unique_lock lock(mutex_);
-      if (draining_ || busy >= options_.max_jobs) {
+      const bool resting = std::chrono::steady_clock::now() < rest_until_;
+      if (draining_ || resting || busy >= options_.max_jobs) {
         wake_.wait_for(lock, 200ms, [this] { return stopping_ || AnyDone(); });
         continue;
       }
@@ -153,7 +154,24 @@ size_t Agent::Reap() {
     if ((*runner)->done()) gone.splice(gone.end(), runners_, runner);
     runner = next;
   }
+  for (const auto& runner : gone) NoteEnd(runner->fault());
   return runners_.size();
+}
+
+void Agent::NoteEnd(JobRunner::Fault fault) {
+  if (fault == JobRunner::Fault::kDevices) {
+    spdlog::error("the device is lost to this process, which ends");
+    draining_ = true;
+    options_.on_device_failed();
+  }
+  if (fault == JobRunner::Fault::kNone || fault == JobRunner::Fault::kJobs) {
+    failures_ = 0;
+    return;
+  }
+  constexpr int kMaxDoublings = 7;
+  rest_until_ =
+      std::chrono::steady_clock::now() + 500ms * (1 << std::min(failures_, kMaxDoublings));
+  ++failures_;
 }
 
 void Agent::HeartbeatLoop() {

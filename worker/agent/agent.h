@@ -3,6 +3,7 @@
 /// one sends the heartbeat, each job has its own; the engine's thread computes.
 
 #include <condition_variable>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -22,6 +23,9 @@ struct AgentOptions {
   std::string engine_address;  ///< Where the server reaches our Engine service.
   std::string build;
   int max_jobs = 1;  ///< Leases held at once.
+  /// Called once the device is lost to this process: a new one may get it back. Runs on a thread of
+  /// the agent's and must not block.
+  std::function<void()> on_device_failed = [] {};
 };
 
 /// Thread safety: thread-safe.
@@ -44,8 +48,11 @@ class Agent {
   /// Registers; false if the agent is stopping.
   bool RegisterUntilDone();
   void RenewOnce();
-  /// Drops runners that are done. Returns how many there are.
+  /// Drops runners that are done and notes how they ended. Returns how many there are.
   size_t Reap();
+  /// After jobs that failed by this machine's fault no lease is taken for a while, longer each time
+  /// in a row: what is broken here must not use up the attempts of a whole queue. Requires: mutex_.
+  void NoteEnd(JobRunner::Fault fault);
   bool AnyDone() const;  ///< Requires: mutex_.
   /// Waits; true if the agent is stopping.
   bool WaitFor(std::chrono::milliseconds time);
@@ -61,6 +68,8 @@ class Agent {
   std::chrono::milliseconds renew_{1000};
   bool registered_ = false;
   bool report_soon_ = false;
+  int failures_ = 0;  ///< By the machine's fault, in a row.
+  std::chrono::steady_clock::time_point rest_until_;
   bool draining_ = false;
   bool stopping_ = false;
   std::thread poll_, heartbeat_;

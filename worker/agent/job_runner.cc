@@ -1,6 +1,8 @@
 #include "worker/agent/job_runner.h"
 
+#include <algorithm>
 #include <chrono>
+#include <vector>
 
 #include "common/base/failpoint.h"
 #include "common/base/sha256.h"
@@ -16,6 +18,25 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace pb = graft::internal::v1;
+
+/// Of a report, below what the server takes at once. While it is away the newest are kept.
+constexpr int kMaxEvents = 500;
+/// Of a job that succeeded: what its row keeps.
+constexpr size_t kMaxEvaluations = 100;
+
+/// Drops old progress, then whatever is oldest, until `events` are few enough to be reported.
+void KeepNewest(google::protobuf::RepeatedPtrField<graft::v1::JobEvent>& events) {
+  int excess = events.size() - kMaxEvents;
+  for (int i = 0; excess > 0 && i < events.size();) {
+    if (events[i].has_progress()) {
+      events.DeleteSubrange(i, 1);
+      --excess;
+    } else {
+      ++i;
+    }
+  }
+  if (excess > 0) events.DeleteSubrange(0, excess);
+}
 
 /// True for errors that another try (here or on another worker) may not have: not the job's own
 /// fault.
@@ -88,6 +109,7 @@ class JobRunner::Observer : public engine::TrainObserver {
     {
       const std::lock_guard lock(runner_.mutex_);
       fill(*runner_.report_.add_events());
+      KeepNewest(*runner_.report_.mutable_events());
       if (step > runner_.report_.step()) runner_.report_.set_step(step);
     }
     runner_.context_.on_change();
@@ -106,6 +128,11 @@ JobRunner::~JobRunner() { thread_.join(); }
 bool JobRunner::done() const {
   const std::lock_guard lock(mutex_);
   return done_;
+}
+
+JobRunner::Fault JobRunner::fault() const {
+  const std::lock_guard lock(mutex_);
+  return fault_;
 }
 
 bool JobRunner::lost() const {
@@ -144,6 +171,7 @@ void JobRunner::PutBack(pb::LeaseStatus report) {
   // The older events first, and the newer checkpoint if there is one.
   report.mutable_events()->MergeFrom(report_.events());
   report_.mutable_events()->Swap(report.mutable_events());
+  KeepNewest(*report_.mutable_events());
   if (report_.checkpoint_key().empty() && !report.checkpoint_key().empty()) {
     report_.set_checkpoint_key(report.checkpoint_key());
     report_.set_checkpoint_sha256(report.checkpoint_sha256());
@@ -259,11 +287,7 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
   pb::CompleteLeaseRequest request;
   request.set_worker_id(context_.worker_id);
   using Outcome = pb::CompleteLeaseRequest;
-  if (!outcome.ok()) {
-    request.set_outcome(IsMachinesFault(outcome.status()) ? Outcome::RETRY : Outcome::FAILED);
-    *request.mutable_error() = proto::ToErrorInfo(outcome.status());
-    return Complete(std::move(request));
-  }
+  if (!outcome.ok()) return CompleteWith(outcome.status());
   *request.mutable_facts() = proto::ToProto(outcome->facts);
   switch (outcome->kind) {
     case engine::TrainOutcome::Kind::kPaused:
@@ -285,9 +309,7 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
   const auto go_on = [this] { return !lost(); };
   if (const Status stored = context_.objects->PutVersion(prefix, artifact.files, go_on);
       !stored.ok()) {
-    request.set_outcome(Outcome::RETRY);
-    *request.mutable_error() = proto::ToErrorInfo(stored);
-    return Complete(std::move(request));
+    return CompleteWith(stored, /*machines_fault=*/true);
   }
   GRAFT_FAILPOINT("worker.after_artifact_stored");
   // The worker that trained a version serves it: it is resident before anyone can ask for it.
@@ -297,21 +319,33 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
                              .base_fingerprint = artifact.base_fingerprint,
                              .files = artifact.files,
                              .prove = true});
-  if (!loaded.ok()) {
-    request.set_outcome(IsMachinesFault(loaded.status()) ? Outcome::RETRY : Outcome::FAILED);
-    *request.mutable_error() = proto::ToErrorInfo(loaded.status());
-    return Complete(std::move(request));
-  }
+  if (!loaded.ok()) return CompleteWith(loaded.status());
   request.set_outcome(Outcome::SUCCEEDED);
   request.set_version_sha256(artifact.sha256);
   request.set_artifact_prefix(prefix);
   request.set_artifact_bytes(artifact.bytes);
   request.set_parameters(artifact.parameters);
   request.set_base_fingerprint(artifact.base_fingerprint);
-  for (const engine::Evaluation& evaluation : outcome->evaluations)
-    *request.add_evaluations() = proto::ToProto(evaluation);
+  const std::vector<engine::Evaluation>& all = outcome->evaluations;
+  for (size_t i = all.size() - std::min(all.size(), kMaxEvaluations); i < all.size(); ++i)
+    *request.add_evaluations() = proto::ToProto(all[i]);
   for (const std::string& label : artifact.label_names) request.add_label_names(label);
   request.set_max_length(artifact.max_length);
+  Complete(std::move(request));
+}
+
+void JobRunner::CompleteWith(const Status& fault, std::optional<bool> machines_fault) {
+  const bool retry = machines_fault.value_or(IsMachinesFault(fault));
+  {
+    const std::lock_guard lock(mutex_);
+    const bool device =
+        !fault.details().empty() && fault.details().front().reason == "DEVICE_FAILED";
+    fault_ = !retry ? Fault::kJobs : device ? Fault::kDevices : Fault::kMachines;
+  }
+  pb::CompleteLeaseRequest request;
+  request.set_worker_id(context_.worker_id);
+  request.set_outcome(retry ? pb::CompleteLeaseRequest::RETRY : pb::CompleteLeaseRequest::FAILED);
+  *request.mutable_error() = proto::ToErrorInfo(fault);
   Complete(std::move(request));
 }
 
@@ -332,8 +366,9 @@ void JobRunner::Complete(pb::CompleteLeaseRequest request) {
     const auto reply =
         context_.server->Call(&ServerLink::Coordinator::Stub::CompleteLease, request, 10s);
     const StatusCode code = reply.status().code();
-    const bool transient =
-        code == StatusCode::kUnavailable || code == StatusCode::kDeadlineExceeded;
+    const bool transient = code == StatusCode::kUnavailable ||
+                           code == StatusCode::kDeadlineExceeded ||
+                           code == StatusCode::kResourceExhausted;  // The store's disk is full.
     if (!transient || std::chrono::steady_clock::now() > give_up) return;
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, pause, [this] { return lost_; });

@@ -2,6 +2,7 @@
 
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <atomic>
 #include <csignal>
 
 #include <cstdlib>
@@ -100,8 +101,16 @@ int Run(const Flags& flags) {
 
   (*metrics)->Attach(**engine);
   const std::string id = !flags.worker_id.empty() ? flags.worker_id : NewId(SystemClock().Now());
-  agent::Agent agent({.worker_id = id, .engine_address = address, .build = kBuild}, **engine,
-                     server, objects);
+  std::atomic<bool> device_failed = false;
+  agent::Agent agent({.worker_id = id,
+                      .engine_address = address,
+                      .build = kBuild,
+                      .on_device_failed =
+                          [&] {
+                            device_failed = true;
+                            ::kill(::getpid(), SIGTERM);
+                          }},
+                     **engine, server, objects);
   agent.Start();
   spdlog::info("worker {} on {} ({}), engine at {}, metrics at port {}", id, flags.device,
                (*engine)->device_facts().name, address, (*metrics)->port());
@@ -112,7 +121,7 @@ int Run(const Flags& flags) {
   agent.Drain(std::chrono::seconds(flags.drain_seconds));
   grpc_server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
   (*metrics)->Detach();
-  return 0;
+  return device_failed ? 1 : 0;
 }
 
 }  // namespace

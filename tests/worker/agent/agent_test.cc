@@ -133,6 +133,31 @@ TEST_F(AgentTest, TheNextLeaseIsTakenOnceASlotIsFree) {
   for (const pb::AcquireLeasesRequest& poll : seen.polls) EXPECT_EQ(poll.free_slots(), 1);
 }
 
+TEST_F(AgentTest, AfterAFailureOfTheMachineItRestsBeforeItTakesAnotherLease) {
+  using Clock = std::chrono::steady_clock;
+  std::atomic<bool> away = true;
+  std::atomic<Clock::time_point> failed;
+  server_.on_get = [&](const std::string&) {
+    return away ? UnavailableError("the store is away") : OkStatus();
+  };
+  server_.on_complete = [&](const pb::CompleteLeaseRequest& end) {
+    if (end.outcome() == End::RETRY) failed = Clock::now();
+    away = false;
+    return OkStatus();
+  };
+  StartAgent();
+  server_.Grant(MakeLease("first"));
+  server_.Grant(MakeLease("second"));
+
+  ASSERT_TRUE(server_.WaitUntil([](const Seen& seen) { return seen.jobs.at("second").granted; }));
+
+  EXPECT_GE(Clock::now() - failed.load(), std::chrono::milliseconds(500));
+  ASSERT_TRUE(server_.WaitUntilCompleted("second"));
+  const Seen seen = server_.seen();
+  EXPECT_EQ(seen.jobs.at("first").completion->outcome(), End::RETRY);
+  EXPECT_EQ(seen.jobs.at("second").completion->outcome(), End::SUCCEEDED);
+}
+
 TEST_F(AgentTest, AllLeasesAreRenewedTogether) {
   StartAgent(/*max_jobs=*/2);
   server_.Grant(EndlessLease("first"));

@@ -398,6 +398,38 @@ TEST_F(JobRunnerTest, ACompletionIsRepeatedWhileTheServerIsAway) {
     EXPECT_EQ(completion.SerializeAsString(), end.SerializeAsString());
 }
 
+TEST_F(JobRunnerTest, AStoreWithoutRoomDoesNotLoseTheResult) {
+  int calls = 0;
+  server_.on_complete = [&](const pb::CompleteLeaseRequest&) {
+    return ++calls < 3 ? ResourceExhaustedError("the disk is full") : OkStatus();
+  };
+
+  const End end = RunToEnd(MakeLease("job"));
+
+  EXPECT_EQ(end.outcome(), End::SUCCEEDED);
+  EXPECT_EQ(calls, 3);
+}
+
+TEST_F(JobRunnerTest, OldProgressIsDroppedFromAReportThatGrewTooLong) {
+  pb::LeaseStatus grown;
+  for (int i = 0; i < 2000; ++i) {
+    grown.add_events()->mutable_progress()->set_step(i);
+    if (i % 1000 == 0) grown.add_events()->set_warning("look out");
+  }
+  int changes = 0;
+
+  const End end = RunToEnd(MakeLease("job"), [&] {
+    if (++changes == 2) runner_->PutBack(grown);
+  });
+
+  int warnings = 0;
+  for (const v1::JobEvent& event : end.lease().events())
+    warnings += event.warning().empty() ? 0 : 1;
+  EXPECT_EQ(end.lease().events_size(), 500);
+  EXPECT_EQ(warnings, 2);
+  EXPECT_EQ(EvaluatedSteps(end.lease().events()), Range(1, kSteps));
+}
+
 TEST_F(JobRunnerTest, ACompletionWhoseLeaseIsOverIsNotRepeated) {
   server_.on_complete = [](const End&) { return AbortedError("the lease is over"); };
 

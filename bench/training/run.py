@@ -36,7 +36,8 @@ def options():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--bases", default=str(CACHE / "bases"))
     parser.add_argument("--base", default="minilm")
-    parser.add_argument("--graft", default=str(ROOT / "build/release/bin/train_bench"))
+    parser.add_argument("--graft", default=str(ROOT / "build/release/bin/train_bench"),
+                        help="cmake --build build/release --target train_bench makes it; default: %(default)s")
     parser.add_argument("--python", default=str(CACHE / "oracle-peft/bin/python"))
     parser.add_argument("--defaults", action="store_true", help="also run the peer as it comes, in the first round")
     parser.add_argument("--compile", action="store_true", help="also run the peer under torch.compile")
@@ -100,7 +101,7 @@ def report(options, speeds):
         lines.append(f"| {name} | {statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f}) |")
     tuned = [name for name in speeds if name.startswith("peer") and "as it comes" not in name]
     best = max(tuned, key=lambda name: statistics.median(speeds[name]))
-    pairs = [("graft fp32", "peer fp32"), ("graft bf16", "peer bf16")]
+    pairs = [(f"graft {kind}", name) for kind in ("fp32", "bf16") for name in tuned if f"peer {kind}" in name]
     pairs += [(ours, best) for ours in ("graft fp32", "graft bf16") if (ours, best) not in pairs]
     pairs += [("graft fp32", name) for name in speeds if "as it comes" in name]
     lines += ["", "| ratio | median of paired ratios (spread) | rounds |", "|---|---|---|"]
@@ -110,9 +111,10 @@ def report(options, speeds):
         lines.append(f"| {ours} / {theirs}{note} | {spread(ratios)} | {len(ratios)} |")
     flags = pathlib.Path("/proc/cpuinfo").read_text() if platform.system() == "Linux" else ""
     units = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag} " in flags]
+    # The command without the folders of this machine.
+    command = " ".join(os.path.basename(word) if os.path.isabs(word) else word for word in sys.argv[1:])
     lines += ["", f"{datetime.date.today()}, {options.threads} threads, {platform.machine()} with {', '.join(units)}; "
-                  f"{rounds} rounds, {options.reviews} reviews. "
-                  f"`bench/training/run.py {' '.join(sys.argv[1:])}`"]
+                  f"{rounds} rounds, {options.reviews} reviews. `bench/training/run.py {command}`"]
     return "\n".join(lines) + "\n"
 
 

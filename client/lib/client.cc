@@ -127,6 +127,7 @@ Status Client::Watch(const std::string& job, int64_t after_event,
     graft::v1::WatchJobRequest request;
     request.set_name(job);
     request.set_after_event(after_event);
+    const auto opened = SteadyClock::now();
     const auto reader = jobs_->WatchJob(&context, request);
     graft::v1::JobEvent event;
     while (reader->Read(&event)) {
@@ -143,6 +144,8 @@ Status Client::Watch(const std::string& job, int64_t after_event,
     const bool a_day_passed = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
     if (!IsTransient(status) && !a_day_passed) return Convert(status);
     reached = reached || connected || !WasAway(status);
+    // A job may have been quiet, but its server was there.
+    if (connected && SteadyClock::now() - opened > pause) away = told = false;
     if (!reached) {
       if (IsLastTry(attempt, begin + options_.timeout, pause)) return Convert(status);
     } else if (!std::exchange(away, true) || (connected && WasAway(status))) {

@@ -206,7 +206,8 @@ StatusOr<Candidates> ListCandidates(objects::ObjectStore& store, const std::stri
 StatusOr<int64_t> Remove(objects::ObjectStore& store, const Candidates& orphans) {
   int64_t removed = 0;
   for (const Candidate& orphan : orphans) {
-    // A job that came to use the data set since has put it again, and knows that it is there.
+    // A job that came to use the data set since has put it again; only one that does so between
+    // these two calls would lose it.
     if (orphan.written != 0) {
       const auto info = store.Stat(orphan.key);
       if (info.status().code() == StatusCode::kNotFound) continue;

@@ -23,8 +23,8 @@ struct AgentOptions {
   std::string engine_address;  ///< Where the server reaches our Engine service.
   std::string build;
   int max_jobs = 1;  ///< Leases held at once.
-  /// Called once the device is lost to this process: a new one may get it back. Runs on a thread of
-  /// the agent's and must not block.
+  /// Called when a job finds the device lost to this process: a new one may get it back. Runs on a
+  /// thread of the agent's and must not block; called again for each such job.
   std::function<void()> on_device_failed = [] {};
 };
 

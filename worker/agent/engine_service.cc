@@ -48,6 +48,11 @@ StatusOr<engine::LoadResult> EngineService::Load(const pb::VersionRef& version, 
                        .prove = prove});
 }
 
+grpc::Status EngineService::Answer(const Status& status) const {
+  if (engine::IsDeviceFailure(status)) on_device_failed_();
+  return proto::ToGrpcStatus(status);
+}
+
 std::function<void()> EngineService::TimeSwap(const pb::VersionRef& version) {
   if (!on_swap_ || engine_.IsResident(version.sha256())) return [] {};
   return [this, begin = std::chrono::steady_clock::now()] {
@@ -71,19 +76,18 @@ grpc::ServerUnaryReactor* EngineService::Classify(grpc::CallbackServerContext* c
     const auto answered = TimeSwap(request->version());
     WhenResident(request->version(), [=, this](Status status) {
       if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
-      engine_.Classify(
-          {request->version().sha256(), Inputs(request->inputs()), Cancelled(context)},
-          [request, response, reactor, answered](StatusOr<engine::ClassifyResult> result) {
-            if (result.ok()) {
-              answered();
-              for (const engine::Prediction& prediction : result->predictions) {
-                *response->add_predictions() =
-                    ToProto(prediction, *result->label_names, request->return_logits());
-              }
-              response->set_base_fingerprint(result->base_fingerprint);
-            }
-            reactor->Finish(proto::ToGrpcStatus(result.status()));
-          });
+      engine_.Classify({request->version().sha256(), Inputs(request->inputs()), Cancelled(context)},
+                       [=, this](StatusOr<engine::ClassifyResult> result) {
+                         if (result.ok()) {
+                           answered();
+                           for (const engine::Prediction& prediction : result->predictions) {
+                             *response->add_predictions() = ToProto(
+                                 prediction, *result->label_names, request->return_logits());
+                           }
+                           response->set_base_fingerprint(result->base_fingerprint);
+                         }
+                         reactor->Finish(Answer(result.status()));
+                       });
     });
   });
 }
@@ -98,7 +102,7 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
       if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
       engine_.Embed({request->base(), request->version().sha256(), Inputs(request->inputs()),
                      request->normalize(), Cancelled(context)},
-                    [response, reactor, answered](StatusOr<engine::EmbedResult> result) {
+                    [=, this](StatusOr<engine::EmbedResult> result) {
                       if (result.ok()) {
                         answered();
                         for (const engine::Embedding& embedding : result->embeddings) {
@@ -110,7 +114,7 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
                         }
                         response->set_base_fingerprint(result->base_fingerprint);
                       }
-                      reactor->Finish(proto::ToGrpcStatus(result.status()));
+                      reactor->Finish(Answer(result.status()));
                     });
     };
     if (!request->version().sha256().empty()) return WhenResident(request->version(), run);
@@ -130,7 +134,7 @@ grpc::ServerUnaryReactor* EngineService::LoadVersion(grpc::CallbackServerContext
         response->set_load_seconds(result->seconds);
         response->set_bytes(result->bytes);
       }
-      reactor->Finish(proto::ToGrpcStatus(result.status()));
+      reactor->Finish(Answer(result.status()));
     });
   });
 }
@@ -165,13 +169,13 @@ grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerCon
       engine_.Evaluate(
           {version.sha256(), std::make_shared<const datasets::IngestedDataset>(std::move(*dataset)),
            Cancelled(context)},
-          [response, reactor](StatusOr<engine::Evaluation> result) {
+          [=, this](StatusOr<engine::Evaluation> result) {
             if (result.ok()) {
               *response->mutable_evaluation() = proto::ToProto(*result);
               for (const auto& label : result->labels) *response->add_labels() = ToProto(label);
               response->set_base_fingerprint(result->base_fingerprint);
             }
-            reactor->Finish(proto::ToGrpcStatus(result.status()));
+            reactor->Finish(Answer(result.status()));
           });
     });
   });

@@ -19,8 +19,14 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   /// Called with the time from a request's arrival to its answer if its version wasn't resident.
   using OnSwap = std::function<void(double seconds)>;
 
-  EngineService(engine::Engine& engine, std::shared_ptr<Objects> objects, OnSwap on_swap = {})
-      : engine_(engine), objects_(std::move(objects)), on_swap_(std::move(on_swap)) {}
+  /// `on_device_failed`: as AgentOptions has it.
+  EngineService(
+      engine::Engine& engine, std::shared_ptr<Objects> objects, OnSwap on_swap = {},
+      std::function<void()> on_device_failed = [] {})
+      : engine_(engine),
+        objects_(std::move(objects)),
+        on_swap_(std::move(on_swap)),
+        on_device_failed_(std::move(on_device_failed)) {}
 
   grpc::ServerUnaryReactor* Classify(
       grpc::CallbackServerContext* context,
@@ -54,7 +60,11 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
 
   engine::Engine& engine_;
   std::shared_ptr<Objects> objects_;
+  /// The engine's status as gRPC's; one that says that the device is lost is passed on.
+  grpc::Status Answer(const Status& status) const;
+
   const OnSwap on_swap_;
+  const std::function<void()> on_device_failed_;
   TaskThreads tasks_{2};
   TaskThreads evaluations_{1};  ///< Apart: reading their data takes long.
 };

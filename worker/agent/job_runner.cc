@@ -215,18 +215,21 @@ Status JobRunner::Start() {
   request.spec = std::make_shared<const spec::JobSpec>(std::move(spec));
   if (!lease_.checkpoint_key().empty()) {
     auto checkpoint = context_.objects->Get(lease_.checkpoint_key(), lease_.checkpoint_sha256());
-    const StatusCode code = checkpoint.status().code();
+    Status resumed = checkpoint.status();
     if (checkpoint.ok()) {
-      request.checkpoint = std::move(*checkpoint);
-    } else if (code == StatusCode::kNotFound || code == StatusCode::kDataLoss) {
-      // The same steps lead to the same result; only their time is lost.
-      const std::lock_guard lock(mutex_);
-      report_.add_events()->set_warning("the job begins anew: " + checkpoint.status().message());
-    } else {
-      return checkpoint.status();
+      engine::TrainRequest resume = request;
+      resume.checkpoint = std::move(*checkpoint);
+      resumed = context_.engine->Train(std::move(resume), std::make_shared<Observer>(*this));
     }
+    if (resumed.code() != StatusCode::kDataLoss &&
+        (checkpoint.ok() || resumed.code() != StatusCode::kNotFound)) {
+      return resumed;
+    }
+    // The same steps lead to the same result; only their time is lost.
+    const std::lock_guard lock(mutex_);
+    report_.add_events()->set_warning("the job begins anew: " + resumed.message());
   }
-  if (request.checkpoint.empty() && !lease_.init_from_prefix().empty()) {
+  if (!lease_.init_from_prefix().empty()) {
     auto files = context_.objects->GetVersion(lease_.init_from_prefix());
     if (!files.ok()) return Status(files.status()).At("spec.init_from");
     request.init_from = std::move(*files);
@@ -309,6 +312,7 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
   const auto go_on = [this] { return !lost(); };
   if (const Status stored = context_.objects->PutVersion(prefix, artifact.files, go_on);
       !stored.ok()) {
+    if (lost()) return;
     return CompleteWith(stored, /*machines_fault=*/true);
   }
   GRAFT_FAILPOINT("worker.after_artifact_stored");
@@ -338,9 +342,9 @@ void JobRunner::CompleteWith(const Status& fault, std::optional<bool> machines_f
   const bool retry = machines_fault.value_or(IsMachinesFault(fault));
   {
     const std::lock_guard lock(mutex_);
-    const bool device =
-        !fault.details().empty() && fault.details().front().reason == "DEVICE_FAILED";
-    fault_ = !retry ? Fault::kJobs : device ? Fault::kDevices : Fault::kMachines;
+    fault_ = !retry                           ? Fault::kJobs
+             : engine::IsDeviceFailure(fault) ? Fault::kDevices
+                                              : Fault::kMachines;
   }
   pb::CompleteLeaseRequest request;
   request.set_worker_id(context_.worker_id);

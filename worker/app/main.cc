@@ -46,7 +46,16 @@ struct Flags {
   int supervised_by = 0;
   int drain_seconds = 20;
   bool list_failpoints = false;
+  bool insecure = false;
 };
+
+/// True if only this machine can reach `address`, which is HOST:PORT or unix:/path.
+bool IsLocal(const std::string& address) {
+  if (address.starts_with("unix:")) return true;
+  const std::string host = address.substr(0, address.rfind(':'));
+  return host == "localhost" || host == "[::1]" ||
+         (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos);
+}
 
 /// Dies with the server that started us, also when that is killed.
 void FollowSupervisor(int pid) {
@@ -60,8 +69,8 @@ int Fail(const Status& status, int code) {
   return code;
 }
 
-int Run(const Flags& flags) {
-  // Blocked in every thread from here on; this one waits for them.
+/// Blocked in every thread from here on; the main thread waits for them.
+sigset_t BlockSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
@@ -69,9 +78,10 @@ int Run(const Flags& flags) {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);  // A limit on the size of files is a full disk, not an end.
+  return signals;
+}
 
-  auto metrics = app::Metrics::Create(flags.metrics, kBuild);
-  if (!metrics.ok()) return Fail(metrics.status(), 1);
+engine::EngineOptions OptionsOf(const Flags& flags) {
   engine::EngineOptions options;
   options.bases = flags.bases;
   options.cache =
@@ -80,12 +90,24 @@ int Run(const Flags& flags) {
   options.threads = flags.threads;
   options.max_base_bytes = static_cast<int64_t>(flags.base_memory);
   options.max_adapter_bytes = static_cast<int64_t>(flags.adapter_memory);
-  auto engine = engine::Engine::Create(options, (*metrics)->probe());
+  return options;
+}
+
+int Run(const Flags& flags) {
+  const sigset_t signals = BlockSignals();
+  auto metrics = app::Metrics::Create(flags.metrics, kBuild);
+  if (!metrics.ok()) return Fail(metrics.status(), 1);
+  auto engine = engine::Engine::Create(OptionsOf(flags), (*metrics)->probe());
   if (!engine.ok()) return Fail(engine.status(), 1);
 
   auto server = std::make_shared<agent::ServerLink>(flags.server, flags.worker_token);
   auto objects = std::make_shared<agent::Objects>(server);
-  agent::EngineService service(**engine, objects, (*metrics)->swapped());
+  std::atomic<bool> device_failed = false;
+  const auto on_device_failed = [&] {
+    device_failed = true;
+    ::kill(::getpid(), SIGTERM);
+  };
+  agent::EngineService service(**engine, objects, (*metrics)->swapped(), on_device_failed);
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -101,15 +123,10 @@ int Run(const Flags& flags) {
 
   (*metrics)->Attach(**engine);
   const std::string id = !flags.worker_id.empty() ? flags.worker_id : NewId(SystemClock().Now());
-  std::atomic<bool> device_failed = false;
   agent::Agent agent({.worker_id = id,
                       .engine_address = address,
                       .build = kBuild,
-                      .on_device_failed =
-                          [&] {
-                            device_failed = true;
-                            ::kill(::getpid(), SIGTERM);
-                          }},
+                      .on_device_failed = on_device_failed},
                      **engine, server, objects);
   agent.Start();
   spdlog::info("worker {} on {} ({}), engine at {}, metrics at port {}", id, flags.device,
@@ -124,14 +141,7 @@ int Run(const Flags& flags) {
   return device_failed ? 1 : 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  Flags flags;
-  CLI::App app{
-      "graft-worker: trains and serves adapters for a graft-server. The server usually starts it "
-      "by itself."};
-  app.set_version_flag("--version", kBuild);
+void AddOptions(CLI::App& app, Flags& flags) {
   app.add_option("--server", flags.server, "The server's worker address: host:port or unix:/path");
   app.add_option("--bases", flags.bases, "Folder whose sub-folders are HuggingFace models");
   app.add_option("--device", flags.device, "cpu or cuda:N")->capture_default_str();
@@ -159,12 +169,37 @@ int main(int argc, char** argv) {
   app.add_option("--supervised-by", flags.supervised_by, "Process to die with");
   app.add_option("--drain-seconds", flags.drain_seconds, "How long SIGTERM may take")
       ->capture_default_str();
+  app.add_flag("--insecure", flags.insecure,
+               "Listen off loopback although there is no TLS and no token");
   app.add_option("--failpoints", flags.failpoints, "Where to crash, for tests: name=crash[@n],...")
       ->envname("GRAFT_FAILPOINTS");
   app.add_flag("--list-failpoints", flags.list_failpoints, "Print the failpoints and exit");
-  app.add_option("--log-level", flags.log_level, "debug, info, warn or error")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+  app.add_option("--log-level", flags.log_level, "trace, debug, info, warn or error")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
       ->capture_default_str();
+}
+
+/// Errors: InvalidArgument if other machines could reach what has no TLS.
+Status CheckAddresses(const Flags& flags) {
+  for (const auto& [name, address] :
+       {std::pair("--listen", flags.listen), std::pair("--metrics", flags.metrics)}) {
+    if (flags.insecure || IsLocal(address)) continue;
+    return InvalidArgumentError(std::string(name) + " " + address +
+                                " can be reached from other machines, and graft-worker has no TLS; "
+                                "say --insecure if the network is trusted");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app{
+      "graft-worker: trains and serves adapters for a graft-server. The server usually starts it "
+      "by itself."};
+  app.set_version_flag("--version", kBuild);
+  AddOptions(app, flags);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -177,6 +212,7 @@ int main(int argc, char** argv) {
   if (flags.server.empty() || flags.bases.empty()) {
     return Fail(InvalidArgumentError("--server and --bases are needed; --help tells more"), 2);
   }
+  if (const Status local = CheckAddresses(flags); !local.ok()) return Fail(local, 2);
   FollowSupervisor(flags.supervised_by);
   spdlog::set_default_logger(spdlog::stderr_color_mt("worker"));
   spdlog::set_level(spdlog::level::from_str(flags.log_level));

@@ -41,13 +41,14 @@ void AdapterCache::Erase(const VersionId& id) {
   if (const auto found = index_.find(id); found != index_.end()) EraseLocked(found->second);
 }
 
-void AdapterCache::EraseIdle(const Base& base) {
+void AdapterCache::EraseIdle(const Base& base, int64_t holders) {
   const std::lock_guard lock(mutex_);
-  for (auto entry = entries_.begin(); entry != entries_.end();) {
-    const auto next = std::next(entry);
-    if ((*entry)->on.base.get() == &base && entry->use_count() == 1) EraseLocked(entry);
-    entry = next;
+  std::vector<List::iterator> idle;
+  for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+    if ((*entry)->on.base.get() == &base && entry->use_count() == 1) idle.push_back(entry);
   }
+  if (static_cast<int64_t>(idle.size()) != holders) return;
+  for (const List::iterator entry : idle) EraseLocked(entry);
 }
 
 void AdapterCache::EraseLocked(List::iterator entry) {

@@ -38,8 +38,8 @@ class AdapterCache {
   bool Has(const VersionId& id) const;
   void Put(std::shared_ptr<const ResidentVersion> version);
   void Erase(const VersionId& id);
-  /// Drops the versions on `base` that no request holds: they would keep the base resident.
-  void EraseIdle(const Base& base);
+  /// Drops the versions on `base` if no request holds one of them and they alone are its `holders`.
+  void EraseIdle(const Base& base, int64_t holders);
 
   struct Figures {
     int64_t count = 0, bytes = 0, tensor_bytes = 0, hits = 0, misses = 0;

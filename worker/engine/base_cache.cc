@@ -67,7 +67,7 @@ void BaseCache::EvictDownTo(int64_t max_bytes) {
   for (auto entry = entries_.end(); entry != entries_.begin() && bytes > max_bytes;) {
     --entry;
     const std::shared_ptr<const Base>& base = entry->loaded.base;
-    if (base.use_count() > 1 && drop_idle_) drop_idle_(*base);
+    if (base.use_count() > 1 && drop_idle_) drop_idle_(*base, base.use_count() - 1);
     if (base.use_count() > 1) continue;
     bytes -= entry->loaded.base->bytes();
     entry = entries_.erase(entry);

@@ -25,10 +25,13 @@ struct LoadedBase {
 /// Thread safety: thread-safe.
 class BaseCache {
  public:
-  /// `drop_idle` lets go of what is only kept for later use of a base that is to leave; may be
-  /// empty.
+  /// Called for a base that is to leave, with the number of those who hold it: lets go of what is
+  /// only kept for later use, if nobody else holds it.
+  using DropIdle = std::function<void(const Base&, int64_t holders)>;
+
+  /// `drop_idle` may be empty.
   BaseCache(std::filesystem::path folder, std::filesystem::path cache, at::Device device,
-            int64_t max_bytes, std::function<void(const Base&)> drop_idle = {})
+            int64_t max_bytes, DropIdle drop_idle = {})
       : folder_(std::move(folder)),
         cache_(std::move(cache)),
         device_(device),
@@ -56,7 +59,7 @@ class BaseCache {
   const std::filesystem::path folder_, cache_;
   const at::Device device_;
   const int64_t max_bytes_;
-  const std::function<void(const Base&)> drop_idle_;
+  const DropIdle drop_idle_;
   mutable std::mutex mutex_;
   std::condition_variable loaded_;
   std::list<Entry> entries_;  ///< Most recently used first.

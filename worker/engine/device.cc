@@ -138,7 +138,13 @@ void ResetPeakMemory(at::Device device) {
 
 void ReleaseCachedMemory(at::Device device) {
 #ifdef GRAFT_WITH_CUDA
-  if (device.is_cuda()) c10::cuda::CUDACachingAllocator::emptyCache();
+  if (device.is_cuda()) {
+    // On a lost device this throws too; whoever releases memory after a fault has that to tell.
+    (void)Guarded([] {
+      c10::cuda::CUDACachingAllocator::emptyCache();
+      return OkStatus();
+    });
+  }
 #endif
   if (device.is_cpu()) ReleaseCachedCpuMemory();
 }

@@ -92,6 +92,10 @@ StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe pr
   });
 }
 
+bool IsDeviceFailure(const Status& status) {
+  return !status.details().empty() && status.details().front().reason == "DEVICE_FAILED";
+}
+
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() { impl_->loop_.Stop(); }
 DeviceFacts Engine::device_facts() const { return impl_->facts_; }

@@ -50,6 +50,10 @@ struct EngineFigures {
   int64_t peak_memory_bytes = 0;
 };
 
+/// True if `status`, the engine's, says that the device is lost to this process (reason
+/// DEVICE_FAILED).
+bool IsDeviceFailure(const Status& status);
+
 /// Thread safety: thread-safe. Callbacks run on the engine's thread and must only hand over.
 class Engine {
  public:

@@ -19,7 +19,7 @@ class Engine::Impl {
         probe_(std::move(probe)),
         adapters_(options_.max_adapter_bytes),
         bases_(options_.bases, options_.cache, device, options_.max_base_bytes,
-               [this](const Base& base) { adapters_.EraseIdle(base); }),
+               [this](const Base& base, int64_t holders) { adapters_.EraseIdle(base, holders); }),
         loop_(device, options_.max_waiting, probe_) {}
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);

@@ -192,7 +192,9 @@ std::optional<StatusOr<TrainOutcome>> Loop::Advance(TrainJob& job) {
       break;
   }
   if (job.run->done()) return Guarded([&] { return job.run->Finish(); });
-  if (hp.max_run_seconds > 0 && job.run->seconds() > static_cast<double>(hp.max_run_seconds)) {
+  // What is trained is only evaluated yet: its result isn't thrown away.
+  if (hp.max_run_seconds > 0 && !job.run->trained() &&
+      job.run->seconds() > static_cast<double>(hp.max_run_seconds)) {
     return FailedPreconditionError("the job trained longer than its max_run_seconds of " +
                                    std::to_string(hp.max_run_seconds) + "; it was at step " +
                                    std::to_string(job.run->step()))

@@ -23,7 +23,7 @@ int64_t BytesOf(BaseCache& cache, const std::string& id) {
 
 class BaseCacheTest : public ::testing::Test {
  protected:
-  BaseCache Make(int64_t max_bytes, std::function<void(const Base&)> drop_idle = {}) {
+  BaseCache Make(int64_t max_bytes, BaseCache::DropIdle drop_idle = {}) {
     return BaseCache(testing::GoldenFolder(), {}, at::kCPU, max_bytes, std::move(drop_idle));
   }
 };
@@ -56,8 +56,8 @@ TEST_F(BaseCacheTest, ABaseInUseStays) {
 
 TEST_F(BaseCacheTest, WhatIsKeptForLaterUseIsDroppedForABaseThatIsToLeave) {
   LoadedBase kept;
-  BaseCache cache = Make(1, [&](const Base& base) {
-    if (kept.base.get() == &base) kept = {};
+  BaseCache cache = Make(1, [&](const Base& base, int64_t holders) {
+    if (kept.base.get() == &base && holders == 1) kept = {};
   });
   kept = *cache.Get("base-bert", at::kFloat);
 
@@ -65,6 +65,32 @@ TEST_F(BaseCacheTest, WhatIsKeptForLaterUseIsDroppedForABaseThatIsToLeave) {
 
   EXPECT_EQ(kept.base, nullptr);
   EXPECT_THAT(Resident(cache), ElementsAre("base-distilbert"));
+}
+
+/// Versions through the public Engine, of whose bases no two fit.
+class EvictionTest : public ::testing::Test {
+ protected:
+  void LoadAnotherBase() { ASSERT_TRUE(engine_->BaseFingerprint("base-distilbert").ok()); }
+
+  std::unique_ptr<Engine> engine_ = testing::MakeEngine(/*max_waiting=*/4096, /*max_base_bytes=*/1);
+  const VersionId first_ = testing::TrainAndLoad(*engine_, {{"lora", {{"rank", 2}}}}, 1).sha256;
+  const VersionId second_ = testing::TrainAndLoad(*engine_, {{"lora", {{"rank", 2}}}}, 2).sha256;
+};
+
+TEST_F(EvictionTest, IdleVersionsLeaveWithTheirBase) {
+  LoadAnotherBase();
+
+  EXPECT_FALSE(engine_->IsResident(first_));
+  EXPECT_FALSE(engine_->IsResident(second_));
+}
+
+TEST_F(EvictionTest, IdleVersionsStayWhileTheirBaseIsInUse) {
+  const testing::Blocked in_use(*engine_, first_);
+
+  LoadAnotherBase();
+
+  EXPECT_TRUE(engine_->IsResident(first_));
+  EXPECT_TRUE(engine_->IsResident(second_));
 }
 
 TEST_F(BaseCacheTest, AnUnknownBaseIsNamed) {

@@ -36,8 +36,9 @@ datasets::Example MakeExample(PhiloxSequence& random) {
 
 }  // namespace
 
-std::unique_ptr<Engine> MakeEngine(size_t max_waiting) {
+std::unique_ptr<Engine> MakeEngine(size_t max_waiting, int64_t max_base_bytes) {
   EngineOptions options;
+  options.max_base_bytes = max_base_bytes;
   options.max_waiting = max_waiting;
   options.bases = GoldenFolder();
   options.threads = 2;

@@ -51,8 +51,10 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   result.bytes = version->bytes;
   if (request.prove) {
     auto proof = std::make_shared<std::promise<Status>>();
-    loop_.Post([proof, version, probe = loaded->probe] {
-      proof->set_value(Guarded([&] { return CheckProbe(probe, *version); }));
+    loop_.Post([proof, held = version, probe = loaded->probe]() mutable {
+      const Status proved = Guarded([&] { return CheckProbe(probe, *held); });
+      held.reset();  // Whoever hears of the proof finds the version in nobody's hands.
+      proof->set_value(proved);
     });
     GRAFT_RETURN_IF_ERROR(proof->get_future().get());
     result.proved = !loaded->probe.is_null();

@@ -57,8 +57,8 @@ class ServingQueue {
 
   /// Takes what waits, owners as neighbours.
   Items TakeAll();
-  /// Moves the next pass's inputs out of `items`, from `begin` on; those that need no answer any
-  /// more are dropped.
+  /// The next pass's inputs, from `begin` on, which moves behind them; those that need no answer
+  /// any more are passed over.
   Items NextPass(const Items& items, size_t& begin, int64_t& rows);
   Status RunGuarded(const Items& pass);
   void RunPass(const Items& items);

@@ -7,7 +7,7 @@
 namespace graft::worker::engine {
 namespace {
 
-constexpr const char* kKey = "graft.checkpoint.v1";
+constexpr const char* kKey = "graft.checkpoint.v2";
 
 Json EvaluationJson(const Evaluation& e) {
   Json labels = Json::array();

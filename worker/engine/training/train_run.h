@@ -42,7 +42,9 @@ class TrainRun {
   /// Errors: FailedPrecondition with reason NON_FINITE_LOSS if loss, gradient or a logit isn't
   /// finite: no parameter changed. ResourceExhausted if a single example doesn't fit in memory.
   Status Advance(TrainObserver& observer, const Yield& yield);
-  /// Every step is taken (or it stopped early), and all that is due is evaluated.
+  /// Every step is taken, or it stopped early.
+  bool trained() const { return step_ >= schedule_.total_steps() || stopped_early_; }
+  /// Trained, and all that is due is evaluated.
   bool done() const { return trained() && DueEvaluation() == nullptr; }
   /// Builds the artifact from the best state. Requires: done().
   StatusOr<TrainOutcome> Finish();
@@ -72,7 +74,6 @@ class TrainRun {
   StatusOr<double> RunPass(const std::vector<uint32_t>& examples, double divisor,
                            const Yield& yield);
   Status Step(TrainObserver& observer, const Yield& yield);
-  bool trained() const { return step_ >= schedule_.total_steps() || stopped_early_; }
   /// The split that the next turn evaluates; null if it takes a step.
   const TokenizedSplit* DueEvaluation() const;
   bool ValidationDue() const;

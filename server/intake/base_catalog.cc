@@ -56,10 +56,9 @@ Status CheckTensors(const safetensors::Checkpoint& checkpoint, const families::L
   return OkStatus();
 }
 
-Status CheckTokenizer(const fs::path& folder, const families::Layout& layout) {
-  GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer(folder));
-  if (tokenizer->vocab_size() <= layout.vocab_size) return OkStatus();
-  return InvalidArgumentError("its tokenizer knows " + std::to_string(tokenizer->vocab_size()) +
+Status CheckTokenizer(const tokenizers::Tokenizer& tokenizer, const families::Layout& layout) {
+  if (tokenizer.vocab_size() <= layout.vocab_size) return OkStatus();
+  return InvalidArgumentError("its tokenizer knows " + std::to_string(tokenizer.vocab_size()) +
                               " tokens, its embeddings hold " + std::to_string(layout.vocab_size));
 }
 
@@ -77,7 +76,8 @@ Status ReadBase(const fs::path& cache, Base& base) {
   GRAFT_ASSIGN_OR_RETURN(const auto checkpoint, safetensors::Checkpoint::Open(base.folder));
   GRAFT_ASSIGN_OR_RETURN(base.layout, families::ReadLayout(config, checkpoint->names()));
   GRAFT_RETURN_IF_ERROR(CheckTensors(*checkpoint, base.layout));
-  GRAFT_RETURN_IF_ERROR(CheckTokenizer(base.folder, base.layout));
+  GRAFT_ASSIGN_OR_RETURN(base.tokenizer, tokenizers::LoadTokenizer(base.folder));
+  GRAFT_RETURN_IF_ERROR(CheckTokenizer(*base.tokenizer, base.layout));
   for (const std::string& name : checkpoint->names()) {
     base.weight_bytes += static_cast<int64_t>(checkpoint->Find(name)->data.size());
   }

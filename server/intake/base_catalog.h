@@ -13,6 +13,7 @@
 
 #include "common/base/status.h"
 #include "common/families/layout.h"
+#include "common/tokenizers/tokenizer.h"
 
 namespace graft::server::intake {
 
@@ -20,6 +21,8 @@ struct Base {
   std::string id;
   std::filesystem::path folder;
   families::Layout layout;
+  /// Kept, for reading it takes longer than all else that accepting a small job does.
+  std::shared_ptr<const tokenizers::Tokenizer> tokenizer;
   std::string fingerprint;
   int64_t weight_bytes = 0;  ///< Of its tensors as stored.
   Status error;              ///< Why it isn't usable; then only id and folder are set.

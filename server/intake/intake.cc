@@ -131,11 +131,8 @@ StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpe
   facts.test_examples = static_cast<int64_t>(dataset.test.size());
   facts.labels = static_cast<int64_t>(dataset.label_names.size());
   GRAFT_RETURN_IF_ERROR(options.stop.Check());
-  {
-    GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer(base.folder));
-    const TokenCounts tokens = CountTokens(dataset, *tokenizer, spec.hyperparameters.max_length);
-    Estimate(spec, base.layout, tokens, options.machine, facts);
-  }
+  const TokenCounts tokens = CountTokens(dataset, *base.tokenizer, spec.hyperparameters.max_length);
+  Estimate(spec, base.layout, tokens, options.machine, facts);
   GRAFT_RETURN_IF_ERROR(CheckFits(facts, options.machine));
   GRAFT_RETURN_IF_ERROR(options.stop.Check());
   if (options.store) {

@@ -133,12 +133,11 @@ StatusOr<core::Version> StoreImport(objects::ObjectStore& store, ImportJob job) 
   const std::string& tenant = job.tenant;
   const auto& header = job.header;
   const intake::BasePtr& base = job.base;
-  GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer(base->folder));
   const families::Layout& layout = base->layout;
   artifacts::ImportRequest import;
   import.base = header.base();
   import.base_fingerprint = base->fingerprint;
-  import.tokenizer = tokenizer->fingerprint();
+  import.tokenizer = base->tokenizer->fingerprint();
   import.label_names = {header.label_names().begin(), header.label_names().end()};
   import.max_length = static_cast<int>(std::min<int64_t>(512, layout.max_positions));
   if (header.max_length() > layout.max_positions) {

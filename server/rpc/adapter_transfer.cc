@@ -6,7 +6,6 @@
 #include "common/artifacts/artifact.h"
 #include "common/base/ids.h"
 #include "common/objects/keys.h"
-#include "common/tokenizers/tokenizer.h"
 #include "server/core/registry.h"
 #include "server/rpc/adapter_service.h"
 #include "server/rpc/convert.h"

@@ -169,8 +169,9 @@ void Agent::NoteEnd(JobRunner::Fault fault) {
     return;
   }
   constexpr int kMaxDoublings = 7;
-  rest_until_ =
-      std::chrono::steady_clock::now() + 500ms * (1 << std::min(failures_, kMaxDoublings));
+  const auto rest = 500ms * (1 << std::min(failures_, kMaxDoublings));
+  spdlog::warn("a job failed by this machine's fault; no lease is taken for {} ms", rest.count());
+  rest_until_ = std::chrono::steady_clock::now() + rest;
   ++failures_;
 }
 

@@ -51,6 +51,8 @@ if(Libtorch_FOUND AND NOT TARGET Libtorch::libtorch)
   target_include_directories(Libtorch::libtorch SYSTEM INTERFACE
     ${LIBTORCH_ROOT}/include ${LIBTORCH_ROOT}/include/torch/csrc/api/include)
   target_compile_definitions(Libtorch::libtorch INTERFACE AT_PER_OPERATOR_HEADERS)
+  # at::parallel_for is inlined into the caller: without -fopenmp it silently runs serial.
+  target_compile_options(Libtorch::libtorch INTERFACE -fopenmp)
   # Without --no-as-needed the linker drops torch_cuda, which nothing names, and CUDA "isn't available".
   set(_libs -Wl,--no-as-needed ${LIBTORCH_TORCH_LIBRARY} ${LIBTORCH_CPU_LIBRARY} ${LIBTORCH_C10_LIBRARY})
   if(LIBTORCH_CUDA_LIBRARY)

@@ -1,4 +1,6 @@
 # One folder = one library = one target. These three functions are all that the CMakeLists below need.
+#
+# Kinds: a folder says its own once, set(GRAFT_KIND services), and a target may say another.
 
 add_library(graft_warnings INTERFACE)
 target_compile_options(graft_warnings INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
@@ -11,26 +13,42 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 target_include_directories(graft_warnings INTERFACE ${PROJECT_SOURCE_DIR})
 
-# graft_library(NAME base FILES a.cc b.cc [PUBLIC libs] [PRIVATE libs]): graft_base, alias graft::base.
+# Leaves a KIND that was given, else takes the folder's, else plain.
+macro(graft_default_kind variable)
+  if(NOT ${variable})
+    set(${variable} ${GRAFT_KIND})
+  endif()
+  if(NOT ${variable})
+    set(${variable} plain)
+  endif()
+endmacro()
+
+# graft_library(NAME base FILES a.cc b.cc [PUBLIC libs] [PRIVATE libs] [KIND services]): graft_base, alias graft::base.
+# KIND: which precompiled header its files use (cmake/GraftPrecompiled.cmake).
 function(graft_library)
-  cmake_parse_arguments(ARG "" "NAME" "FILES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;KIND" "FILES;PUBLIC;PRIVATE" ${ARGN})
+  graft_default_kind(ARG_KIND)
   add_library(graft_${ARG_NAME} STATIC ${ARG_FILES})
   add_library(graft::${ARG_NAME} ALIAS graft_${ARG_NAME})
   target_link_libraries(graft_${ARG_NAME} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} graft_warnings)
   target_include_directories(graft_${ARG_NAME} PUBLIC ${PROJECT_SOURCE_DIR})
+  graft_use_precompiled(graft_${ARG_NAME} ${ARG_KIND})
 endfunction()
 
-# graft_executable(NAME graft-server FILES main.cc LIBS ...)
+# graft_executable(NAME graft-server FILES main.cc LIBS ... [KIND services])
 function(graft_executable)
-  cmake_parse_arguments(ARG "" "NAME" "FILES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;KIND" "FILES;LIBS" ${ARGN})
+  graft_default_kind(ARG_KIND)
   add_executable(${ARG_NAME} ${ARG_FILES})
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} graft_warnings)
+  graft_use_precompiled(${ARG_NAME} ${ARG_KIND})
 endfunction()
 
-# graft_test(NAME sha256_test FILES sha256_test.cc LIBS graft::base [LABELS unit] [TIMEOUT s] [ENV "A=b"]):
-# one executable whose gtest cases are ctest cases. LABELS default to unit.
+# graft_test(NAME sha256_test FILES sha256_test.cc LIBS graft::base [LABELS unit] [TIMEOUT s] [ENV "A=b"]
+# [KIND services]): one executable whose gtest cases are ctest cases. LABELS default to unit.
 function(graft_test)
-  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "FILES;LIBS;LABELS;ENV" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;TIMEOUT;KIND" "FILES;LIBS;LABELS;ENV" ${ARGN})
+  graft_default_kind(ARG_KIND)
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
@@ -39,6 +57,7 @@ function(graft_test)
   endif()
   add_executable(${ARG_NAME} ${ARG_FILES})
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest_main graft_warnings)
+  graft_use_precompiled(${ARG_NAME} ${ARG_KIND} TEST)
   gtest_discover_tests(${ARG_NAME} DISCOVERY_MODE PRE_TEST
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${ARG_ENV}")
 endfunction()

@@ -90,7 +90,8 @@ LAYERS.update({
 })
 
 # Folders whose programs put everything together, or stand beside graft.
-UNRESTRICTED = ("tests/integration", "tests/chaos", "tests/fuzz", "tests/structure", "tests/golden", "bench", "examples")
+UNRESTRICTED = ("tests/integration", "tests/chaos", "tests/fuzz", "tests/structure", "tests/golden", "bench", "examples",
+                "cmake/precompiled")
 
 
 def layer_of(path):

@@ -1,0 +1,55 @@
+# Precompiled headers, one per kind of translation unit. A target names its kind (default: plain) in graft_library,
+# graft_executable or graft_test; a test's kind is that of what it tests. They only save time: sources include what they
+# use, and build without (-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON).
+#
+#   plain     the C++ library and JSON
+#   services  plain, gRPC, protobuf, Asio, logging
+#   torch     plain and the engine's part of libtorch
+#
+# GCC takes a precompiled header only where every option and macro that it depends on is the same, so those are set here.
+
+# All code ends in executables: one kind of position independence for libraries and programs.
+add_compile_options(-fPIE -pthread)
+add_link_options(-pie -pthread)
+
+add_library(graft_kind_plain INTERFACE)
+add_library(graft_kind_services INTERFACE)
+add_library(graft_kind_torch INTERFACE)
+target_compile_definitions(graft_kind_services INTERFACE
+  SPDLOG_COMPILED_LIB SPDLOG_SHARED_LIB SPDLOG_FMT_EXTERNAL FMT_SHARED BOOST_ASIO_SEPARATE_COMPILATION)
+
+if(GRAFT_BUILD_SERVICES)
+  add_library(graft_asio STATIC ${PROJECT_SOURCE_DIR}/cmake/precompiled/asio.cc)
+  target_compile_definitions(graft_asio PRIVATE BOOST_ASIO_SEPARATE_COMPILATION)
+  target_link_libraries(graft_kind_services INTERFACE graft_asio)
+endif()
+
+# graft_precompiled_header(services LIBS ...): makes the headers of a kind and of its tests.
+function(graft_precompiled_header kind)
+  cmake_parse_arguments(ARG "" "" "LIBS" ${ARGN})
+  set(names ${kind})
+  if(GRAFT_BUILD_TESTS)
+    list(APPEND names ${kind}_test)
+  endif()
+  foreach(name ${names})
+    add_library(graft_pch_${name} OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled/owner.cc)
+    target_include_directories(graft_pch_${name} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(graft_pch_${name} PRIVATE graft_kind_${kind} ${ARG_LIBS})
+    if(name STREQUAL "${kind}_test")
+      target_link_libraries(graft_pch_${name} PRIVATE GTest::gmock)
+    endif()
+    target_precompile_headers(graft_pch_${name} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/precompiled/${name}.h)
+  endforeach()
+endfunction()
+
+# graft_use_precompiled(target services [TEST])
+function(graft_use_precompiled target kind)
+  set(name ${kind})
+  if("${ARGN}" STREQUAL "TEST")
+    set(name ${kind}_test)
+  endif()
+  if(TARGET graft_pch_${name})
+    target_precompile_headers(${target} REUSE_FROM graft_pch_${name})
+  endif()
+  target_link_libraries(${target} PRIVATE graft_kind_${kind})
+endfunction()

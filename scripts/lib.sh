@@ -39,3 +39,41 @@ die() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2
   exit 1
 }
+
+# Prints one line of progress: over the last one on a terminal, elsewhere as a line of its own.
+progress() {
+  if [ -t 1 ]; then printf '\r\033[K  %s' "$*"; else printf '  %s\n' "$*"; fi
+}
+
+# Ends the line that progress keeps on a terminal.
+progress_end() { if [ -t 1 ]; then printf '\r\033[K'; fi; }
+
+# duration SECONDS: as a reader says it.
+duration() {
+  if [ "$1" -lt 100 ]; then printf '%d s' "$1"; else printf '%d min' $((($1 + 30) / 60)); fi
+}
+
+# graft_build PRESET LOG TARGET...: configures and builds, telling how far it is; all output goes to LOG. The status is
+# that of the first command that failed.
+graft_build() {
+  local preset=$1 log=$2 jobs start=$SECONDS told=-100 line finished total left
+  shift 2
+  jobs=$(graft_build_jobs)
+  (cd "$GRAFT_SOURCE" && cmake --preset "$preset") >"$log" 2>&1 || return
+  # One status line a finished step, "[finished/total] ..."; a compiler's own words stay in the log.
+  (cd "$GRAFT_SOURCE" && NINJA_STATUS='[%f/%t] ' cmake --build "build/$preset" --parallel "$jobs" --target "$@") 2>&1 |
+    tee -a "$log" | while IFS= read -r line; do
+      [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]] || continue
+      finished=${BASH_REMATCH[1]} total=${BASH_REMATCH[2]}
+      # On a terminal always, in a log every half minute.
+      if [ ! -t 1 ] && [ $((SECONDS - told)) -lt 30 ] && [ "$finished" -lt "$total" ]; then continue; fi
+      told=$SECONDS left=""
+      if [ $((SECONDS - start)) -ge 5 ] && [ "$finished" -lt "$total" ]; then
+        left=", about $(duration $(((SECONDS - start) * (total - finished) / finished))) left"
+      fi
+      progress "built $finished of $total$left"
+    done
+  local status=${PIPESTATUS[0]}
+  progress_end
+  return "$status"
+}

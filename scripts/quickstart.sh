@@ -60,12 +60,10 @@ export GRAFT_CACHE=$cache  # Whole, for what runs in another folder.
 if [ "$setup" = 1 ]; then "$GRAFT_SOURCE/scripts/setup.sh" --no-tests; fi
 for tool in jq apt-cache; do command -v "$tool" >/dev/null || die "$tool is missing; run without --no-setup"; done
 if [ -z "$bin" ]; then
-  jobs=$(graft_build_jobs)
-  echo "building graft with $jobs jobs (a first build takes some minutes)"
+  echo "building graft (a first build takes some minutes)"
   build_log=$GRAFT_SOURCE/build/quickstart.log
   mkdir -p "$GRAFT_SOURCE/build"
-  (cd "$GRAFT_SOURCE" && cmake --preset release && cmake --build build/release --parallel "$jobs" \
-    --target graft graft-server graft-worker) >"$build_log" 2>&1 ||
+  graft_build release "$build_log" graft graft-server graft-worker ||
     die "the build failed: $(grep -m 1 -iE 'error[: ]' "$build_log" || tail -n 1 "$build_log"). Details: $build_log"
   bin=$GRAFT_SOURCE/build/release/bin
 fi

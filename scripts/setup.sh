@@ -63,6 +63,7 @@ log=$cache/setup.log
 current="starting"
 step_start=0
 policy_file=""
+child=""
 
 present() { printf '  %-44s present\n' "$1"; }
 
@@ -105,6 +106,7 @@ stop() {
 }
 
 clean_up() {
+  if [ -n "$child" ]; then kill "$child" 2>/dev/null || true; fi  # In the background it doesn't hear Ctrl-C.
   if [ -n "$policy_file" ]; then $sudo rm -f "$policy_file" || true; fi
   rm -rf "$cache/tmp"
 }
@@ -125,6 +127,26 @@ need_disk() {
 
 # The lock's descriptor must not leak into what runs long after us, such as a service that a package starts.
 logged() { "$@" >>"$log" 2>&1 </dev/null 9>&-; }
+
+# As logged, for what takes minutes: tells how long it has run, what it does (its last line) and what it has stored.
+watched() {
+  local start=$SECONDS told=$SECONDS every=2 stored line status=0
+  if [ ! -t 1 ]; then every=30; fi
+  "$@" >>"$log" 2>&1 </dev/null 9>&- &
+  child=$!
+  while kill -0 "$child" 2>/dev/null; do
+    timeout 2 tail -s 0.1 --pid="$child" -f /dev/null || true
+    if [ $((SECONDS - told)) -lt "$every" ]; then continue; fi
+    told=$SECONDS
+    stored=$(du -sm "$cache" 2>/dev/null | cut -f 1)
+    line=$(tail -n 1 "$log" | tr -d '\000-\037' | sed -E 's|https?://[^ ]*/||' | cut -c 1-70)
+    progress "$(duration $((SECONDS - start))), ${stored:-0} MiB in the cache: $line"
+  done
+  progress_end
+  wait "$child" || status=$?
+  child=""
+  return "$status"
+}
 
 # --- Packages of the system ----------------------------------------------------------------------------------------
 
@@ -189,9 +211,9 @@ system_packages() {
   # shellcheck disable=SC2206
   local apt=($sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o APT::Update::Error-Mode=any)
   # A source that cannot be read (some third party's) is no fault if the packages are found all the same.
-  logged "${apt[@]}" update || echo "  (apt-get update did not succeed; trying with the lists that are here)"
+  watched "${apt[@]}" update || echo "  (apt-get update did not succeed; trying with the lists that are here)"
   # shellcheck disable=SC2086
-  logged "${apt[@]}" install --no-install-recommends $missing
+  watched "${apt[@]}" install --no-install-recommends $missing
   case " $missing " in *" prometheus "*) leave_prometheus_off ;; esac
   if [ -n "$policy_file" ]; then $sudo rm -f "$policy_file"; fi
   policy_file=""
@@ -219,7 +241,7 @@ pip_install() {
   shift
   # pip unpacks under TMPDIR, which is a small memory disk on some machines.
   mkdir -p "$cache/tmp"
-  logged env -u PYTHONPATH -u PYTHONHOME PYTHONNOUSERSITE=1 PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 TMPDIR="$cache/tmp" \
+  watched env -u PYTHONPATH -u PYTHONHOME PYTHONNOUSERSITE=1 PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 TMPDIR="$cache/tmp" \
     "$python" -m pip install --disable-pip-version-check --no-input --progress-bar off "$@"
 }
 

@@ -39,15 +39,15 @@ template <typename T, typename Start>
 Awaitable<T> AwaitCallback(Runtime& runtime, Start start, std::function<void()> on_cancel = {}) {
   // What depends on T stays small: the waiting itself is compiled once, in await.cc.
   auto result = std::make_shared<std::optional<T>>();
-  co_await internal::AwaitSignal(
-      runtime,
+  // Named, here and below: GCC 12 destroys a function that is made inside a co_await twice.
+  std::function<void(std::function<void()>)> begin =
       [result, start = std::move(start)](std::function<void()> done) mutable {
         start([result, done = std::move(done)](T value) {
           result->emplace(std::move(value));
           done();
         });
-      },
-      std::move(on_cancel));
+      };
+  co_await internal::AwaitSignal(runtime, std::move(begin), std::move(on_cancel));
   co_return std::move(**result);
 }
 
@@ -169,16 +169,16 @@ Awaitable<StatusOr<Reply>> AsyncUnary(Runtime& runtime, std::type_identity_t<Asy
   call->context.set_deadline(deadline);
 
   auto status = std::make_shared<grpc::Status>();
-  co_await internal::AwaitSignal(
-      runtime,
-      [async, method, call, status](std::function<void()> done) {
-        (async->*method)(&call->context, &call->request, &call->reply,
-                         [call, status, done = std::move(done)](grpc::Status outcome) {
-                           *status = std::move(outcome);
-                           done();
-                         });
-      },
-      [call] { call->context.TryCancel(); });
+  std::function<void(std::function<void()>)> begin = [async, method, call,
+                                                      status](std::function<void()> done) {
+    (async->*method)(&call->context, &call->request, &call->reply,
+                     [call, status, done = std::move(done)](grpc::Status outcome) {
+                       *status = std::move(outcome);
+                       done();
+                     });
+  };
+  std::function<void()> cancel = [call] { call->context.TryCancel(); };
+  co_await internal::AwaitSignal(runtime, std::move(begin), std::move(cancel));
   if (!status->ok()) co_return proto::FromGrpcStatus(*status);
   co_return std::move(call->reply);
 }

@@ -9,7 +9,7 @@ usage() {
 Usage: scripts/test.sh [--preset NAME] [--no-setup] [--build-only] [CTEST OPTIONS]
 
 Installs what is missing (scripts/setup.sh), builds everything with warnings as errors and runs every test.
-Exit code 0 only if all of that succeeded. What is not listed here goes to ctest:
+Exit code 0 only if all of that succeeded and no test skipped itself but those in tests/skips.txt. What is not listed here goes to ctest:
 
   scripts/test.sh -L unit          only tests that carry the label unit (others: rpc, integration, chaos, slow)
   scripts/test.sh -R Wordpiece     only tests whose name matches
@@ -62,4 +62,9 @@ if [ "$build_only" = 1 ]; then exit 0; fi
 
 # Tests share the cores with each other: those that start workers would only slow each other down beyond that.
 echo "testing"
-exec ctest --preset "$preset" --no-tests=error --parallel "$(nproc)" ${ctest_options[@]+"${ctest_options[@]}"}
+results=$PWD/build/$preset/results.xml
+status=0
+ctest --preset "$preset" --no-tests=error --parallel "$(nproc)" --output-junit "$results" \
+  ${ctest_options[@]+"${ctest_options[@]}"} || status=$?
+python3 tests/skips.py "$results" tests/skips.txt || status=1
+exit "$status"

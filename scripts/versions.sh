@@ -29,9 +29,9 @@ SAFETENSORS_VERSION=0.8.0
 # Packages of the system: to build and run, Boost (1.81 on Debian 12, 1.83 on Ubuntu 24.04), only for tests, only to
 # format and lint.
 SYSTEM_PACKAGES="build-essential cmake ninja-build ccache pkg-config ca-certificates jq
-  protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev
+  protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev grpc-proto
   libsqlite3-dev libspdlog-dev libcli11-dev libyaml-cpp-dev nlohmann-json3-dev prometheus-cpp-dev
-  libssl-dev libcurl4-openssl-dev zlib1g-dev libgtest-dev libgmock-dev python3 python3-venv"
+  libssl-dev zlib1g-dev libgtest-dev libgmock-dev python3 python3-venv"
 BOOST_PACKAGES_DEBIAN_12="libboost1.81-dev libboost-filesystem1.81-dev"
 BOOST_PACKAGES_UBUNTU_24_04="libboost-dev libboost-filesystem-dev"
 TEST_PACKAGES="prometheus"

@@ -7,6 +7,8 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server_builder.h>
 
+#include "grpc/health/v1/health.pb.h"
+
 namespace graft::server::rpc {
 namespace {
 
@@ -38,6 +40,8 @@ StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, Ca
   // Both are global and take effect only before a server is built.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // Named so that the linker keeps it: reflection describes what is linked in.
+  (void)grpc::health::v1::HealthCheckRequest::descriptor();
 
   auto self = std::unique_ptr<RpcServer>(new RpcServer());
   {

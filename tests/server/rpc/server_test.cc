@@ -19,6 +19,13 @@ TEST_F(ServerTest, SecondServerOnOnePortDoesNotStart) {
   EXPECT_THAT(second.status().message(), testing::HasSubstr(options.listen));
 }
 
+TEST_F(ServerTest, ReflectionKnowsTheHealthService) {
+  // Where the reflection service looks.
+  const auto* pool = google::protobuf::DescriptorPool::generated_pool();
+
+  EXPECT_NE(pool->FindServiceByName("grpc.health.v1.Health"), nullptr);
+}
+
 TEST_F(ServerTest, UnixSocketIsForItsUserOnly) {
   const auto permissions = std::filesystem::status(folder_->path() / "server.sock").permissions();
 

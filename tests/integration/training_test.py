@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Given graft's initial values and its order of examples, PyTorch's loop arrives at the same weights, for each method.
+
+graft trains 200 steps and exports the version; a job of one step at a vanishing rate exports what it began with. The
+library (PEFT, AdapterHub, transformers) loads that, sees the same batches, and its tensors, losses and logits are compared.
+Exit code 77: skipped, with a sentence that says what is missing.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import philox  # noqa: E402
+from live_graft import SKIPPED, Graft  # noqa: E402
+from reference_test import LABELS, write_data  # noqa: E402
+
+STEPS, BATCH, SEED = 200, 16, 11
+# Of how far a tensor moved: fp32 sums in another order, 200 times over, and a ReLU's unit that one side finds just above
+# zero and the other just below. Another order of the examples moves them apart by more than MUTANT.
+TOLERANCE, MUTANT = 5e-3, 5e-2
+# A key's bias shifts all scores of a query alike: no answer depends on it, its gradient is rounding alone, and Adam makes
+# steps of full size of that.
+NO_GRADIENT = ("attention.self.key.bias", "attention.k_lin.bias")
+
+
+def cases():
+    """name, library, learning rate, options of graft submit."""
+    return [
+        ("lora", "peft", 1e-3, ["--method", "lora", "--set", "rank=4"]),
+        ("rslora", "peft", 1e-3, ["--method", "lora", "--set", "rank=3", "--set", "rslora=true"]),
+        ("houlsby", "adapters", 1e-3, ["--method", "bottleneck", "--set", "size=6"]),
+        ("pfeiffer", "adapters", 1e-3, ["--method", "bottleneck", "--set", "placement=PFEIFFER", "--set", "size=8"]),
+        ("houlsby-unfrozen", "adapters", 1e-4, ["--method", "bottleneck", "--set", "size=6", "--set", "unfreeze_base=true"]),
+        ("last-layers", "transformers", 1e-3, ["--method", "last_layers", "--set", "num_layers=1"]),
+        ("full", "transformers", 1e-4, ["--method", "full"]),
+    ]
+
+
+def run_oracle(python, tasks, folder):
+    path = folder / "tasks.json"
+    path.write_text(json.dumps(tasks))
+    oracle = Path(__file__).with_name("training_oracle.py")
+    done = subprocess.run([python, oracle, path], capture_output=True, text=True, timeout=600, check=False,
+                          env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
+    assert done.returncode == 0, f"{python} {oracle} failed:\n{done.stderr[-3000:]}"
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def compare_tensors(python, task):
+    """{tensor: distance of graft's from the library's, of how far the library's moved}, in the oracle's environment."""
+    code = """if True:
+        import json, sys
+        from pathlib import Path
+        from safetensors.torch import load_file
+        def folder(path):
+            tensors = {}
+            for file in sorted(Path(path).glob('*.safetensors')): tensors.update(load_file(file))
+            return tensors
+        start, end, theirs = folder(sys.argv[1]), folder(sys.argv[2]), load_file(sys.argv[3])
+        assert set(end) == set(theirs) == set(start), set(end) ^ set(theirs)
+        moved = {k: (theirs[k] - start[k]).norm().item() for k in end}
+        print(json.dumps({k: ((end[k] - theirs[k]).norm() / (moved[k] or 1)).item() for k in end}))"""
+    done = subprocess.run([python, "-c", code, task["start"], task["end"], task["out"]], capture_output=True, text=True,
+                          timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def check(python, task, oracle, graft_logits):
+    distances = compare_tensors(python, task)
+    counted = {name: d for name, d in distances.items() if not name.endswith(NO_GRADIENT)}
+    worst = max(counted, key=counted.get)
+    if task["mutant"]:
+        print(f"{task['name']:28} tensors {counted[worst]:.1e}  in another order", flush=True)
+        assert counted[worst] > MUTANT, "another order of the examples goes unnoticed"
+        return
+    spread = max(max(row) - min(row) for row in oracle["logits"])
+    logits = max(abs(a - b) for x, y in zip(graft_logits, oracle["logits"]) for a, b in zip(x, y)) / spread
+    learnt = oracle["losses"][-1] / oracle["losses"][0]
+    print(f"{task['name']:28} tensors {counted[worst]:.1e}  logits {logits:.1e}  loss {oracle['losses'][0]:.3f} to "
+          f"{oracle['losses'][-1]:.3f}", flush=True)
+    assert learnt < 0.9, f"{task['name']} learnt nothing, so equal weights prove nothing"
+    assert counted[worst] <= TOLERANCE, f"{task['name']}: {worst} is {counted[worst]:.1e} of its way apart"
+    assert logits <= TOLERANCE, task["name"]
+
+
+def train(graft, folder, adapter, family, data, rate, submit):
+    """Trains twice, for the start and the end; exports both; returns their folders."""
+    folders = []
+    for kind, steps, lr in (("start", 1, 1e-30), ("end", STEPS, rate)):
+        name = f"{adapter}-{kind}"
+        graft.train("--base", family, "--adapter", name, "--train", data, "--max-steps", str(steps), "--lr", str(lr),
+                    "--batch-size", str(BATCH), "--seed", str(SEED), "--precision", "FP32", "--max-length", "40", *submit)
+        graft.run("export", name + "@1", folder / "exported" / name)
+        folders.append(str(folder / "exported" / name))
+    return folders
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--bin", type=Path, required=True)
+    options = parser.parse_args()
+    cache = Path(os.environ.get("GRAFT_CACHE", Path.home() / ".cache" / "graft"))
+    pythons = {"peft": cache / "oracle-peft/bin/python", "adapters": cache / "oracle-adapters/bin/python"}
+    pythons["transformers"] = pythons["peft"]
+    for python in pythons.values():
+        if not python.exists():
+            print(f"skipped: {python} is missing; scripts/setup.sh installs it")
+            return SKIPPED
+
+    with tempfile.TemporaryDirectory() as temp:
+        folder = Path(temp)
+        data = folder / "train.csv"
+        write_data(data)
+        rows = [line.split(",") for line in data.read_text().splitlines()[1:]]
+        texts, targets = [row[0] for row in rows], [LABELS.index(row[1]) for row in rows]
+        order, other_order = (philox.batches(len(rows), BATCH, seed, STEPS) for seed in (SEED, SEED + 1))
+        for family in ("bert", "distilbert"):
+            shutil.copytree(options.source / f"tests/golden/data/base-{family}", folder / "bases" / family)
+        with Graft(options.bin, folder / "bases", folder) as graft:
+            tasks = {library: [] for library in pythons}
+            logits = {}
+            for family in ("bert", "distilbert"):
+                for name, library, rate, submit in cases():
+                    adapter = f"{family}-{name}"
+                    start, end = train(graft, folder, adapter, family, data, rate, submit)
+                    logits[adapter] = graft.logits(adapter + "-end@1", texts[:12])[0]
+                    tasks[library].append({
+                        "name": adapter, "mutant": False, "library": library, "base": str(folder / "bases" / family), "start": start,
+                        "end": end, "out": str(folder / f"{adapter}.safetensors"), "labels": LABELS, "texts": texts,
+                        "targets": targets, "batches": order, "learning_rate": rate, "asked": texts[:12]})
+        mutant = {**tasks["peft"][0], "mutant": True, "batches": other_order, "out": str(folder / "mutant.safetensors")}
+        tasks["peft"].append(mutant)
+        for library, some in tasks.items():
+            for task, oracle in zip(some, run_oracle(pythons[library], some, folder)):
+                check(pythons[library], task, oracle, logits[task["name"]])
+    print("the same weights")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

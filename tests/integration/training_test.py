@@ -35,9 +35,9 @@ def cases():
         ("rslora", "peft", 1e-3, ["--method", "lora", "--set", "rank=3", "--set", "rslora=true"]),
         ("houlsby", "adapters", 1e-3, ["--method", "bottleneck", "--set", "size=6"]),
         ("pfeiffer", "adapters", 1e-3, ["--method", "bottleneck", "--set", "placement=PFEIFFER", "--set", "size=8"]),
-        ("houlsby-unfrozen", "adapters", 1e-4, ["--method", "bottleneck", "--set", "size=6", "--set", "unfreeze_base=true"]),
+        ("houlsby-unfrozen", "adapters", 5e-4, ["--method", "bottleneck", "--set", "size=6", "--set", "unfreeze_base=true"]),
         ("last-layers", "transformers", 1e-3, ["--method", "last_layers", "--set", "num_layers=1"]),
-        ("full", "transformers", 1e-4, ["--method", "full"]),
+        ("full", "transformers", 5e-4, ["--method", "full"]),
     ]
 
 

@@ -15,6 +15,8 @@ namespace {
 
 constexpr size_t kMaxFile = size_t{64} << 20;
 constexpr int32_t kMaxId = 1 << 24;
+constexpr const char* kNames[] = {"tokenizer.json",    "tokenizer_config.json",   "vocab.txt",
+                                  "added_tokens.json", "special_tokens_map.json", "config.json"};
 
 Status Bad(const std::string& what) { return InvalidArgumentError("tokenizer.json: " + what); }
 Status NotBuilt(const std::string& part, const Json& type) {
@@ -213,10 +215,9 @@ StatusOr<std::shared_ptr<const Tokenizer>> FromJson(const Json& json) {
   return WordPieceTokenizer::Create(std::move(options));
 }
 
-StatusOr<std::shared_ptr<const Tokenizer>> FromVocabulary(const fs::path& folder) {
-  GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder / "vocab.txt", kMaxFile));
+StatusOr<std::shared_ptr<const Tokenizer>> FromVocabulary(const TokenizerFiles& files) {
   WordPieceOptions options;
-  std::istringstream lines(text);
+  std::istringstream lines(files.at("vocab.txt"));
   int32_t id = 0;
   for (std::string line; std::getline(lines, line); ++id) {
     if (line.ends_with('\r')) line.pop_back();
@@ -225,11 +226,9 @@ StatusOr<std::shared_ptr<const Tokenizer>> FromVocabulary(const fs::path& folder
     options.vocab[line] =
         id;  // Of a token that stands twice, the last counts, as in the reference.
   }
-  std::error_code error;
-  if (fs::exists(folder / "tokenizer_config.json", error)) {
-    GRAFT_ASSIGN_OR_RETURN(const std::string config_text,
-                           ReadFile(folder / "tokenizer_config.json", kMaxFile));
-    GRAFT_ASSIGN_OR_RETURN(const Json config, ParseJson(config_text, "tokenizer_config.json"));
+  if (files.contains("tokenizer_config.json")) {
+    GRAFT_ASSIGN_OR_RETURN(const Json config,
+                           ParseJson(files.at("tokenizer_config.json"), "tokenizer_config.json"));
     if (!config.is_object()) return InvalidArgumentError("tokenizer_config.json isn't an object");
     BertNormalizerFlags& flags = options.normalizer;
     const auto read = [&](const char* name, bool fallback, bool* flag) {
@@ -253,15 +252,60 @@ StatusOr<std::shared_ptr<const Tokenizer>> FromVocabulary(const fs::path& folder
 
 }  // namespace
 
-StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const fs::path& folder) {
-  std::error_code error;
-  if (fs::exists(folder / "tokenizer.json", error)) {
-    GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder / "tokenizer.json", kMaxFile));
-    GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(text, "tokenizer.json"));
+StatusOr<TokenizerFiles> ReadTokenizerFiles(const fs::path& folder) {
+  TokenizerFiles files;
+  for (const char* name : kNames) {
+    std::error_code error;
+    if (!fs::exists(folder / name, error)) continue;
+    GRAFT_ASSIGN_OR_RETURN(files[name], ReadFile(folder / name, kMaxFile));
+  }
+  return files;
+}
+
+StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const TokenizerFiles& files) {
+  if (const auto json_file = files.find("tokenizer.json"); json_file != files.end()) {
+    GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(json_file->second, "tokenizer.json"));
     return FromJson(json);
   }
-  if (fs::exists(folder / "vocab.txt", error)) return FromVocabulary(folder);
-  return NotFoundError(folder.string() + " has neither tokenizer.json nor vocab.txt");
+  if (files.contains("vocab.txt")) return FromVocabulary(files);
+  return NotFoundError("there is neither tokenizer.json nor vocab.txt");
+}
+
+StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const fs::path& folder) {
+  GRAFT_ASSIGN_OR_RETURN(const TokenizerFiles files, ReadTokenizerFiles(folder));
+  if (!files.contains("tokenizer.json") && !files.contains("vocab.txt")) {
+    return NotFoundError(folder.string() + " has neither tokenizer.json nor vocab.txt");
+  }
+  return LoadTokenizer(files);
+}
+
+TokenizerFiles OverlaidFiles(const TokenizerFiles& base, const TokenizerFiles& own) {
+  TokenizerFiles files;
+  if (own.contains("tokenizer.json") || own.contains("vocab.txt")) {
+    if (base.contains("config.json")) files["config.json"] = base.at("config.json");
+  } else {
+    files = base;
+  }
+  for (const auto& [name, text] : own) files[name] = text;
+  return files;
+}
+
+std::optional<std::string> FirstDifference(const Tokenizer& a, const Tokenizer& b) {
+  if (a.fingerprint() == b.fingerprint()) return std::nullopt;
+  const auto ids = a.Tokens();
+  const auto others = b.Tokens();
+  const auto say = [](const std::string& token, const std::string& one, const std::string& other) {
+    return Quoted(token, 60) + " is " + one + " in one and " + other + " in the other";
+  };
+  for (const auto& [token, id] : ids) {
+    const auto other = others.find(token);
+    if (other == others.end()) return say(token, std::to_string(id), "unknown");
+    if (other->second != id) return say(token, std::to_string(id), std::to_string(other->second));
+  }
+  for (const auto& [token, id] : others) {
+    if (!ids.contains(token)) return say(token, "unknown", std::to_string(id));
+  }
+  return "the same text is cut into other tokens";
 }
 
 }  // namespace graft::tokenizers

@@ -1,9 +1,11 @@
 #pragma once
-/// Text to token ids, equal to HuggingFace's tokenizers for the same tokenizer.json.
+/// Text to token ids and back, equal to HuggingFace's tokenizers for the same folder.
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,13 +35,32 @@ class Tokenizer {
                               const EncodeOptions& options) const = 0;
   virtual int32_t vocab_size() const = 0;              ///< Largest id + 1, added tokens included.
   virtual const std::string& fingerprint() const = 0;  ///< SHA-256 over all that changes an id.
+  /// Every token with its id, added tokens included.
+  virtual std::map<std::string, int32_t> Tokens() const = 0;
 };
 
-/// Reads a HuggingFace folder's tokenizer.json, else its vocab.txt (WordPiece). Truncation and
-/// padding stored in the file are ignored.
+/// The files of a folder that can change a token, by name. Files of other names are left aside.
+using TokenizerFiles = std::map<std::string, std::string>;
+
+/// Reads those of a HuggingFace folder's files that can change a token.
+/// Errors: Internal, PermissionDenied or InvalidArgument if one is there and can't be read.
+StatusOr<TokenizerFiles> ReadTokenizerFiles(const std::filesystem::path& folder);
+
+/// Makes the tokenizer of a folder's files: tokenizer.json's, else vocab.txt's (WordPiece).
+/// Truncation and padding stored in the files are ignored.
 /// Errors: NotFound if neither is there; InvalidArgument if it is malformed, two tokens have one id
 /// or a template doesn't hold each text once; Unimplemented for a component that isn't built,
 /// naming it.
+StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const TokenizerFiles& files);
 StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const std::filesystem::path& folder);
+
+/// `base`'s files with what an adapter's folder says of its tokenizer put over them: its own
+/// vocabulary if it has one, else only those of its settings that it has. What is in no file of
+/// `own` is the base's, so LoadTokenizer of this differs from the base's where `own` says so.
+TokenizerFiles OverlaidFiles(const TokenizerFiles& base, const TokenizerFiles& own);
+
+/// A difference between two tokenizers that changes ids, as part of a sentence that names a token
+/// (`"ship" is 2031 in one and 97 in the other`); nothing if every text has the same ids in both.
+std::optional<std::string> FirstDifference(const Tokenizer& a, const Tokenizer& b);
 
 }  // namespace graft::tokenizers

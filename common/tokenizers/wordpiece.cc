@@ -107,6 +107,12 @@ WordPieceTokenizer::WordPieceTokenizer(WordPieceOptions options) : options_(std:
       {"templates", templates}}.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
+std::map<std::string, int32_t> WordPieceTokenizer::Tokens() const {
+  std::map<std::string, int32_t> tokens(options_.vocab.begin(), options_.vocab.end());
+  for (const AddedToken& token : options_.added_tokens) tokens[token.content] = token.id;
+  return tokens;
+}
+
 std::string WordPieceTokenizer::Normalize(std::string_view text) const {
   const BertNormalizerFlags& flags = options_.normalizer;
   if (IsAscii(text)) {
@@ -249,7 +255,7 @@ void WordPieceTokenizer::AppendPiece(std::string_view piece, size_t limit,
   AppendNormalized(std::string_view(text).substr(from), limit, ids);
 }
 
-std::vector<int32_t> WordPieceTokenizer::Tokens(std::string_view text, size_t limit) const {
+std::vector<int32_t> WordPieceTokenizer::Ids(std::string_view text, size_t limit) const {
   std::vector<int32_t> ids;
   size_t from = 0;
   while (ids.size() < limit) {
@@ -290,7 +296,7 @@ size_t NumSpecial(const std::vector<TemplatePiece>& pieces) {
 Encoding WordPieceTokenizer::Encode(std::string_view text, const EncodeOptions& options) const {
   const auto max_length = static_cast<size_t>(std::max(options.max_length, 0));
   const size_t room = max_length - std::min(max_length, NumSpecial(options_.single));
-  std::vector<int32_t> ids = Tokens(text, room + 1);
+  std::vector<int32_t> ids = Ids(text, room + 1);
   const bool truncated = ids.size() > room;
   if (truncated) ids.resize(room);
   Encoding encoding = Assemble(options_.single, std::move(ids), {});
@@ -302,8 +308,8 @@ Encoding WordPieceTokenizer::EncodePair(std::string_view a, std::string_view b,
                                         const EncodeOptions& options) const {
   const auto max_length = static_cast<size_t>(std::max(options.max_length, 0));
   const size_t room = max_length - std::min(max_length, NumSpecial(options_.pair));
-  std::vector<int32_t> first = Tokens(a, SIZE_MAX);
-  std::vector<int32_t> second = Tokens(b, SIZE_MAX);
+  std::vector<int32_t> first = Ids(a, SIZE_MAX);
+  std::vector<int32_t> second = Ids(b, SIZE_MAX);
   // LongestFirst of the reference's utils/truncation.rs.
   const bool truncated = first.size() + second.size() > room;
   if (truncated) {

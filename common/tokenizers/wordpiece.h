@@ -3,6 +3,7 @@
 /// Source: huggingface/tokenizers, normalizers/bert.rs, pre_tokenizers/bert.rs, models/wordpiece,
 /// added_vocabulary.rs.
 
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -49,11 +50,12 @@ class WordPieceTokenizer : public Tokenizer {
                       const EncodeOptions& options) const override;
   int32_t vocab_size() const override { return vocab_size_; }
   const std::string& fingerprint() const override { return fingerprint_; }
+  std::map<std::string, int32_t> Tokens() const override;
 
  private:
   explicit WordPieceTokenizer(WordPieceOptions options);
   /// Ids of a text without special tokens around it. Stops early once `limit` ids are there.
-  std::vector<int32_t> Tokens(std::string_view text, size_t limit) const;
+  std::vector<int32_t> Ids(std::string_view text, size_t limit) const;
   void AppendPiece(std::string_view piece, size_t limit, std::vector<int32_t>& ids) const;
   void AppendWord(std::string_view word, size_t chars, std::vector<int32_t>& ids) const;
   std::string Normalize(std::string_view text) const;

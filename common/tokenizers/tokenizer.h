@@ -21,18 +21,27 @@ struct Encoding {
 };
 
 struct EncodeOptions {
-  int max_length = 512;  ///< Tokens, special tokens included; those stay in any case.
+  int max_length = 512;        ///< Tokens, special tokens included; those stay in any case.
+  bool special_tokens = true;  ///< Whether those of the template stand around the text.
+};
+
+struct DecodeOptions {
+  bool special_tokens = false;  ///< Whether they become text too.
 };
 
 /// Thread safety: const after creation.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-  /// Encodes one text, cut at the right. Any bytes are safe; invalid UTF-8 reads as U+FFFD.
+  /// Encodes one text, cut on the side that the folder says, else at the right. Any bytes are safe;
+  /// invalid UTF-8 reads as U+FFFD.
   virtual Encoding Encode(std::string_view text, const EncodeOptions& options) const = 0;
   /// Encodes a pair, the longer text cut first (the reference's LongestFirst).
   virtual Encoding EncodePair(std::string_view a, std::string_view b,
                               const EncodeOptions& options) const = 0;
+  /// The text of these ids. Ids that no token has are left out.
+  virtual std::string Decode(const std::vector<int32_t>& ids,
+                             const DecodeOptions& options) const = 0;
   virtual int32_t vocab_size() const = 0;              ///< Largest id + 1, added tokens included.
   virtual const std::string& fingerprint() const = 0;  ///< SHA-256 over all that changes an id.
   /// Every token with its id, added tokens included.

@@ -17,6 +17,8 @@ chinese = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=True
 strip = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False)
 lower = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=True)
 nfd = normalizers.NFD()
+accents = normalizers.StripAccents()
+words = pre_tokenizers.Whitespace()
 split = pre_tokenizers.BertPreTokenizer()
 
 ALL = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
@@ -65,6 +67,7 @@ def emit_maps(name, pairs):
 
 
 removed, space, cjk, marks, punctuation, breaks, lowered, decomposed = [], [], [], [], [], [], [], []
+any_marks, word = [], []
 for c in ALL:
     ch = chr(c)
     cleaned = clean.normalize_str("x" + ch + "x")[1:-1]
@@ -83,6 +86,10 @@ for c in ALL:
         punctuation.append(c)
     else:
         assert parts == ["x" + ch + "x"], hex(c)
+    if accents.normalize_str("x" + ch + "x") == "xx":
+        any_marks.append(c)
+    if [p for p, _ in words.pre_tokenize_str("x" + ch + "x")] == ["x" + ch + "x"]:
+        word.append(c)
     low = lower.normalize_str(ch)
     if low != ch:
         lowered.append((c, [ord(k) for k in low]))
@@ -105,6 +112,8 @@ emit_ranges("kRemoved", removed)
 emit_ranges("kToSpace", space)
 emit_ranges("kChinese", cjk)
 emit_ranges("kNonspacingMarks", marks)
+emit_ranges("kMarks", any_marks)
+emit_ranges("kWord", word)
 emit_ranges("kPunctuation", punctuation)
 emit_ranges("kWhitespace", breaks)
 emit_maps("kLower", lowered)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <iterator>
 
 namespace graft::tokenizers::unicode {
@@ -46,36 +47,33 @@ uint8_t CombiningClass(uint32_t code) {
 
 }  // namespace
 
+uint32_t First(std::string_view text, size_t* length) {
+  size_t ignored = 0;
+  size_t& bytes = length != nullptr ? *length : ignored;
+  const auto byte = [&](size_t k) { return static_cast<unsigned char>(text[k]); };
+  const uint32_t lead = byte(0);
+  bytes = 1;
+  if (lead < 0x80) return lead;
+  if (lead < 0xC2 || lead > 0xF4) return 0xFFFD;
+  const size_t whole = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  // The first continuation byte's range rules out overlong forms, surrogates and what is above
+  // U+10FFFF.
+  const uint32_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const uint32_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  uint32_t code = lead & (0x7FU >> whole);
+  for (; bytes < whole && bytes < text.size(); ++bytes) {
+    const uint32_t next = byte(bytes);
+    if (next < (bytes == 1 ? low : 0x80) || next > (bytes == 1 ? high : 0xBF)) break;
+    code = code << 6 | (next & 0x3F);
+  }
+  return bytes == whole ? code : 0xFFFD;
+}
+
 std::vector<uint32_t> Decode(std::string_view text) {
   std::vector<uint32_t> codes;
   codes.reserve(text.size());
-  for (size_t i = 0; i < text.size();) {
-    const auto byte = [&](size_t k) { return static_cast<unsigned char>(text[k]); };
-    const uint32_t lead = byte(i);
-    if (lead < 0x80) {
-      codes.push_back(lead);
-      ++i;
-      continue;
-    }
-    const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4) {
-      codes.push_back(0xFFFD);
-      ++i;
-      continue;
-    }
-    // The first continuation byte's range rules out overlong forms, surrogates and what is above
-    // U+10FFFF.
-    const uint32_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    const uint32_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    uint32_t code = lead & (0x7FU >> length);
-    size_t k = 1;
-    for (; k < length && i + k < text.size(); ++k) {
-      const uint32_t next = byte(i + k);
-      if (next < (k == 1 ? low : 0x80) || next > (k == 1 ? high : 0xBF)) break;
-      code = code << 6 | (next & 0x3F);
-    }
-    codes.push_back(k == length ? code : 0xFFFD);
-    i += k;
+  for (size_t i = 0, length = 1; i < text.size(); i += length) {
+    codes.push_back(First(text.substr(i), &length));
   }
   return codes;
 }
@@ -99,6 +97,11 @@ bool BecomesSpace(uint32_t code) { return Find(kToSpace, code) != nullptr; }
 bool IsChinese(uint32_t code) { return code >= 0x3400 && Find(kChinese, code) != nullptr; }
 bool IsNonspacingMark(uint32_t code) {
   return code >= 0x300 && Find(kNonspacingMarks, code) != nullptr;
+}
+bool IsMark(uint32_t code) { return code >= 0x300 && Find(kMarks, code) != nullptr; }
+bool IsWord(uint32_t code) {
+  if (code < 0x80) return std::isalnum(static_cast<int>(code)) != 0 || code == '_';
+  return Find(kWord, code) != nullptr;
 }
 bool IsPunctuation(uint32_t code) { return Find(kPunctuation, code) != nullptr; }
 bool IsWhitespace(uint32_t code) { return Find(kWhitespace, code) != nullptr; }

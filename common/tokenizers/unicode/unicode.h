@@ -12,6 +12,9 @@ namespace graft::tokenizers::unicode {
 
 /// Decodes UTF-8; invalid bytes become U+FFFD as Rust's from_utf8_lossy makes them.
 std::vector<uint32_t> Decode(std::string_view text);
+/// The first character of `text`, U+FFFD if it is invalid; `length`, if given, is set to its bytes.
+/// Requires: not empty.
+uint32_t First(std::string_view text, size_t* length = nullptr);
 /// Appends `code` as UTF-8.
 void Append(uint32_t code, std::string& text);
 
@@ -20,7 +23,9 @@ bool IsRemovedByCleaning(
 bool BecomesSpace(uint32_t code);      ///< White space other than ' '.
 bool IsChinese(uint32_t code);         ///< The blocks that the library surrounds with spaces.
 bool IsNonspacingMark(uint32_t code);  ///< Unicode 8.0's Mn.
-bool IsPunctuation(uint32_t code);     ///< ASCII punctuation, and Unicode 8.0's P*.
+bool IsMark(uint32_t code);         ///< Any combining mark, as the library's StripAccents has it.
+bool IsWord(uint32_t code);         ///< A regular expression's \w.
+bool IsPunctuation(uint32_t code);  ///< ASCII punctuation, and Unicode 8.0's P*.
 bool IsWhitespace(uint32_t code);
 /// Lower case without context: one to three code points; empty if unchanged.
 std::span<const uint32_t> Lower(uint32_t code);

@@ -139,10 +139,10 @@ TEST(LoadTokenizerTest, AnIdThatTwoTokensHaveIsRefused) {
       "has the id 10, as \"hello\" has");
   ExpectRefused(
       [](Json& j) {
-        j["added_tokens"].push_back({{"id", 100}, {"content", "x"}});
-        j["added_tokens"].push_back({{"id", 100}, {"content", "y"}});
+        j["added_tokens"].push_back({{"id", kNext}, {"content", "x"}});
+        j["added_tokens"].push_back({{"id", kNext}, {"content", "y"}});
       },
-      "has the id 100, as \"x\" has");
+      "has the id 32, as \"x\" has");
   ExpectRefused([](Json& j) { j["added_tokens"][1]["id"] = 100; }, "but the vocabulary says 1");
 }
 
@@ -153,7 +153,7 @@ TEST(LoadTokenizerTest, AVocabularyWithoutItsUnknownTokenIsRefused) {
   const Status status = Load(json).status();
 
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
-  EXPECT_THAT(status.message(), HasSubstr("lacks its unknown token <unk>"));
+  EXPECT_THAT(status.message(), HasSubstr("lacks its unknown token \"<unk>\""));
 }
 
 TEST(LoadTokenizerTest, AMalformedTemplateIsRefused) {
@@ -218,12 +218,35 @@ TEST(LoadVocabularyTest, OfALineThatStandsTwiceTheLastCounts) {
               testing::ElementsAre(static_cast<int32_t>(TinyVocabulary().size())));
 }
 
-TEST(LoadVocabularyTest, AVocabularyWithoutSpecialTokensIsRefused) {
-  for (const char* text : {"", "hello\nworld\n", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n"}) {
+TEST(LoadVocabularyTest, AVocabularyWithoutItsUnknownTokenIsRefused) {
+  for (const char* text : {"", "hello\nworld\n", "[PAD]\n[CLS]\n[SEP]\n"}) {
     const Status status = LoadFiles({{"vocab.txt", text}}).status();
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << text;
-    EXPECT_THAT(status.message(), HasSubstr("vocab.txt lacks the token"));
+    EXPECT_THAT(status.message(), HasSubstr("vocab.txt: the vocabulary lacks its unknown token"));
   }
+}
+
+TEST(LoadVocabularyTest, OtherSpecialTokensThatTheVocabularyLacksAreAdded) {
+  const auto tokenizer = LoadFiles({{"vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nhello\n"}});
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+
+  EXPECT_THAT(Inner(**tokenizer, "hello [MASK]"), testing::ElementsAre(4, 5));
+}
+
+TEST(LoadVocabularyTest, WhiteSpaceAfterATokenIsRefusedWithItsLine) {
+  for (const char* line : {"foo ", "foo\t", "foo\u00a0", "fo\ro", "foo\r\r"}) {
+    const Status status = LoadFiles({{"vocab.txt", VocabTxt() + line + "\n"}}).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << line;
+    EXPECT_THAT(status.message(), HasSubstr("vocab.txt: line 33 has white space")) << line;
+  }
+  EXPECT_TRUE(LoadFiles({{"vocab.txt", VocabTxt() + "\n \n\u3000\n"}}).ok());
+}
+
+TEST(LoadVocabularyTest, TextThatIsntUtf8IsRefused) {
+  const Status status = LoadFiles({{"vocab.txt", VocabTxt() + "\xff\n"}}).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("vocab.txt: it isn't UTF-8"));
 }
 
 TEST(LoadVocabularyTest, AMalformedConfigIsRefused) {

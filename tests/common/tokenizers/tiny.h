@@ -26,6 +26,9 @@ inline std::vector<std::string> TinyVocabulary() {
           "##\u0307", "cls"};
 }
 
+/// The next id that is free.
+inline constexpr int32_t kNext = 32;
+
 /// The id of a token of the tiny vocabulary, -1 if there is none.
 inline int32_t Id(const std::string& token) {
   const auto vocabulary = TinyVocabulary();
@@ -91,6 +94,12 @@ inline StatusOr<std::shared_ptr<const Tokenizer>> LoadFiles(
     GRAFT_RETURN_IF_ERROR(WriteFileDurably(folder.path() / name, text));
   }
   return LoadTokenizer(folder.path());
+}
+
+inline std::shared_ptr<const Tokenizer> MustLoadFiles(const TokenizerFiles& files) {
+  const auto tokenizer = LoadTokenizer(files);
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
+  return *tokenizer;
 }
 
 inline StatusOr<std::shared_ptr<const Tokenizer>> Load(const Json& json) {

@@ -1,4 +1,4 @@
-#include "common/tokenizers/wordpiece.h"
+#include "common/tokenizers/components/word_piece.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -134,24 +134,24 @@ TEST_F(WordPieceTest, SpecialTokensInTheTextAreTheirIds) {
 TEST_F(WordPieceTest, AddedTokensKeepTheirFlags) {
   const auto with = [](const Json& flags, std::string_view text) {
     Json json = TinyTokenizer();
-    Json token = {{"id", 100}, {"content", "Zap"}};
+    Json token = {{"id", kNext}, {"content", "Zap"}};
     token.update(flags);
     json["added_tokens"].push_back(token);
     return Inner(*MustLoad(json), text);
   };
-  EXPECT_THAT(with(Json::object(), "aZapa"), ElementsAre(Id("a"), 100, Id("a")));
+  EXPECT_THAT(with(Json::object(), "aZapa"), ElementsAre(Id("a"), kNext, Id("a")));
   EXPECT_THAT(with(Json::object(), "azapa"), ElementsAre(kUnk));
-  EXPECT_THAT(with({{"normalized", true}}, "azapa"), ElementsAre(Id("a"), 100, Id("a")));
+  EXPECT_THAT(with({{"normalized", true}}, "azapa"), ElementsAre(Id("a"), kNext, Id("a")));
   EXPECT_THAT(with({{"single_word", true}}, "aZapa"), ElementsAre(kUnk));
-  EXPECT_THAT(with({{"single_word", true}}, "a Zap!"), ElementsAre(Id("a"), 100, Id("!")));
+  EXPECT_THAT(with({{"single_word", true}}, "a Zap!"), ElementsAre(Id("a"), kNext, Id("!")));
 }
 
 TEST_F(WordPieceTest, OfTwoAddedTokensTheLongerWins) {
   Json json = TinyTokenizer();
-  json["added_tokens"].push_back({{"id", 100}, {"content", "Zap"}});
-  json["added_tokens"].push_back({{"id", 101}, {"content", "ZapZap"}});
+  json["added_tokens"].push_back({{"id", kNext}, {"content", "Zap"}});
+  json["added_tokens"].push_back({{"id", kNext + 1}, {"content", "ZapZap"}});
 
-  EXPECT_THAT(Inner(*MustLoad(json), "ZapZapZap"), ElementsAre(101, 100));
+  EXPECT_THAT(Inner(*MustLoad(json), "ZapZapZap"), ElementsAre(kNext + 1, kNext));
 }
 
 TEST_F(WordPieceTest, AnEmptyTextIsOnlySpecialTokens) {
@@ -172,8 +172,8 @@ TEST_F(WordPieceTest, APairTellsItsTextsApart) {
 TEST_F(WordPieceTest, TheVocabularysSizeCountsAddedTokens) {
   EXPECT_EQ(tokenizer_->vocab_size(), static_cast<int32_t>(TinyVocabulary().size()));
   Json json = TinyTokenizer();
-  json["added_tokens"].push_back({{"id", 500}, {"content", "Zap"}});
-  EXPECT_EQ(MustLoad(json)->vocab_size(), 501);
+  json["added_tokens"].push_back({{"id", kNext}, {"content", "Zap"}});
+  EXPECT_EQ(MustLoad(json)->vocab_size(), kNext + 1);
 }
 
 TEST_F(WordPieceTest, TheFingerprintChangesWithAllThatChangesAnId) {
@@ -190,7 +190,7 @@ TEST_F(WordPieceTest, TheFingerprintChangesWithAllThatChangesAnId) {
       [](Json& json) { json["normalizer"]["strip_accents"] = false; },
       [](Json& json) { json["normalizer"]["lowercase"] = false; },
       [](Json& json) {
-        json["added_tokens"].push_back({{"id", 100}, {"content", "x"}});
+        json["added_tokens"].push_back({{"id", kNext}, {"content", "x"}});
       },
       [](Json& json) { json["added_tokens"][4]["lstrip"] = true; },
       [](Json& json) { json["post_processor"]["single"].erase(2); },
@@ -200,6 +200,12 @@ TEST_F(WordPieceTest, TheFingerprintChangesWithAllThatChangesAnId) {
     edits[i](json);
     EXPECT_NE(MustLoad(json)->fingerprint(), tokenizer_->fingerprint()) << i;
   }
+}
+
+TEST_F(WordPieceTest, TheFingerprintIsWhatItAlwaysWas) {
+  // Versions are named by it.
+  EXPECT_EQ(tokenizer_->fingerprint(),
+            "193c8feb0fd4be326fd7c0ec7a8ce6f3ea71960ba4c7ef5f2b240591c717b689");
 }
 
 TEST_F(WordPieceTest, TheFingerprintIgnoresWhatChangesNoId) {
@@ -212,13 +218,25 @@ TEST_F(WordPieceTest, TheFingerprintIgnoresWhatChangesNoId) {
   EXPECT_EQ(MustLoad(json)->fingerprint(), tokenizer_->fingerprint());
 }
 
-TEST(WordPieceTokenizerTest, CreateWantsTheUnknownTokenInItsVocabulary) {
+TEST(WordPieceModelTest, ItsVocabularyHoldsTheUnknownToken) {
+  EXPECT_EQ(WordPiece({}).status().code(), StatusCode::kInvalidArgument);
   WordPieceOptions options;
-  EXPECT_EQ(WordPieceTokenizer::Create(options).status().code(), StatusCode::kInvalidArgument);
-  options.vocab["a"] = 0;
-  EXPECT_EQ(WordPieceTokenizer::Create(options).status().code(), StatusCode::kInvalidArgument);
-  options.vocab["[UNK]"] = 1;
-  EXPECT_TRUE(WordPieceTokenizer::Create(options).ok());
+  options.vocabulary["a"] = 0;
+  EXPECT_EQ(WordPiece(options).status().code(), StatusCode::kInvalidArgument);
+  options.vocabulary["[UNK]"] = 1;
+  EXPECT_TRUE(WordPiece(options).ok());
+}
+
+TEST(WordPieceModelTest, TheLimitOfAWordsLengthIsBounded) {
+  Json json = TinyTokenizer();
+  json["model"]["max_input_chars_per_word"] = WordPieceOptions::kMaxWordChars;
+  EXPECT_TRUE(Load(json).ok());
+  for (const uint64_t limit : {uint64_t{WordPieceOptions::kMaxWordChars} + 1, UINT64_MAX}) {
+    json["model"]["max_input_chars_per_word"] = limit;
+    const Status status = Load(json).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), testing::HasSubstr("tokenizer.json: max_input_chars_per_word"));
+  }
 }
 
 }  // namespace

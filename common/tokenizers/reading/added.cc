@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "common/base/utf8.h"
 #include "common/tokenizers/reading/fields.h"
@@ -76,11 +77,11 @@ class Added {
 /// transformers 5 reads tokenizer.json's added tokens only where tokenizer_config.json lists none.
 Status CheckBothRead(const std::vector<AddedToken>& in_json, const Statements& statements) {
   if (!statements.bert || !statements.listed_by_config) return OkStatus();
+  std::unordered_set<std::string_view> listed;
+  for (const ListedToken& other : statements.listed) listed.insert(other.token.content);
   for (const AddedToken& token : in_json) {
+    if (listed.contains(token.content)) continue;
     const auto same = [&](const auto& other) { return other.content == token.content; };
-    const bool listed = std::any_of(statements.listed.begin(), statements.listed.end(),
-                                    [&](const ListedToken& other) { return same(other.token); });
-    if (listed) continue;
     AddedToken plain;
     const bool named = std::any_of(statements.named.begin(), statements.named.end(), same) ||
                        std::any_of(statements.extra.begin(), statements.extra.end(), same);

@@ -49,6 +49,7 @@ TABLE = [
     ("added-tokens-json", 4, "bert", LOADS),
     ("special-tokens-map", 4, "bert", LOADS),
     ("old-added-special", 4, "bert", LOADS),
+    ("numbered-with-gaps", 4, "bert", LOADS),
     ("many-added-tokens", 4, "bert", LOADS),
     ("hub-snapshot", 5, "distilbert", LOADS),
     ("linked-hub-snapshot", 5, "bert", LOADS),
@@ -59,9 +60,9 @@ TABLE = [
     ("roberta-tokenizer", 5, "bert", "tokenizer_config.json: the tokenizer_class \"RobertaTokenizer\" isn't built"),
     ("japanese-tokenizer", 4, "bert", "tokenizer_config.json: the tokenizer_class \"BertJapaneseTokenizer\" isn't built"),
     ("long-words", 4, "bert", "tokenizer.json: the model's max_input_chars_per_word isn't 100"),
-    ("numbered-with-gaps", 4, "bert", "added_tokens.json: the added token \"qq\" has the id 99"),
     ("two-lists", 4, "bert", "added_tokens_decoder lacks \"qq\""),
     ("too-few-embeddings", 5, "bert", "its tokenizer knows 98 tokens, its embeddings hold 97"),
+    ("hub-cache-folder", 5, "bert", "link the snapshot's folder into --bases"),
     ("relative-positions", 4, "bert", "position_embedding_type \"relative_key\""),
     ("other-family", 4, "bert", "models of type electra"),
 ]
@@ -268,8 +269,8 @@ def make_tokenizer(name, family, folder):
     elif name == "japanese-tokenizer":
         config.write_text('{"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab"}')
     elif name == "numbered-with-gaps":
-        added.write_text('{"qq": 99}')
-        grow(folder, 3)
+        added.write_text('{"qq": 103, "zz": 99}')
+        grow(folder, 7)
     elif name == "too-few-embeddings":
         added.write_text('{"qq": 97}')
     elif name in ("long-words", "two-lists"):
@@ -300,6 +301,10 @@ def make_layout(name, family, folder):
     if name == "linked-hub-snapshot":
         snapshot(folder, family, folder.parent.parent / "hub" / "models--org--name" / "snapshots" / HASH)
         return
+    if name == "hub-cache-folder":
+        files = folder / "snapshots" / HASH
+        snapshot(files, family, files)
+        return
     save(folder, family, tokenizer_of(family))
     (folder / ".gitattributes").write_text("*.safetensors filter=lfs diff=lfs merge=lfs -text\n")
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# A model\n")
@@ -323,7 +328,7 @@ def make_layout(name, family, folder):
 
 
 def make(folder, version):
-    layouts = ("hub-snapshot", "linked-hub-snapshot", "sentence-transformers", "git-clone")
+    layouts = ("hub-snapshot", "linked-hub-snapshot", "hub-cache-folder", "sentence-transformers", "git-clone")
     weights = ("gamma-and-beta", "without-prefix", "position-ids", "pickle-only")
     for name, maker, family, _ in TABLE:
         if maker != version:

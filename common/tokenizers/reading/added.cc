@@ -16,13 +16,13 @@ class Added {
  public:
   explicit Added(const Vocabulary& vocabulary)
       : vocabulary_(vocabulary), next_(static_cast<int32_t>(vocabulary.size())) {
-    for (const auto& [token, id] : vocabulary) by_id_.emplace(id, token);
+    for (const auto& [token, id] : vocabulary) stated_.emplace(id, token);
+    given_ = stated_;
   }
 
   bool Contains(const std::string& content) const { return place_.contains(content); }
-  const AddedToken& At(const std::string& content) const { return tokens_[place_.at(content)]; }
 
-  /// Adds a token that `file` states with an id, or gives its flags to one that is there already.
+  /// Adds a token that `file` lists, or gives its flags to one that is there already.
   Status AddListed(const std::string& file, const AddedToken& token) {
     if (token.content.empty()) return OkStatus();
     const std::string has = "the added token " + Quoted(token.content) + " has the id " +
@@ -31,27 +31,23 @@ class Added {
         known != vocabulary_.end() && known->second != token.id) {
       return Bad(file, has + "but the vocabulary says " + std::to_string(known->second));
     }
-    if (const auto taken = by_id_.find(token.id);
-        taken != by_id_.end() && taken->second != token.content) {
-      return Bad(file, has + "as " + Quoted(taken->second) + " has");
+    const auto stated = stated_.emplace(token.id, token.content).first;
+    if (stated->second != token.content) {
+      return Bad(file, has + "as " + Quoted(stated->second) + " has");
     }
-    GRAFT_ASSIGN_OR_RETURN(const int32_t id, Add(file, token));
-    if (id == token.id) return OkStatus();
-    return Bad(file, has + "but transformers reads it as " + std::to_string(id) +
-                         ", the next that is free; save the tokenizer again, so that its added "
-                         "tokens are numbered without gaps");
+    return Add(file, token);
   }
 
-  /// Adds a token without an id; returns the one that it gets.
-  StatusOr<int32_t> Add(const std::string& file, AddedToken token) {
+  /// Adds a token under the id that transformers gives it, or replaces the one of its content.
+  Status Add(const std::string& file, AddedToken token) {
     if (const auto found = place_.find(token.content); found != place_.end()) {
       token.id = tokens_[found->second].id;
       tokens_[found->second] = std::move(token);
-      return tokens_[found->second].id;
+      return OkStatus();
     }
     const auto known = vocabulary_.find(token.content);
     token.id = known != vocabulary_.end() ? known->second : next_;
-    if (const auto [taken, is_new] = by_id_.emplace(token.id, token.content);
+    if (const auto [taken, is_new] = given_.emplace(token.id, token.content);
         !is_new && taken->second != token.content) {
       return Bad(file, "transformers would give the added token " + Quoted(token.content) +
                            " the id " + std::to_string(token.id) + ", which " +
@@ -60,7 +56,7 @@ class Added {
     next_ = std::max(next_, token.id + 1);
     place_[token.content] = tokens_.size();
     tokens_.push_back(std::move(token));
-    return tokens_.back().id;
+    return OkStatus();
   }
 
   void MarkSpecial(const std::string& content) { tokens_[place_.at(content)].special = true; }
@@ -68,11 +64,57 @@ class Added {
 
  private:
   const Vocabulary& vocabulary_;
-  std::unordered_map<int32_t, std::string> by_id_;
+  std::unordered_map<int32_t, std::string> stated_;  ///< By the ids that files state.
+  std::unordered_map<int32_t, std::string> given_;   ///< By the ids that they have.
   std::unordered_map<std::string, size_t> place_;
   std::vector<AddedToken> tokens_;
   int32_t next_;
 };
+
+/// All listed tokens in transformers 4's order: tokenizer.json's, then those that only other files
+/// list; of added_tokens.json only those whose ids tokenizer.json leaves free.
+std::vector<ListedToken> AllListed(const std::vector<AddedToken>& in_json,
+                                   const Statements& statements) {
+  std::unordered_map<std::string_view, const AddedToken*> by_content;
+  std::unordered_set<int32_t> ids;
+  std::vector<ListedToken> all;
+  for (const AddedToken& token : in_json) {
+    by_content[token.content] = &token;
+    ids.insert(token.id);
+    all.push_back({kJson, token});
+  }
+  for (const ListedToken& other : statements.listed) {
+    const auto same = by_content.find(other.token.content);
+    // Of a token that both list, tokenizer_config.json's flags count, else tokenizer.json's.
+    if (!statements.listed_by_config &&
+        (same != by_content.end() || ids.contains(other.token.id))) {
+      continue;
+    }
+    all.push_back(other);
+  }
+  return all;
+}
+
+/// In BERT's class transformers 5 numbers new tokens in the order of the ids that files state.
+Status CheckOrder(const std::vector<ListedToken>& listed, const Statements& statements,
+                  const Vocabulary& vocabulary) {
+  if (!statements.bert) return OkStatus();
+  std::unordered_map<std::string_view, int32_t> seen;
+  int32_t last = -1;
+  for (const auto& [file, token] : listed) {
+    if (vocabulary.contains(token.content)) continue;
+    const auto [before, is_new] = seen.emplace(token.content, token.id);
+    if (is_new ? token.id > last : before->second == token.id) {
+      last = std::max(last, token.id);
+      continue;
+    }
+    return Bad(file, "the added token " + Quoted(token.content) + " has the id " +
+                         std::to_string(token.id) +
+                         ", which isn't in the order of the list, and transformers 4 and 5 number "
+                         "such tokens differently; save the tokenizer again");
+  }
+  return OkStatus();
+}
 
 /// transformers 5 reads tokenizer.json's added tokens only where tokenizer_config.json lists none.
 Status CheckBothRead(const std::vector<AddedToken>& in_json, const Statements& statements) {
@@ -100,28 +142,21 @@ StatusOr<std::vector<AddedToken>> ResolveAddedTokens(const std::vector<AddedToke
                                                      const Statements& statements,
                                                      const Vocabulary& vocabulary) {
   GRAFT_RETURN_IF_ERROR(CheckBothRead(in_json, statements));
+  const std::vector<ListedToken> listed = AllListed(in_json, statements);
+  GRAFT_RETURN_IF_ERROR(CheckOrder(listed, statements, vocabulary));
   Added added(vocabulary);
-  for (const AddedToken& token : in_json) GRAFT_RETURN_IF_ERROR(added.AddListed(kJson, token));
-  for (const auto& [file, token] : statements.listed) {
-    AddedToken with_flags = token;
-    // Of a token that both list, tokenizer_config.json's flags count, else tokenizer.json's.
-    if (!statements.listed_by_config && added.Contains(token.content)) {
-      with_flags = added.At(token.content);
-      with_flags.id = token.id;
-    }
-    GRAFT_RETURN_IF_ERROR(added.AddListed(file, with_flags));
-  }
+  for (const auto& [file, token] : listed) GRAFT_RETURN_IF_ERROR(added.AddListed(file, token));
   for (const NamedToken& token : statements.named) {
     if (!added.Contains(token.content)) {
       AddedToken special = token.own.value_or(AddedToken());
       special.content = token.content;
-      GRAFT_RETURN_IF_ERROR(added.Add("tokenizer_config.json", special).status());
+      GRAFT_RETURN_IF_ERROR(added.Add("tokenizer_config.json", special));
     }
     added.MarkSpecial(token.content);
   }
   for (const AddedToken& token : statements.extra) {
     if (!added.Contains(token.content)) {
-      GRAFT_RETURN_IF_ERROR(added.Add("tokenizer_config.json", token).status());
+      GRAFT_RETURN_IF_ERROR(added.Add("tokenizer_config.json", token));
     }
     added.MarkSpecial(token.content);
   }

@@ -11,10 +11,11 @@
 namespace graft::tokenizers {
 
 /// The added tokens of a folder whose tokenizer.json, if there is one, lists `in_json`: those, then
-/// what the other files list, then special tokens that no file lists. transformers gives ids by
-/// itself: the vocabulary's where it knows the token, else the next free one.
-/// Errors: InvalidArgument if a file states another id than that, or two versions of transformers
-/// would add other tokens, naming file and token.
+/// what the other files list, then special tokens that no file lists. As transformers does, ids are
+/// the vocabulary's where it knows the token, else the next free one, whatever gaps the stated ids
+/// have.
+/// Errors: InvalidArgument if a file states a known token's id wrongly or the id of another, or two
+/// versions of transformers would add or number tokens differently, naming file and token.
 StatusOr<std::vector<AddedToken>> ResolveAddedTokens(const std::vector<AddedToken>& in_json,
                                                      const Statements& statements,
                                                      const Vocabulary& vocabulary);

@@ -140,6 +140,7 @@ bool IsOnlySpace(std::string_view line) {
 }  // namespace
 
 StatusOr<NormalizerPtr> ReadNormalizer(const Json& normalizer) {
+  if (normalizer.is_null()) return SequenceNormalizer({});
   return ReadNormalizerAt(normalizer, 0);
 }
 

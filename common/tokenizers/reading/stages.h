@@ -18,7 +18,7 @@ namespace graft::tokenizers {
 
 /// All of them: InvalidArgument if malformed, Unimplemented for a component that isn't built,
 /// naming it.
-StatusOr<NormalizerPtr> ReadNormalizer(const Json& normalizer);
+StatusOr<NormalizerPtr> ReadNormalizer(const Json& normalizer);  ///< null: text as it is.
 StatusOr<PreTokenizerPtr> ReadPreTokenizer(const Json& pre_tokenizer);
 StatusOr<WordPieceOptions> ReadWordPiece(const Json& model);
 StatusOr<Templates> ReadTemplates(const Json& post_processor);

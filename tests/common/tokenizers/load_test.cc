@@ -69,7 +69,6 @@ TEST(LoadTokenizerTest, AComponentThatIsntBuiltIsNamed) {
         j["normalizer"] = {{"type", "NFC"}};
       },
       "the normalizer \"NFC\"", unbuilt);
-  ExpectRefused([](Json& j) { j["normalizer"] = nullptr; }, "the normalizer null", unbuilt);
   ExpectRefused(
       [](Json& j) {
         j["pre_tokenizer"] = {{"type", "ByteLevel"}};

@@ -57,6 +57,8 @@ TEST(StagesTest, NormalizersFollowOneAnother) {
       {"type", "Sequence"},
       {"normalizers", {{{"type", "NFD"}}, {{"type", "Lowercase"}}, {{"type", "StripAccents"}}}}};
   EXPECT_EQ(WithStages(plain, nullptr, "R\u00e9sum\u00c9 Hello"), Ids({"resume", "hello"}));
+  const Json none = {{"type", "Sequence"}, {"normalizers", Json::array()}};
+  EXPECT_EQ(WithStages(none, nullptr, "Hello hello \xff"), Ids({"Hello", "hello", "[UNK]"}));
   EXPECT_EQ(WithStages({{"type", "Lowercase"}}, nullptr, "HELLO R\u00c9SUM\u00c9"),
             Ids({"hello", "r\u00e9sum\u00e9"}));
   EXPECT_EQ(WithStages({{"type", "StripAccents"}}, nullptr, "r\u00e9sume\u0301"), Ids({"[UNK]"}));
@@ -84,6 +86,12 @@ TEST(StagesTest, EachChangesTheFingerprint) {
   json = TinyTokenizer();
   json["normalizer"] = {{"type", "Lowercase"}};
   EXPECT_NE(MustLoad(json)->fingerprint(), plain);
+}
+
+TEST(StagesTest, WithoutANormalizerTextsStayAsTheyAre) {
+  Json json = TinyTokenizer();
+  json["normalizer"] = nullptr;
+  EXPECT_EQ(Inner(*MustLoad(json), "Hello hello"), Ids({"Hello", "hello"}));
 }
 
 TEST(StagesTest, DeepNestingIsRefused) {

@@ -118,15 +118,18 @@ TEST_P(StatementsTest, TheConfigsListAddsTokensWithTheirFlags) {
   EXPECT_THAT(Ids(files, "azz"), ElementsAre(kUnk));
 }
 
-TEST_P(StatementsTest, AnIdThatTransformersWouldNotGiveIsRefused) {
+TEST_P(StatementsTest, NewTokensAreNumberedWithoutGapsWhateverTheFileSays) {
   TokenizerFiles files = Files(nullptr);
-  files["added_tokens.json"] = Json{{"qq", kNext + 5}}.dump();
-  ExpectRefused(files, "added_tokens.json",
-                "\"qq\" has the id 37, but transformers reads it as 32");
-  files["added_tokens.json"] = Json{{"hello", 3}}.dump();
-  ExpectRefused(files, "added_tokens.json", "\"hello\" has the id 3, but the vocabulary says 10");
-  ExpectRefused(Files({{"added_tokens_decoder", {{"90", Listed("qq")}}}}), "added_tokens_decoder",
-                "but transformers reads it as 32");
+  files["added_tokens.json"] = Json{{"qq", kNext + 5}, {"zz", kNext + 2}}.dump();
+  EXPECT_THAT(Ids(files, "zz qq"), ElementsAre(kNext, kNext + 1));
+}
+
+TEST_P(StatementsTest, AnIdThatContradictsTheVocabularyIsRefused) {
+  TokenizerFiles files = Files(nullptr);
+  files["added_tokens.json"] = Json{{"hello", 33}}.dump();
+  ExpectRefused(files, "added_tokens.json", "\"hello\" has the id 33, but the vocabulary says 10");
+  files["added_tokens.json"] = Json{{"qq", 10}}.dump();
+  ExpectRefused(files, "added_tokens.json", "\"qq\" has the id 10, as \"hello\" has");
 }
 
 TEST_P(StatementsTest, MalformedListsAreRefused) {
@@ -261,6 +264,20 @@ TEST(TokenizerJsonStatementsTest, ATokenThatTheConfigsListLacksIsRefused) {
   const Status status = LoadBeside(add, {{"added_tokens_decoder", Json::object()}});
   EXPECT_THAT(status.message(), HasSubstr("added_tokens_decoder lacks \"qq\""));
   EXPECT_TRUE(LoadBeside(add, {{"added_tokens_decoder", {{"32", Listed("qq")}}}}).ok());
+}
+
+TEST(TokenizerJsonStatementsTest, AddedTokensOutOfOrderAreRefusedWhereVersionsDiffer) {
+  const auto add = [](Json& json) {
+    for (const auto& [content, id] : {std::pair{"zz", kNext + 1}, {"qq", kNext}}) {
+      Json token = Listed(content);
+      token["id"] = id;
+      json["added_tokens"].push_back(token);
+    }
+  };
+  EXPECT_THAT(LoadBeside(add, Json::object()).message(), HasSubstr("\"qq\" has the id 32"));
+  Json json = TinyTokenizer();
+  add(json);
+  EXPECT_THAT(Inner(*MustLoad(json), "zz qq"), ElementsAre(kNext, kNext + 1));
 }
 
 TEST(TokenizerJsonStatementsTest, TheGenericClassHeedsTheFileAlone) {

@@ -37,7 +37,7 @@ def cases():
         ("pfeiffer", "adapters", 1e-3, ["--method", "bottleneck", "--set", "placement=PFEIFFER", "--set", "size=8"]),
         ("houlsby-unfrozen", "adapters", 5e-4, ["--method", "bottleneck", "--set", "size=6", "--set", "unfreeze_base=true"]),
         ("last-layers", "transformers", 1e-3, ["--method", "last_layers", "--set", "num_layers=1"]),
-        ("full", "transformers", 5e-4, ["--method", "full"]),
+        ("full", "transformers", 2e-4, ["--method", "full"]),
     ]
 
 

@@ -1,6 +1,7 @@
 #include "common/base/utf8.h"
 
-#include <cstdint>
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace graft {
@@ -28,6 +29,58 @@ size_t SequenceLength(std::string_view text) {
   return 0;
 }
 
+struct Range {
+  uint32_t first, last;
+};
+
+constexpr std::array<Range, 10> kWhiteSpace = {{{0x09, 0x0D},
+                                                {0x20, 0x20},
+                                                {0x85, 0x85},
+                                                {0xA0, 0xA0},
+                                                {0x1680, 0x1680},
+                                                {0x2000, 0x200A},
+                                                {0x2028, 0x2029},
+                                                {0x202F, 0x202F},
+                                                {0x205F, 0x205F},
+                                                {0x3000, 0x3000}}};
+
+// What is white space too is left out.
+constexpr std::array<Range, 28> kInvisible = {
+    {{0x00, 0x08},       {0x0E, 0x1F},       {0x7F, 0x84},       {0x86, 0x9F},
+     {0xAD, 0xAD},       {0x034F, 0x034F},   {0x061C, 0x061C},   {0x070F, 0x070F},
+     {0x115F, 0x1160},   {0x17B4, 0x17B5},   {0x180B, 0x180F},   {0x200B, 0x200F},
+     {0x202A, 0x202E},   {0x2060, 0x206F},   {0x3164, 0x3164},   {0xFE00, 0xFE0F},
+     {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0},   {0xFFF0, 0xFFFB},   {0x110BD, 0x110BD},
+     {0x110CD, 0x110CD}, {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A},
+     {0xE0000, 0xE007F}, {0xE0080, 0xE00FF}, {0xE0100, 0xE01EF}, {0xE01F0, 0xE0FFF}}};
+
+template <size_t N>
+bool Holds(const std::array<Range, N>& ranges, uint32_t code) {
+  const auto* at =
+      std::partition_point(ranges.begin(), ranges.end(), [&](Range r) { return r.last < code; });
+  return at != ranges.end() && at->first <= code;
+}
+
+void AppendEscaped(uint32_t code, std::string& out) {
+  switch (code) {
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    default:
+      break;
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  const int digits = code > 0xFFFF ? 8 : 4;
+  out += digits == 8 ? "\\U" : "\\u";
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out += kDigits[code >> shift & 15];
+}
+
 }  // namespace
 
 size_t FirstInvalidUtf8(std::string_view text) {
@@ -47,19 +100,53 @@ size_t FirstInvalidUtf8(std::string_view text) {
   return std::string_view::npos;
 }
 
+Utf8Code FirstCode(std::string_view text) {
+  const size_t length = SequenceLength(text);
+  if (length <= 1) return {length == 0 ? 0U : static_cast<uint8_t>(text[0]), length};
+  uint32_t code = static_cast<uint8_t>(text[0]) & (0x7FU >> length);
+  for (size_t i = 1; i < length; ++i) code = code << 6 | (static_cast<uint8_t>(text[i]) & 0x3FU);
+  return {code, length};
+}
+
+void AppendUtf8(uint32_t code, std::string& text) {
+  const auto tail = [&](int shift) { text += static_cast<char>(0x80U | (code >> shift & 0x3FU)); };
+  if (code < 0x80) {
+    text += static_cast<char>(code);
+  } else if (code < 0x800) {
+    text += static_cast<char>(0xC0U | code >> 6);
+    tail(0);
+  } else if (code < 0x10000) {
+    text += static_cast<char>(0xE0U | code >> 12);
+    tail(6);
+    tail(0);
+  } else {
+    text += static_cast<char>(0xF0U | code >> 18);
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
+bool IsWhiteSpace(uint32_t code) { return Holds(kWhiteSpace, code); }
+bool IsInvisible(uint32_t code) { return Holds(kInvisible, code); }
+
 std::string Printable(std::string_view text, size_t max_bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string shown;
-  size_t at = 0;
-  while (at < text.size()) {
-    const size_t length = SequenceLength(text.substr(at));
-    if (shown.size() + (length == 0 ? 1 : length) > max_bytes) return shown + "...";
-    if (length == 0 ||
-        (length == 1 && (static_cast<uint8_t>(text[at]) < 0x20 || text[at] == 0x7F))) {
-      shown += '?';
+  while (!text.empty()) {
+    const Utf8Code next = FirstCode(text);
+    std::string piece;
+    if (next.length == 0) {
+      const auto byte = static_cast<uint8_t>(text[0]);
+      piece = {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    } else if (next.code != ' ' && (IsWhiteSpace(next.code) || IsInvisible(next.code))) {
+      AppendEscaped(next.code, piece);
     } else {
-      shown += text.substr(at, length);
+      piece = text.substr(0, next.length);
     }
-    at += length == 0 ? 1 : length;
+    if (shown.size() + piece.size() > max_bytes) return shown + "...";
+    shown += piece;
+    text.remove_prefix(std::max<size_t>(next.length, 1));
   }
   return shown;
 }

@@ -1,7 +1,9 @@
 #pragma once
-/// UTF-8: is it valid, and how to show a piece of untrusted text in an error.
+/// UTF-8: is it valid, and how to show a piece of untrusted text in an error. Every message shows
+/// text of a user's through Printable or Quoted.
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,8 +13,28 @@ namespace graft {
 /// Overlong forms, surrogates and values past U+10FFFF are invalid. Source: RFC 3629.
 size_t FirstInvalidUtf8(std::string_view text);
 
-/// Returns `text` fit for a message: valid UTF-8 without control characters (each bad byte becomes
-/// '?'), cut to about `max_bytes` between characters, with "..." if it was cut.
+/// One character at the front of `text`, and its bytes; length 0 if the front isn't UTF-8.
+struct Utf8Code {
+  uint32_t code = 0;
+  size_t length = 0;
+};
+/// Requires: `text` isn't empty.
+Utf8Code FirstCode(std::string_view text);
+
+/// Appends `code` as UTF-8. Requires: it is no surrogate and at most U+10FFFF.
+void AppendUtf8(uint32_t code, std::string& text);
+
+/// Unicode's White_Space.
+bool IsWhiteSpace(uint32_t code);
+
+/// True for what leaves no mark where it stands: controls, format characters (zero-width ones,
+/// marks of direction, soft hyphen, byte order mark), fillers and variation selectors.
+/// Source: Unicode's Cc, Cf and Default_Ignorable_Code_Point.
+bool IsInvisible(uint32_t code);
+
+/// Returns `text` fit for a message: valid UTF-8 in which nothing hides. White space other than a
+/// plain space and what is invisible is escaped ("\n", "\u00a0"), bytes that aren't UTF-8 too
+/// ("\xff"); cut to about `max_bytes` between characters, with "..." if it was cut.
 std::string Printable(std::string_view text, size_t max_bytes = 64);
 
 /// Printable in double quotes.

@@ -91,9 +91,10 @@ TEST(CheckNameTest, SaysTheRuleAndTheField) {
   const Status status = CheckName("Sup/port\n\xFF", "adapter", "job.adapter");
 
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(status.message(),
-            "\"Sup/port?\?\" can't name an adapter: use 1 to 63 of a-z, 0-9, '.', '_' and '-', "
-            "starting with a letter or digit");
+  EXPECT_EQ(
+      status.message(),
+      "\"Sup/port\\n\\xff\" can't name an adapter: use 1 to 63 of a-z, 0-9, '.', '_' and '-', "
+      "starting with a letter or digit");
   ASSERT_EQ(status.details().size(), 1U);
   EXPECT_EQ(status.details()[0].field, "job.adapter");
   EXPECT_EQ(status.details()[0].reason, "BAD_NAME");

@@ -59,13 +59,40 @@ TEST(Utf8Test, FindsTheByteAtEveryOffset) {
 
 TEST(Utf8Test, PrintableIsValidAndShort) {
   EXPECT_EQ(Printable("plain"), "plain");
-  EXPECT_EQ(Printable("a\nb\x7F\xFF"
-                      "c"),
-            "a?b??c");
   EXPECT_EQ(Printable(std::string(100, 'x'), 10), "xxxxxxxxxx...");
   // Never cut inside of a character: four bytes hold one euro sign.
   EXPECT_EQ(Printable("\xE2\x82\xAC\xE2\x82\xAC", 4), "\xE2\x82\xAC...");
+  EXPECT_EQ(Printable("abc\n", 4), "abc...") << "nor inside of an escape";
   EXPECT_EQ(Quoted("a b"), "\"a b\"");
+}
+
+TEST(Utf8Test, PrintableHidesNothing) {
+  EXPECT_EQ(Printable("a\nb\r\tc"), "a\\nb\\r\\tc");
+  EXPECT_EQ(Printable("\x1B[31m\x7F"), "\\u001b[31m\\u007f");
+  EXPECT_EQ(Printable("\xFF"
+                      "c"),
+            "\\xffc");
+  EXPECT_EQ(Printable("\xC2\x9B"
+                      "31m"),
+            "\\u009b31m")
+      << "a terminal's control sequence in one character";
+  EXPECT_EQ(Printable("x\xC2\xA0"), "x\\u00a0");
+  EXPECT_EQ(Printable("\xE2\x80\x8Bx\xEF\xBB\xBF"), "\\u200bx\\ufeff");
+  EXPECT_EQ(Printable("\xE2\x80\xAEtxt"), "\\u202etxt") << "turns what follows around";
+  EXPECT_EQ(Printable("\xF3\xA0\x81\x81"), "\\U000e0041") << "a tag";
+  EXPECT_EQ(Printable("\xC3\xA4 \xE6\x97\xA5 \xF0\x9F\x98\x80"),
+            "\xC3\xA4 \xE6\x97\xA5 \xF0\x9F\x98\x80");
+}
+
+TEST(Utf8Test, CodesThereAndBack) {
+  for (const uint32_t code : {0x24U, 0x7FU, 0x80U, 0x7FFU, 0x800U, 0xFFFDU, 0x10000U, 0x10FFFFU}) {
+    std::string text;
+    AppendUtf8(code, text);
+    const Utf8Code first = FirstCode(text + "x");
+    EXPECT_EQ(first.code, code);
+    EXPECT_EQ(first.length, text.size());
+  }
+  EXPECT_EQ(FirstCode("\xC3(").length, 0U);
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <array>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -12,6 +10,7 @@ namespace graft::datasets {
 namespace {
 
 constexpr size_t kInputBytes = size_t{64} << 10;
+constexpr size_t kBlockBytes = size_t{64} << 10;
 
 std::string Mebibytes(uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
 
@@ -30,19 +29,18 @@ class GunzipSource : public ByteSource {
     if (!status_.ok()) return status_;
     if (!opened_) status_ = Open();
     if (!status_.ok()) return status_;
-    const auto count = inflating_ ? Inflate(buffer, size) : Copy(buffer, size);
+    // One byte more than may be given tells that there is more.
+    size = static_cast<size_t>(std::min<uint64_t>(size, limits_.max_bytes - given_ + 1));
+    auto count = inflating_ ? ReadBlock(buffer, size) : Copy(buffer, size);
     if (!count.ok()) {
       status_ = count.status();
       return status_;
     }
     given_ += *count;
-    if (given_ > limits_.max_bytes) {
-      status_ =
-          Fault("TOO_LARGE", "it holds more than " + Mebibytes(limits_.max_bytes) +
-                                 " of text, which is the limit; split it or send fewer lines");
-      return status_;
-    }
-    return *count;
+    if (given_ <= limits_.max_bytes) return *count;
+    status_ = Fault("TOO_LARGE", "it holds more than " + Mebibytes(limits_.max_bytes) +
+                                     " of text, which is the limit; split it or send fewer lines");
+    return *count > 1 ? StatusOr<size_t>(*count - 1) : StatusOr<size_t>(status_);
   }
 
  private:
@@ -82,6 +80,7 @@ class GunzipSource : public ByteSource {
     constexpr int kGzipOnly = 15 + 16;
     if (inflateInit2(&stream_, kGzipOnly) != Z_OK) return InternalError("zlib can't be started");
     inflating_ = true;
+    block_.resize(kBlockBytes);
     return OkStatus();
   }
 
@@ -112,10 +111,27 @@ class GunzipSource : public ByteSource {
     return true;
   }
 
-  StatusOr<size_t> Inflate(char* buffer, size_t buffer_size) {
-    const auto room =
-        static_cast<uInt>(std::min<size_t>(buffer_size, std::numeric_limits<uInt>::max()));
-    while (!ended_) {
+  /// Gives what is inflated; what is at fault behind it is told once all of that is given, so that
+  /// a fault lies at the same place however the data is read.
+  StatusOr<size_t> ReadBlock(char* buffer, size_t size) {
+    if (block_begin_ == block_end_) {
+      GRAFT_RETURN_IF_ERROR(fault_);
+      block_begin_ = block_end_ = 0;
+      fault_ = FillBlock();
+      if (block_end_ == 0) {
+        GRAFT_RETURN_IF_ERROR(fault_);
+        return size_t{0};
+      }
+    }
+    size = std::min(size, block_end_ - block_begin_);
+    std::copy_n(block_.data() + block_begin_, size, buffer);
+    block_begin_ += size;
+    return size;
+  }
+
+  /// Inflates until the block is full, the data ends or is at fault.
+  Status FillBlock() {
+    while (!ended_ && block_end_ < block_.size()) {
       if (between_members_) {
         GRAFT_ASSIGN_OR_RETURN(const bool more, NextMember());
         between_members_ = false;
@@ -128,10 +144,13 @@ class GunzipSource : public ByteSource {
       }
       stream_.next_in = reinterpret_cast<Bytef*>(input_.data() + begin_);
       stream_.avail_in = static_cast<uInt>(end_ - begin_);
-      stream_.next_out = reinterpret_cast<Bytef*>(buffer);
-      stream_.avail_out = room;
+      stream_.next_out = reinterpret_cast<Bytef*>(block_.data() + block_end_);
+      stream_.avail_out = static_cast<uInt>(block_.size() - block_end_);
       const int code = inflate(&stream_, Z_NO_FLUSH);
       begin_ = end_ - stream_.avail_in;
+      const size_t size = block_.size() - block_end_ - stream_.avail_out;
+      block_end_ += size;
+      inflated_ += size;
       if (code == Z_STREAM_END) {
         between_members_ = true;
       } else if (code != Z_OK && code != Z_BUF_ERROR) {
@@ -139,17 +158,14 @@ class GunzipSource : public ByteSource {
                                      (stream_.msg != nullptr ? stream_.msg : "zlib") +
                                      "); copy or compress it again");
       }
-      const size_t size = room - stream_.avail_out;
-      const uint64_t consumed = taken_ - (end_ - begin_);
-      if (given_ + size > limits_.ratio_free_bytes &&
-          (given_ + size) / limits_.max_ratio > consumed) {
-        return Fault("TOO_LARGE", "the gzip data grows more than " +
-                                      std::to_string(limits_.max_ratio) +
-                                      " fold, which no real text does; send it uncompressed");
-      }
-      if (size > 0) return size;
     }
-    return size_t{0};
+    const uint64_t consumed = taken_ - (end_ - begin_);
+    if (inflated_ > limits_.ratio_free_bytes && inflated_ / limits_.max_ratio > consumed) {
+      return Fault("TOO_LARGE", "the gzip data grows more than " +
+                                    std::to_string(limits_.max_ratio) +
+                                    " fold, which no real text does; send it uncompressed");
+    }
+    return OkStatus();
   }
 
   const std::unique_ptr<ByteSource> source_;
@@ -157,7 +173,10 @@ class GunzipSource : public ByteSource {
   const GunzipLimits limits_;
   std::vector<char> input_;
   size_t begin_ = 0, end_ = 0;  // The unread part of input_.
-  uint64_t taken_ = 0, given_ = 0;
+  std::vector<char> block_;
+  size_t block_begin_ = 0, block_end_ = 0;  // The part of block_ that isn't given yet.
+  Status fault_;                            // Behind the block.
+  uint64_t taken_ = 0, inflated_ = 0, given_ = 0;
   bool opened_ = false, inflating_ = false, between_members_ = false, ended_ = false;
   z_stream stream_{};
   Status status_;

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <set>
+#include <utility>
+
 #include "common/base/file.h"
 #include "tests/common/datasets/support.h"
 
@@ -142,6 +145,34 @@ TEST(GunzipTest, LimitsTheBytesThatComeOut) {
   EXPECT_EQ(*Gunzipped(Gzip(fits), "", limits), fits);
   EXPECT_EQ(Gunzipped(fits + "x", "", limits).status().details().at(0).reason, "TOO_LARGE");
   EXPECT_EQ(Gunzipped(Gzip(fits + "x"), "", limits).status().details().at(0).reason, "TOO_LARGE");
+}
+
+TEST(GunzipTest, ADamagedFileIsAtFaultAtOneLineHoweverItIsRead) {
+  std::string text;
+  for (int i = 0; i < 60000; ++i) text += "line " + std::to_string(i * 7919 % 60000) + "\n";
+  std::string damaged = Gzip(text);
+  for (size_t at = damaged.size() / 2; at < damaged.size() / 2 + 40; ++at) damaged[at] ^= 0x55;
+  std::set<std::pair<size_t, std::string>> outcomes;
+
+  for (const size_t from : {size_t{1} << 20, size_t{4096}, size_t{13}, size_t{1}}) {
+    for (const size_t to : {size_t{1} << 20, size_t{4096}, size_t{17}}) {
+      auto source = Gunzip(std::make_unique<PiecewiseSource>(damaged, from));
+      std::vector<char> buffer(to);
+      size_t given = 0;
+      for (;;) {
+        const auto size = source->Read(buffer.data(), buffer.size());
+        if (!size.ok()) {
+          outcomes.emplace(given, size.status().message());
+          break;
+        }
+        ASSERT_GT(*size, 0U) << "the damage went unseen";
+        given += *size;
+      }
+    }
+  }
+
+  EXPECT_EQ(outcomes.size(), 1U);
+  EXPECT_GT(outcomes.begin()->first, text.size() / 4) << "what is good before it is given";
 }
 
 TEST(GunzipTest, StopsABomb) {

@@ -16,13 +16,20 @@ ByteSet Bytes(std::string_view members) {
   return set;
 }
 
+/// An object or an array of them; no header begins so.
+bool LooksLikeJson(std::string_view front) {
+  if (front.starts_with('[')) front.remove_prefix(std::min(front.find('{'), front.size()));
+  if (!front.starts_with('{')) return false;
+  const size_t next = front.find_first_not_of(" \t\r\n", 1);
+  return next != std::string_view::npos && front[next] == '"';
+}
+
 }  // namespace
 
 DelimitedReader::DelimitedReader(std::unique_ptr<ByteSource> source, RecordOptions options)
     : options_(std::move(options)),
-      delimiter_(options_.format == Format::kTsv ? '\t' : ','),
-      at_delimiter_(Bytes(std::string{delimiter_, '\n'})),
       at_quote_(Bytes("\"")),
+      at_quote_or_newline_(Bytes("\"\n")),
       at_tsv_quoted_stop_(Bytes("\"\t")),
       at_newline_(Bytes("\n")),
       window_(std::move(source)) {}
@@ -40,7 +47,7 @@ std::optional<size_t> DelimitedReader::LineEnd(size_t offset) {
 
 void DelimitedReader::TooLong(ErrorDetail& fault) {
   fault = RecordTooLong(row_.line, options_.max_record_bytes);
-  if (options_.format == Format::kCsv) {
+  if (!is_tsv_) {
     fault.message += "; a quote that is opened in it and never closed would explain it";
   }
   broke_off_ = true;
@@ -81,13 +88,16 @@ std::optional<size_t> DelimitedReader::CloseCsvQuote(size_t offset, ErrorDetail&
     if (window_.At(offset + 1) != '"') break;
     offset += 2;
   }
-  if (window_.At(offset + 1) == delimiter_ || LineEnd(offset + 1)) return offset;
+  const size_t behind = PastSpaces(offset + 1);
+  if (window_.At(behind) == dialect_.delimiter || LineEnd(behind)) return offset;
   const auto before = window_.Slice(0, offset);
+  const bool is_escaped = before.ends_with('\\');
   fault = {"BAD_QUOTE",
            {},
            row_.line + std::count(before.begin(), before.end(), '\n'),
            ColumnName(names_, row_.num_fields),
-           "text follows a closing quote; double each quote inside a quoted text"};
+           std::string("text follows a closing quote; double each quote inside a quoted text") +
+               (is_escaped ? " instead of putting a backslash before it" : "")};
   SkipLine(offset + 1);
   return std::nullopt;
 }
@@ -100,17 +110,42 @@ std::optional<size_t> DelimitedReader::CloseTsvQuote(size_t offset) {
     if (window_.At(offset + 1) != '"') break;
     offset += 2;
   }
-  if (window_.At(offset + 1) == delimiter_ || LineEnd(offset + 1)) return offset;
+  if (window_.At(offset + 1) == dialect_.delimiter || LineEnd(offset + 1)) return offset;
   return std::nullopt;
+}
+
+size_t DelimitedReader::PastSpaces(size_t offset) {
+  while (offset < options_.max_record_bytes && window_.At(offset) == ' ') ++offset;
+  return offset;
+}
+
+bool DelimitedReader::ClosesOnItsLine(size_t offset) {
+  ++offset;
+  for (;;) {
+    offset = window_.Find(offset, at_quote_or_newline_, options_.max_record_bytes);
+    if (window_.At(offset) != '"') return false;
+    if (window_.At(offset + 1) != '"') break;
+    offset += 2;
+  }
+  const size_t behind = PastSpaces(offset + 1);
+  return window_.At(behind) == dialect_.delimiter || LineEnd(behind).has_value();
+}
+
+size_t DelimitedReader::SkipBlanks(size_t offset) {
+  if (window_.At(offset) != ' ') return offset;
+  const size_t begin = PastSpaces(offset);
+  if (dialect_.skips_blanks) return begin;
+  const bool is_quoted = !is_tsv_ && window_.At(begin) == '"' && ClosesOnItsLine(begin);
+  return is_quoted ? begin : offset;
 }
 
 DelimitedReader::FieldEnd DelimitedReader::ReadField(size_t& offset, std::string* text,
                                                      ErrorDetail& fault) {
   std::optional<size_t> close;
+  offset = SkipBlanks(offset);
   if (window_.At(offset) == '"') {
-    const bool is_csv = options_.format == Format::kCsv;
-    close = is_csv ? CloseCsvQuote(offset, fault) : CloseTsvQuote(offset);
-    if (!close && is_csv) return FieldEnd::kFault;
+    close = is_tsv_ ? CloseTsvQuote(offset) : CloseCsvQuote(offset, fault);
+    if (!close && !is_tsv_) return FieldEnd::kFault;
   }
   if (close) {
     std::string_view quoted = window_.Slice(offset + 1, *close - offset - 1);
@@ -122,7 +157,7 @@ DelimitedReader::FieldEnd DelimitedReader::ReadField(size_t& offset, std::string
       }
       text->append(quoted);
     }
-    offset = *close + 1;
+    offset = is_tsv_ ? *close + 1 : PastSpaces(*close + 1);
   } else {
     size_t end = window_.Find(offset, at_delimiter_, options_.max_record_bytes);
     if (end >= options_.max_record_bytes) {
@@ -130,11 +165,11 @@ DelimitedReader::FieldEnd DelimitedReader::ReadField(size_t& offset, std::string
       return FieldEnd::kFault;
     }
     const int stop = window_.At(end);
-    if (stop != delimiter_ && end > offset && window_.At(end - 1) == '\r') --end;
+    if (stop != dialect_.delimiter && end > offset && window_.At(end - 1) == '\r') --end;
     if (text != nullptr) text->assign(window_.Slice(offset, end - offset));
     offset = end;
   }
-  if (window_.At(offset) == delimiter_) {
+  if (window_.At(offset) == dialect_.delimiter) {
     ++offset;
     return FieldEnd::kDelimiter;
   }
@@ -142,19 +177,49 @@ DelimitedReader::FieldEnd DelimitedReader::ReadField(size_t& offset, std::string
   return FieldEnd::kLineEnd;
 }
 
-StatusOr<ReadStep> DelimitedReader::ReadRow(ErrorDetail& fault) {
-  if (!has_begun_) {
-    has_begun_ = true;
-    if (window_.At(0) == 0xEF && window_.At(1) == 0xBB && window_.At(2) == 0xBF) window_.Consume(3);
-  }
-  for (;;) {
+void DelimitedReader::SkipBlankLines() {
+  while (window_.At(0) >= 0) {
     const std::optional<size_t> blank = LineEnd(0);
-    if (!blank) break;
+    if (!blank) return;
     window_.Consume(*blank);
-    if (window_.At(0) >= 0) continue;
-    GRAFT_RETURN_IF_ERROR(window_.status());
-    return ReadStep::kEnd;
   }
+}
+
+void DelimitedReader::Begin() {
+  constexpr size_t kFrontBytes = size_t{64} << 10;
+  SkipBlankLines();
+  window_.At(kFrontBytes - 1);
+  const std::string_view front = window_.Front(kFrontBytes);
+  looks_like_json_ = LooksLikeJson(front);
+  dialect_ = FindDialect(front, options_);
+  if (dialect_.has_sep_line) SkipLine(0);
+  is_tsv_ = dialect_.delimiter == '\t';
+  at_delimiter_ = Bytes(std::string{dialect_.delimiter, '\n'});
+}
+
+bool DelimitedReader::IsEmptyRow() const {
+  if (row_.num_fields > row_.fields.size()) return false;
+  // In a table of one column, blanks are a value that is at fault.
+  if (row_.num_fields < 2 && !names_.empty() && names_.size() < 2) return false;
+  const auto end = row_.fields.begin() + static_cast<ptrdiff_t>(row_.num_fields);
+  return std::all_of(row_.fields.begin(), end, IsBlank);
+}
+
+StatusOr<ReadStep> DelimitedReader::ReadRow(ErrorDetail& fault) {
+  if (!std::exchange(has_begun_, true)) Begin();
+  for (;;) {
+    SkipBlankLines();
+    if (window_.At(0) < 0) {
+      GRAFT_RETURN_IF_ERROR(window_.status());
+      return ReadStep::kEnd;
+    }
+    GRAFT_ASSIGN_OR_RETURN(const ReadStep step, ReadFields(fault));
+    if (step != ReadStep::kRecord || !IsEmptyRow()) return step;
+    if (empty_rows_.count++ == 0) empty_rows_.first_line = row_.line;
+  }
+}
+
+StatusOr<ReadStep> DelimitedReader::ReadFields(ErrorDetail& fault) {
   row_.line = window_.line();
   row_.num_fields = 0;
   size_t offset = 0;
@@ -165,8 +230,9 @@ StatusOr<ReadStep> DelimitedReader::ReadRow(ErrorDetail& fault) {
       text = &row_.fields[row_.num_fields];
     }
     end = ReadField(offset, text, fault);
-    // A source that failed looks like the end of data until here.
-    if (!window_.status().ok() && window_.At(offset) < 0) return window_.status();
+    // A source that failed looks like the end of data until here; a row with its line end is whole.
+    const bool is_whole = end == FieldEnd::kLineEnd && offset > 0 && window_.At(offset - 1) == '\n';
+    if (!is_whole && !window_.status().ok() && window_.At(offset) < 0) return window_.status();
     if (end == FieldEnd::kFault) return ReadStep::kFault;
     ++row_.num_fields;
   }
@@ -176,6 +242,14 @@ StatusOr<ReadStep> DelimitedReader::ReadRow(ErrorDetail& fault) {
 
 StatusOr<ReadStep> DelimitedReader::ReadHeader(ErrorDetail& fault) {
   GRAFT_ASSIGN_OR_RETURN(const ReadStep step, ReadRow(fault));
+  if (looks_like_json_ && options_.has_header) {
+    fault = {"COLUMN_MISSING",
+             {},
+             1,
+             {},
+             "the file looks like JSON, not like CSV or TSV; say format jsonl, or name it .jsonl"};
+    return ReadStep::kFault;
+  }
   if (step == ReadStep::kEnd) {
     fault = {"EMPTY_FILE", {}, 0, {}, "the file is empty"};
     return ReadStep::kFault;
@@ -219,30 +293,37 @@ StatusOr<ReadStep> DelimitedReader::ReadHeader(ErrorDetail& fault) {
 
 ReadStep DelimitedReader::FindColumns(int64_t header_line, ErrorDetail& fault) {
   for (const Column& column : options_.columns) {
-    const auto at = std::find(names_.begin(), names_.end(), column.name);
-    if (at != names_.end()) {
-      indices_.emplace_back(static_cast<size_t>(at - names_.begin()));
-    } else if (column.is_required) {
-      fault = MissingColumn(column.name, names_, header_line);
-      if (!options_.has_header) {
-        fault.message += " (the file is read without a header, so columns are named by number)";
-      } else if (std::any_of(names_.begin(), names_.end(), [](const std::string& name) {
-                   return name.find('\r') != std::string::npos;
-                 })) {
-        fault.message += "; its lines end with a bare CR, convert them to LF";
-      } else {
-        fault.message += "; a file without a header needs has_header=false and columns 1, 2, ...";
-      }
-      return ReadStep::kFault;
-    } else {
-      indices_.emplace_back(std::nullopt);
+    if (const auto at = FindColumn(names_, column.name)) {
+      indices_.emplace_back(*at);
+      continue;
     }
+    if (!column.is_required) {
+      indices_.emplace_back(std::nullopt);
+      continue;
+    }
+    fault = MissingColumn(column.name, names_, header_line);
+    const std::string_view first = Stripped(row_.fields.front());
+    if (!options_.has_header) {
+      fault.message += " (the file is read without a header, so columns are named by number)";
+      if (names_.size() == 1 && first.find(';') != std::string_view::npos)
+        fault.message += "; if semicolons separate its fields, give it a header, or write commas";
+    } else {
+      fault.message += "; a file without a header needs has_header=false and columns 1, 2, ...";
+    }
+    return ReadStep::kFault;
   }
   return ReadStep::kRecord;
 }
 
 ReadStep DelimitedReader::ToRecord(Record& record, ErrorDetail& fault) {
-  if (row_.num_fields != names_.size()) {
+  while (row_.num_fields > names_.size() && row_.num_fields <= row_.fields.size() &&
+         IsBlank(row_.fields[row_.num_fields - 1])) {
+    --row_.num_fields;
+  }
+  // A delimiter at the header's end names no column; rows may have it or not.
+  size_t least = names_.size();
+  while (least > 1 && IsBlank(names_[least - 1])) --least;
+  if (row_.num_fields < least || row_.num_fields > names_.size()) {
     const std::string found = std::to_string(row_.num_fields);
     const std::string expected = std::to_string(names_.size());
     fault = {"FIELD_COUNT",
@@ -251,9 +332,10 @@ ReadStep DelimitedReader::ToRecord(Record& record, ErrorDetail& fault) {
              {},
              found + (row_.num_fields == 1 ? " field" : " fields") + " where the " +
                  (options_.has_header ? "header" : "first line") + " has " + expected +
-                 (options_.format == Format::kCsv
-                      ? "; put a text that holds a comma in double quotes"
-                      : "; a tab can't stand inside a text, use CSV for that")};
+                 (is_tsv_ ? "; a tab can't stand inside a text, use CSV for that"
+                          : "; put a text that holds the separator (" +
+                                std::string(DelimiterName(dialect_.delimiter)) +
+                                " here) in double quotes")};
     return ReadStep::kFault;
   }
   for (size_t i = 0; i < row_.num_fields; ++i) {

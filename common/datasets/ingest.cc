@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "common/base/utf8.h"
+#include "common/datasets/dialect.h"
+#include "common/datasets/label_checks.h"
 #include "common/datasets/labels.h"
 #include "common/datasets/records.h"
 #include "common/datasets/split.h"
@@ -70,6 +72,9 @@ Status CheckLabelNames(const IngestSpec& spec) {
     }
     if (!seen.insert(name).second) return SpecFault(field, Quoted(name) + " stands twice");
   }
+  // A version's own names are what they are: those that were trained before stay usable.
+  if (spec.allow_one_class) return OkStatus();
+  if (const auto twins = FindNameTwins(spec.label_names)) return SpecFault(field, *twins);
   return OkStatus();
 }
 
@@ -86,10 +91,6 @@ Status CheckSpec(const IngestSpec& spec) {
   }
   if (spec.max_examples < 0) return SpecFault("dataset.max_examples", "can't be negative");
   return OkStatus();
-}
-
-bool IsBlank(std::string_view text) {
-  return text.find_first_not_of(" \t\n\r\v\f") == std::string_view::npos;
 }
 
 /// Reads one file into examples and faults.
@@ -130,7 +131,7 @@ class SplitIngester {
         fault = {"UNREADABLE", {}, 0, {}, Printable(step.status().message(), 300)};
         const Status status = step.status();
         if (!status.details().empty()) fault = status.details().front();
-        fault.line = reader->line();
+        if (fault.reason != "NOT_TEXT") fault.line = reader->line();
         Add(fault);
         return false;
       }
@@ -161,6 +162,13 @@ class SplitIngester {
       Add(fault);
       if (fault.reason == "TOO_MANY_LABELS" || bytes_left_ < 0) return false;
     }
+    if (const EmptyRows rows = reader->empty_rows(); rows.count > 0) {
+      report_.warnings.push_back(field_ + ": " + std::to_string(rows.count) +
+                                 (rows.count == 1
+                                      ? " row holds nothing and was skipped (line "
+                                      : " rows hold nothing and were skipped (the first is line ") +
+                                 std::to_string(rows.first_line) + ")");
+    }
     if (examples.empty() && !has_faults) {
       const bool has_header = *format != Format::kJsonl && spec_.has_header;
       Add(has_header ? ErrorDetail{"NO_EXAMPLES",
@@ -179,6 +187,25 @@ class SplitIngester {
     report_.AddError(std::move(fault));
   }
 
+  std::string UnknownLabel(const std::string& name) {
+    std::string text = "the label " + Quoted(name) +
+                       (labels_.is_fixed() ? " isn't one of the given label names"
+                                           : " stands nowhere in the training data");
+    // Of a fault that is only counted nobody reads the message.
+    const bool is_listed = report_.errors.size() < kMaxListedFaults;
+    const auto twin = is_listed ? labels_.FindTwin(name) : std::nullopt;
+    if (!twin) {
+      return text + (labels_.is_fixed() ? "" : "; correct it, or train on an example of it");
+    }
+    const int64_t line = labels_.first_lines()[twin->index];
+    return text + "; there is " + Quoted(labels_.names()[twin->index]) +
+           (line > 0 ? " (line " + std::to_string(line) + " of dataset.train)" : "") + ", which " +
+           (twin->is_same ? "is the same label in other spaces, invisible characters or forms of "
+                            "the same letters"
+                          : "differs only in case, spaces or hyphens") +
+           ": write it alike";
+  }
+
   std::optional<ErrorDetail> ToLabel(const Value& value, int64_t line, int32_t& label) {
     const auto fault = [&](std::string reason, std::string message) {
       return ErrorDetail{
@@ -193,14 +220,10 @@ class SplitIngester {
                                          " bytes; is this the column of the labels? The limit is " +
                                          std::to_string(kMaxLabelBytes));
     }
-    const std::optional<int32_t> index = labels_.Find(value.text);
+    const std::optional<int32_t> index = labels_.Find(value.text, line);
     if (!index) {
-      const bool is_fixed = !spec_.label_names.empty();
-      return fault(is_fixed ? "UNKNOWN_LABEL" : "LABEL_NOT_IN_TRAIN",
-                   "the label " + Quoted(value.text) +
-                       (is_fixed ? " isn't one of the given label names"
-                                 : " stands nowhere in the training data; correct it, or train on "
-                                   "an example of it"));
+      return fault(labels_.is_fixed() ? "UNKNOWN_LABEL" : "LABEL_NOT_IN_TRAIN",
+                   UnknownLabel(value.text));
     }
     if (labels_.size() > kMaxLabels) {
       return fault("TOO_MANY_LABELS", "more than " + std::to_string(kMaxLabels) +
@@ -291,6 +314,31 @@ void Finish(const IngestSpec& spec, IngestedDataset& dataset, Report& report) {
 
 }  // namespace
 
+namespace {
+
+void AddDoubts(const IngestSpec& spec, const LabelTable& labels, const IngestedDataset& dataset,
+               Report& report) {
+  const auto add = [&](std::vector<std::string> doubts) {
+    for (std::string& doubt : doubts) report.warnings.push_back(std::move(doubt));
+  };
+  add(FindDoubts(dataset));
+  if (IsTraining(spec)) add(FindLabelDoubts(labels, dataset.train, spec.has_header));
+  const auto train = static_cast<int64_t>(dataset.train.size());
+  const auto format = FormatOf(spec.train.name, spec.format);
+  if (!spec.has_header && format.ok() && *format == Format::kJsonl) {
+    report.warnings.push_back(
+        "has_header is false, which has no effect on JSON: its columns have "
+        "names");
+  }
+  if (spec.max_examples > train) {
+    report.warnings.push_back("max_examples is " + std::to_string(spec.max_examples) +
+                              ", more than the " + std::to_string(train) +
+                              " training examples there are: it has no effect");
+  }
+}
+
+}  // namespace
+
 StatusOr<Report> Ingest(const IngestSpec& spec, IngestedDataset* dataset) {
   GRAFT_RETURN_IF_ERROR(CheckSpec(spec));
   Report report;
@@ -305,6 +353,10 @@ StatusOr<Report> Ingest(const IngestSpec& spec, IngestedDataset* dataset) {
   GRAFT_ASSIGN_OR_RETURN(const bool is_whole, read(spec.train, "train", result.train));
   // Of a file that broke off we don't know all labels, so none of the others' is called unknown.
   if (is_whole) labels.Close();
+  if (IsTraining(spec)) {
+    for (ErrorDetail& twins : FindLabelTwins(labels, spec.label_column))
+      report.AddError(std::move(twins));
+  }
   if (spec.validation.open) {
     GRAFT_RETURN_IF_ERROR(read(spec.validation, "validation", result.validation).status());
   }
@@ -317,8 +369,12 @@ StatusOr<Report> Ingest(const IngestSpec& spec, IngestedDataset* dataset) {
       if (example.label >= 0) example.label = new_index[static_cast<size_t>(example.label)];
     }
   }
+  if (report.usable() && IsTraining(spec)) {
+    if (auto scores = FindScores(labels, result.train, spec.label_column))
+      report.AddError(*std::move(scores));
+  }
   if (report.usable()) {
-    report.warnings = FindDoubts(result);
+    AddDoubts(spec, labels, result, report);
     Finish(spec, result, report);
   }
   const auto count = [&](const std::string& name, const std::vector<Example>& examples) {

@@ -32,7 +32,7 @@ struct IngestSpec {
   std::vector<std::string> text_columns;  ///< One, or two for pairs.
   std::string label_column;               ///< Empty: unlabelled data.
   /// Fixed names in index order; any other label is a fault. Empty: the distinct labels of train,
-  /// sorted by value if all are integers, else by bytes; then a label that train lacks is a fault.
+  /// sorted by value if all are numbers, else by bytes; then a label that train lacks is a fault.
   std::vector<std::string> label_names;
   std::string format;      ///< "csv", "tsv", "jsonl" for all files; empty: by each one's name.
   bool has_header = true;  ///< CSV and TSV; without one, columns are "1", "2", ...
@@ -48,13 +48,14 @@ struct IngestSpec {
 /// Reads everything and reports on it; `dataset`, which may be null, is set only if the report is
 /// usable. Faults of the data are in the report: reason, field ("dataset.train", ...), line, column
 /// and message; a line is at fault once, with the first thing that is wrong with it.
-/// Reasons: those of RecordReader::Next and of Gunzip; FORMAT_UNKNOWN, NO_EXAMPLES, TEXT_EMPTY,
-/// LABEL_MISSING, LABEL_TOO_LONG (256 bytes), TOO_MANY_LABELS (10,000), UNKNOWN_LABEL,
-/// LABEL_NOT_IN_TRAIN, ONE_CLASS, TOO_MANY_EXAMPLES (10,000,000 a file), TOO_LARGE, SPLIT_EMPTY (a
-/// fraction of no example), LABEL_LOST (a label left train by the fractions or max_examples),
-/// UNREADABLE (a source's own InvalidArgument).
-/// Errors: InvalidArgument with the field's path if the spec itself is at fault (columns, label
-/// names, fractions); what opening or reading a file says (NotFound, Unavailable, ...).
+/// Reasons: those of RecordReader::Next, of Gunzip and of DecodeText; FORMAT_UNKNOWN, NO_EXAMPLES,
+/// TEXT_EMPTY, LABEL_MISSING, LABEL_TOO_LONG (256 bytes), TOO_MANY_LABELS (10,000), UNKNOWN_LABEL,
+/// LABEL_NOT_IN_TRAIN, LABEL_TWINS, LABELS_ARE_NUMBERS (see label_checks.h), ONE_CLASS,
+/// TOO_MANY_EXAMPLES (10,000,000 a file), TOO_LARGE, SPLIT_EMPTY (a fraction of no example),
+/// LABEL_LOST (a label left train by the fractions or max_examples), UNREADABLE (a source's own
+/// InvalidArgument). Errors: InvalidArgument with the field's path if the spec itself is at fault
+/// (columns, label names, fractions); what opening or reading a file says (NotFound, Unavailable,
+/// ...).
 StatusOr<Report> Ingest(const IngestSpec& spec, IngestedDataset* dataset);
 
 }  // namespace graft::datasets

@@ -1,5 +1,5 @@
 #pragma once
-/// JSON Lines; the rules are records.h's.
+/// JSON Lines, or one JSON array of the same objects; the rules are records.h's.
 
 #include <memory>
 
@@ -18,12 +18,25 @@ class JsonlReader : public RecordReader {
   int64_t line() const override { return window_.line(); }
 
  private:
+  StatusOr<ReadStep> NextLine(Record& record, ErrorDetail& fault);
+  StatusOr<ReadStep> SkipLongLine(size_t end, ErrorDetail& fault);
+  StatusOr<ReadStep> NextElement(Record& record, ErrorDetail& fault);
+  /// Behind the blanks and commas at the position; what else stands there is left.
+  void SkipBetweenElements();
+  /// Behind the JSON value at the position; max_record_bytes if it is longer, or where the data
+  /// ends.
+  size_t ValueEnd();
+  /// A fault behind which nothing can be read.
+  ReadStep BreakOff(ErrorDetail& fault, std::string message);
+
   ReadStep ToRecord(std::string_view text, int64_t line, Record& record, ErrorDetail& fault);
+  ReadStep ToValues(const Json& object, int64_t line, Record& record, ErrorDetail& fault);
 
   const RecordOptions options_;
-  ByteSet at_newline_{};
+  ByteSet at_newline_{}, at_structure_{}, at_string_stop_{}, at_scalar_end_{};
   Window window_;
-  bool has_begun_ = false, has_object_ = false, at_end_ = false, broke_off_ = false;
+  bool has_begun_ = false, in_array_ = false;
+  bool has_object_ = false, at_end_ = false, broke_off_ = false;
 };
 
 }  // namespace graft::datasets

@@ -4,20 +4,65 @@
 #include <array>
 
 #include "common/base/utf8.h"
+#include "common/datasets/dialect.h"
 
 namespace graft::datasets {
+namespace {
+
+/// The word around byte `at`, read as Windows-1252; empty if it isn't that.
+std::string AsWindows1252(std::string_view text, size_t at) {
+  constexpr size_t kMaxBytes = 24;
+  constexpr std::string_view kBreaks = " \t\r\n,;\"";
+  const size_t before = text.find_last_of(kBreaks, at);
+  size_t begin = before == std::string_view::npos ? 0 : before + 1;
+  if (at - begin > kMaxBytes) begin = at;
+  const size_t end = std::min(text.find_first_of(kBreaks, at), text.size());
+  // Of 0x80 to 0x9F; 0 where nothing is assigned.
+  constexpr std::array<uint16_t, 32> kUpper = {
+      0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
+      0x2039, 0x0152, 0,      0x017D, 0,      0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+      0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178};
+  std::string word;
+  for (const char c : text.substr(begin, std::min(end - begin, 2 * kMaxBytes))) {
+    const auto byte = static_cast<unsigned char>(c);
+    const uint32_t code = byte >= 0x80 && byte < 0xA0 ? kUpper[byte - 0x80] : byte;
+    if (code < 0x20) return {};
+    AppendUtf8(code, word);
+  }
+  return word;
+}
+
+std::string Folded(std::string_view name) {
+  std::string folded(Stripped(name));
+  std::transform(folded.begin(), folded.end(), folded.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  return folded;
+}
+
+}  // namespace
 
 std::optional<ErrorDetail> CheckUtf8(std::string_view text, int64_t line, std::string_view column) {
   const size_t at = FirstInvalidUtf8(text);
-  if (at == std::string_view::npos) return std::nullopt;
+  const std::string where = column.empty() ? std::string("the line") : std::string("the field");
+  if (at == std::string_view::npos) {
+    const size_t zero = text.find('\0');
+    if (zero == std::string_view::npos) return std::nullopt;
+    return ErrorDetail{"ZERO_BYTE",
+                       {},
+                       line,
+                       Printable(column),
+                       "byte " + std::to_string(zero + 1) + " of " + where +
+                           " is a zero byte, which no text has; write the file again as UTF-8"};
+  }
   const auto byte = static_cast<unsigned char>(text[at]);
   constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string message = "byte " + std::to_string(at + 1) + " of " +
-                        (column.empty() ? std::string("the line") : "the field") + " (0x" +
+  std::string message = "byte " + std::to_string(at + 1) + " of " + where + " (0x" +
                         kDigits[byte >> 4] + kDigits[byte & 15] + ") isn't UTF-8";
-  const bool is_utf16 = line == 1 && at == 0 && (byte == 0xFF || byte == 0xFE);
-  message +=
-      is_utf16 ? "; the file looks like UTF-16, save it as UTF-8" : "; save the file as UTF-8";
+  const std::string guess = AsWindows1252(text, at);
+  message += guess.empty() ? "; save the file as UTF-8"
+                           : "; if it is meant as " + Quoted(guess) +
+                                 ", the file is Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 FILE, "
+                                 "or save it as UTF-8";
   return ErrorDetail{"BAD_UTF8", {}, line, Printable(column), std::move(message)};
 }
 
@@ -30,6 +75,11 @@ ErrorDetail MissingColumn(std::string_view name, const std::vector<std::string>&
   }
   if (columns.size() > kMaxListed) {
     list += " and " + std::to_string(columns.size() - kMaxListed) + " more";
+  }
+  for (const std::string& column : columns) {
+    if (Folded(column) != Folded(name)) continue;
+    list += "; name it as it is written, " + Quoted(column);
+    break;
   }
   return {"COLUMN_MISSING",
           {},

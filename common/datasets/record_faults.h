@@ -11,7 +11,7 @@
 
 namespace graft::datasets {
 
-/// BAD_UTF8 if `text` isn't UTF-8. `column` may be empty.
+/// BAD_UTF8 if `text` isn't UTF-8, ZERO_BYTE if it holds one. `column` may be empty.
 std::optional<ErrorDetail> CheckUtf8(std::string_view text, int64_t line, std::string_view column);
 
 /// COLUMN_MISSING; lists the columns there are.

@@ -4,17 +4,22 @@
 ///
 /// CSV is RFC 4180: a field that begins with a quote runs to the matching quote, over line ends and
 /// commas; a doubled quote is one quote. Beyond the RFC: lines end with LF or CRLF; a quote inside
-/// a field that doesn't begin with one is data; a byte order mark is skipped.
+/// a field that doesn't begin with one is data; another delimiter than the comma is recognised (see
+/// dialect.h); blanks around a quoted field are skipped, and behind each delimiter if the header
+/// has them everywhere; what a row has beyond its header is ignored if it is empty.
 ///
 /// TSV knows two habits, told apart field by field. Plain TSV has no quoting, so a quote is data. A
 /// field is quoted, as CSV writers do it, only if it begins with a quote and the quote that closes
 /// it comes before any tab and is followed by a tab or a line end; so quoted line ends work, and a
 /// stray quote spoils nothing. A TSV text can't hold a tab.
 ///
-/// JSON Lines is one object a line. A string, number or boolean is a value (a whole number as
-/// digits, whatever its JSON form: 1.0 is "1"; true is "true"), null is no value.
+/// JSON Lines is one object a line, with a comma behind it or not; a file that begins with a
+/// bracket is one JSON array of such objects, laid out as it may be. A string, number or boolean is
+/// a value (a whole number as digits, whatever its JSON form: 1.0 is "1"; true is "true"), null is
+/// no value.
 ///
-/// In all three, blank lines are skipped, and text must be UTF-8.
+/// In all three, blank lines are skipped, and text must be UTF-8 (or UTF-16, see decode.h) without
+/// zero bytes.
 
 #include <cstdint>
 #include <memory>
@@ -30,12 +35,12 @@ namespace graft::datasets {
 enum class Format {
   kCsv,    ///< Comma.
   kTsv,    ///< Tab.
-  kJsonl,  ///< One object a line.
+  kJsonl,  ///< One object a line, or an array of them.
 };
 
-/// Tells a file's format: `explicit_format` ("csv", "tsv", "jsonl") if it isn't empty, else the end
-/// of `name` in any case: .csv, .tsv (.tab), .jsonl (.ndjson, .json-lines), each also with .gz.
-/// Errors: InvalidArgument that says which there are.
+/// Tells a file's format: `explicit_format` ("csv", "tsv", "jsonl" or "json") if it isn't empty,
+/// else the end of `name`: .csv, .tsv (.tab), .jsonl (.ndjson, .json-lines, .json), each also with
+/// .gz. Both in any case. Errors: InvalidArgument that says which there are.
 StatusOr<Format> FormatOf(std::string_view name, std::string_view explicit_format);
 
 struct Column {
@@ -70,6 +75,12 @@ enum class ReadStep {
   kEnd,     ///< No more.
 };
 
+/// Rows of nothing but delimiters, as spreadsheets leave them behind their last line.
+struct EmptyRows {
+  int64_t count = 0;
+  int64_t first_line = 0;
+};
+
 /// Reads records one by one.
 class RecordReader {
  public:
@@ -78,8 +89,8 @@ class RecordReader {
   /// Gives the next record, or the next fault (reason, line, column and message; `field` is the
   /// caller's). After a fault the next call goes on behind it, or says kEnd where there is no way
   /// on (a missing column, an unclosed quote, a CSV record too long); then broke_off() is true.
-  /// Reasons: EMPTY_FILE, COLUMN_MISSING, DUPLICATE_COLUMN, TOO_MANY_COLUMNS, FIELD_COUNT,
-  /// UNCLOSED_QUOTE, BAD_QUOTE, RECORD_TOO_LONG, BAD_UTF8, BAD_JSON, WRONG_TYPE.
+  /// Reasons: EMPTY_FILE, ZERO_BYTE, COLUMN_MISSING, DUPLICATE_COLUMN, TOO_MANY_COLUMNS,
+  /// FIELD_COUNT, UNCLOSED_QUOTE, BAD_QUOTE, RECORD_TOO_LONG, BAD_UTF8, BAD_JSON, WRONG_TYPE.
   /// Errors: those of the source, among them InvalidArgument for a torn gzip file.
   virtual StatusOr<ReadStep> Next(Record& record, ErrorDetail& fault) = 0;
 
@@ -88,9 +99,12 @@ class RecordReader {
 
   /// Physical line that reading has come to.
   virtual int64_t line() const = 0;
+
+  /// What was skipped so far, though it isn't blank.
+  virtual EmptyRows empty_rows() const { return {}; }
 };
 
-/// Ownership: takes `source`, whose bytes are plain text (see Gunzip).
+/// Ownership: takes `source`, whose bytes are unpacked (see Gunzip); it goes through DecodeText.
 std::unique_ptr<RecordReader> NewRecordReader(std::unique_ptr<ByteSource> source,
                                               RecordOptions options);
 

@@ -78,7 +78,7 @@ void FindLongTexts(const IngestedDataset& dataset, std::vector<std::string>& dou
                    std::to_string(longest) + "); what is beyond max_length tokens isn't read");
 }
 
-void FindLabelDoubts(const IngestedDataset& dataset, std::vector<std::string>& doubts) {
+void FindUnevenLabels(const IngestedDataset& dataset, std::vector<std::string>& doubts) {
   const auto& names = dataset.label_names;
   if (names.empty()) return;
   std::vector<int64_t> counts(names.size());
@@ -107,17 +107,55 @@ void FindLabelDoubts(const IngestedDataset& dataset, std::vector<std::string>& d
                      Count(counts[most], "training example") + ", " + Quoted(names[least]) +
                      " has " + std::to_string(counts[least]));
   }
-  std::map<std::string, size_t> folded;
-  for (size_t i = 0; i < names.size(); ++i) {
-    std::string key;
-    for (const char c : names[i]) {
-      if (c != ' ' && c != '\t') key += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+/// Sequences that come from UTF-8 read as Latin-1 or Windows-1252 and written as UTF-8 again: a
+/// lead byte and a continuation byte, each as two bytes.
+bool LooksDecodedTwice(std::string_view text) {
+  for (size_t at = text.find("\xC3"); at != std::string_view::npos;
+       at = text.find("\xC3", at + 1)) {
+    const std::string_view next = text.substr(at + 1, 3);
+    if (next.size() == 3 && (next[0] == '\x83' || next[0] == '\xA2') &&
+        ((next[1] == '\xC2' && (next[2] & 0x80) != 0) || next.substr(1) == "\xE2\x82")) {
+      return true;
     }
-    const auto [other, is_new] = folded.emplace(std::move(key), i);
-    if (is_new) continue;
-    doubts.push_back("the labels " + Quoted(names[other->second]) + " and " + Quoted(names[i]) +
-                     " differ only in case or spaces, and are taken as two");
-    break;
+  }
+  return false;
+}
+
+bool IsNumber(std::string_view text) {
+  return text.find_first_of("0123456789") != std::string_view::npos &&
+         text.find_first_not_of("0123456789 .,-+") == std::string_view::npos;
+}
+
+void FindTextDoubts(const IngestedDataset& dataset, std::vector<std::string>& doubts) {
+  int64_t num_lost = 0;
+  int64_t num_twice = 0;
+  size_t num_numbers = 0;
+  for (const auto* split : {&dataset.train, &dataset.validation, &dataset.test}) {
+    for (const Example& example : *split) {
+      for (const std::string* text : {&example.text, &example.text_pair}) {
+        if (text->find("\xEF\xBF\xBD") != std::string::npos) ++num_lost;
+        if (LooksDecodedTwice(*text)) ++num_twice;
+      }
+      if (split == &dataset.train && IsNumber(example.text)) ++num_numbers;
+    }
+  }
+  if (num_lost > 0) {
+    doubts.push_back(Count(num_lost, "text") + (num_lost == 1 ? " holds" : " hold") +
+                     " U+FFFD, which stands for characters that were lost when the file was "
+                     "converted");
+  }
+  if (num_twice > 0) {
+    doubts.push_back(
+        Count(num_twice, "text") + (num_twice == 1 ? " looks" : " look") +
+        " as if encoded twice (\xC3\x83\xC2\xA9 for \xC3\xA9); convert the file from its first "
+        "encoding to UTF-8 once");
+  }
+  constexpr size_t kEnough = 10;
+  if (dataset.train.size() >= kEnough && num_numbers * 10 >= dataset.train.size() * 9) {
+    doubts.push_back("nearly all texts are numbers such as " + Quoted(dataset.train.front().text) +
+                     "; is it the column of the texts?");
   }
 }
 
@@ -194,7 +232,8 @@ std::vector<std::string> FindDoubts(const IngestedDataset& dataset) {
   std::vector<std::string> doubts;
   FindRepeats(dataset, doubts);
   FindLongTexts(dataset, doubts);
-  FindLabelDoubts(dataset, doubts);
+  FindTextDoubts(dataset, doubts);
+  FindUnevenLabels(dataset, doubts);
   return doubts;
 }
 

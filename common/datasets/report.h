@@ -50,8 +50,8 @@ SplitReport CountSplit(std::string name, const std::vector<Example>& examples,
                        const std::vector<std::string>& label_names);
 
 /// Sentences on what is allowed but doubtful: repeated texts, one text with two labels, held-out
-/// texts that are also in train, very long texts, uneven labels, labels that differ only in case or
-/// spaces, labels without training examples.
+/// texts that are also in train, very long texts, texts that were converted badly or are numbers,
+/// uneven labels, labels without training examples. What labels' names tell: label_checks.h.
 /// Requires: `dataset` is as its files had it, before fractions are split off.
 std::vector<std::string> FindDoubts(const IngestedDataset& dataset);
 

@@ -36,6 +36,9 @@ class Window {
     return std::string_view(data_).substr(begin_ + offset, size);
   }
 
+  /// What has been seen from the position on, at most `size` bytes. Ownership: as Slice.
+  std::string_view Front(size_t size) const { return std::string_view(data_).substr(begin_, size); }
+
   /// Moves the position. Requires: the bytes were seen.
   void Consume(size_t size);
 

@@ -14,8 +14,8 @@ struct DataFile {
   std::string shows;  ///< What it is an example of.
   std::string name;
   std::string bytes;
-  /// "ham=2 spam=2": read, with so many examples of each label. "! a | b": refused in a message that
-  /// holds each of the pieces.
+  /// "ham=2 spam=2": read, with so many examples of each label. "! a | b": refused in a message
+  /// that holds each of the pieces.
   std::string outcome;
   std::string first_text = {};  ///< If read; empty: any.
   std::string warning = {};     ///< A piece of a warning; empty: none is looked for.
@@ -48,7 +48,8 @@ inline std::vector<DataFile> FormFiles() {
   const std::string csv = "text,label\nw1 w2,spam\nw3 w4,ham\n";
   const std::string both = "ham=1 spam=1";
   const std::string array =
-      "[\n {\"text\": \"w1 w2\", \"label\": \"spam\"},\n {\"text\": \"w3\", \"label\": \"ham\"}\n]\n";
+      "[\n {\"text\": \"w1 w2\", \"label\": \"spam\"},\n {\"text\": \"w3\", \"label\": "
+      "\"ham\"}\n]\n";
   const std::string lines =
       "{\"text\":\"w1 w2\",\"label\":\"spam\"}\n{\"text\":\"w3\",\"label\":\"ham\"}\n";
   std::vector<DataFile> files = {
@@ -63,7 +64,8 @@ inline std::vector<DataFile> FormFiles() {
       {"semicolons", "a.csv", "text;label\nw1, w2;spam\nw3 w4;ham\n", both, "w1, w2"},
       {"semicolons and quotes", "a.csv", "\"text\";\"label\"\n\"a;b\";spam\nw;ham\n", both, "a;b"},
       {"a sep= line", "a.csv", "sep=,\ntext,label\nw1,spam\nw2,ham\n", both, "w1"},
-      {"a sep= line, semicolon", "a.csv", "sep=;\r\ntext;label\r\na,b;spam\r\nw;ham\r\n", both, "a,b"},
+      {"a sep= line, semicolon", "a.csv", "sep=;\r\ntext;label\r\na,b;spam\r\nw;ham\r\n", both,
+       "a,b"},
       {"a quoted sep= line", "a.csv", "\"sep=;\"\ntext;label\nw1;spam\nw2;ham\n", both},
       {"sep= for a tab", "a.csv", "sep=\t\ntext\tlabel\nw1\tspam\nw2\tham\n", both},
       {"tabs in a .csv", "a.csv", "text\tlabel\nw1, w2\tspam\nw3\tham\n", both, "w1, w2"},
@@ -74,11 +76,14 @@ inline std::vector<DataFile> FormFiles() {
        "! \"phrase\", \"kind\" | \"text\""},
       {"semicolons without a header", "a.csv", "w1;spam\nw2;ham\n", "! semicolon", {}, {}, false},
       {"spaces after commas", "a.csv", "text, label\n\"w1\", spam\n\"w2, w3\", ham\n", both, "w1"},
-      {"spaces before quotes", "a.csv", "text,label\n\"w1\", \"spam\"\n\"w2, w3\", \"ham\"\n", both},
+      {"spaces before quotes", "a.csv", "text,label\n\"w1\", \"spam\"\n\"w2, w3\", \"ham\"\n",
+       both},
       {"a space behind a quote", "a.csv", "text,label\n\"w1, w2\" ,spam\nw3,ham\n", both, "w1, w2"},
-      {"doubled quotes", "a.csv", "text,label\n\"say \"\"hi\"\"\",spam\nw2,ham\n", both, "say \"hi\""},
+      {"doubled quotes", "a.csv", "text,label\n\"say \"\"hi\"\"\",spam\nw2,ham\n", both,
+       "say \"hi\""},
       {"quotes inside", "a.csv", "text,label\nsay \"hi\",spam\nw2,ham\n", both, "say \"hi\""},
-      {"texts of many lines", "a.csv", "text,label\n\"a\nb\r\nc\",spam\nw2,ham\n", both, "a\nb\r\nc"},
+      {"texts of many lines", "a.csv", "text,label\n\"a\nb\r\nc\",spam\nw2,ham\n", both,
+       "a\nb\r\nc"},
       {"backslashes before quotes", "a.csv", "text,label\n\"say \\\"hi\\\"\",spam\nw2,ham\n",
        "! double each quote | backslash"},
       {"a quote never closed", "a.csv", "text,label\n\"w1,spam\nw2,ham\n", "! never closed"},
@@ -118,8 +123,8 @@ inline std::vector<DataFile> FormFiles() {
       {"zstd", "a.csv", "\x28\xB5\x2F\xFD....", "! zstd | gzip"},
       {"bzip2", "a.jsonl.bz2", "BZh91AY", "! bzip2 | gzip"},
       {"a web page", "a.csv", "<!DOCTYPE html>\n<html>\n", "! web page"},
-      {"a pointer of Git LFS", "a.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-       "! git lfs pull"},
+      {"a pointer of Git LFS", "a.csv",
+       "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "! git lfs pull"},
       {"a PDF", "a.csv", "%PDF-1.7\n", "! PDF"},
       {"empty", "a.csv", "", "! empty"},
       {"only blank lines", "a.csv", "\n\n  \n", "! empty"},
@@ -146,10 +151,18 @@ inline std::vector<DataFile> FormFiles() {
       {"lists as labels in JSON", "a.jsonl", "{\"text\":\"w1\",\"label\":[\"a\",\"b\"]}\n",
        "! array | one label"},
       {"columns twice", "a.csv", "text,label,text\nw1,spam,w2\n", "! twice"},
-      {"characters lost on the way", "a.csv", "text,label\nw\xEF\xBF\xBD,spam\nw2,ham\n", both, {},
+      {"characters lost on the way",
+       "a.csv",
+       "text,label\nw\xEF\xBF\xBD,spam\nw2,ham\n",
+       both,
+       {},
        "lost"},
-      {"UTF-8 read as Latin-1 once", "a.csv", "text,label\ncaf\xC3\x83\xC2\xA9,spam\nw2,ham\n", both,
-       {}, "twice"},
+      {"UTF-8 read as Latin-1 once",
+       "a.csv",
+       "text,label\ncaf\xC3\x83\xC2\xA9,spam\nw2,ham\n",
+       both,
+       {},
+       "twice"},
   };
   return files;
 }
@@ -173,9 +186,15 @@ inline std::vector<DataFile> LabelFiles() {
   return {
       {"a no-break space", "a.csv", twins("spam\xC2\xA0"),
        "! \"spam\" | line 2 | \"spam\\u00a0\" | line 5"},
-      {"a zero-width space", "a.csv", twins("sp\xE2\x80\x8B" "am"), "! \"sp\\u200bam\" | line 5"},
+      {"a zero-width space", "a.csv",
+       twins("sp\xE2\x80\x8B"
+             "am"),
+       "! \"sp\\u200bam\" | line 5"},
       {"a byte order mark in a label", "a.csv", twins("\xEF\xBB\xBFspam"), "! \"\\ufeffspam\""},
-      {"a soft hyphen", "a.csv", twins("sp\xC2\xAD" "am"), "! \"sp\\u00adam\""},
+      {"a soft hyphen", "a.csv",
+       twins("sp\xC2\xAD"
+             "am"),
+       "! \"sp\\u00adam\""},
       {"NFC and NFD", "a.csv", csv({"caf\xC3\xA9", "x", "x", "cafe\xCC\x81"}), "! line 2 | line 5"},
       {"full width", "a.csv", twins("\xEF\xBD\x93pam"), "! line 2 | line 5"},
       {"a space at the end", "a.csv", twins("spam "), "! \"spam \" | line 5"},
@@ -185,35 +204,77 @@ inline std::vector<DataFile> LabelFiles() {
        "{\"text\":\"w5\",\"label\":\"ham\"}\n",
        "! \"spam\\n\" | line 1 | line 2"},
       {"case", "a.csv", twins("Spam"), "Spam=1 ham=2 spam=1", {}, "case"},
-      {"case beyond ASCII", "a.csv", csv({"\xC3\xA4rger", "x", "\xC3\x84rger"}),
-       "x=1 \xC3\x84rger=1 \xC3\xA4rger=1", {}, "case"},
-      {"case of sharp s", "a.csv", csv({"Stra\xC3\x9F" "e", "x", "STRASSE"}),
-       "STRASSE=1 Stra\xC3\x9F" "e=1 x=1", {}, "case"},
-      {"inner spaces", "a.csv", csv({"not spam", "ham", "not  spam"}),
-       "ham=1 not  spam=1 not spam=1", {}, "spaces"},
-      {"letters of two alphabets", "a.csv", csv({"spam", "ham", "sp\xD0\xB0m"}),
-       "ham=1 sp\xD0\xB0m=1 spam=1", {}, "look"},
+      {"case beyond ASCII",
+       "a.csv",
+       csv({"\xC3\xA4rger", "x", "\xC3\x84rger"}),
+       "x=1 \xC3\x84rger=1 \xC3\xA4rger=1",
+       {},
+       "case"},
+      {"case of sharp s",
+       "a.csv",
+       csv({"Stra\xC3\x9F"
+            "e",
+            "x", "STRASSE"}),
+       "STRASSE=1 Stra\xC3\x9F"
+       "e=1 x=1",
+       {},
+       "case"},
+      {"inner spaces",
+       "a.csv",
+       csv({"not spam", "ham", "not  spam"}),
+       "ham=1 not  spam=1 not spam=1",
+       {},
+       "spaces"},
+      {"letters of two alphabets",
+       "a.csv",
+       csv({"spam", "ham", "sp\xD0\xB0m"}),
+       "ham=1 spam=1 sp\xD0\xB0m=1",
+       {},
+       "look"},
       {"superscripts stay apart", "a.csv", csv({"m2", "x", "m\xC2\xB2"}), "m2=1 m\xC2\xB2=1 x=1"},
       {"scores", "a.csv", many(51, 2, tenths), "! 51 different numbers | regression"},
-      {"scores with decimal commas", "a.csv", many(30, 1, [](int i) {
-         return "\"0," + std::to_string(100 + i) + "\"";
-       }), "! 30 different numbers | regression"},
-      {"few decimals, many rows", "a.csv", many(3, 10, tenths), "0.0=10 0.1=10 0.2=10", {},
+      {"scores with decimal commas", "a.csv",
+       many(30, 1, [](int i) { return "\"0," + std::to_string(100 + i) + "\""; }),
+       "! 30 different numbers | regression"},
+      {"few decimals, many rows",
+       "a.csv",
+       many(3, 10, tenths),
+       "0.0=10 0.1=10 0.2=10",
+       {},
        "regression"},
       {"many whole numbers", "a.csv", many(30, 2, whole), "30 labels", {}, "regression"},
       {"class ids", "a.csv", many(4, 5, [](int i) { return std::to_string(i); }),
        "0=5 1=5 2=5 3=5"},
-      {"one number spelt twice", "a.csv", csv({"1", "0", "1.0", "0"}), "0=2 1=1 1.0=1", {},
+      {"one number spelt twice",
+       "a.csv",
+       csv({"1", "0", "1.0", "0"}),
+       "0=2 1=1 1.0=1",
+       {},
        "same number"},
-      {"lists as labels", "a.csv", csv({"\"['joy', 'love']\"", "['joy']", "['anger']"}), "3 labels",
-       {}, "list"},
-      {"a label of its own for each", "a.csv", many(40, 1, [](int i) {
-         return "id" + std::to_string(i);
-       }), "40 labels", {}, "own label"},
-      {"missing values by name", "a.csv", csv({"a", "b", "nan", "a"}), "a=2 b=1 nan=1", {},
+      {"lists as labels",
+       "a.csv",
+       csv({"\"['joy', 'love']\"", "['joy']", "['anger']"}),
+       "3 labels",
+       {},
+       "list"},
+      {"a label of its own for each",
+       "a.csv",
+       many(40, 1, [](int i) { return "id" + std::to_string(i); }),
+       "40 labels",
+       {},
+       "own label"},
+      {"missing values by name",
+       "a.csv",
+       csv({"a", "b", "nan", "a"}),
+       "a=2 b=1 nan=1",
+       {},
        "missing value"},
-      {"texts that are numbers", "a.csv",
-       "text,label\n1,a\n2,b\n3,a\n4,b\n5,a\n6,b\n7,a\n8,b\n9,a\n10,b\n", "a=5 b=5", {}, "numbers"},
+      {"texts that are numbers",
+       "a.csv",
+       "text,label\n1,a\n2,b\n3,a\n4,b\n5,a\n6,b\n7,a\n8,b\n9,a\n10,b\n",
+       "a=5 b=5",
+       {},
+       "numbers"},
   };
 }
 

@@ -77,7 +77,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"UnknownFormat",
               kGood,
               {"train:0 FORMAT_UNKNOWN"},
-              ".csv, .tsv or .jsonl",
+              ".csv, .tsv, .jsonl or .json",
               "",
               "",
               "train.txt"},

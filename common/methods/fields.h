@@ -15,6 +15,14 @@
 
 namespace graft::methods {
 
+/// ASCII letters in lower case.
+inline std::string ToLower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  }
+  return text;
+}
+
 /// Collects the first fault, with its field path under `prefix`. Read every field, then call
 /// Finish. Thread safety: confined to one thread. Borrows the JSON.
 class Fields {
@@ -111,17 +119,18 @@ class Fields {
     }
     return texts;
   }
-  /// One of `names`, by its position; protobuf's X_UNSPECIFIED (any name ending so) is the
-  /// fallback.
+  /// One of `names`, by its position and in any case; protobuf's X_UNSPECIFIED (any name ending so)
+  /// is the fallback.
   size_t Choice(const char* name, const std::vector<std::string>& names, size_t fallback) {
     const std::string text = Text(name, 64);
-    if (text.empty() || text.ends_with("_UNSPECIFIED")) return fallback;
+    const std::string lower = ToLower(text);
+    if (lower.empty() || lower.ends_with("_unspecified")) return fallback;
     std::string list;
     for (size_t i = 0; i < names.size(); ++i) {
-      if (names[i] == text) return i;
+      if (ToLower(names[i]) == lower) return i;
       list += (i > 0 ? ", " : "") + names[i];
     }
-    Fail(name, "is \"" + text + "\"; use one of " + list);
+    Fail(name, "is " + Quoted(text) + "; use one of " + list);
     return fallback;
   }
 

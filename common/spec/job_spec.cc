@@ -1,16 +1,20 @@
 #include "common/spec/job_spec.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
+#include <string_view>
 
 #include "common/base/ids.h"
+#include "common/base/utf8.h"
 #include "common/methods/fields.h"
 
 namespace graft::spec {
 namespace {
 
 using methods::Fields;
+using methods::ToLower;
 
 const std::vector<std::string> kSchedules = {"LINEAR", "COSINE", "CONSTANT"};
 const std::vector<std::string> kPrecisions = {"AUTO", "FP32", "BF16"};
@@ -25,7 +29,9 @@ StatusOr<DatasetSpec> ReadDataset(const Json& json, const std::string& prefix) {
   spec.test_fraction = fields.Number("test_fraction", 0, 0.9, 0);
   spec.text_columns = fields.Texts("text_columns", 2, 1024);
   spec.label_column = fields.Text("label_column", 1024);
-  spec.format = fields.Text("format", 16);
+  constexpr std::array<std::string_view, 3> kFormats = {"csv", "tsv", "jsonl"};
+  spec.format = ToLower(fields.Text("format", 16));
+  if (spec.format == "json") spec.format = "jsonl";
   spec.has_header = fields.Flag("has_header", true);
   spec.max_examples = fields.Integer("max_examples", 0, int64_t{1} << 40, 0);
   if (spec.text_columns.empty()) spec.text_columns = {"text"};
@@ -39,10 +45,8 @@ StatusOr<DatasetSpec> ReadDataset(const Json& json, const std::string& prefix) {
   if (spec.validation_fraction + spec.test_fraction > 0.95) {
     fields.Fail("test_fraction", "and validation_fraction leave less than 5 % to train on");
   }
-  if (!spec.format.empty() && spec.format != "csv" && spec.format != "tsv" &&
-      spec.format != "jsonl") {
-    fields.Fail("format", "is \"" + spec.format + "\"; use csv, tsv or jsonl");
-  }
+  if (!spec.format.empty() && std::ranges::find(kFormats, spec.format) == kFormats.end())
+    fields.Fail("format", "is " + Quoted(spec.format) + "; use csv, tsv, jsonl or json");
   GRAFT_RETURN_IF_ERROR(fields.Finish());
   return spec;
 }
@@ -248,11 +252,13 @@ int64_t TotalSteps(const Hyperparameters& hp, int64_t micro_batches_per_epoch) {
       1, static_cast<int64_t>(std::ceil(hp.epochs * static_cast<double>(per_epoch))));
 }
 
+int64_t WarmupSteps(const Hyperparameters& hp, int64_t total_steps) {
+  if (hp.warmup_steps > 0) return hp.warmup_steps;
+  return static_cast<int64_t>(std::ceil(hp.warmup_ratio * static_cast<double>(total_steps)));
+}
+
 double LrFactor(const Hyperparameters& hp, int64_t step, int64_t total_steps) {
-  const int64_t warmup =
-      hp.warmup_steps > 0
-          ? hp.warmup_steps
-          : static_cast<int64_t>(std::ceil(hp.warmup_ratio * static_cast<double>(total_steps)));
+  const int64_t warmup = WarmupSteps(hp, total_steps);
   if (step < warmup)
     return static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, warmup));
   const auto rest = static_cast<double>(std::max<int64_t>(1, total_steps - warmup));

@@ -95,6 +95,9 @@ StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout);
 /// accumulation)).
 int64_t TotalSteps(const Hyperparameters& hyperparameters, int64_t micro_batches_per_epoch);
 
+/// Steps of warm-up in a run of so many: warmup_steps, or warmup_ratio's part of all, rounded up.
+int64_t WarmupSteps(const Hyperparameters& hyperparameters, int64_t total_steps);
+
 /// The learning rate's factor at optimizer step `step` (the first update is step 0, so its factor
 /// is 0 under warm-up). Source: transformers' get_{linear,cosine,constant}_schedule_with_warmup.
 double LrFactor(const Hyperparameters& hyperparameters, int64_t step, int64_t total_steps);

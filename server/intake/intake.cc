@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "common/base/failpoint.h"
 #include "common/base/ids.h"
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
+#include "common/spec/idle_settings.h"
 #include "common/tokenizers/tokenizer.h"
 
 namespace graft::server::intake {
@@ -65,6 +67,20 @@ void ForSample(const std::vector<datasets::Example>& examples, bool pair,
     const auto length = static_cast<int64_t>(encoding.ids.size());
     visit(static_cast<int32_t>(std::min<int64_t>(length, max_length)), length > max_length, copies);
   }
+}
+
+std::vector<std::string> IdleSettings(const spec::JobSpec& spec, const families::Layout& layout,
+                                      const TokenCounts& tokens, const core::JobFacts& facts) {
+  spec::RunSize run;
+  run.train_examples = facts.train_examples;
+  run.validation_examples = facts.validation_examples;
+  run.labels = facts.labels;
+  run.micro_batches = MicroBatches(spec.hyperparameters, tokens.train);
+  run.total_steps = facts.total_steps;
+  if (!tokens.train.empty())
+    run.longest_tokens = *std::max_element(tokens.train.begin(), tokens.train.end());
+  run.seconds = facts.seconds;
+  return spec::FindIdleSettings(spec, layout, run);
 }
 
 }  // namespace
@@ -133,6 +149,8 @@ StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpe
   GRAFT_RETURN_IF_ERROR(options.stop.Check());
   const TokenCounts tokens = CountTokens(dataset, *base.tokenizer, spec.hyperparameters.max_length);
   Estimate(spec, base.layout, tokens, options.machine, facts);
+  for (std::string& idle : IdleSettings(spec, base.layout, tokens, facts))
+    prepared.warnings.push_back(std::move(idle));
   GRAFT_RETURN_IF_ERROR(CheckFits(facts, options.machine));
   GRAFT_RETURN_IF_ERROR(options.stop.Check());
   if (options.store) {

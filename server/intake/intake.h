@@ -22,6 +22,7 @@ namespace graft::server::intake {
 struct Prepared {
   std::string dataset_sha256;  ///< Of the ingested form.
   core::JobFacts facts;
+  /// Of the data, and of settings that can't take effect (see FindIdleSettings).
   std::vector<std::string> warnings;
 };
 

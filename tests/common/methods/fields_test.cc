@@ -276,10 +276,23 @@ TEST(FieldsChoiceTest, UnspecifiedIsTheFallback) {
   }
 }
 
+TEST(FieldsChoiceTest, NamesAreReadInAnyCase) {
+  for (const char* value : {"two", "Two", "TWO"}) {
+    EXPECT_TRUE(After(value,
+                      [](Fields& f) {
+                        EXPECT_EQ(f.Choice("f", {"ONE", "TWO"}, 0), 1u);
+                      })
+                    .ok())
+        << value;
+  }
+}
+
 TEST(FieldsChoiceTest, AnotherNameIsRefusedWithTheList) {
   const auto read = [](Fields& f) { f.Choice("f", {"ONE", "TWO"}, 0); };
 
-  EXPECT_EQ(After("one", read).message(), "a.b.f is \"one\"; use one of ONE, TWO");
+  EXPECT_EQ(After("three", read).message(), "a.b.f is \"three\"; use one of ONE, TWO");
+  EXPECT_EQ(After("\x1B[2J\xE2\x80\xAE", read).message(),
+            "a.b.f is \"\\u001b[2J\\u202e\"; use one of ONE, TWO");
   EXPECT_EQ(After("THREE", read).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(After(1, read).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(After(std::string(65, 'X'), read).code(), StatusCode::kInvalidArgument);

@@ -6,11 +6,14 @@
 #include <sstream>
 
 #include "common/base/json.h"
+#include "common/base/utf8.h"
 
 namespace graft::cli {
 namespace {
 
 using google::protobuf::Descriptor;
+using google::protobuf::EnumDescriptor;
+using google::protobuf::EnumValueDescriptor;
 using google::protobuf::FieldDescriptor;
 
 std::string FieldNames(const Descriptor& message) {
@@ -20,25 +23,79 @@ std::string FieldNames(const Descriptor& message) {
   return names;
 }
 
+std::string Lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+    if (c == '-') c = '_';
+  }
+  return text;
+}
+
+/// A field by its name, in any case and with hyphens for underscores.
+const FieldDescriptor* FindField(const Descriptor& message, const std::string& name) {
+  return message.FindFieldByName(Lower(name));
+}
+
+/// The values that a user may give.
+std::string ValueNames(const EnumDescriptor& choices) {
+  std::string names;
+  for (int i = 0; i < choices.value_count(); ++i) {
+    if (choices.value(i)->number() == 0) continue;  // X_UNSPECIFIED: the default.
+    names += (names.empty() ? "" : ", ") + choices.value(i)->name();
+  }
+  return names;
+}
+
+const EnumValueDescriptor* FindValue(const EnumDescriptor& choices, const std::string& name) {
+  for (int i = 0; i < choices.value_count(); ++i) {
+    if (Lower(choices.value(i)->name()) == Lower(name)) return choices.value(i);
+  }
+  return nullptr;
+}
+
+/// Writes the enum values of `json`, in any case, as protobuf knows them. What isn't as the message
+/// wants it is left for protobuf to say.
+Status NameEnums(const Descriptor& message, const std::string& where, Json& json) {
+  if (!json.is_object()) return OkStatus();
+  for (auto item = json.begin(); item != json.end(); ++item) {
+    const FieldDescriptor* field = message.FindFieldByName(item.key());
+    if (field == nullptr) field = message.FindFieldByCamelcaseName(item.key());
+    if (field == nullptr || field->is_map()) continue;
+    if (field->message_type() != nullptr) {
+      GRAFT_RETURN_IF_ERROR(NameEnums(*field->message_type(), where, *item));
+    } else if (field->enum_type() != nullptr && item->is_string()) {
+      const std::string given = item->get<std::string>();
+      const EnumValueDescriptor* value = FindValue(*field->enum_type(), given);
+      if (value == nullptr) {
+        return UsageError(where + ": " + field->name() + " is " + Quoted(given) + "; use one of " +
+                          ValueNames(*field->enum_type()));
+      }
+      *item = value->name();
+    }
+  }
+  return OkStatus();
+}
+
 /// Puts "name=value" pairs into a JSON object as the message's fields need them.
 StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& message,
                       const std::string& flag) {
   Json json = Json::object();
   for (const std::string& pair : pairs) {
+    const std::string shown = flag + " " + Printable(pair, 200);
     const size_t equals = pair.find('=');
-    const std::string name = pair.substr(0, equals);
-    const FieldDescriptor* field = message.FindFieldByName(name);
+    const FieldDescriptor* field = FindField(message, pair.substr(0, equals));
     if (equals == std::string::npos || field == nullptr) {
-      return UsageError(flag + " " + pair + ": use NAME=VALUE with one of " + FieldNames(message));
+      return UsageError(shown + ": use NAME=VALUE with one of " + FieldNames(message));
     }
+    const std::string& name = field->name();
     const std::string value = pair.substr(equals + 1);
     if (field->is_repeated()) {
       std::istringstream items(value);
       for (std::string item; std::getline(items, item, ',');) json[name].push_back(item);
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
-      if (value != "true" && value != "false")
-        return UsageError(flag + " " + pair + ": use true or false");
-      json[name] = value == "true";
+      if (Lower(value) != "true" && Lower(value) != "false")
+        return UsageError(shown + ": use true or false");
+      json[name] = Lower(value) == "true";
     } else {
       json[name] = value;  // Protobuf's JSON reads numbers and enums from strings too.
     }
@@ -46,10 +103,11 @@ StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& m
   return json;
 }
 
-Status FromJson(const Json& json, google::protobuf::Message* message, const std::string& flag) {
+Status FromJson(Json json, google::protobuf::Message* message, const std::string& flag) {
+  GRAFT_RETURN_IF_ERROR(NameEnums(*message->GetDescriptor(), flag, json));
   const auto status = google::protobuf::util::JsonStringToMessage(json.dump(), message);
   if (status.ok()) return OkStatus();
-  return UsageError(flag + ": " + std::string(status.message()));
+  return UsageError(flag + ": " + Printable(std::string(status.message()), 500));
 }
 
 /// Uploads `*uri` and replaces it unless it has a scheme.
@@ -68,7 +126,8 @@ void AddFormatFlags(CLI::App& command, SpecFlags& flags) {
                      "Column with the text; twice for pairs (default: text)");
   command.add_option("--label-column", flags.label_column,
                      "Column with the label (default: label)");
-  command.add_option("--format", flags.format, "csv, tsv or jsonl (default: by the file's name)");
+  command.add_option("--format", flags.format,
+                     "csv, tsv, jsonl or json (default: by the file's name)");
   command.add_flag("--no-header", flags.no_header, "The file has no header; columns are 1, 2, ...");
   command.add_option("--max-examples", flags.max_examples,
                      "Use at most so many examples (of the training data)");
@@ -108,7 +167,8 @@ void AddSpecFlags(CLI::App& command, SpecFlags& flags) {
                                    {"--lr", "learning_rate"},
                                    {"--max-length", "max_length"},
                                    {"--seed", "seed"},
-                                   {"--precision", "precision"}}) {
+                                   {"--precision", "precision"},
+                                   {"--schedule", "lr_schedule"}}) {
     command.add_option_function<std::string>(
         flag,
         [&flags, name = std::string(name)](const std::string& value) {
@@ -145,12 +205,12 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   }
   if (!flags.method.empty()) {
     const Descriptor& method = *graft::v1::Method::descriptor();
-    const FieldDescriptor* field = method.FindFieldByName(flags.method);
+    const FieldDescriptor* field = FindField(method, flags.method);
     if (field == nullptr) {
       return UsageError("--method " + flags.method + ": there are " + FieldNames(method));
     }
     GRAFT_ASSIGN_OR_RETURN(const Json fields, ToJson(flags.set, *field->message_type(), "--set"));
-    GRAFT_RETURN_IF_ERROR(FromJson(Json{{flags.method, fields}}, spec.mutable_method(), "--set"));
+    GRAFT_RETURN_IF_ERROR(FromJson(Json{{field->name(), fields}}, spec.mutable_method(), "--set"));
   } else if (!flags.set.empty()) {
     return UsageError("--set needs --method");
   }

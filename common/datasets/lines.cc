@@ -11,7 +11,7 @@
 namespace graft::datasets {
 namespace {
 
-constexpr size_t kMaxLineBytes = size_t{16} << 20;
+constexpr size_t kMaxLineBytes = size_t{1} << 30;
 
 Status At(int64_t line, const std::string& what) {
   return InvalidArgumentError("line " + std::to_string(line) + ": " + what);
@@ -30,7 +30,7 @@ StatusOr<std::vector<Line>> ReadLines(std::unique_ptr<ByteSource> source) {
     const int stop = window.At(end);
     GRAFT_RETURN_IF_ERROR(window.status());
     const int64_t number = window.line();
-    if (end >= kMaxLineBytes) return At(number, "it is longer than 16 MiB, which is the limit");
+    if (end >= kMaxLineBytes) return At(number, "it is longer than 1 GiB, which is the limit");
     std::string_view text = window.Slice(0, end);
     if (text.ends_with('\r')) text.remove_suffix(1);
     if (const auto bad = CheckUtf8(text, number, "")) return At(number, bad->message);

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "client/cli/commands/commands.h"
-#include "common/base/utf8.h"
+#include "client/cli/text_inputs.h"
 
 namespace graft::cli {
 namespace {
@@ -21,37 +21,12 @@ struct Flags {
   int max_tokens = 0;
 };
 
-/// Texts from the arguments; "-" stands for the lines of standard input.
-StatusOr<std::vector<graft::v1::TextInput>> Inputs(const Flags& flags) {
-  std::vector<std::string> texts;
-  for (const std::string& text : flags.texts) {
-    if (text != "-") {
-      texts.push_back(text);
-      continue;
-    }
-    for (std::string line; std::getline(std::cin, line);) {
-      if (FirstInvalidUtf8(line) != std::string_view::npos) {
-        return UsageError("text " + std::to_string(texts.size() + 1) + " isn't UTF-8: \"" +
-                          Printable(line, 64) + "\"");
-      }
-      texts.push_back(line);
-    }
-  }
-  if (flags.pair && texts.size() % 2 != 0)
-    return UsageError("--pair needs an even number of texts");
-  std::vector<graft::v1::TextInput> inputs;
-  for (size_t i = 0; i < texts.size(); i += flags.pair ? 2 : 1) {
-    graft::v1::TextInput input;
-    input.set_text(texts[i]);
-    if (flags.pair) input.set_text_pair(texts[i + 1]);
-    inputs.push_back(std::move(input));
-  }
-  if (inputs.empty()) return UsageError("no text given");
-  return inputs;
+StatusOr<TextInputs> Inputs(const Flags& flags) {
+  return TextInputs::Read(flags.texts, flags.pair, std::cin);
 }
 
 /// Where the request ends that begins with `begin`; it holds one text at least.
-size_t RequestEnd(const std::vector<graft::v1::TextInput>& inputs, size_t begin) {
+size_t RequestEnd(const TextInputs& inputs, size_t begin) {
   size_t end = begin;
   for (size_t bytes = 0; end < inputs.size() && end - begin < kMaxInputs; ++end) {
     bytes += inputs[end].ByteSizeLong();
@@ -70,7 +45,7 @@ int Classify(Context& context, const Flags& flags) {
     end = RequestEnd(*inputs, begin);
     for (size_t i = begin; i < end; ++i) *request.add_inputs() = (*inputs)[i];
     const auto answer = context.client->Call(context.client->inference(), &Stub::Classify, request);
-    if (!answer.ok()) return Refuse(context, answer.status());
+    if (!answer.ok()) return Refuse(context, inputs->Locate(answer.status(), begin));
     if (context.json) {
       PrintJson(context, *answer);
       continue;
@@ -102,7 +77,7 @@ int Embed(Context& context, const Flags& flags) {
     end = RequestEnd(*inputs, begin);
     for (size_t i = begin; i < end; ++i) *request.add_inputs() = (*inputs)[i];
     const auto answer = context.client->Call(context.client->inference(), &Stub::Embed, request);
-    if (!answer.ok()) return Refuse(context, answer.status());
+    if (!answer.ok()) return Refuse(context, inputs->Locate(answer.status(), begin));
     if (context.json) {
       PrintJson(context, *answer);
       continue;
@@ -142,7 +117,7 @@ int Score(Context& context, const Flags& flags) {
   request.set_adapter(flags.adapter);
   for (const auto& input : *inputs) *request.add_inputs() = input;
   const auto answer = context.client->Call(context.client->inference(), &Stub::Score, request);
-  if (!answer.ok()) return Refuse(context, answer.status());
+  if (!answer.ok()) return Refuse(context, inputs->Locate(answer.status(), 0));
   if (context.json) {
     PrintJson(context, *answer);
     return kOk;

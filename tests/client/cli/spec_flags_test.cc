@@ -49,6 +49,39 @@ TEST_F(SpecFlagsTest, EnumsAreSetByName) {
   EXPECT_EQ(spec.hyperparameters().lr_schedule(), v1::COSINE);
 }
 
+TEST_F(SpecFlagsTest, NamesAreReadInAnyCase) {
+  const v1::JobSpec spec = Submit({"--method", "BOTTLENECK", "--set", "Placement=pfeiffer", "--set",
+                                   "residual=True", "--schedule", "cosine", "--precision", "bf16"});
+
+  EXPECT_EQ(spec.method().bottleneck().placement(), v1::Bottleneck::PFEIFFER);
+  EXPECT_TRUE(spec.method().bottleneck().residual());
+  EXPECT_EQ(spec.hyperparameters().lr_schedule(), v1::COSINE);
+  EXPECT_EQ(spec.hyperparameters().precision(), v1::BF16);
+  EXPECT_TRUE(Submit({"--method", "last-layers"}).method().has_last_layers());
+}
+
+TEST_F(SpecFlagsTest, EnumsOfASpecFileAreReadInAnyCase) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string path = folder->path() / "job.json";
+  ASSERT_TRUE(WriteFileDurably(path, R"({"method": {"bottleneck": {"placement": "houlsby"}},
+                                         "hyperparameters": {"lrSchedule": "Constant"}})")
+                  .ok());
+
+  const v1::JobSpec spec = Submit({"--spec", path});
+
+  EXPECT_EQ(spec.method().bottleneck().placement(), v1::Bottleneck::HOULSBY);
+  EXPECT_EQ(spec.hyperparameters().lr_schedule(), v1::CONSTANT);
+}
+
+TEST_F(SpecFlagsTest, AWrongValueIsToldWithAllThereAre) {
+  EXPECT_THAT(Refused({"--precision", "fp16"}),
+              HasSubstr("precision is \"fp16\"; use one of AUTO, FP32, BF16"));
+  EXPECT_THAT(Refused({"--schedule", "step"}), HasSubstr("use one of LINEAR, COSINE, CONSTANT"));
+  EXPECT_THAT(Refused({"--method", "bottleneck", "--set", "placement=top"}),
+              HasSubstr("use one of HOULSBY, PFEIFFER"));
+}
+
 TEST_F(SpecFlagsTest, MethodWithoutFieldsIsStillSent) {
   EXPECT_TRUE(Submit({"--method", "full"}).method().has_full());
 }

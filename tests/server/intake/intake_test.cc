@@ -91,6 +91,17 @@ TEST_F(IntakeTest, LongExamplesCountAsTruncated) {
   EXPECT_EQ(prepared->facts.train_tokens, prepared->facts.train_examples * 64);
 }
 
+TEST_F(IntakeTest, SettingsWithoutEffectAreToldBesideTheDatasDoubts) {
+  spec::JobSpec spec = Spec(Write("t.csv", "text,label\ngood film,good\nbad film,bad\nbad,Bad\n"));
+  spec.hyperparameters.warmup_steps = 1000;
+
+  const auto prepared = Prepare(spec, false);
+
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_THAT(prepared->warnings, testing::Contains(testing::HasSubstr("warmup_steps is 1000")));
+  EXPECT_THAT(prepared->warnings, testing::Contains(testing::HasSubstr("\"bad\" (line 3)")));
+}
+
 TEST_F(IntakeTest, FaultsOfTheDataAreListed) {
   auto prepared = Prepare(Spec(Write("t.csv", "text,label\na,x\nb\nc,y\n")), true);
 

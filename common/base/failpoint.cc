@@ -7,6 +7,7 @@
 #include <charconv>
 #include <map>
 #include <mutex>
+#include <new>
 #include <optional>
 
 #include "common/base/utf8.h"
@@ -14,12 +15,13 @@
 namespace graft {
 namespace {
 
-enum class Action { kCrash, kStop, kError };
+enum class Action { kCrash, kStop, kError, kThrow };
 
 std::optional<Action> ActionOf(std::string_view name) {
   if (name == "crash") return Action::kCrash;
   if (name == "stop") return Action::kStop;
   if (name == "error") return Action::kError;
+  if (name == "throw") return Action::kThrow;
   return {};
 }
 
@@ -62,6 +64,7 @@ Status PassFailpointStatus(std::string_view name) {
     ::raise(SIGSTOP);  // To this thread: another would let this one run on for a while.
     return OkStatus();
   }
+  if (*action == Action::kThrow) throw std::bad_alloc();
   return UnavailableError("failpoint " + std::string(name));
 }
 
@@ -87,6 +90,7 @@ const std::vector<std::string_view>& FailpointNames() {
       "worker.before_artifact_stored",
       "worker.before_checkpoint_stored",
       "worker.before_complete",
+      "worker.before_tokenize",
   };
   return kNames;
 }
@@ -117,7 +121,8 @@ Status ArmFailpoints(std::string_view specification) {
     }
     const std::optional<Action> known = ActionOf(action);
     if (!known) {
-      return InvalidArgumentError(Quoted(item) + ": the action must be crash, stop or error");
+      return InvalidArgumentError(Quoted(item) +
+                                  ": the action must be crash, stop, error or throw");
     }
     arm.action = *known;
     if (!arms.emplace(name, arm).second) {

@@ -1,9 +1,9 @@
 #pragma once
 /// Named places between two durable writes where a test can crash or fail the process.
 /// Set with `--failpoints` or GRAFT_FAILPOINTS: "name=crash", "name=crash@3" (at the third pass),
-/// "name=error@2", "name=stop" (sleeps until SIGCONT, so that a test can do to others what it will
-/// right there), separated by commas. Each acts once. An unset failpoint costs one relaxed load.
-/// Thread safety: thread-safe.
+/// "name=error@2", "name=throw" (std::bad_alloc), "name=stop" (sleeps until SIGCONT, so that a test
+/// can do to others what it will right there), separated by commas. Each acts once. An unset
+/// failpoint costs one relaxed load. Thread safety: thread-safe.
 
 #include <atomic>
 #include <string>
@@ -26,7 +26,8 @@ const std::vector<std::string_view>& FailpointNames();
 
 namespace internal {
 extern std::atomic<bool> failpoints_armed;
-/// Kills or stops the process, without any clean-up, if `name` is armed so and its turn has come.
+/// Kills or stops the process, without any clean-up, or throws, if `name` is armed so and its turn
+/// has come.
 void PassFailpoint(std::string_view name);
 /// Returns Unavailable if `name` is armed with "error" and its turn has come.
 Status PassFailpointStatus(std::string_view name);

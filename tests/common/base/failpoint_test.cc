@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <new>
 
 namespace graft {
 namespace {
@@ -37,6 +38,15 @@ TEST_F(FailpointTest, ErrorActsOnceAndNamesItself) {
 
   EXPECT_EQ(Pass(), UnavailableError("failpoint store.before_commit"));
   EXPECT_TRUE(Pass().ok());
+}
+
+TEST_F(FailpointTest, ThrowThrowsOnceWhereAnErrorCouldAndWhereItCouldNot) {
+  ASSERT_TRUE(ArmFailpoints("worker.after_step=throw,store.before_commit=throw").ok());
+
+  EXPECT_THROW(Cross(), std::bad_alloc);
+  EXPECT_THROW(static_cast<void>(Pass()), std::bad_alloc);
+
+  Cross();
 }
 
 TEST_F(FailpointTest, CountWaitsForThatPass) {

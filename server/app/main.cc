@@ -5,12 +5,12 @@
 
 #include <cstdlib>
 #include <iostream>
-#include <thread>
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include "common/base/failpoint.h"
+#include "common/base/guard.h"
 #include "server/app/config.h"
 #include "server/app/server.h"
 
@@ -55,12 +55,13 @@ int Run(const Config& config) {
   const int signal = WaitForSignal(signals);
   spdlog::info("{}: finishing what is under way; a second signal ends at once",
                signal == SIGINT ? "interrupted" : "asked to stop");
-  std::thread([signals] {
+  const auto end_at_once = [signals] {
     WaitForSignal(signals);
     spdlog::warn("a second signal: ending at once");
     ::_exit(1);  // Nothing is lost: all that was acknowledged is on disk, and workers die with
                  // their server.
-  }).detach();
+  };
+  StartThread(end_at_once, [](const Status&) { ::_exit(1); }).detach();
   (*server)->Stop();
   spdlog::info("stopped");
   return 0;

@@ -15,6 +15,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/post.hpp>
 
+#include "common/base/guard.h"
 #include "common/base/status.h"
 #include "proto/grpc_status.h"
 #include "server/core/store.h"
@@ -101,13 +102,9 @@ Awaitable<std::invoke_result_t<F&>> RunOn(Runtime& runtime, asio::thread_pool& p
   auto shared_work = std::make_shared<F>(std::move(work));
   auto start = [&pool, shared_work](auto done) {
     asio::post(pool, [shared_work, done = std::move(done)]() mutable {
-      try {
-        done((*shared_work)());
-      } catch (const std::bad_alloc&) {
-        done(Result(ResourceExhaustedError("the server is out of memory; try a smaller data set")));
-      } catch (const std::exception& error) {
-        done(Result(InternalError(std::string("unexpected: ") + error.what())));
-      }
+      Result result = Contained([&]() -> Result { return (*shared_work)(); });
+      // Nothing may leave a thread of the pool.
+      static_cast<void>(Contained([&] { done(std::move(result)); }));
     });
   };
   co_return co_await AwaitCallback<Result>(runtime, std::move(start), std::move(on_cancel));

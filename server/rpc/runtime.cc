@@ -1,9 +1,8 @@
 #include "server/rpc/runtime.h"
 
-#include <cstdlib>
-#include <exception>
-
 #include <spdlog/spdlog.h>
+
+#include "common/base/guard.h"
 
 namespace graft::server::rpc {
 
@@ -12,17 +11,18 @@ Runtime::Runtime(Options options)
       intake_(static_cast<size_t>(options.intake_threads)),
       bases_(static_cast<size_t>(options.base_threads)),
       guard_(io_.get_executor()) {
-  thread_ = std::thread([this] {
+  const auto failed = [](const Status& status) {
+    spdlog::error("a handler failed: {}", status.message());
+  };
+  const auto run = [this, failed] {
+    // One handler's bug must not end the server's only state thread.
     while (true) {
-      try {
-        io_.run();
-        return;
-      } catch (const std::exception& error) {
-        // One handler's bug must not end the server's only state thread.
-        spdlog::error("a handler threw: {}", error.what());
-      }
+      const Status status = Contained([this] { io_.run(); });
+      if (status.ok()) return;
+      static_cast<void>(Contained([&] { failed(status); }));
     }
-  });
+  };
+  thread_ = StartThread(run, failed);
 }
 
 Runtime::~Runtime() { Stop(); }

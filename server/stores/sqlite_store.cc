@@ -49,9 +49,9 @@ StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path
   if (!reader.ok()) return in_file(reader.status());
   store->reader_ = *std::move(reader);
   store->writes_ = std::make_unique<WorkQueue>(
-      kMaxBatch, [s = store.get()](Batch& batch) { s->RunWrites(batch); });
-  store->reads_ =
-      std::make_unique<WorkQueue>(1, [s = store.get()](Batch& batch) { s->RunRead(batch[0]); });
+      kMaxBatch, [s = store.get()](const Batch& batch) { return s->RunWrites(batch); });
+  store->reads_ = std::make_unique<WorkQueue>(
+      1, [s = store.get()](const Batch& batch) { return std::vector{s->RunRead(batch[0])}; });
   return store;
 }
 
@@ -69,7 +69,7 @@ void SqliteStore::OnJobsChanged(std::function<void(const std::vector<core::JobKe
   listeners_.push_back(std::move(listener));
 }
 
-void SqliteStore::RunWrites(Batch& batch) {
+std::vector<Status> SqliteStore::RunWrites(const Batch& batch) {
   std::vector<Status> results(batch.size());
   const Status together = Commit(batch, 0, batch.size(), results);
   if (!together.ok()) {
@@ -82,12 +82,15 @@ void SqliteStore::RunWrites(Batch& batch) {
       }
     }
   }
-  for (size_t i = 0; i < batch.size(); ++i) batch[i].done(std::move(results[i]));
+  return results;
 }
 
-Status SqliteStore::Commit(Batch& batch, size_t first, size_t last, std::vector<Status>& results) {
+Status SqliteStore::Commit(const Batch& batch, size_t first, size_t last,
+                           std::vector<Status>& results) {
   writer_->TrimStatements();
   std::set<core::JobKey> changed;
+  // What an exception left.
+  if (writer_->InTransaction()) (void)writer_->Run("ROLLBACK");
   Status status = writer_->Run("BEGIN IMMEDIATE");
   if (!status.ok()) return status;
   for (size_t i = first; i < last && status.ok(); ++i) {
@@ -125,8 +128,9 @@ void SqliteStore::Tell(const std::set<core::JobKey>& changed) {
   for (const auto& listener : listeners_) listener(keys);
 }
 
-void SqliteStore::RunRead(const WorkQueue::Item& item) {
+Status SqliteStore::RunRead(const WorkQueue::Item& item) {
   reader_->TrimStatements();
+  if (reader_->InTransaction()) (void)reader_->Run("ROLLBACK");
   Status status = reader_->Run("BEGIN");
   if (status.ok()) {
     SqliteTransaction transaction(*reader_, SqliteTransaction::Mode::kRead, clock_.Now());
@@ -135,7 +139,7 @@ void SqliteStore::RunRead(const WorkQueue::Item& item) {
     if (const Status end = reader_->Run("COMMIT"); !end.ok() && status.ok()) status = end;
     if (reader_->InTransaction()) (void)reader_->Run("ROLLBACK");
   }
-  item.done(std::move(status));
+  return status;
 }
 
 }  // namespace graft::server::stores

@@ -46,13 +46,13 @@ class SqliteStore : public core::Store {
   using Batch = std::vector<WorkQueue::Item>;
   explicit SqliteStore(Clock& clock) : clock_(clock) {}
 
-  void RunWrites(Batch& batch);
+  std::vector<Status> RunWrites(const Batch& batch);
   /// Runs items [first, last) in one transaction. `results` get what each work returned. Returns
   /// the error that kept all of them from being committed, if there was one.
-  Status Commit(Batch& batch, size_t first, size_t last, std::vector<Status>& results);
+  Status Commit(const Batch& batch, size_t first, size_t last, std::vector<Status>& results);
   /// Runs one work in a savepoint. Returns an error only if the transaction is no longer usable.
   Status RunInSavepoint(const Work& work, std::set<core::JobKey>& changed, Status& result);
-  void RunRead(const WorkQueue::Item& item);
+  Status RunRead(const WorkQueue::Item& item);
   void Tell(const std::set<core::JobKey>& changed);
 
   Clock& clock_;

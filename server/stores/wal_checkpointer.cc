@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "common/base/guard.h"
+
 namespace graft::server::stores {
 namespace {
 
@@ -21,7 +23,7 @@ StatusOr<std::unique_ptr<WalCheckpointer>> WalCheckpointer::Open(const std::stri
 }
 
 WalCheckpointer::WalCheckpointer(std::unique_ptr<Sqlite> db)
-    : db_(std::move(db)), thread_([this] { Loop(); }) {}
+    : db_(std::move(db)), thread_(StartThread([this] { Loop(); }, [](const Status&) {})) {}
 
 WalCheckpointer::~WalCheckpointer() {
   {

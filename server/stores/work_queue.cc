@@ -2,10 +2,14 @@
 
 #include <utility>
 
+#include "common/base/guard.h"
+
 namespace graft::server::stores {
 
-WorkQueue::WorkQueue(size_t max_batch, std::function<void(std::vector<Item>&)> run)
-    : max_batch_(max_batch), run_(std::move(run)), thread_([this] { Loop(); }) {}
+WorkQueue::WorkQueue(size_t max_batch, Run run)
+    : max_batch_(max_batch),
+      run_(std::move(run)),
+      thread_(StartThread([this] { Loop(); }, [](const Status&) {})) {}
 
 void WorkQueue::Stop() {
   {
@@ -43,7 +47,11 @@ void WorkQueue::Loop() {
         items_.pop_front();
       }
     }
-    run_(batch);
+    auto results = Contained([&]() -> StatusOr<std::vector<Status>> { return run_(batch); });
+    for (size_t i = 0; i < batch.size(); ++i) {
+      static_cast<void>(Contained(
+          [&] { batch[i].done(results.ok() ? std::move((*results)[i]) : results.status()); }));
+    }
   }
 }
 

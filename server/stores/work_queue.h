@@ -19,9 +19,11 @@ class WorkQueue {
     core::Store::Work work;
     core::Store::Done done;
   };
-  /// Calls `run` on a thread of its own with what waits, up to `max_batch` at once. `run` calls
-  /// each item's `done`.
-  WorkQueue(size_t max_batch, std::function<void(std::vector<Item>&)> run);
+  /// Runs a batch; returns the end of each item, in order.
+  using Run = std::function<std::vector<Status>(const std::vector<Item>&)>;
+  /// Calls `run` on a thread of its own with what waits, up to `max_batch` at once, and then each
+  /// item's `done`, once; what `run` throws is the end of all of them.
+  WorkQueue(size_t max_batch, Run run);
   ~WorkQueue() { Stop(); }
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
@@ -35,7 +37,7 @@ class WorkQueue {
   void Loop();
 
   const size_t max_batch_;
-  const std::function<void(std::vector<Item>&)> run_;
+  const Run run_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Item> items_;

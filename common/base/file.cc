@@ -87,6 +87,44 @@ std::optional<fs::path> Resolve(const fs::path& path) {
 
 }  // namespace
 
+namespace {
+
+/// Bounds a look at a folder that is no base at all.
+constexpr size_t kMaxStampedFiles = 10'000;
+
+void StampFiles(const std::filesystem::path& folder, const std::string& prefix, int depth,
+                std::vector<std::string>& parts) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    struct stat info {};
+    if (name.starts_with('.') || ::stat(it->path().c_str(), &info) != 0) continue;
+    if (parts.size() >= kMaxStampedFiles) return;
+    if (S_ISDIR(info.st_mode)) {
+      if (depth > 0) StampFiles(it->path(), prefix + name + "/", depth - 1, parts);
+      continue;
+    }
+    if (!S_ISREG(info.st_mode)) continue;
+    const auto time = [](const timespec& t) {
+      return std::to_string(t.tv_sec) + "." + std::to_string(t.tv_nsec);
+    };
+    parts.push_back(prefix + name + ":" + std::to_string(info.st_size) + ":" + time(info.st_mtim) +
+                    ":" + time(info.st_ctim) + ":" + std::to_string(info.st_ino));
+  }
+}
+
+}  // namespace
+
+std::string FolderStamp(const std::filesystem::path& folder) {
+  std::vector<std::string> parts;
+  StampFiles(folder, "", 1, parts);
+  std::sort(parts.begin(), parts.end());
+  std::string stamp;
+  for (const std::string& part : parts) stamp += part + "/";
+  return stamp;
+}
+
 Status ErrnoToStatus(int error, const std::string& what) {
   const std::string text = what + ": " + std::generic_category().message(error);
   switch (error) {

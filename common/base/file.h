@@ -35,6 +35,11 @@ Status CreateFoldersDurably(const std::filesystem::path& folder);
 /// Makes the names in `folder` durable. "" is the current folder.
 Status SyncFolder(const std::filesystem::path& folder);
 
+/// Sizes, times of change and inodes of a folder's files and of those in its direct sub-folders,
+/// links followed, hidden ones left aside: equal stamps mean that nothing in it has changed. Costs
+/// a look at each file, never a read. Empty if the folder isn't there.
+std::string FolderStamp(const std::filesystem::path& folder);
+
 /// Turns errno into a Status with a sentence: ENOSPC and EDQUOT -> ResourceExhausted, ENOENT ->
 /// NotFound, ...
 Status ErrnoToStatus(int error, const std::string& what);

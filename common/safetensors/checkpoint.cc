@@ -1,7 +1,5 @@
 #include "common/safetensors/checkpoint.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <map>
 
@@ -33,15 +31,14 @@ bool HasPickle(const fs::path& folder) {
 }  // namespace
 
 Status Checkpoint::Add(const fs::path& path) {
-  GRAFT_ASSIGN_OR_RETURN(auto map, MappedFile::Open(path));
-  for (const TensorView& tensor : map->view().tensors()) {
-    if (!tensors_.emplace(ModernName(tensor.name), tensor).second) {
+  GRAFT_ASSIGN_OR_RETURN(auto file, File::Open(path));
+  for (const TensorInfo& tensor : file->tensors()) {
+    if (!tensors_.emplace(ModernName(tensor.name), Entry{file.get(), tensor}).second) {
       return InvalidArgumentError(path.string() + ": the tensor " + Printable(tensor.name, 200) +
                                   " stands twice in this checkpoint");
     }
   }
-  paths_.push_back(path);
-  maps_.push_back(std::move(map));
+  files_.push_back(std::move(file));
   return OkStatus();
 }
 
@@ -112,20 +109,49 @@ std::vector<std::string> Checkpoint::names() const {
   return names;
 }
 
-const TensorView* Checkpoint::Find(std::string_view name) const {
+const Checkpoint::Entry& Checkpoint::At(std::string_view name) const {
+  return tensors_.at(std::string(name));
+}
+
+const TensorInfo* Checkpoint::Find(std::string_view name) const {
   const auto found = tensors_.find(std::string(name));
-  return found != tensors_.end() ? &found->second : nullptr;
+  return found != tensors_.end() ? &found->second.info : nullptr;
+}
+
+StatusOr<std::string> Checkpoint::Read(std::string_view name) const {
+  const Entry& entry = At(name);
+  return entry.file->Read(entry.info);
+}
+
+StatusOr<std::string> Checkpoint::Hash(std::string_view name) const {
+  const Entry& entry = At(name);
+  Sha256 hash;
+  GRAFT_RETURN_IF_ERROR(
+      entry.file->ReadPieces(entry.info, [&](std::string_view piece) { hash.Update(piece); }));
+  return hash.HexDigest();
+}
+
+Status Checkpoint::CheckUnchanged() const {
+  for (const auto& file : files_) GRAFT_RETURN_IF_ERROR(file->CheckUnchanged());
+  return OkStatus();
+}
+
+void FingerprintBuilder::Add(std::string_view name, const TensorInfo& tensor,
+                             const std::string& data_sha256) {
+  hash_.Update(Json{std::string(name), DTypeName(tensor.dtype), tensor.shape, data_sha256}.dump());
+  hash_.Update("\n");
+}
+
+std::string FingerprintBuilder::Finish(const std::string& config) {
+  hash_.Update(config);
+  return hash_.HexDigest();
 }
 
 StatusOr<std::string> Fingerprint(const Checkpoint& checkpoint, const std::string& config,
                                   const fs::path& cache) {
   Json key = {{"config", config}};
-  for (const fs::path& path : checkpoint.files()) {
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0) return ErrnoToStatus(errno, "stat " + path.string());
-    key["files"].push_back({fs::absolute(path).string(), info.st_size, info.st_mtim.tv_sec,
-                            info.st_mtim.tv_nsec, info.st_ino});
-  }
+  for (const auto& file : checkpoint.files())
+    key["files"].push_back({fs::absolute(file->path()).string(), file->stamp()});
   const fs::path entry =
       cache /
       (Sha256Hex(key.dump(-1, ' ', false, Json::error_handler_t::replace)) + ".fingerprint");
@@ -133,14 +159,13 @@ StatusOr<std::string> Fingerprint(const Checkpoint& checkpoint, const std::strin
     const auto cached = ReadFile(entry, 64);
     if (cached.ok() && IsSha256Hex(*cached)) return *cached;
   }
-  Sha256 hash;
+  FingerprintBuilder builder;
   for (const std::string& name : checkpoint.names()) {
-    const TensorView& tensor = *checkpoint.Find(name);
-    hash.Update(Json{name, DTypeName(tensor.dtype), tensor.shape, Sha256Hex(tensor.data)}.dump());
-    hash.Update("\n");
+    GRAFT_ASSIGN_OR_RETURN(const std::string data, checkpoint.Hash(name));
+    builder.Add(name, *checkpoint.Find(name), data);
   }
-  hash.Update(config);
-  std::string fingerprint = hash.HexDigest();
+  std::string fingerprint = builder.Finish(config);
+  GRAFT_RETURN_IF_ERROR(checkpoint.CheckUnchanged());
   // A cache that can't be written costs the next start a pass over the files, not this one its
   // base.
   if (!cache.empty()) static_cast<void>(WriteFileDurably(entry, fingerprint));

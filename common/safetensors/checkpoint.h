@@ -9,12 +9,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/base/sha256.h"
 #include "common/base/status.h"
 #include "common/safetensors/safetensors.h"
 
 namespace graft::safetensors {
 
-/// Thread safety: const after Open. Keeps the files mapped.
+/// Thread safety: const after Open. Keeps the files open.
 class Checkpoint {
  public:
   /// Old names (LayerNorm.gamma, LayerNorm.beta) are given as weight and bias.
@@ -23,21 +24,44 @@ class Checkpoint {
   /// are there; as View::Parse.
   static StatusOr<std::shared_ptr<const Checkpoint>> Open(const std::filesystem::path& folder);
 
-  std::vector<std::string> names() const;  ///< Sorted.
-  const TensorView* Find(std::string_view name) const;
-  const std::vector<std::filesystem::path>& files() const { return paths_; }
+  std::vector<std::string> names() const;               ///< Sorted.
+  const TensorInfo* Find(std::string_view name) const;  ///< Null if there is none.
+  /// As File::Read. Requires: Find knows the name.
+  StatusOr<std::string> Read(std::string_view name) const;
+  /// The hash of a tensor's bytes, which are read in pieces. Errors and requirement: as Read.
+  StatusOr<std::string> Hash(std::string_view name) const;
+  /// As File::CheckUnchanged, of every file.
+  Status CheckUnchanged() const;
+  const std::vector<std::shared_ptr<const File>>& files() const { return files_; }
 
  private:
+  struct Entry {
+    const File* file = nullptr;
+    TensorInfo info;
+  };
   Status Add(const std::filesystem::path& path);
+  const Entry& At(std::string_view name) const;
 
-  std::vector<std::filesystem::path> paths_;
-  std::vector<std::shared_ptr<const MappedFile>> maps_;
-  std::unordered_map<std::string, TensorView> tensors_;
+  std::vector<std::shared_ptr<const File>> files_;
+  std::unordered_map<std::string, Entry> tensors_;
 };
 
-/// SHA-256 over the sorted tensors (name, dtype, shape, hash of the data) and `config`, so that
-/// resharding keeps it. Read from and written to `cache` (a folder, may be empty) under the files'
-/// paths, sizes and modification times; a cache that can't be read or written is passed over.
+/// What names a base: SHA-256 over its sorted tensors (name, dtype, shape, hash of the data) and
+/// the config that its forward pass depends on, so that resharding keeps it.
+class FingerprintBuilder {
+ public:
+  /// Takes the tensors in the order of Checkpoint::names.
+  void Add(std::string_view name, const TensorInfo& tensor, const std::string& data_sha256);
+  std::string Finish(const std::string& config);
+
+ private:
+  Sha256 hash_;
+};
+
+/// The fingerprint of the files as they are. Read from and written to `cache` (a folder, may be
+/// empty) under their paths, sizes, times and inodes; a cache that can't be read or written is
+/// passed over.
+/// Errors: as File::Read; Unavailable if a file changes while it is read.
 StatusOr<std::string> Fingerprint(const Checkpoint& checkpoint, const std::string& config,
                                   const std::filesystem::path& cache);
 

@@ -1,7 +1,6 @@
 #include "common/safetensors/safetensors.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,8 +60,8 @@ bool LooksLikePickle(std::string_view bytes) {
   return bytes.starts_with("PK\x03\x04") || (bytes[0] == '\x80' && bytes[1] >= 2 && bytes[1] <= 5);
 }
 
-/// Reads {"dtype","shape","data_offsets"} of one tensor; offsets come back through begin and end.
-Status ReadEntry(const Json& entry, TensorView* tensor, uint64_t* begin, uint64_t* end) {
+/// Reads {"dtype","shape","data_offsets"} of one tensor; offsets count from the data's front.
+Status ReadEntry(const Json& entry, TensorInfo* tensor) {
   const auto bad = [&](const char* what) {
     return InvalidArgumentError("the tensor " + Printable(tensor->name, 200) + ": " + what);
   };
@@ -86,11 +85,12 @@ Status ReadEntry(const Json& entry, TensorView* tensor, uint64_t* begin, uint64_
       !offsets[1].is_number_unsigned()) {
     return bad("data_offsets aren't two numbers");
   }
-  *begin = offsets[0].get<uint64_t>();
-  *end = offsets[1].get<uint64_t>();
+  tensor->begin = offsets[0].get<uint64_t>();
+  tensor->end = offsets[1].get<uint64_t>();
   const std::optional<uint64_t> bytes = ByteSize(tensor->dtype, tensor->shape);
   if (!bytes) return bad("its shape overflows");
-  if (*end < *begin || *end - *begin != *bytes) return bad("data_offsets don't fit its shape");
+  if (tensor->end < tensor->begin || tensor->size() != *bytes)
+    return bad("data_offsets don't fit its shape");
   return OkStatus();
 }
 
@@ -110,70 +110,91 @@ StatusOr<DType> ParseDType(std::string_view name) {
   return InvalidArgumentError("unknown tensor type " + Quoted(name, 40));
 }
 
-StatusOr<View> View::Parse(std::string_view bytes, std::string_view what) {
-  const std::string name(what);
-  if (bytes.size() < 8) return DataLossError(name + ": too short for a safetensors file");
-  const uint64_t header_size = ReadLittleEndian64(bytes.data());
-  if (header_size > kMaxHeader && LooksLikePickle(bytes)) {
+namespace {
+
+struct Header {
+  std::vector<TensorInfo> tensors;  ///< In offset order; offsets count from the data's front.
+  std::map<std::string, std::string> metadata;
+};
+
+/// The size of the JSON behind the file's first 8 bytes, `front`, which may be fewer.
+StatusOr<uint64_t> HeaderSize(std::string_view front, uint64_t file_size, const std::string& name) {
+  if (front.size() < 8) return DataLossError(name + ": too short for a safetensors file");
+  const uint64_t size = ReadLittleEndian64(front.data());
+  if (size > kMaxHeader && LooksLikePickle(front)) {
     return InvalidArgumentError(
         name +
         " is a pickle checkpoint (.bin, .pt); graft reads safetensors only, because a pickle "
         "can run code. Save it again with safe_serialization=True");
   }
-  if (header_size > kMaxHeader)
+  if (size > kMaxHeader)
     return InvalidArgumentError(name + ": a header of over 100,000,000 bytes; no safetensors file");
-  if (header_size > bytes.size() - 8)
+  if (size > file_size - 8)
     return DataLossError(name + ": the file ends inside its header; it was cut; copy it again");
-  const std::string_view header = bytes.substr(8, header_size);
-  const std::string_view data = bytes.substr(8 + header_size);
-  GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(header, name + " (header)",
+  return size;
+}
+
+/// Each tensor begins where the one before ended: this alone rules out overlaps and holes.
+Status CheckPlaces(const std::vector<TensorInfo>& tensors, uint64_t data_size,
+                   const std::string& name) {
+  uint64_t next = 0;
+  for (const TensorInfo& tensor : tensors) {
+    if (tensor.begin != next)
+      return InvalidArgumentError(name + ": the tensor " + Printable(tensor.name, 200) +
+                                  " overlaps another or leaves a hole");
+    next = tensor.end;
+  }
+  if (next > data_size)
+    return DataLossError(name +
+                         ": the file ends before its last tensor; it was cut; copy it again");
+  if (next < data_size) return DataLossError(name + ": bytes follow the last tensor");
+  return OkStatus();
+}
+
+StatusOr<Header> ParseHeader(std::string_view text, uint64_t data_size, const std::string& name) {
+  GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(text, name + " (header)",
                                                     {.max_bytes = kMaxHeader, .max_depth = 8}));
   if (!json.is_object()) return InvalidArgumentError(name + ": the header isn't a JSON object");
   if (json.size() > kMaxTensors)
     return InvalidArgumentError(name + ": more than 1,000,000 tensors");
-
-  View view;
-  struct Placed {
-    uint64_t begin, end;
-    TensorView tensor;
-  };
-  std::vector<Placed> placed;
+  Header header;
   for (const auto& [key, entry] : json.items()) {
     if (key == "__metadata__") {
       if (!entry.is_object()) return InvalidArgumentError(name + ": __metadata__ isn't an object");
       for (const auto& [k, v] : entry.items()) {
         if (!v.is_string())
           return InvalidArgumentError(name + ": a value of __metadata__ isn't a string");
-        view.metadata_[k] = v.get<std::string>();
+        header.metadata[k] = v.get<std::string>();
       }
       continue;
     }
     if (key.empty() || key.size() > kMaxName)
       return InvalidArgumentError(name + ": a tensor's name is empty or over 4,096 bytes");
-    Placed item{0, 0, {}};
-    item.tensor.name = key;
-    if (Status status = ReadEntry(entry, &item.tensor, &item.begin, &item.end); !status.ok())
-      return Named(what, status);
-    placed.push_back(std::move(item));
+    TensorInfo tensor;
+    tensor.name = key;
+    if (Status status = ReadEntry(entry, &tensor); !status.ok()) return Named(name, status);
+    header.tensors.push_back(std::move(tensor));
   }
-  std::sort(placed.begin(), placed.end(), [](const Placed& a, const Placed& b) {
-    return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
-  });
-  // Each tensor begins where the one before ended: this alone rules out overlaps and holes.
-  uint64_t next = 0;
-  for (Placed& item : placed) {
-    if (item.begin != next)
-      return InvalidArgumentError(name + ": the tensor " + Printable(item.tensor.name, 200) +
-                                  " overlaps another or leaves a hole");
-    next = item.end;
-  }
-  if (next > data.size())
-    return DataLossError(name +
-                         ": the file ends before its last tensor; it was cut; copy it again");
-  if (next < data.size()) return DataLossError(name + ": bytes follow the last tensor");
-  for (Placed& item : placed) {
-    item.tensor.data = data.substr(item.begin, item.end - item.begin);
-    view.tensors_.push_back(std::move(item.tensor));
+  std::sort(header.tensors.begin(), header.tensors.end(),
+            [](const TensorInfo& a, const TensorInfo& b) {
+              return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
+            });
+  GRAFT_RETURN_IF_ERROR(CheckPlaces(header.tensors, data_size, name));
+  return header;
+}
+
+}  // namespace
+
+StatusOr<View> View::Parse(std::string_view bytes, std::string_view what) {
+  const std::string name(what);
+  GRAFT_ASSIGN_OR_RETURN(const uint64_t size, HeaderSize(bytes.substr(0, 8), bytes.size(), name));
+  const std::string_view data = bytes.substr(8 + size);
+  GRAFT_ASSIGN_OR_RETURN(Header header, ParseHeader(bytes.substr(8, size), data.size(), name));
+  View view;
+  view.metadata_ = std::move(header.metadata);
+  for (TensorInfo& tensor : header.tensors) {
+    view.tensors_.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape),
+                             data.substr(tensor.begin, tensor.size())});
   }
   return view;
 }
@@ -184,30 +205,89 @@ const TensorView* View::Find(std::string_view name) const {
   return found != tensors_.end() ? &*found : nullptr;
 }
 
-StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return ErrnoToStatus(errno, "open " + path.string());
-  struct stat info {};
-  const bool is_file = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-  std::shared_ptr<MappedFile> file(new MappedFile());
-  file->size_ = static_cast<size_t>(info.st_size);
-  if (is_file && file->size_ > 0)
-    file->address_ = ::mmap(nullptr, file->size_, PROT_READ, MAP_PRIVATE, fd, 0);
-  const int error = errno;
-  ::close(fd);
-  if (!is_file) return InvalidArgumentError(path.string() + " is not a regular file");
-  if (file->address_ == MAP_FAILED) {
-    file->address_ = nullptr;
-    return ErrnoToStatus(error, "map " + path.string());
+namespace {
+
+constexpr size_t kPiece = size_t{1} << 20;
+
+std::string StampOf(const struct stat& info) {
+  std::string stamp;
+  for (const int64_t part : {int64_t{info.st_size}, int64_t{info.st_mtim.tv_sec},
+                             int64_t{info.st_mtim.tv_nsec}, int64_t{info.st_ctim.tv_sec},
+                             int64_t{info.st_ctim.tv_nsec}, static_cast<int64_t>(info.st_ino)}) {
+    stamp += std::to_string(part) + " ";
   }
-  const std::string_view bytes(static_cast<const char*>(file->address_),
-                               file->address_ != nullptr ? file->size_ : 0);
-  GRAFT_ASSIGN_OR_RETURN(file->view_, View::Parse(bytes, path.string()));
-  return std::shared_ptr<const MappedFile>(std::move(file));
+  return stamp;
 }
 
-MappedFile::~MappedFile() {
-  if (address_ != nullptr) ::munmap(address_, size_);
+}  // namespace
+
+StatusOr<std::shared_ptr<const File>> File::Open(const std::filesystem::path& path) {
+  std::shared_ptr<File> file(new File());
+  file->path_ = path;
+  file->fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file->fd_ < 0) return ErrnoToStatus(errno, "open " + path.string());
+  struct stat info {};
+  if (::fstat(file->fd_, &info) != 0) return ErrnoToStatus(errno, "stat " + path.string());
+  if (!S_ISREG(info.st_mode)) return InvalidArgumentError(path.string() + " is not a regular file");
+  file->stamp_ = StampOf(info);
+  const auto size = static_cast<uint64_t>(info.st_size);
+  std::string front(std::min<uint64_t>(size, 8), '\0');
+  GRAFT_RETURN_IF_ERROR(file->ReadAt(0, front.data(), front.size()));
+  GRAFT_ASSIGN_OR_RETURN(const uint64_t header_size, HeaderSize(front, size, path.string()));
+  std::string text(header_size, '\0');
+  GRAFT_RETURN_IF_ERROR(file->ReadAt(8, text.data(), text.size()));
+  GRAFT_ASSIGN_OR_RETURN(Header header, ParseHeader(text, size - 8 - header_size, path.string()));
+  file->tensors_ = std::move(header.tensors);
+  for (TensorInfo& tensor : file->tensors_) {
+    tensor.begin += 8 + header_size;
+    tensor.end += 8 + header_size;
+  }
+  return std::shared_ptr<const File>(std::move(file));
+}
+
+File::~File() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Status File::ReadAt(uint64_t offset, char* to, size_t size) const {
+  while (size > 0) {
+    const ssize_t got = ::pread(fd_, to, size, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoToStatus(errno, "read " + path_.string());
+    if (got == 0)
+      return DataLossError(path_.string() +
+                           ": the file was cut while it was in use; copy it again");
+    to += got;
+    offset += static_cast<uint64_t>(got);
+    size -= static_cast<size_t>(got);
+  }
+  return OkStatus();
+}
+
+StatusOr<std::string> File::Read(const TensorInfo& tensor) const {
+  std::string bytes(tensor.size(), '\0');
+  GRAFT_RETURN_IF_ERROR(ReadAt(tensor.begin, bytes.data(), bytes.size()));
+  return bytes;
+}
+
+Status File::ReadPieces(const TensorInfo& tensor,
+                        const std::function<void(std::string_view)>& take) const {
+  std::string piece(std::min<uint64_t>(tensor.size(), kPiece), '\0');
+  for (uint64_t at = tensor.begin; at < tensor.end; at += piece.size()) {
+    piece.resize(std::min<uint64_t>(tensor.end - at, kPiece));
+    GRAFT_RETURN_IF_ERROR(ReadAt(at, piece.data(), piece.size()));
+    take(piece);
+  }
+  return OkStatus();
+}
+
+Status File::CheckUnchanged() const {
+  struct stat opened {};
+  struct stat named {};
+  const bool same = ::fstat(fd_, &opened) == 0 && ::stat(path_.c_str(), &named) == 0 &&
+                    StampOf(opened) == stamp_ && StampOf(named) == stamp_;
+  if (same) return OkStatus();
+  return UnavailableError(path_.string() + " was changed while it was read; try again");
 }
 
 StatusOr<std::string> Write(std::vector<TensorToWrite> tensors,

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -47,6 +48,15 @@ std::string_view DTypeName(DType dtype);  ///< "F32"
 int64_t DTypeBits(DType dtype);
 StatusOr<DType> ParseDType(std::string_view name);  ///< InvalidArgument for an unknown name.
 
+/// What a file says of a tensor.
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;   ///< Empty: a scalar. A 0 makes an empty tensor.
+  uint64_t begin = 0, end = 0;  ///< Of its data, in bytes from the file's front.
+  uint64_t size() const { return end - begin; }
+};
+
 /// A tensor inside a file. Borrows from the file's bytes.
 struct TensorView {
   std::string name;
@@ -73,21 +83,39 @@ class View {
   std::map<std::string, std::string> metadata_;
 };
 
-/// A file mapped into memory.
-class MappedFile {
+/// A file that stays open and is read tensor by tensor. It is never mapped: whoever cuts or
+/// overwrites it meanwhile causes an error here, not a signal. Thread safety: const after Open.
+class File {
  public:
-  /// Errors: NotFound, PermissionDenied; as View::Parse.
-  static StatusOr<std::shared_ptr<const MappedFile>> Open(const std::filesystem::path& path);
-  ~MappedFile();
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-  const View& view() const { return view_; }
+  /// Reads the header. Errors: NotFound, PermissionDenied; as View::Parse.
+  static StatusOr<std::shared_ptr<const File>> Open(const std::filesystem::path& path);
+  ~File();
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }  ///< In offset order.
+  const std::filesystem::path& path() const { return path_; }
+  /// "size, times, inode" as they were at Open.
+  const std::string& stamp() const { return stamp_; }
+
+  /// A tensor's bytes as the file has them now. Errors: DataLoss if it ends before them; Internal
+  /// if the disk fails.
+  StatusOr<std::string> Read(const TensorInfo& tensor) const;
+  /// The same in pieces of up to 1 MiB, in order.
+  Status ReadPieces(const TensorInfo& tensor,
+                    const std::function<void(std::string_view)>& take) const;
+  /// Unavailable if the file was written to, or the path names another one, since Open: what was
+  /// read may be half of the old and half of the new.
+  Status CheckUnchanged() const;
 
  private:
-  MappedFile() = default;
-  void* address_ = nullptr;
-  size_t size_ = 0;
-  View view_;
+  File() = default;
+  Status ReadAt(uint64_t offset, char* to, size_t size) const;
+
+  std::filesystem::path path_;
+  int fd_ = -1;
+  std::string stamp_;
+  std::vector<TensorInfo> tensors_;
 };
 
 struct TensorToWrite {

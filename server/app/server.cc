@@ -216,7 +216,6 @@ Status Server::Parts::StartWorkers() {
   options.drain = Milliseconds(config.drain_seconds);
   options.arguments = {"--server",        "unix:" + socket.path.string(),
                        "--bases",         fs::absolute(config.bases).string(),
-                       "--data",          data.path().string(),
                        "--supervised-by", std::to_string(::getpid()),
                        "--drain-seconds", std::to_string(static_cast<int>(config.drain_seconds)),
                        "--log-level",     config.log_level == "trace" ? "debug" : config.log_level};

@@ -5,6 +5,7 @@
 
 #include "common/base/file.h"
 #include "common/base/ids.h"
+#include "common/base/utf8.h"
 #include "common/safetensors/checkpoint.h"
 #include "common/tokenizers/tokenizer.h"
 
@@ -16,30 +17,11 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMaxConfigBytes = 4 << 20;
 constexpr size_t kMaxNamedBases = 20;
 
-/// Sizes and times of a base's files (config, weights, tokenizer): equal stamps mean that nothing
-/// has to be read again.
-std::string Stamp(const fs::path& folder) {
-  std::vector<std::string> parts;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    std::error_code ignored;
-    if (!it->is_regular_file(ignored)) continue;
-    const auto size = fs::file_size(it->path(), ignored);
-    const auto time = fs::last_write_time(it->path(), ignored).time_since_epoch().count();
-    parts.push_back(name + ":" + std::to_string(size) + ":" + std::to_string(time));
-  }
-  std::sort(parts.begin(), parts.end());
-  std::string stamp;
-  for (const std::string& part : parts) stamp += part + "/";
-  return stamp;
-}
-
 /// A worker would find this out too, but only once a job waits for it.
 Status CheckTensors(const safetensors::Checkpoint& checkpoint, const families::Layout& layout) {
   for (const families::TensorShape& wanted : layout.tensors) {
     // A bare model's checkpoint has the names without the family's prefix.
-    const safetensors::TensorView* found = checkpoint.Find(wanted.name);
+    const safetensors::TensorInfo* found = checkpoint.Find(wanted.name);
     if (found == nullptr && wanted.name.starts_with(layout.prefix)) {
       found = checkpoint.Find(std::string_view(wanted.name).substr(layout.prefix.size()));
     }
@@ -79,7 +61,7 @@ Status ReadBase(const fs::path& cache, Base& base) {
   GRAFT_ASSIGN_OR_RETURN(base.tokenizer, tokenizers::LoadTokenizer(base.folder));
   GRAFT_RETURN_IF_ERROR(CheckTokenizer(*base.tokenizer, base.layout));
   for (const std::string& name : checkpoint->names()) {
-    base.weight_bytes += static_cast<int64_t>(checkpoint->Find(name)->data.size());
+    base.weight_bytes += static_cast<int64_t>(checkpoint->Find(name)->size());
   }
   GRAFT_ASSIGN_OR_RETURN(
       base.fingerprint,
@@ -110,27 +92,41 @@ BasePtr BaseCatalog::Known(const std::string& id, const std::string& stamp) {
 
 BasePtr BaseCatalog::Cached(const std::string& id) {
   if (!IsValidName(id)) return nullptr;
-  return Known(id, Stamp(bases_ / id));
+  return Known(id, FolderStamp(bases_ / id));
+}
+
+Status BaseCatalog::NoBase(const std::string& id) const {
+  std::string known;
+  const auto names = Names();
+  for (size_t i = 0; i < std::min(names.size(), kMaxNamedBases); ++i)
+    known += (i == 0 ? "" : ", ") + names[i];
+  return NotFoundError(
+      "no base named " + Quoted(id, 128) + "; " +
+      (names.empty() ? "the server's --bases folder holds none" : "there are: " + known));
+}
+
+Status BaseCatalog::Check(const std::string& id) {
+  std::error_code error;
+  if (!IsValidName(id) || !fs::is_directory(bases_ / id, error)) {
+    return FailedPreconditionError("the base isn't there any more: " + NoBase(id).message());
+  }
+  const BasePtr known = Cached(id);
+  return known != nullptr ? CheckUsable(*known) : OkStatus();
 }
 
 StatusOr<BasePtr> BaseCatalog::Get(const std::string& id) {
   std::error_code error;
-  if (!IsValidName(id) || !fs::is_directory(bases_ / id, error)) {
-    std::string known;
-    const auto names = Names();
-    for (size_t i = 0; i < std::min(names.size(), kMaxNamedBases); ++i)
-      known += (i == 0 ? "" : ", ") + names[i];
-    return NotFoundError(
-        "no base named \"" + id.substr(0, 128) + "\"; " +
-        (names.empty() ? "the server's --bases folder holds none" : "there are: " + known));
-  }
-  const std::string stamp = Stamp(bases_ / id);
+  if (!IsValidName(id) || !fs::is_directory(bases_ / id, error)) return NoBase(id);
+  const std::string stamp = FolderStamp(bases_ / id);
   if (BasePtr known = Known(id, stamp)) return known;
   // Hashing a large base takes long: others may look up theirs meanwhile.
   auto base = std::make_shared<Base>();
   base->id = id;
   base->folder = bases_ / id;
   base->error = read_(cache_, *base);
+  // Half of an old base and half of a new one is neither.
+  if (FolderStamp(bases_ / id) != stamp)
+    base->error = UnavailableError("its files were changed while they were read; try again");
   if (IsPassing(base->error)) {
     return Status(base->error.code(),
                   "the base " + id + " can't be read now: " + base->error.message());

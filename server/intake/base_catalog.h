@@ -57,13 +57,18 @@ class BaseCatalog {
   /// As Get. Errors: also FailedPrecondition if it isn't usable, with the reason.
   StatusOr<BasePtr> Find(const std::string& id);
 
+  /// OK while the folder is there and isn't known to be unusable. Looks at sizes and times only.
+  /// Errors: FailedPrecondition with the reason.
+  Status Check(const std::string& id);
+
   const std::filesystem::path& folder() const { return bases_; }
 
  private:
   struct Entry {
-    std::string stamp;  ///< Sizes and times of the files that it was read from.
+    std::string stamp;  ///< FolderStamp of the files that it was read from.
     BasePtr base;
   };
+  Status NoBase(const std::string& id) const;
   BasePtr Known(const std::string& id, const std::string& stamp);
 
   const std::filesystem::path bases_;

@@ -34,7 +34,7 @@ LOST = {"WORKER_DIED", "LEASE_EXPIRED", "RETRY"}  # How an attempt may end that 
 # Passed once by each job; all others, but those of the start, several times.
 ONCE = {"server.after_job_created", "server.after_dataset_stored", "server.after_lease_granted", "server.before_complete",
         "server.after_complete", "worker.after_lease_acquired", "worker.before_artifact_stored",
-        "worker.after_artifact_stored", "worker.before_complete"}
+        "worker.after_artifact_stored", "worker.before_complete", "worker.before_tokenize"}
 # Where the short form meets what is passed often: in the middle of things.
 MIDDLE = {"file.before_rename": 4, "file.after_rename": 5, "store.before_commit": 4, "store.after_commit": 3,
           "worker.after_step": STEPS // 2, "worker.before_checkpoint_stored": 5, "worker.after_checkpoint_stored": 5}
@@ -64,8 +64,8 @@ class Row:
 
 
 def owners(failpoint):
-    """Who passes a failpoint: files are written by both."""
-    return BOTH if failpoint.startswith("file.") else ("worker",) if failpoint.startswith("worker.") else ("server",)
+    """Who passes a failpoint: files are written by the server alone."""
+    return ("worker",) if failpoint.startswith("worker.") else ("server",)
 
 
 def short_rows(failpoints):
@@ -87,7 +87,7 @@ def long_rows(failpoints):
         for owner in owners(failpoint):
             counts = [1, 2, 3]
             if failpoint.startswith("file."):
-                counts = [1, 2, 3, 4, 5, 6] if owner == "server" else [1]  # The worker writes one file.
+                counts = [1, 2, 3, 4, 5, 6]
             if failpoint.startswith("store."):
                 counts = list(range(1, 9))
             if MIDDLE.get(failpoint, 1) not in counts:
@@ -224,8 +224,6 @@ class Chaos:
     def at_failpoint(self, row):
         cluster, start = self.cluster, time.monotonic()
         alone = row.victims == (row.owner,)
-        if row.owner == "worker" and row.failpoint.startswith("file."):
-            shutil.rmtree(cluster.folder / "worker" / "cache", ignore_errors=True)  # So that there is a file to write.
         deaths = len(cluster.deaths)
         life = cluster.restart(row.owner, f"{row.failpoint}={'crash' if alone else 'stop'}@{row.count}")
         over, reached = threading.Event(), threading.Event()

@@ -84,8 +84,7 @@ class Cluster:
             if self.embedded:
                 command += ["--worker-binary", self.folder / "worker.sh"]
         else:
-            command = [self.bin / "graft-worker", "--server", f"127.0.0.1:{self.port}", "--bases", self.bases, "--data",
-                       self.folder / "worker"]
+            command = [self.bin / "graft-worker", "--server", f"127.0.0.1:{self.port}", "--bases", self.bases]
         if failpoints:
             command += ["--failpoints", failpoints]
         self.lives[name] = Life(name, command, self.folder, environment, failpoints)

@@ -33,7 +33,6 @@ struct Flags {
   std::string server;
   std::string bases;
   std::string device = "cpu";
-  std::string data;
   std::string listen = "127.0.0.1:0";
   std::string metrics = "127.0.0.1:0";
   std::string worker_id;
@@ -84,8 +83,6 @@ sigset_t BlockSignals() {
 engine::EngineOptions OptionsOf(const Flags& flags) {
   engine::EngineOptions options;
   options.bases = flags.bases;
-  options.cache =
-      flags.data.empty() ? std::filesystem::path() : std::filesystem::path(flags.data) / "cache";
   options.device = flags.device;
   options.threads = flags.threads;
   options.max_base_bytes = static_cast<int64_t>(flags.base_memory);
@@ -145,7 +142,6 @@ void AddOptions(CLI::App& app, Flags& flags) {
   app.add_option("--server", flags.server, "The server's worker address: host:port or unix:/path");
   app.add_option("--bases", flags.bases, "Folder whose sub-folders are HuggingFace models");
   app.add_option("--device", flags.device, "cpu or cuda:N")->capture_default_str();
-  app.add_option("--data", flags.data, "Folder for caches");
   app.add_option("--listen", flags.listen, "Where the server reaches this worker; port 0 picks one")
       ->capture_default_str();
   app.add_option("--metrics", flags.metrics, "Where Prometheus scrapes /metrics; port 0 picks one")

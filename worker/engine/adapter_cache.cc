@@ -41,6 +41,15 @@ void AdapterCache::Erase(const VersionId& id) {
   if (const auto found = index_.find(id); found != index_.end()) EraseLocked(found->second);
 }
 
+void AdapterCache::EraseOn(const Base& base) {
+  const std::lock_guard lock(mutex_);
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto next = std::next(entry);
+    if ((*entry)->on.base.get() == &base) EraseLocked(entry);
+    entry = next;
+  }
+}
+
 void AdapterCache::EraseIdle(const Base& base, int64_t holders) {
   const std::lock_guard lock(mutex_);
   std::vector<List::iterator> idle;

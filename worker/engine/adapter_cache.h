@@ -38,6 +38,8 @@ class AdapterCache {
   bool Has(const VersionId& id) const;
   void Put(std::shared_ptr<const ResidentVersion> version);
   void Erase(const VersionId& id);
+  /// Drops the versions on `base`; requests that hold one end on it.
+  void EraseOn(const Base& base);
   /// Drops the versions on `base` if no request holds one of them and they alone are its `holders`.
   void EraseIdle(const Base& base, int64_t holders);
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "common/base/file.h"
+#include "common/base/sha256.h"
 #include "worker/engine/convert.h"
 
 namespace graft::worker::engine {
@@ -44,27 +44,36 @@ bool HoldsTypes(const tokenizers::Encoding& encoding, const families::Layout& la
 }  // namespace
 
 StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs::path& folder,
-                                                 const fs::path& cache, at::ScalarType compute,
-                                                 at::Device device) {
+                                                 at::ScalarType compute, at::Device device) {
   const at::NoGradGuard no_grad;
   std::shared_ptr<Base> base(new Base());
   base->id_ = id;
   base->folder_ = folder;
   base->compute_ = compute;
   base->device_ = device;
-  GRAFT_ASSIGN_OR_RETURN(const std::string config, ReadFile(folder / "config.json", 1 << 20));
-  GRAFT_ASSIGN_OR_RETURN(base->checkpoint_, safetensors::Checkpoint::Open(folder));
-  GRAFT_ASSIGN_OR_RETURN(base->layout_, families::ReadLayout(config, base->checkpoint_->names()));
-  GRAFT_ASSIGN_OR_RETURN(
-      base->fingerprint_,
-      safetensors::Fingerprint(*base->checkpoint_, base->layout_.fingerprint_config.dump(), cache));
-  GRAFT_RETURN_IF_ERROR(base->LoadTexts());
-  GRAFT_RETURN_IF_ERROR(base->LoadTensors());
+  base->stamp_ = FolderStamp(folder);
+  const auto read = [&]() -> Status {
+    GRAFT_ASSIGN_OR_RETURN(const std::string config, ReadFile(folder / "config.json", 1 << 20));
+    GRAFT_ASSIGN_OR_RETURN(base->checkpoint_, safetensors::Checkpoint::Open(folder));
+    GRAFT_ASSIGN_OR_RETURN(base->layout_, families::ReadLayout(config, base->checkpoint_->names()));
+    GRAFT_RETURN_IF_ERROR(base->LoadTexts());
+    return base->LoadTensors();
+  };
+  const Status status = read();
+  // Config, tokenizer and weights are of one state of the folder or of none; this also explains
+  // whatever was found wrong.
+  if (!base->IsCurrent()) {
+    return UnavailableError("the base " + id + ": its files were changed while they were read" +
+                            (status.ok() ? "" : " (" + status.message() + ")") + "; try again");
+  }
+  GRAFT_RETURN_IF_ERROR(status);
   for (const std::vector<std::string>& paths : FusedGroups(base->layout_)) {
     for (const char* suffix : {".weight", ".bias"}) base->Fuse(paths, suffix);
   }
   return std::shared_ptr<const Base>(std::move(base));
 }
+
+bool Base::IsCurrent() const { return FolderStamp(folder_) == stamp_; }
 
 Status Base::LoadTexts() {
   GRAFT_ASSIGN_OR_RETURN(tokenizer_, tokenizers::LoadTokenizer(folder_));
@@ -93,25 +102,61 @@ Status Base::CheckKnowsPairs(const std::string& field) const {
       .At(field, "NO_PAIRS");
 }
 
+std::string Base::StoredName(std::string_view name) const {
+  if (checkpoint_->Find(name) != nullptr) return std::string(name);
+  if (!name.starts_with(layout_.prefix)) return {};
+  const std::string_view bare = name.substr(layout_.prefix.size());
+  return checkpoint_->Find(bare) != nullptr ? std::string(bare) : std::string();
+}
+
 Status Base::LoadTensors() {
-  std::set<std::string> linear_biases;
-  for (const families::Linear& linear : layout_.linears)
-    linear_biases.insert(linear.path + ".bias");
+  std::unordered_map<std::string, const families::TensorShape*> wanted;
   for (const families::TensorShape& tensor : layout_.tensors) {
-    GRAFT_ASSIGN_OR_RETURN(at::Tensor value, Master(tensor.name));
-    if (value.sizes() != at::IntArrayRef(tensor.shape)) {
-      return InvalidArgumentError("the base " + id_ + ": the tensor " + tensor.name +
-                                  " hasn't the shape that config.json implies");
-    }
-    // A GEMM wants its bias in its own type; norms stay in fp32.
-    if (value.dim() >= 2 || linear_biases.contains(tensor.name)) value = value.to(compute_);
-    if (!AllFinite(value)) {
-      return InvalidArgumentError("the base " + id_ + ": the tensor " + tensor.name +
-                                  " holds a NaN or an infinity");
-    }
-    tensors_[tensor.name] = value.to(device_);
-    bytes_ += static_cast<int64_t>(value.nbytes());
+    const std::string stored = StoredName(tensor.name);
+    if (stored.empty())
+      return NotFoundError("the base " + id_ + " lacks the tensor " + tensor.name);
+    wanted[stored] = &tensor;
   }
+  safetensors::FingerprintBuilder fingerprint;
+  for (const std::string& name : checkpoint_->names()) {
+    const safetensors::TensorInfo& info = *checkpoint_->Find(name);
+    const auto found = wanted.find(name);
+    std::string hash;
+    if (found == wanted.end()) {
+      GRAFT_ASSIGN_OR_RETURN(hash, checkpoint_->Hash(name));
+    } else {
+      GRAFT_ASSIGN_OR_RETURN(const std::string bytes, checkpoint_->Read(name));
+      hash = Sha256Hex(bytes);
+      GRAFT_RETURN_IF_ERROR(
+          Place(*found->second, safetensors::DTypeName(info.dtype), info.shape, bytes));
+      if (tensors_.at(found->second->name).scalar_type() != at::kFloat) hashes_[name] = hash;
+    }
+    fingerprint.Add(name, info, hash);
+  }
+  fingerprint_ = fingerprint.Finish(layout_.fingerprint_config.dump());
+  return OkStatus();
+}
+
+Status Base::Place(const families::TensorShape& wanted, std::string_view dtype,
+                   const std::vector<int64_t>& shape, std::string_view bytes) {
+  GRAFT_ASSIGN_OR_RETURN(at::Tensor value, BytesToFloat(dtype, shape, bytes));
+  if (value.sizes() != at::IntArrayRef(wanted.shape)) {
+    return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name +
+                                " hasn't the shape that config.json implies");
+  }
+  // A GEMM wants its bias in its own type; norms stay in fp32.
+  const bool is_linear_bias =
+      wanted.name.ends_with(".bias") &&
+      std::ranges::any_of(layout_.linears, [&](const families::Linear& linear) {
+        return wanted.name == linear.path + ".bias";
+      });
+  if (value.dim() >= 2 || is_linear_bias) value = value.to(compute_);
+  if (!AllFinite(value)) {
+    return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name +
+                                " holds a NaN or an infinity");
+  }
+  bytes_ += static_cast<int64_t>(value.nbytes());
+  tensors_[wanted.name] = value.to(device_);
   return OkStatus();
 }
 
@@ -152,14 +197,22 @@ at::Tensor Base::Fused(const std::vector<std::string>& names) const {
 }
 
 StatusOr<at::Tensor> Base::Master(std::string_view name) const {
-  const safetensors::TensorView* view = checkpoint_->Find(name);
-  // A checkpoint may leave out the family's prefix ("bert.").
-  if (view == nullptr && name.starts_with(layout_.prefix))
-    view = checkpoint_->Find(name.substr(layout_.prefix.size()));
-  if (view == nullptr)
-    return NotFoundError("the base " + id_ + " lacks the tensor " + std::string(name));
-  return BytesToFloat(safetensors::DTypeName(view->dtype), {view->shape.begin(), view->shape.end()},
-                      view->data);
+  const auto resident = tensors_.find(std::string(name));
+  if (resident == tensors_.end())
+    return NotFoundError("the base " + id_ + " has no tensor " + std::string(name));
+  if (resident->second.scalar_type() == at::kFloat)
+    return resident->second.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  const std::string stored = StoredName(name);
+  const safetensors::TensorInfo& info = *checkpoint_->Find(stored);
+  const StatusOr<std::string> bytes = checkpoint_->Read(stored);
+  if (!bytes.ok() || Sha256Hex(*bytes) != hashes_.at(stored)) {
+    return FailedPreconditionError(
+               "the base " + id_ + " was changed on disk since it was loaded (the tensor " +
+               std::string(name) + " is another now); a job that trains its weights would mix " +
+               "old and new ones: submit it again")
+        .AddDetail({"BASE_CHANGED", "base", 0, {}, {}});
+  }
+  return BytesToFloat(safetensors::DTypeName(info.dtype), info.shape, *bytes);
 }
 
 }  // namespace graft::worker::engine

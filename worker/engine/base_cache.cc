@@ -48,10 +48,16 @@ StatusOr<LoadedBase> BaseCache::Load(const Key& key) const {
     if (!fs::is_directory(folder_ / id, error)) {
       return NotFoundError("there is no base named " + id + " under " + folder_.string());
     }
-    GRAFT_ASSIGN_OR_RETURN(std::shared_ptr<const Base> base,
-                           Base::Load(id, folder_ / id, cache_, compute, device_));
-    GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, MakeModel(base->layout()));
-    return LoadedBase{std::move(base), std::move(model)};
+    StatusOr<std::shared_ptr<const Base>> base = Base::Load(id, folder_ / id, compute, device_);
+    // As the server says it: no other try reads a torn file better.
+    if (base.status().code() == StatusCode::kDataLoss) {
+      return FailedPreconditionError("the base " + id +
+                                     " can't be used: " + base.status().message())
+          .AddDetail({"BASE_UNUSABLE", "base", 0, {}, {}});
+    }
+    GRAFT_RETURN_IF_ERROR(base.status());
+    GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, MakeModel((*base)->layout()));
+    return LoadedBase{*std::move(base), std::move(model)};
   });
 }
 
@@ -59,6 +65,24 @@ bool BaseCache::Holds(const std::string& id, at::ScalarType compute) const {
   const std::lock_guard lock(mutex_);
   return std::ranges::any_of(entries_,
                              [&](const Entry& entry) { return entry.key == Key(id, compute); });
+}
+
+std::list<BaseCache::Entry>::iterator BaseCache::Drop(std::list<Entry>::iterator entry) {
+  const std::shared_ptr<const Base> base = entry->loaded.base;
+  const auto next = entries_.erase(entry);
+  if (drop_all_) drop_all_(*base);
+  return next;
+}
+
+void BaseCache::DropChanged() {
+  // A look at files may take long; nobody waits for it.
+  std::vector<std::shared_ptr<const Base>> changed = Resident();
+  std::erase_if(changed, [](const auto& base) { return base->IsCurrent(); });
+  const std::lock_guard lock(mutex_);
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const bool drop = std::ranges::find(changed, entry->loaded.base) != changed.end();
+    entry = drop ? Drop(entry) : std::next(entry);
+  }
 }
 
 void BaseCache::EvictDownTo(int64_t max_bytes) {

@@ -2,27 +2,53 @@
 
 #include <algorithm>
 
+#include "common/base/failpoint.h"
 #include "worker/engine/device.h"
 #include "worker/engine/engine_impl.h"
 #include "worker/engine/training/train_run.h"
 
 namespace graft::worker::engine {
 
+namespace {
+
+/// A job's data was counted, and its spec checked, against one state of its base.
+Status CheckBaseIsAsChecked(const TrainRequest& request, const Base& base) {
+  const auto refuse = [&](const std::string& what, const std::string& was, const std::string& is) {
+    return FailedPreconditionError("the base " + base.id() +
+                                   " was changed after the job was submitted: " + what +
+                                   " the fingerprint " + is.substr(0, 12) + " now, not " +
+                                   was.substr(0, 12) + "; submit the job again to train on it")
+        .AddDetail({"BASE_CHANGED", "base", 0, {}, {}});
+  };
+  if (!request.base_fingerprint.empty() && request.base_fingerprint != base.fingerprint())
+    return refuse("its weights have", request.base_fingerprint, base.fingerprint());
+  const std::string& tokenizer = base.tokenizer().fingerprint();
+  if (!request.tokenizer.empty() && request.tokenizer != tokenizer)
+    return refuse("its tokenizer has", request.tokenizer, tokenizer);
+  return OkStatus();
+}
+
+}  // namespace
+
 Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> observer) {
+  bases_.DropChanged();
   const spec::JobSpec& spec = *request.spec;
   at::ScalarType compute = Resolve(spec.hyperparameters.precision);
   if (!request.checkpoint.empty()) {
     // What AUTO meant where the job began is what it means to its end.
-    GRAFT_ASSIGN_OR_RETURN(const RunIdentity began, ReadRunIdentity(request.checkpoint));
-    compute = began.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+    const StatusOr<RunIdentity> began = ReadRunIdentity(request.checkpoint);
+    if (!began.ok()) return began.status();
+    compute = began->precision == "bf16" ? at::kBFloat16 : at::kFloat;
   }
   GRAFT_ASSIGN_OR_RETURN(LoadedBase on, bases_.Get(request.base, compute));
+  GRAFT_RETURN_IF_ERROR(CheckBaseIsAsChecked(request, *on.base));
   auto input = std::make_shared<TrainInput>();
   input->base = on.base;
   input->model = on.model;
   const int max_length = spec.hyperparameters.max_length;
   const datasets::IngestedDataset& data = *request.dataset;
   if (data.has_pair) GRAFT_RETURN_IF_ERROR(on.base->CheckKnowsPairs("dataset.text_columns"));
+  GRAFT_FAILPOINT("worker.before_tokenize");
   const auto tokenize = [&](const std::vector<datasets::Example>& examples) {
     return Tokenize(examples, data.has_pair, on.base->tokenizer(), max_length);
   };
@@ -100,6 +126,7 @@ Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() { impl_->loop_.Stop(); }
 DeviceFacts Engine::device_facts() const { return impl_->facts_; }
 std::vector<std::string> Engine::BaseIds() const { return impl_->bases_.Ids(); }
+void Engine::RefreshBases() { impl_->bases_.DropChanged(); }
 
 std::vector<ResidentBase> Engine::resident_bases() const {
   std::vector<ResidentBase> result;
@@ -112,12 +139,14 @@ std::vector<ResidentBase> Engine::resident_bases() const {
 
 EngineFigures Engine::figures() const { return impl_->figures(); }
 Status Engine::Train(TrainRequest request, std::shared_ptr<TrainObserver> observer) {
-  return impl_->Train(std::move(request), std::move(observer));
+  return Guarded([&] { return impl_->Train(std::move(request), std::move(observer)); });
 }
 bool Engine::HoldsBase(const std::string& base) const {
   return impl_->bases_.Holds(base, impl_->Resolve(spec::Precision::kAuto));
 }
-StatusOr<LoadResult> Engine::Load(LoadRequest request) { return impl_->Load(std::move(request)); }
+StatusOr<LoadResult> Engine::Load(LoadRequest request) {
+  return Guarded([&] { return impl_->Load(std::move(request)); });
+}
 void Engine::Unload(const VersionId& version) { impl_->adapters_.Erase(version); }
 bool Engine::IsResident(const VersionId& version) const { return impl_->adapters_.Has(version); }
 

@@ -14,7 +14,6 @@ namespace graft::worker::engine {
 
 struct EngineOptions {
   std::filesystem::path bases;  ///< Folder whose sub-folders are HuggingFace models.
-  std::filesystem::path cache;  ///< Folder for fingerprint caches; may be empty for none.
   std::string device = "cpu";   ///< "cpu" or "cuda:N"
   int threads = 0;              ///< CPU threads; 0: one a core.
   /// Bases kept resident; beyond it those that nobody uses leave, least recently used first. 0:
@@ -73,7 +72,11 @@ class Engine {
   ~Engine();
 
   DeviceFacts device_facts() const;
-  std::vector<std::string> BaseIds() const;  ///< Sub-folders of `bases`, sorted.
+  std::vector<std::string> BaseIds() const;  ///< Sub-folders of `bases` now, sorted.
+  /// Lets go of the bases whose files were changed or removed since they were read, and of the
+  /// versions on them; what runs on one goes on with the bytes that it has. A look at each file:
+  /// call it every second or so.
+  void RefreshBases();
   std::vector<ResidentBase> resident_bases() const;
   EngineFigures figures() const;
 

@@ -18,8 +18,10 @@ class Engine::Impl {
         device_(device),
         probe_(std::move(probe)),
         adapters_(options_.max_adapter_bytes),
-        bases_(options_.bases, options_.cache, device, options_.max_base_bytes,
-               [this](const Base& base, int64_t holders) { adapters_.EraseIdle(base, holders); }),
+        bases_(
+            options_.bases, device, options_.max_base_bytes,
+            [this](const Base& base, int64_t holders) { adapters_.EraseIdle(base, holders); },
+            [this](const Base& base) { adapters_.EraseOn(base); }),
         loop_(device, options_.max_waiting, probe_) {}
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);

@@ -1,8 +1,10 @@
 #include "worker/engine/loop.h"
 
+#include <cstdlib>
 #include <utility>
 
 #include "common/base/failpoint.h"
+#include "common/base/guard.h"
 #include "worker/engine/device.h"
 
 namespace graft::worker::engine {
@@ -15,7 +17,7 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 void Loop::Start() {
-  thread_ = std::thread([this] { Run(); });
+  thread_ = StartThread([this] { Run(); }, [](const Status&) { std::abort(); });
 }
 
 void Loop::Stop() {

@@ -50,6 +50,8 @@ struct Artifact {
 struct TrainRequest {
   std::string job_id;
   std::string base;
+  /// Of the base and its tokenizer that the job was checked against; empty: any.
+  std::string base_fingerprint, tokenizer;
   std::shared_ptr<const spec::JobSpec> spec;  ///< Resolved.
   std::shared_ptr<const datasets::IngestedDataset> dataset;
   std::string dataset_sha256;
@@ -65,6 +67,7 @@ struct TrainOutcome {
   enum class Kind { kSucceeded, kPaused, kCancelled, kReleased } kind = Kind::kSucceeded;
   Artifact artifact;  ///< If kSucceeded.
   std::vector<Evaluation> evaluations;
+  int64_t kept_step = 0;  ///< If kSucceeded: of the state that the artifact holds.
   JobFacts facts;
   std::string precision;  ///< "fp32" or "bf16"
 };
@@ -84,8 +87,7 @@ class TrainObserver {
   virtual void OnWarning(const std::string&) {}
   /// Asked between turns: steps, and passes of an evaluation.
   virtual DesiredState Desired() { return DesiredState::kRun; }
-  /// Last call. An error is the job's own fault if its code is InvalidArgument or
-  /// FailedPrecondition, else the machine's.
+  /// Last call. FaultOf (common/base/fault.h) an error says who caused it.
   virtual void OnDone(StatusOr<TrainOutcome> outcome) = 0;
 };
 

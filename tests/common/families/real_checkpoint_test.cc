@@ -21,11 +21,11 @@ using Shapes = std::map<std::string, std::vector<int64_t>>;
 
 /// What the checkpoint in `folder` holds, by name. Without buffers, which are no weights.
 Shapes Checkpoint(const std::filesystem::path& folder) {
-  const auto file = safetensors::MappedFile::Open(folder / "model.safetensors");
+  const auto file = safetensors::File::Open(folder / "model.safetensors");
   EXPECT_TRUE(file.ok()) << file.status();
   Shapes shapes;
   if (!file.ok()) return shapes;
-  for (const safetensors::TensorView& tensor : (*file)->view().tensors()) {
+  for (const safetensors::TensorInfo& tensor : (*file)->tensors()) {
     if (!tensor.name.ends_with(".position_ids")) shapes[tensor.name] = tensor.shape;
   }
   return shapes;

@@ -31,9 +31,9 @@ std::string Read(const std::filesystem::path& path) {
 }
 
 void AddShapes(const std::filesystem::path& path, Shapes& shapes) {
-  const auto file = safetensors::MappedFile::Open(path);
+  const auto file = safetensors::File::Open(path);
   ASSERT_TRUE(file.ok()) << file.status();
-  for (const safetensors::TensorView& tensor : (*file)->view().tensors()) {
+  for (const safetensors::TensorInfo& tensor : (*file)->tensors()) {
     shapes[tensor.name] = tensor.shape;
   }
 }

@@ -50,7 +50,7 @@ TEST_F(CheckpointTest, ReadsASingleFile) {
 
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   EXPECT_THAT((*checkpoint)->names(), ElementsAre("a", "b"));
-  EXPECT_EQ((*checkpoint)->Find("b")->data, "22");
+  EXPECT_EQ(*(*checkpoint)->Read("b"), "22");
   EXPECT_EQ((*checkpoint)->Find("c"), nullptr);
   EXPECT_THAT((*checkpoint)->files(), SizeIs(1));
 }
@@ -63,8 +63,8 @@ TEST_F(CheckpointTest, ReadsShardsAsOne) {
 
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   EXPECT_THAT((*checkpoint)->names(), ElementsAre("a", "b", "c"));
-  EXPECT_EQ((*checkpoint)->Find("a")->data, "1111");
-  EXPECT_EQ((*checkpoint)->Find("c")->data, "33");
+  EXPECT_EQ(*(*checkpoint)->Read("a"), "1111");
+  EXPECT_EQ(*(*checkpoint)->Read("c"), "33");
   EXPECT_THAT((*checkpoint)->files(), SizeIs(2));
 }
 
@@ -76,7 +76,7 @@ TEST_F(CheckpointTest, ASingleFileWinsOverAnIndex) {
   const auto checkpoint = Checkpoint::Open(folder());
 
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
-  EXPECT_EQ((*checkpoint)->Find("a")->data, "single");
+  EXPECT_EQ(*(*checkpoint)->Read("a"), "single");
 }
 
 TEST_F(CheckpointTest, GivesOldNormNamesTheirNewOnesAndOthersTheirOwn) {
@@ -89,8 +89,8 @@ TEST_F(CheckpointTest, GivesOldNormNamesTheirNewOnesAndOthersTheirOwn) {
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   EXPECT_THAT((*checkpoint)->names(),
               ElementsAre("scale.gamma", "x.LayerNorm.bias", "x.LayerNorm.weight"));
-  EXPECT_EQ((*checkpoint)->Find("x.LayerNorm.weight")->data, "g");
-  EXPECT_EQ((*checkpoint)->Find("x.LayerNorm.bias")->data, "b");
+  EXPECT_EQ(*(*checkpoint)->Read("x.LayerNorm.weight"), "g");
+  EXPECT_EQ(*(*checkpoint)->Read("x.LayerNorm.bias"), "b");
 }
 
 TEST_F(CheckpointTest, AnOldNameBesideItsNewOneIsRefused) {

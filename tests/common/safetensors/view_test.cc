@@ -314,27 +314,5 @@ TEST(ViewTest, TensorsStayInsideTheFileWhateverByteIsChanged) {
   EXPECT_GT(accepted, 0);  // Changed names and data are still files.
 }
 
-TEST(MappedFileTest, ReadsAFile) {
-  const TempFolder folder = MustMakeFolder();
-  Put(folder.path() / "w.safetensors", MustWrite({Bytes("a", "12345")}));
-
-  const auto file = MappedFile::Open(folder.path() / "w.safetensors");
-
-  ASSERT_TRUE(file.ok()) << file.status();
-  ASSERT_NE((*file)->view().Find("a"), nullptr);
-  EXPECT_EQ((*file)->view().Find("a")->data, "12345");
-}
-
-TEST(MappedFileTest, RefusesWhatIsNoFile) {
-  const TempFolder folder = MustMakeFolder();
-  Put(folder.path() / "empty.safetensors", "");
-
-  EXPECT_EQ(MappedFile::Open(folder.path() / "absent").status().code(), StatusCode::kNotFound);
-  EXPECT_EQ(MappedFile::Open(folder.path()).status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(MappedFile::Open("/dev/zero").status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(MappedFile::Open(folder.path() / "empty.safetensors").status().code(),
-            StatusCode::kDataLoss);
-}
-
 }  // namespace
 }  // namespace graft::safetensors

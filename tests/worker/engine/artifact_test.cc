@@ -46,7 +46,7 @@ class ArtifactTest : public ::testing::Test {
   /// says of itself.
   void Reseal(const std::function<void(artifacts::Identity&)>& edit = {}) {
     const auto base =
-        *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert", {},
+        *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert",
                     at::kFloat, at::kCPU);
     artifacts::Files unsealed = artifact_.files;
     // Open wants hashes that fit, so the identity comes from an untouched version of the same job.

@@ -24,7 +24,7 @@ int64_t BytesOf(BaseCache& cache, const std::string& id) {
 class BaseCacheTest : public ::testing::Test {
  protected:
   BaseCache Make(int64_t max_bytes, BaseCache::DropIdle drop_idle = {}) {
-    return BaseCache(testing::GoldenFolder(), {}, at::kCPU, max_bytes, std::move(drop_idle));
+    return BaseCache(testing::GoldenFolder(), at::kCPU, max_bytes, std::move(drop_idle));
   }
 };
 

@@ -61,7 +61,7 @@ GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute) {
   GoldenCase golden;
   golden.name = name;
   const std::string base = json["base"];
-  golden.base = Must(Base::Load(base, fs::path(GoldenFolder()) / base, {}, compute, at::kCPU));
+  golden.base = Must(Base::Load(base, fs::path(GoldenFolder()) / base, compute, at::kCPU));
   const families::Layout& layout = golden.base->layout();
   golden.model = Must(MakeModel(layout));
   for (const Json& sequence : json["sequences"]) {

@@ -14,6 +14,7 @@ namespace graft::worker::engine {
 StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   const auto start = std::chrono::steady_clock::now();
   GRAFT_ASSIGN_OR_RETURN(const ArtifactHeader header, ReadArtifactHeader(request.files));
+  bases_.DropChanged();
   GRAFT_ASSIGN_OR_RETURN(const LoadedBase on, bases_.Get(request.base, Resolve(header.precision)));
   const std::string& fingerprint = on.base->fingerprint();
   for (const std::string& expected : {request.base_fingerprint, header.base_fingerprint}) {
@@ -60,6 +61,12 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
     result.proved = !loaded->probe.is_null();
   }
   adapters_.Put(version);
+  // Behind Put, so that whoever drops the versions of a changed base misses none.
+  if (!on.base->IsCurrent()) {
+    adapters_.Erase(request.version);
+    return UnavailableError("the base " + request.base +
+                            " was changed while the version was loaded; try again");
+  }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (probe_.adapter_load) probe_.adapter_load(result.seconds);
   return result;

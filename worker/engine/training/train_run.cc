@@ -268,6 +268,7 @@ StatusOr<TrainOutcome> TrainRun::Finish() {
   if (!at::isfinite(parameters.flat_P()).all().item<bool>()) return NonFinite(step_);
   TrainOutcome outcome;
   outcome.evaluations = evaluations_;
+  outcome.kept_step = best_P_.defined() ? best_step_ : step_;
   outcome.precision = precision();
   JobFacts& facts = outcome.facts;
   facts.train_examples = input_->train.size();

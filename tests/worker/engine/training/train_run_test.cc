@@ -259,7 +259,7 @@ TEST(TrainRunTest, AnAbsurdLearningRateEndsWithAReason) {
 std::pair<at::Tensor, at::Tensor> AroundTheFailingStep(double learning_rate) {
   auto input = std::make_shared<TrainInput>();
   input->base =
-      *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert", {},
+      *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert",
                   at::kFloat, at::kCPU);
   input->model = *MakeModel(input->base->layout());
   input->request = MakeRequest(

@@ -240,7 +240,8 @@ void MeasureClaims(Store& store) {
       Check(store.WriteNow([&](Transaction& tx) -> Status {
         GRAFT_ASSIGN_OR_RETURN(const auto jobs, graft::server::core::AcquireLeases(
                                                     tx, {"worker", {"minilm"}, 1}, options));
-        return jobs.size() == 1 ? graft::OkStatus() : graft::InternalError("nothing to claim");
+        return jobs.granted.size() == 1 ? graft::OkStatus()
+                                        : graft::InternalError("nothing to claim");
       }));
     }));
     looks.push_back(Milliseconds([&] {

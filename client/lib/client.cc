@@ -79,6 +79,23 @@ Status Client::Convert(const grpc::Status& status) const {
   return converted;
 }
 
+Status Client::ConvertLast(const grpc::Status& status, std::chrono::milliseconds timeout,
+                           const Status& before) const {
+  Status converted = Convert(status);
+  // gRPC's own words are "Deadline Exceeded"; a server that says what it waited for has details or
+  // more words.
+  const bool is_own =
+      converted.code() == StatusCode::kDeadlineExceeded && status.error_details().empty();
+  if (!is_own) return converted;
+  std::string seconds = std::to_string(static_cast<double>(timeout.count()) / 1000);
+  seconds.erase(seconds.find_last_not_of('0') + 1);
+  if (seconds.ends_with('.')) seconds.pop_back();
+  return DeadlineExceededError(
+             "deadline exceeded: no answer from " + options_.server + " within " + seconds + " s" +
+             (before.ok() ? std::string() : "; before, it said: " + before.message()))
+      .AddDetail({"NO_ANSWER", {}, 0, {}, {}});
+}
+
 bool IsUnreachable(const Status& status) {
   return !status.details().empty() && status.details().front().reason == "UNREACHABLE";
 }
@@ -89,14 +106,18 @@ bool IsLocal(const Status& status) {
 
 Status Client::Retry(std::chrono::milliseconds timeout,
                      const std::function<grpc::Status(grpc::ClientContext&)>& call) {
-  const auto deadline = SteadyClock::now() + (timeout.count() > 0 ? timeout : options_.timeout);
+  if (timeout.count() <= 0) timeout = options_.timeout;
+  const auto deadline = SteadyClock::now() + timeout;
   auto pause = kFirstPause;
+  Status before;
   for (int attempt = 1;; ++attempt) {
     grpc::ClientContext context;
     Prepare(context,
             std::chrono::duration_cast<std::chrono::milliseconds>(deadline - SteadyClock::now()));
     const grpc::Status status = call(context);
-    if (!IsTransient(status) || IsLastTry(attempt, deadline, pause)) return Convert(status);
+    if (!IsTransient(status) || IsLastTry(attempt, deadline, pause))
+      return ConvertLast(status, timeout, before);
+    before = Convert(status);
     AwaitServer(status, pause);
   }
 }

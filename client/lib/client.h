@@ -44,7 +44,8 @@ class Client {
   /// Calls a unary method of a stub, again with backoff while the server is UNAVAILABLE and time is
   /// left. All of graft's unary methods may be repeated (creates carry a request_id). Errors: the
   /// server's, with details; UnavailableError with reason UNREACHABLE if it can't be reached at
-  /// all.
+  /// all; DeadlineExceeded with reason NO_ANSWER, which says how long it took and what the server
+  /// said before, if it doesn't answer in time.
   template <typename Stub, typename Request, typename Reply>
   StatusOr<Reply> Call(Stub& stub,
                        grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
@@ -101,6 +102,10 @@ class Client {
   void AwaitServer(const grpc::Status& failure, std::chrono::milliseconds& pause);
   void Prepare(grpc::ClientContext& context, std::chrono::milliseconds timeout) const;
   Status Convert(const grpc::Status& status) const;
+  /// The same for the end of a call that had `timeout`, of whose tries `before` was the last answer
+  /// (OK: none).
+  Status ConvertLast(const grpc::Status& status, std::chrono::milliseconds timeout,
+                     const Status& before) const;
 
   const ClientOptions options_;
   std::shared_ptr<grpc::Channel> channel_;

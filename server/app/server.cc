@@ -15,6 +15,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/base/file.h"
+#include "common/base/guard.h"
 #include "common/base/json.h"
 #include "common/objects/local_object_store.h"
 #include "common/objects/memory_object_store.h"
@@ -186,6 +187,7 @@ Status Server::Parts::OpenStores() {
   limits.stall = Milliseconds(config.stall_seconds);
   rpc::WorkerHub::Options hub;
   hub.silent_after = limits.lease;
+  hub.check_base = [this](std::string base) { return bases->Check(std::move(base)); };
   workers.emplace(runtime, probe, hub);
   workers->set_expecting(config.workers != "none");
   backend.emplace(rpc::Backend{runtime, probe, *store, *objects, changes, *workers, *bases,
@@ -251,8 +253,8 @@ std::vector<std::string> Server::Parts::MetricsArguments(size_t worker) {
   if (const int free = FreePort(port); free != port) {
     port = free;
     boost::asio::post(runtime.disk(), [this] {
-      if (const Status written = WritePorts(); !written.ok())
-        spdlog::warn("Prometheus won't find a worker: {}", written.message());
+      const Status written = Contained([this] { return WritePorts(); });
+      if (!written.ok()) spdlog::warn("Prometheus won't find a worker: {}", written.message());
     });
   }
   return {"--metrics", fmt::format("127.0.0.1:{}", port)};

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/fault.h"
 #include "server/core/registry.h"
 
 namespace graft::server::core {
@@ -39,7 +40,22 @@ StatusOr<Job> ForValidation(Transaction& tx, const JobKey& key, int64_t token) {
 }  // namespace
 
 JobError ToJobError(const Status& status) {
-  return {status.code(), status.message(), status.details(), 0};
+  return {status.code(), status.message(), status.details(), 0,
+          std::string(FaultName(FaultOf(status)))};
+}
+
+JobEvent Fail(Job& job, const JobError& error, TimeUs now) {
+  job.error = error;
+  JobEvent event = ChangeState(job, JobState::kFailed, "ERROR", now);
+  event.error = error;
+  return event;
+}
+
+Status CheckResult(Transaction& tx, const std::string& tenant, const std::string& adapter,
+                   const std::string& base) {
+  const StatusOr<Adapter> found = tx.GetAdapter(tenant, adapter);
+  if (found.ok()) return CheckBase(*found, base);
+  return found.status().code() == StatusCode::kNotFound ? OkStatus() : found.status();
 }
 
 void CloseAttempt(Job& job, std::string_view reason, TimeUs now) {
@@ -83,12 +99,7 @@ StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits&
           .At("request_id", "REQUEST_ID_REUSED");
     }
   }
-  const StatusOr<Adapter> adapter = tx.GetAdapter(request.tenant, request.adapter);
-  if (adapter.ok()) {
-    GRAFT_RETURN_IF_ERROR(CheckBase(*adapter, request.base));
-  } else if (adapter.status().code() != StatusCode::kNotFound) {
-    return adapter.status();
-  }
+  GRAFT_RETURN_IF_ERROR(CheckResult(tx, request.tenant, request.adapter, request.base));
   if (request.init_from) {
     if (Status there = CheckUnchanged(tx, *request.init_from); !there.ok())
       return std::move(there).At("spec.init_from");
@@ -109,6 +120,8 @@ StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits&
   job.spec_json = request.spec_json;
   job.base = request.base;
   job.adapter = request.adapter;
+  job.base_fingerprint = request.base_fingerprint;
+  job.tokenizer = request.tokenizer;
   job.labels = request.labels;
   job.priority = request.priority;
   job.request_id = request.request_id;
@@ -161,7 +174,10 @@ StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token
     event.text = warning;
     events.push_back(std::move(event));
   }
-  events.push_back(ChangeState(job, JobState::kQueued, "DATA_READY", tx.Now()));
+  const Status wanted = CheckResult(tx, job.key.tenant, job.adapter, job.base);
+  if (!wanted.ok() && wanted.code() != StatusCode::kFailedPrecondition) return wanted;
+  events.push_back(wanted.ok() ? ChangeState(job, JobState::kQueued, "DATA_READY", tx.Now())
+                               : Fail(job, ToJobError(wanted), tx.Now()));
   GRAFT_RETURN_IF_ERROR(tx.PutJob(job, std::move(events)));
   return job;
 }
@@ -204,6 +220,20 @@ StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key) {
   }
   if (job.state != JobState::kPaused) return WrongState(job, "resumed");
   return Move(tx, std::move(job), JobState::kQueued, kReasonResumed);
+}
+
+StatusOr<std::vector<Job>> FailQueued(Transaction& tx, const std::string& base,
+                                      const JobError& error, size_t limit) {
+  JobQuery query;
+  query.states = {JobState::kQueued};
+  query.base = base;
+  query.limit = limit;
+  GRAFT_ASSIGN_OR_RETURN(std::vector<Job> jobs, tx.ListJobs(query));
+  for (Job& job : jobs) {
+    JobEvent event = Fail(job, error, tx.Now());
+    GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
+  }
+  return jobs;
 }
 
 Status DeleteJob(Transaction& tx, const JobKey& key) {

@@ -22,15 +22,22 @@ struct NewJob {
   std::string request_sha256;  ///< Of the request's content.
   std::string spec_json;       ///< common/spec's JSON form, resolved.
   std::string base, adapter;
+  std::string base_fingerprint, tokenizer;  ///< Of the base that the spec was checked against.
   std::map<std::string, std::string> labels;
   int priority = 0;
   std::optional<Version> init_from;  ///< To continue; as it was read before.
 };
 
+/// OK while the store would take a version of `adapter` on `base`. Asked whenever a job moves on
+/// towards its run, for what it asks about may have changed while the job waited.
+/// Errors: FailedPrecondition if the adapter exists with another base.
+Status CheckResult(Transaction& tx, const std::string& tenant, const std::string& adapter,
+                   const std::string& base);
+
 /// (new) -> VALIDATING. A request_id that was used before with the same content returns that first
 /// job.
 /// Errors: AlreadyExists if it was used with another content; ResourceExhausted over the limit;
-/// FailedPrecondition if the adapter exists with another base; as CheckUnchanged for init_from.
+/// as CheckResult for its adapter; as CheckUnchanged for init_from.
 StatusOr<Job> CreateJob(Transaction& tx, const NewJob& job, const JobLimits& limits = {});
 
 /// Takes the right to validate a job for `duration`; only its holder may finish. Validation's token
@@ -44,7 +51,7 @@ StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::str
 /// Errors: as FinishValidation; the caller then drops what it is doing.
 Status RenewValidation(Transaction& tx, const JobKey& key, int64_t token, TimeUs duration);
 
-/// VALIDATING -> QUEUED.
+/// VALIDATING -> QUEUED, or FAILED if CheckResult refuses it by now.
 /// Errors: Aborted if `token` is old; FailedPrecondition if the job isn't VALIDATING any more
 /// (cancelled).
 StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token,
@@ -69,6 +76,11 @@ StatusOr<Job> PauseJob(Transaction& tx, const JobKey& key);
 /// Errors: FailedPrecondition from any other state.
 StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key);
 
+/// QUEUED -> FAILED for up to `limit` jobs on `base`, which is gone: nobody would ever lease them.
+/// Returns them.
+StatusOr<std::vector<Job>> FailQueued(Transaction& tx, const std::string& base,
+                                      const JobError& error, size_t limit);
+
 /// Removes an ended job with its events. Errors: FailedPrecondition if it hasn't ended.
 Status DeleteJob(Transaction& tx, const JobKey& key);
 
@@ -86,6 +98,9 @@ JobEvent ChangeState(Job& job, JobState to, std::string_view reason, TimeUs now)
 
 /// Ends the running attempt, if there is one that is open.
 void CloseAttempt(Job& job, std::string_view reason, TimeUs now);
+
+/// Ends the job FAILED; returns the event that says why.
+JobEvent Fail(Job& job, const JobError& error, TimeUs now);
 
 /// A Status as the value that a FAILED job carries.
 JobError ToJobError(const Status& status);

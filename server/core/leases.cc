@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "common/base/fault.h"
 #include "server/core/jobs.h"
 #include "server/core/registry.h"
 
@@ -15,6 +16,7 @@ namespace {
 constexpr size_t kMaxEvaluations = 100;
 constexpr size_t kMaxWarnings = 100;
 constexpr size_t kMaxExpired = 1000;
+constexpr int kMaxRounds = 100;  ///< Of looking for jobs behind those that are refused or wait.
 constexpr size_t kMaxEndMessage = 500;
 constexpr size_t kMaxAttempts = 1000;  ///< Of one job that are kept; only drains make so many.
 
@@ -46,6 +48,17 @@ void Keep(std::vector<Evaluation>& evaluations, const Evaluation& evaluation) {
   });
   evaluations.push_back(evaluation);
   if (evaluations.size() > kMaxEvaluations) evaluations.erase(evaluations.begin());
+}
+
+/// A long run has more evaluations than are kept, but those of the state that `made` is never go.
+void KeepOwn(const Version& told, Version& made) {
+  for (const Evaluation& own : told.evaluations) {
+    const bool there = std::any_of(
+        made.evaluations.begin(), made.evaluations.end(),
+        [&](const Evaluation& kept) { return kept.step == own.step && kept.split == own.split; });
+    if (own.step == told.kept_step && !there)
+      made.evaluations.insert(made.evaluations.begin(), own);
+  }
 }
 
 /// Takes over what the worker reported; returns the events to append.
@@ -103,7 +116,8 @@ std::optional<JobError> TooManyAttempts(const std::vector<const Attempt*>& fruit
                   std::to_string(fruitless.size()) +
                       " attempts in a row ended before their first checkpoint: " + reasons,
                   {{"TOO_MANY_ATTEMPTS", {}, 0, {}, {}}},
-                  0};
+                  0,
+                  std::string(FaultName(Fault::kWorker))};
 }
 
 /// How long a job waits whose `num_fruitless`-th attempt in a row met a fault.
@@ -130,6 +144,7 @@ JobEvent GiveBack(Job& job, std::string_view reason, const LeaseOptions& options
   const auto fruitless = Fruitless(job);
   if (auto failure = TooManyAttempts(fruitless, options)) {
     job.error = std::move(failure);
+    if (!error.fault.empty()) job.error->fault = error.fault;
     JobEvent event = ChangeState(job, JobState::kFailed, "TOO_MANY_ATTEMPTS", now);
     event.error = job.error;
     return event;
@@ -137,13 +152,6 @@ JobEvent GiveBack(Job& job, std::string_view reason, const LeaseOptions& options
   JobEvent event = ChangeState(job, JobState::kQueued, reason, now);
   if (reason == kReasonRetry) job.not_before = now + Backoff(fruitless.size(), options);
   if (error.code != StatusCode::kOk) event.error = error;
-  return event;
-}
-
-JobEvent Fail(Job& job, const JobError& error, TimeUs now) {
-  job.error = error;
-  JobEvent event = ChangeState(job, JobState::kFailed, "ERROR", now);
-  event.error = error;
   return event;
 }
 
@@ -161,6 +169,7 @@ Status Succeed(Transaction& tx, Job& job, const Completion& completion,
   version.base_proved = true;
   version.request_id.clear();
   version.evaluations = job.evaluations;
+  KeepOwn(completion.version, version);
   StatusOr<Version> made = AddVersion(tx, std::move(version), completion.promote);
   if (!made.ok()) {
     if (made.status().code() != StatusCode::kFailedPrecondition) return made.status();
@@ -227,22 +236,19 @@ void Measure(JobFacts& facts, const JobFacts& measured) {
   take(facts.truncated_examples, measured.truncated_examples);
 }
 
-}  // namespace
-
-StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
-                                         const LeaseOptions& options) {
-  const TimeUs now = tx.Now();
-  std::vector<Job> granted;
+/// The first `limit` jobs that a worker with these bases may run now, the most urgent first.
+StatusOr<std::vector<Job>> Candidates(Transaction& tx, const std::vector<std::string>& bases,
+                                      size_t limit) {
   std::vector<Job> candidates;
   // One query a base, so that thousands of queued jobs of other bases are never read.
-  for (const std::string& base : std::set<std::string>(ask.bases.begin(), ask.bases.end())) {
+  for (const std::string& base : std::set<std::string>(bases.begin(), bases.end())) {
     if (base.empty()) continue;
     JobQuery query;
     query.states = {JobState::kQueued};
     query.base = base;
-    query.ready_at = now;
+    query.ready_at = tx.Now();
     query.order = JobQuery::Order::kRunFirst;
-    query.limit = static_cast<size_t>(std::max(ask.max_leases, 0));
+    query.limit = limit;
     GRAFT_ASSIGN_OR_RETURN(std::vector<Job> found, tx.ListJobs(query));
     std::move(found.begin(), found.end(), std::back_inserter(candidates));
   }
@@ -250,27 +256,88 @@ StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
     return std::tie(b.priority, a.create_time, a.key.id) <
            std::tie(a.priority, b.create_time, b.key.id);
   });
-  for (Job& job : candidates) {
-    if (static_cast<int>(granted.size()) >= ask.max_leases) break;
-    JobEvent event = ChangeState(job, JobState::kRunning, "LEASED", now);
-    job.lease.worker = ask.worker;
-    ++job.lease.token;
-    job.lease.last_progress = now;
-    job.lease.expiry = ExpiryOf(job, options, now);
-    job.lease.step = job.checkpoint.step;
-    job.lease.activity = 0;
-    if (job.start_time == 0) job.start_time = now;
-    Attempt attempt;
-    attempt.number = job.attempts.empty() ? 1 : job.attempts.back().number + 1;
-    attempt.worker = ask.worker;
-    attempt.start_time = now;
-    attempt.first_step = job.checkpoint.step;
-    if (job.attempts.size() >= kMaxAttempts) job.attempts.erase(job.attempts.begin());
-    job.attempts.push_back(attempt);
-    GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
-    granted.push_back(std::move(job));
+  return candidates;
+}
+
+/// A running job that makes the adapter of `job` on another base. One is enough to know: as long as
+/// there is one, none on a third base begins.
+StatusOr<std::optional<Job>> RunningRival(Transaction& tx, const Job& job) {
+  JobQuery query;
+  query.tenant = job.key.tenant;
+  query.states = {JobState::kRunning};
+  query.adapter = job.adapter;
+  query.limit = 1;
+  GRAFT_ASSIGN_OR_RETURN(std::vector<Job> running, tx.ListJobs(query));
+  if (running.empty() || running.front().base == job.base) return std::optional<Job>();
+  return std::optional<Job>(std::move(running.front()));
+}
+
+/// Passes `job` over for a while; says once why.
+Status Postpone(Transaction& tx, Job& job, const Job& rival, const LeaseOptions& options) {
+  job.not_before = tx.Now() + options.rival_wait;
+  JobEvent event;
+  event.time = tx.Now();
+  event.kind = EventKind::kWarning;
+  event.text = "waits for the end of job " + rival.key.id + ", which makes the adapter " +
+               job.adapter + " on the base " + rival.base;
+  if (std::find(job.warnings.begin(), job.warnings.end(), event.text) != job.warnings.end())
+    return tx.PutJob(job, {});
+  if (job.warnings.size() < kMaxWarnings) job.warnings.push_back(event.text);
+  return tx.PutJob(job, {std::move(event)});
+}
+
+/// QUEUED -> RUNNING.
+Status Grant(Transaction& tx, Job& job, const std::string& worker, const LeaseOptions& options) {
+  const TimeUs now = tx.Now();
+  JobEvent event = ChangeState(job, JobState::kRunning, "LEASED", now);
+  job.lease.worker = worker;
+  ++job.lease.token;
+  job.lease.last_progress = now;
+  job.lease.expiry = ExpiryOf(job, options, now);
+  job.lease.step = job.checkpoint.step;
+  job.lease.activity = 0;
+  if (job.start_time == 0) job.start_time = now;
+  Attempt attempt;
+  attempt.number = job.attempts.empty() ? 1 : job.attempts.back().number + 1;
+  attempt.worker = worker;
+  attempt.start_time = now;
+  attempt.first_step = job.checkpoint.step;
+  if (job.attempts.size() >= kMaxAttempts) job.attempts.erase(job.attempts.begin());
+  job.attempts.push_back(attempt);
+  return tx.PutJob(job, {std::move(event)});
+}
+
+}  // namespace
+
+StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
+                                       const LeaseOptions& options) {
+  AcquiredLeases acquired;
+  const auto wanted = static_cast<size_t>(std::max(ask.max_leases, 0));
+  for (int round = 0; round < kMaxRounds && acquired.granted.size() < wanted; ++round) {
+    GRAFT_ASSIGN_OR_RETURN(std::vector<Job> candidates,
+                           Candidates(tx, ask.bases, wanted - acquired.granted.size()));
+    // Those of the last round were granted, or are passed over from now on.
+    if (candidates.empty()) break;
+    for (Job& job : candidates) {
+      if (acquired.granted.size() >= wanted) break;
+      const Status possible = CheckResult(tx, job.key.tenant, job.adapter, job.base);
+      if (possible.code() == StatusCode::kFailedPrecondition) {
+        JobEvent event = Fail(job, ToJobError(possible), tx.Now());
+        GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
+        acquired.refused.push_back(std::move(job));
+        continue;
+      }
+      GRAFT_RETURN_IF_ERROR(possible);
+      GRAFT_ASSIGN_OR_RETURN(const std::optional<Job> rival, RunningRival(tx, job));
+      if (rival) {
+        GRAFT_RETURN_IF_ERROR(Postpone(tx, job, *rival, options));
+      } else {
+        GRAFT_RETURN_IF_ERROR(Grant(tx, job, ask.worker, options));
+        acquired.granted.push_back(std::move(job));
+      }
+    }
   }
-  return granted;
+  return acquired;
 }
 
 StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report,

@@ -22,6 +22,7 @@ struct LeaseOptions {
   /// passes must not use up all attempts within seconds.
   TimeUs backoff = 1'000'000;
   TimeUs max_backoff = 60'000'000;
+  TimeUs rival_wait = 1'000'000;  ///< See AcquireLeases.
 };
 
 struct WorkerAsk {
@@ -30,10 +31,20 @@ struct WorkerAsk {
   int max_leases = 1;
 };
 
+struct AcquiredLeases {
+  std::vector<Job> granted;
+  std::vector<Job> refused;  ///< FAILED now, rather than at the end of a run for nothing.
+};
+
 /// QUEUED -> RUNNING for up to `max_leases` jobs, highest priority first, then oldest; jobs that
 /// wait after a kRetry are passed over. Each gets the next token and a new attempt.
-StatusOr<std::vector<Job>> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
-                                         const LeaseOptions& options);
+///
+/// What was checked when a job was created is checked again here, for jobs that wait together can
+/// exclude one another: one that CheckResult refuses by now goes to FAILED. One whose adapter
+/// another running job makes on another base waits `rival_wait` and is looked at again: only the
+/// other's end tells whether it can succeed.
+StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
+                                       const LeaseOptions& options);
 
 /// What a worker reports of one lease.
 struct LeaseReport {

@@ -29,6 +29,24 @@ bool WorkerTable::Touch(const std::string& id, TimeUs now) {
   return true;
 }
 
+bool WorkerTable::SetBases(const std::string& id, std::vector<std::string> bases) {
+  const auto found = workers_.find(id);
+  if (found == workers_.end() || found->second.facts.bases == bases) return false;
+  found->second.facts.bases = std::move(bases);
+  return true;
+}
+
+std::vector<std::string> WorkerTable::BasesOf(const std::string& id) const {
+  const auto found = workers_.find(id);
+  return found != workers_.end() ? found->second.facts.bases : std::vector<std::string>();
+}
+
+size_t WorkerTable::NumThatHave(const std::string& base) const {
+  return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [&](const auto& w) {
+    return Contains(w.second.facts.resident, base) || Contains(w.second.facts.bases, base);
+  }));
+}
+
 void WorkerTable::SetResident(const std::string& id, std::vector<std::string> resident,
                               bool draining) {
   const auto found = workers_.find(id);

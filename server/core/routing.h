@@ -29,6 +29,12 @@ class WorkerTable {
   void Put(WorkerFacts facts, TimeUs now);
   /// A sign of life. False if the worker isn't known.
   bool Touch(const std::string& id, TimeUs now);
+  /// What the worker can load now. True if that is news.
+  bool SetBases(const std::string& id, std::vector<std::string> bases);
+  /// Empty if the worker isn't known.
+  std::vector<std::string> BasesOf(const std::string& id) const;
+  /// How many workers hold the base or can load it, draining ones too.
+  size_t NumThatHave(const std::string& base) const;
   void SetResident(const std::string& id, std::vector<std::string> resident, bool draining);
   void Remove(const std::string& id);
   /// Workers that have been silent too long; they are forgotten.

@@ -48,6 +48,7 @@ struct JobError {
   std::string message;
   std::vector<ErrorDetail> details;
   int64_t omitted_details = 0;
+  std::string fault = {};  ///< FaultName of who caused it; empty in rows of older servers.
 };
 
 struct Attempt {
@@ -105,6 +106,9 @@ struct Job {
   std::vector<Evaluation> evaluations;  ///< The newest 100.
   JobFacts facts;
   std::string dataset_sha256;
+  /// Of the base that the job was checked against; a run on another one is refused. Empty: unknown
+  /// (made by an older server).
+  std::string base_fingerprint, tokenizer;
   std::string init_from_sha256, init_from_prefix;  ///< Version that it continues; empty: none.
   std::string version_sha256;                      ///< If SUCCEEDED.
   int64_t version_number = 0;
@@ -166,9 +170,10 @@ struct Version {
   std::vector<std::string> label_names;
   int max_length = 0;
   int64_t parameters = 0, bytes = 0;
-  std::string job_id;      ///< Empty if imported.
-  std::string request_id;  ///< Of the import.
-  std::vector<Evaluation> evaluations;
+  std::string job_id;                   ///< Empty if imported.
+  std::string request_id;               ///< Of the import.
+  std::vector<Evaluation> evaluations;  ///< Of the whole run; those at `kept_step` are its own.
+  int64_t kept_step = 0;                ///< Of the state that it is; 0: unknown.
   std::string description;
 };
 

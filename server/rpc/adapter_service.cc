@@ -102,6 +102,8 @@ Awaitable<StatusOr<std::vector<std::string>>> AdapterService::Load(const CallCon
   *request.mutable_version() = RefTo(version);
   request.set_prove(prove);
   for (const std::shared_ptr<EngineLink>& link : links) {
+    context.waiting_for = fmt::format("worker {} to load {} on the base {}", link->worker_id(),
+                                      VersionName(version.adapter, version.number), version.base);
     StatusOr<pb::LoadVersionResponse> reply = co_await AsyncUnary<pb::LoadVersionResponse>(
         backend_.runtime, link->stub().async(), kLoadVersion, request, context.deadline);
     if (reply.ok()) {
@@ -117,6 +119,7 @@ Awaitable<StatusOr<std::vector<std::string>>> AdapterService::Load(const CallCon
                        fmt::format("{} can't be used: {}", name, last.message()));
     }
   }
+  context.waiting_for.clear();
   if (loaded.empty()) co_return last;
   co_return loaded;
 }
@@ -207,6 +210,7 @@ Awaitable<StatusOr<graft::v1::EvaluateVersionResponse>> AdapterService::Evaluate
                   labels = version.label_names](const intake::StopFlag& stop) {
     return intake.PrepareEvaluation(tenant, spec, labels, stop);
   };
+  context.waiting_for = "the data to be read and checked";
   pb::EngineEvaluateRequest engine_request;
   *engine_request.mutable_version() = RefTo(version);
   GRAFT_CO_ASSIGN_OR_RETURN(*engine_request.mutable_dataset_sha256(),

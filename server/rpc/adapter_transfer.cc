@@ -202,7 +202,7 @@ Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
   if (declared.empty()) co_return BrokenOff();
   GRAFT_CO_RETURN_IF_ERROR(collector.Check(declared));
 
-  const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(header.base());
+  const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(context, header.base());
   if (!base.ok()) co_return Status(base.status()).At("header.base");
   const auto job =
       std::make_shared<ImportJob>(ImportJob{context.tenant, header, *base, collector.TakeFiles()});

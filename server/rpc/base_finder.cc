@@ -42,6 +42,18 @@ Awaitable<StatusOr<BasePtr>> BaseFinder::Find(std::string id) {
   co_return base;
 }
 
+Awaitable<StatusOr<BasePtr>> BaseFinder::Find(const CallContext& context, std::string id) {
+  context.waiting_for = "the base " + id + " to be read";
+  StatusOr<BasePtr> base = co_await Find(std::move(id));
+  context.waiting_for.clear();
+  co_return base;
+}
+
+Awaitable<Status> BaseFinder::Check(std::string id) {
+  auto look = [&catalog = catalog_, id]() -> Status { return catalog.Check(id); };
+  co_return co_await OnDisk(runtime_, std::move(look));
+}
+
 Awaitable<StatusOr<std::vector<std::string>>> BaseFinder::Names() {
   auto list = [&catalog = catalog_]() -> StatusOr<std::vector<std::string>> {
     return catalog.Names();

@@ -11,6 +11,7 @@
 
 #include "server/intake/base_catalog.h"
 #include "server/rpc/await.h"
+#include "server/rpc/call.h"
 #include "server/rpc/runtime.h"
 
 namespace graft::server::rpc {
@@ -27,6 +28,11 @@ class BaseFinder {
   Awaitable<StatusOr<intake::BasePtr>> Get(std::string id);
   /// Errors: as BaseCatalog::Find.
   Awaitable<StatusOr<intake::BasePtr>> Find(std::string id);
+  /// The same for a call, whose deadline's message then says that it waited for the base.
+  Awaitable<StatusOr<intake::BasePtr>> Find(const CallContext& context, std::string id);
+  /// OK while the folder is there and isn't known to be unusable; reads nothing.
+  /// Errors: FailedPrecondition with the reason.
+  Awaitable<Status> Check(std::string id);
   /// The ids there are, sorted.
   Awaitable<StatusOr<std::vector<std::string>>> Names();
 

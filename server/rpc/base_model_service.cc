@@ -34,7 +34,7 @@ graft::v1::BaseModel BaseModelService::Describe(const intake::Base& base) {
 }
 
 Awaitable<StatusOr<graft::v1::ListBasesResponse>> BaseModelService::ListBases(
-    CallContext&, const graft::v1::ListBasesRequest& request) {
+    CallContext& context, const graft::v1::ListBasesRequest& request) {
   GRAFT_CO_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
   if (!request.filter().empty())
     co_return InvalidArgumentError("bases can't be filtered").At("filter");
@@ -47,6 +47,7 @@ Awaitable<StatusOr<graft::v1::ListBasesResponse>> BaseModelService::ListBases(
           response.bases(response.bases_size() - 1).name().substr(kPrefix.size()));
       break;
     }
+    context.waiting_for = "the base " + id + " to be read";
     const StatusOr<intake::BasePtr> base = co_await backend_.bases.Get(id);
     if (base.status().code() == StatusCode::kNotFound) continue;  // Removed meanwhile.
     *response.add_bases() = base.ok() ? Describe(**base) : Unusable(id, base.status());
@@ -55,8 +56,9 @@ Awaitable<StatusOr<graft::v1::ListBasesResponse>> BaseModelService::ListBases(
 }
 
 Awaitable<StatusOr<graft::v1::BaseModel>> BaseModelService::GetBase(
-    CallContext&, const graft::v1::GetBaseRequest& request) {
+    CallContext& context, const graft::v1::GetBaseRequest& request) {
   GRAFT_CO_ASSIGN_OR_RETURN(const std::string id, ParseName(request.name(), "bases", "name"));
+  context.waiting_for = "the base " + id + " to be read";
   const StatusOr<intake::BasePtr> base = co_await backend_.bases.Get(id);
   if (!base.ok()) co_return Status(base.status()).At("name");
   co_return Describe(**base);

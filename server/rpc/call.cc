@@ -4,6 +4,7 @@
 #include <exception>
 #include <vector>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -18,8 +19,14 @@ namespace {
 /// it.
 std::chrono::system_clock::time_point Deadline(const grpc::CallbackServerContext& context,
                                                std::chrono::milliseconds cap) {
-  const auto limit = std::chrono::system_clock::now() + cap;
-  return std::min(context.deadline(), limit);
+  const auto now = std::chrono::system_clock::now();
+  if (context.deadline() > now + cap) return now + cap;
+  constexpr std::chrono::system_clock::duration kMost = std::chrono::milliseconds(500);
+  return context.deadline() - std::clamp((context.deadline() - now) / 20, {}, kMost);
+}
+
+double SecondsSince(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 }  // namespace
@@ -66,18 +73,28 @@ void CallState::InterruptWith(Interrupt reason) {
   signal_.emit(asio::cancellation_type::terminal);
 }
 
+Status CallState::Late() const {
+  const std::string& what = context_.waiting_for;
+  return DeadlineExceededError(fmt::format("deadline exceeded after {:.1f} s{}",
+                                           SecondsSince(begin_),
+                                           what.empty() ? "" : " while waiting for " + what));
+}
+
 Status CallState::Outcome(std::exception_ptr error, Status status) const {
   if (error == nullptr && status.ok()) return status;
   switch (interrupt_) {
     case Interrupt::kCancelled:
       return CancelledError("the caller went away");
     case Interrupt::kDeadline:
-      return DeadlineExceededError("the call took longer than it may");
+      return Late();
     case Interrupt::kDrain:
       return UnavailableError("the server is shutting down; try again");
     case Interrupt::kNone:
       break;
   }
+  // What another process was asked within the call's deadline ends at it too, and says nothing.
+  const bool late = error == nullptr && status.code() == StatusCode::kDeadlineExceeded;
+  if (late && status.details().empty()) return Late();
   if (error == nullptr) return status;
   const std::string id = NewId(SystemClock().Now());
   try {
@@ -98,9 +115,8 @@ void CallState::Run(Body body, std::function<void(grpc::Status)> finish) {
     self->timer_.cancel();
     self->host_.calls_.erase(self.get());
     const Status status = self->Outcome(error, std::move(result));
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - self->begin_;
     // Last: once finished, the server may shut down and take the host with it.
-    self->host_.probe_.CallFinished(self->options_.rpc, status.code(), took.count());
+    self->host_.probe_.CallFinished(self->options_.rpc, status.code(), SecondsSince(self->begin_));
     finish(proto::ToGrpcStatus(status));
   };
   if (interrupt_ != Interrupt::kNone) return done(nullptr, CancelledError({}));

@@ -24,9 +24,13 @@ namespace graft::server::rpc {
 /// What a method may know of its caller.
 struct CallContext {
   std::string tenant;
-  std::chrono::system_clock::time_point
-      deadline;           ///< The caller's, or the server's cap if that comes first.
+  /// A moment before the caller's, so that the reason arrives in time; or the server's cap if that
+  /// comes first.
+  std::chrono::system_clock::time_point deadline;
   bool draining = false;  ///< The server had begun to drain when the call came.
+  /// "a worker that has the base x": what the call waits for now. It stands in the message if the
+  /// deadline comes first; empty if there is nothing to say.
+  mutable std::string waiting_for;
 
   std::chrono::milliseconds TimeLeft() const;
 };
@@ -85,6 +89,7 @@ class CallState : public std::enable_shared_from_this<CallState> {
   void Run(Body body, std::function<void(grpc::Status)> finish);
   void InterruptWith(Interrupt reason);
   Status Outcome(std::exception_ptr error, Status status) const;
+  Status Late() const;
 
   CallHost& host_;
   const CallOptions options_;

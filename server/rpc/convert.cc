@@ -56,6 +56,7 @@ graft::v1::JobState ToProto(core::JobState state) {
 graft::v1::ErrorInfo ToProto(const core::JobError& error) {
   graft::v1::ErrorInfo info = proto::ToErrorInfo(ToStatus(error));
   info.set_omitted_details(info.omitted_details() + error.omitted_details);
+  info.set_fault(error.fault);
   return info;
 }
 
@@ -170,6 +171,7 @@ graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adap
     if (alias.version == version.number) message.add_aliases(name);
   }
   message.set_description(version.description);
+  message.set_kept_step(version.kept_step);
   return message;
 }
 
@@ -188,6 +190,7 @@ Status ToStatus(const core::JobError& error) {
 core::JobError FromProto(const graft::v1::ErrorInfo& error) {
   core::JobError out = core::ToJobError(proto::FromErrorInfo(error));
   out.omitted_details += error.omitted_details();
+  if (!error.fault().empty()) out.fault = proto::CutText(error.fault(), 16);
   return out;
 }
 

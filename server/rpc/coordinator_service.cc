@@ -77,6 +77,8 @@ pb::Lease LeaseOf(const core::Job& job) {
   lease.set_init_from_sha256(job.init_from_sha256);
   lease.set_init_from_prefix(job.init_from_prefix);
   lease.set_attempt(static_cast<int64_t>(job.attempts.size()));
+  lease.set_base_fingerprint(job.base_fingerprint);
+  lease.set_tokenizer(job.tokenizer);
   return lease;
 }
 
@@ -148,9 +150,9 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
   if (request.bases_size() > kMaxBases)
     co_return InvalidArgumentError("too many bases").At("bases");
   if (!backend_.workers.Touch(request.worker_id())) co_return NotFoundError("register first");
+  backend_.workers.SetBases(request.worker_id(), {request.bases().begin(), request.bases().end()});
   core::WorkerAsk ask;
   ask.worker = request.worker_id();
-  ask.bases = {request.bases().begin(), request.bases().end()};
   ask.max_leases = std::clamp(request.free_slots(), 0, kMaxLeases);
   const auto give_up = std::chrono::steady_clock::now() +
                        std::min(milliseconds(std::clamp<int64_t>(request.wait_ms(), 0, 600'000)),
@@ -159,6 +161,8 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
   JobChanges::Subscription changes(backend_.changes, {});
   pb::AcquireLeasesResponse response;
   while (true) {
+    // Heartbeats tell of bases that came or went while this call waits.
+    ask.bases = backend_.workers.BasesOf(request.worker_id());
     // A look costs less than a write, and most looks find nothing.
     auto look = [bases = ask.bases](Transaction& tx) -> StatusOr<bool> {
       for (const std::string& base : bases) {
@@ -182,15 +186,19 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
         return core::AcquireLeases(tx, ask, options);
       };
       GRAFT_CO_ASSIGN_OR_RETURN(
-          const std::vector<core::Job> jobs,
+          const core::AcquiredLeases acquired,
           co_await Write(backend_.runtime, backend_.store, std::move(acquire)));
-      if (!jobs.empty()) GRAFT_FAILPOINT("server.after_lease_granted");
-      for (const core::Job& job : jobs) {
+      if (!acquired.granted.empty()) GRAFT_FAILPOINT("server.after_lease_granted");
+      for (const core::Job& job : acquired.refused) {
+        NoteTransition(backend_.probe, job);
+        spdlog::info("job {} is FAILED before it began: {}", job.key.id, job.error->message);
+      }
+      for (const core::Job& job : acquired.granted) {
         NoteTransition(backend_.probe, job);
         spdlog::info("job {} goes to {} (attempt {})", job.key.id, ask.worker, job.attempts.size());
         *response.add_leases() = LeaseOf(job);
       }
-      if (!jobs.empty()) co_return response;
+      if (response.leases_size() > 0) co_return response;
     }
     const auto left = std::chrono::ceil<milliseconds>(give_up - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return response;
@@ -214,6 +222,8 @@ Awaitable<StatusOr<pb::RenewLeasesResponse>> CoordinatorService::RenewLeases(
   GRAFT_CO_RETURN_IF_ERROR(CheckWorkerId(request.worker_id()));
   if (request.leases_size() > kMaxLeases)
     co_return InvalidArgumentError("too many leases").At("leases");
+  if (request.bases().ids_size() > kMaxBases)
+    co_return InvalidArgumentError("too many bases").At("bases");
   pb::RenewLeasesResponse response;
   if (!backend_.workers.Touch(request.worker_id())) {
     response.set_unknown_worker(true);
@@ -272,6 +282,7 @@ Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease
     version.base_fingerprint = request.base_fingerprint();
     version.label_names = {request.label_names().begin(), request.label_names().end()};
     version.max_length = request.max_length();
+    version.kept_step = request.kept_step();
     version.parameters = request.parameters();
     version.bytes = request.artifact_bytes();
     for (const auto& evaluation : request.evaluations())

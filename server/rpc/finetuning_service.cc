@@ -91,7 +91,7 @@ Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
     admitted.init_from = std::move(*parent);
   }
 
-  const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(asked->base);
+  const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(context, asked->base);
   if (!base.ok()) co_return Status(base.status()).At("spec.base");
   admitted.base = *base;
   const families::Layout& layout = admitted.base->layout;
@@ -117,7 +117,9 @@ Awaitable<StatusOr<intake::Prepared>> FinetuningService::Prepare(const CallConte
                   base = admitted.base, machine](const intake::StopFlag& stop) {
     return intake.Prepare(tenant, spec, *base, {machine, /*store=*/false, stop});
   };
+  context.waiting_for = "the data to be read and checked";
   StatusOr<intake::Prepared> prepared = co_await OnIntake(backend_.runtime, std::move(prepare));
+  context.waiting_for.clear();
   if (!prepared.ok()) co_return proto::PrefixFields(prepared.status(), "spec");
   co_return prepared;
 }
@@ -156,6 +158,8 @@ Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CreateJob(
   job.spec_json = admitted.spec.ToJson().dump();
   job.base = admitted.spec.base;
   job.adapter = admitted.spec.adapter;
+  job.base_fingerprint = admitted.base->fingerprint;
+  job.tokenizer = admitted.base->tokenizer->fingerprint();
   job.labels = admitted.spec.labels;
   job.priority = admitted.spec.priority;
   job.init_from = admitted.init_from;

@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "common/base/ids.h"
+#include "server/core/jobs.h"
 #include "server/core/leases.h"
 #include "server/rpc/collector.h"
 #include "server/rpc/job_probe.h"
@@ -14,6 +15,8 @@ namespace {
 
 using core::Transaction;
 using std::chrono::milliseconds;
+
+constexpr size_t kBatch = 500;
 
 }  // namespace
 
@@ -94,6 +97,67 @@ Awaitable<void> Housekeeping::Count() {
   for (const auto& [state, jobs] : *counts) backend_.probe.SetJobs(state, jobs);
 }
 
+Awaitable<StatusOr<std::set<std::string>>> Housekeeping::WantedBases() {
+  std::set<std::string> bases;
+  core::JobQuery query;
+  query.states = {core::JobState::kQueued};
+  query.limit = kBatch;
+  while (true) {
+    auto list = [query](Transaction& tx) { return tx.ListJobs(query); };
+    GRAFT_CO_ASSIGN_OR_RETURN(const std::vector<core::Job> jobs,
+                              co_await Read(backend_.runtime, backend_.store, std::move(list)));
+    for (const core::Job& job : jobs) bases.insert(job.base);
+    if (jobs.size() < kBatch) co_return bases;
+    query.after_id = jobs.back().key.id;
+  }
+}
+
+Awaitable<void> Housekeeping::EndJobsOnMissingBases() {
+  const StatusOr<std::vector<std::string>> names = co_await backend_.bases.Names();
+  // An empty folder is rather a disk that isn't mounted.
+  if (!names.ok() || names->empty()) co_return;
+  const std::set<std::string> there(names->begin(), names->end());
+  if (!known_) {
+    // Those that went while no server ran.
+    StatusOr<std::set<std::string>> wanted = co_await WantedBases();
+    if (!wanted.ok()) co_return;
+    known_ = *std::move(wanted);
+  }
+  const auto now = std::chrono::steady_clock::now();
+  for (const std::string& base : *known_) {
+    if (!there.contains(base)) missing_.emplace(base, now);
+  }
+  known_->insert(there.begin(), there.end());
+  std::erase_if(missing_, [&](const auto& entry) { return there.contains(entry.first); });
+  const auto missing = missing_;
+  for (const auto& [base, since] : missing) {
+    if (now - since < options_.base_missing) continue;
+    const Status why = co_await backend_.bases.Check(base);
+    if (why.ok()) continue;
+    core::JobError error = core::ToJobError(why);
+    error.details = {{"BASE_GONE", "base", 0, {}, {}}};
+    auto look = [base = base](Transaction& tx) -> StatusOr<bool> {
+      core::JobQuery query;
+      query.states = {core::JobState::kQueued};
+      query.base = base;
+      query.limit = 1;
+      GRAFT_ASSIGN_OR_RETURN(const auto jobs, tx.ListJobs(query));
+      return !jobs.empty();
+    };
+    const StatusOr<bool> any = co_await Read(backend_.runtime, backend_.store, std::move(look));
+    if (!any.ok() || !*any) continue;
+    auto end = [base = base, error](Transaction& tx) {
+      return core::FailQueued(tx, base, error, kBatch);
+    };
+    const auto ended = co_await Write(backend_.runtime, backend_.store, std::move(end));
+    if (!ended.ok()) continue;
+    for (const core::Job& job : *ended) {
+      NoteTransition(backend_.probe, job);
+      spdlog::warn("job {} is FAILED: {}", job.key.id, error.message);
+    }
+  }
+}
+
 Awaitable<void> Housekeeping::Loop() {
   auto next_count = std::chrono::steady_clock::now();
   while (true) {
@@ -102,6 +166,7 @@ Awaitable<void> Housekeeping::Loop() {
     co_await Expire({});
     if (std::chrono::steady_clock::now() >= next_count) {
       co_await Count();
+      co_await EndJobsOnMissingBases();
       next_count = std::chrono::steady_clock::now() + options_.count_every;
     }
     co_await SleepFor(options_.expire_every);

@@ -1,8 +1,12 @@
 #pragma once
-/// What a server does by the clock: takes back leases whose workers are gone, counts jobs for the
-/// metrics, removes objects that no row points at any more.
+/// What a server does by the clock: takes back leases whose workers are gone, ends jobs whose base
+/// is gone, counts jobs for the metrics, removes objects that no row points at any more.
 
+#include <chrono>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "server/rpc/backend.h"
@@ -18,6 +22,9 @@ class Housekeeping {
     std::chrono::milliseconds expire_every{500};
     std::chrono::milliseconds count_every{2'000};
     std::chrono::milliseconds collect_every{600'000};
+    /// How long a base's folder is missing before the jobs that wait for it end: one that is
+    /// replaced may be away for a moment.
+    std::chrono::milliseconds base_missing{15'000};
   };
   Housekeeping(Backend& backend, Options options) : backend_(backend), options_(options) {}
   ~Housekeeping() { Stop(); }
@@ -32,9 +39,15 @@ class Housekeeping {
   Awaitable<void> Loop();
   Awaitable<void> Expire(std::string dead_worker);
   Awaitable<void> Count();
+  /// Ends the jobs that wait for a base whose folder is gone; no worker would ever ask for them.
+  Awaitable<void> EndJobsOnMissingBases();
+  /// The bases of all jobs that wait.
+  Awaitable<StatusOr<std::set<std::string>>> WantedBases();
 
   Backend& backend_;
   const Options options_;
+  std::optional<std::set<std::string>> known_;  ///< Bases that are or were there, or are wanted.
+  std::map<std::string, std::chrono::steady_clock::time_point> missing_;  ///< Since when.
   std::unique_ptr<Background> loop_, collector_;
 };
 

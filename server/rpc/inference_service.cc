@@ -115,7 +115,7 @@ Awaitable<StatusOr<graft::v1::EmbedResponse>> InferenceService::Embed(
   if (request.adapter().empty()) {
     version.base = request.base();
     engine_request.set_base(request.base());
-    const StatusOr<intake::BasePtr> found = co_await backend_.bases.Find(request.base());
+    const StatusOr<intake::BasePtr> found = co_await backend_.bases.Find(context, request.base());
     if (!found.ok()) co_return Status(found.status()).At("base");
   } else {
     auto resolve = [tenant = context.tenant, name = request.adapter()](core::Transaction& tx) {

@@ -33,7 +33,7 @@ class Probe {
 
   /// Store-wide number of jobs in a state.
   virtual void SetJobs(core::JobState state, int64_t count) { (void)state, (void)count; }
-  /// `state`: "ready", "draining", "lost".
+  /// `state`: "ready", "draining". A worker that is silent is forgotten.
   virtual void SetWorkers(std::string_view state, int count) { (void)state, (void)count; }
   /// Number of workers that hold `base`.
   virtual void SetBaseResident(const std::string& base, int count) { (void)base, (void)count; }

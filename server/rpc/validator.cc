@@ -18,6 +18,18 @@ using std::chrono::steady_clock;
 /// More than can run at once, so that a few that others hold don't hide the rest.
 constexpr size_t kLook = 32;
 
+/// The spec was resolved for one state of the base; what fits another nobody has checked.
+Status CheckBaseIsAsChecked(const core::Job& job, const intake::Base& base) {
+  const bool same =
+      job.base_fingerprint.empty() ||
+      (job.base_fingerprint == base.fingerprint && job.tokenizer == base.tokenizer->fingerprint());
+  if (same) return OkStatus();
+  return FailedPreconditionError("the base " + base.id +
+                                 " was changed after the job was submitted; submit it again to "
+                                 "train on it as it is now")
+      .AddDetail({"BASE_CHANGED", "base", 0, {}, {}});
+}
+
 }  // namespace
 
 void Validator::Start() {
@@ -136,14 +148,15 @@ Awaitable<StatusOr<intake::Prepared>> Validator::WhileRenewing(
   co_return co_await std::move(work);
 }
 
-Awaitable<StatusOr<intake::Prepared>> Validator::Prepare(core::JobKey key, std::string spec_json) {
-  const StatusOr<Json> json = ParseJson(spec_json, "the job's spec");
+Awaitable<StatusOr<intake::Prepared>> Validator::Prepare(core::Job job) {
+  const StatusOr<Json> json = ParseJson(job.spec_json, "the job's spec");
   const StatusOr<spec::JobSpec> spec =
       json.ok() ? spec::FromJson(*json) : StatusOr<spec::JobSpec>(json.status());
   if (!spec.ok()) co_return InvalidArgumentError(spec.status().message());
   GRAFT_CO_ASSIGN_OR_RETURN(const intake::BasePtr base, co_await backend_.bases.Find(spec->base));
+  GRAFT_CO_RETURN_IF_ERROR(CheckBaseIsAsChecked(job, *base));
   const auto machine = backend_.workers.MachineFor(spec->base, spec->hyperparameters.precision);
-  auto work = [&intake = backend_.intake, tenant = key.tenant, spec = *spec, base,
+  auto work = [&intake = backend_.intake, tenant = job.key.tenant, spec = *spec, base,
                machine](const intake::StopFlag& stop) {
     return intake.Prepare(tenant, spec, *base, {machine, /*store=*/true, stop});
   };
@@ -170,7 +183,7 @@ Awaitable<void> Validator::Validate(core::JobKey key) {
     co_return;
   }
   const int64_t token = job->lease.token;
-  Awaitable<StatusOr<intake::Prepared>> work = Prepare(key, job->spec_json);
+  Awaitable<StatusOr<intake::Prepared>> work = Prepare(*job);
   const StatusOr<intake::Prepared> prepared = co_await WhileRenewing(key, token, std::move(work));
 
   // Told to stop: the next start takes it up.

@@ -37,7 +37,7 @@ class Validator {
   /// Begins what may run of the jobs that are VALIDATING.
   Awaitable<void> Look(std::shared_ptr<Children> children);
   Awaitable<void> Validate(core::JobKey key);
-  Awaitable<StatusOr<intake::Prepared>> Prepare(core::JobKey key, std::string spec_json);
+  Awaitable<StatusOr<intake::Prepared>> Prepare(core::Job job);
   /// Renews the claim until the work is done.
   Awaitable<StatusOr<intake::Prepared>> WhileRenewing(core::JobKey key, int64_t token,
                                                       Awaitable<StatusOr<intake::Prepared>> work);

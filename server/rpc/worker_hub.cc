@@ -1,8 +1,10 @@
 #include "server/rpc/worker_hub.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <spdlog/spdlog.h>
@@ -60,13 +62,23 @@ void WorkerHub::Register(const graft::internal::v1::RegisterRequest& request) {
   }
   registrations_[id] = request;
   draining_[id] = false;
-  table_.Put({id, {request.bases().begin(), request.bases().end()}, {}, false},
-             SystemClock().Now());
+  std::vector<std::string> bases(request.bases().begin(), request.bases().end());
+  std::sort(bases.begin(), bases.end());
+  table_.Put({id, std::move(bases), {}, false}, SystemClock().Now());
   Changed();
 }
 
 bool WorkerHub::Touch(const std::string& worker_id) {
   return table_.Touch(worker_id, SystemClock().Now());
+}
+
+void WorkerHub::SetBases(const std::string& worker_id, std::vector<std::string> bases) {
+  std::sort(bases.begin(), bases.end());
+  if (!Knows(worker_id) || !table_.SetBases(worker_id, bases)) return;
+  auto& told = *registrations_.at(worker_id).mutable_bases();
+  told.Assign(bases.begin(), bases.end());
+  spdlog::info("worker {} has the bases {} now", worker_id, fmt::join(bases, ", "));
+  Changed();
 }
 
 void WorkerHub::Update(const graft::internal::v1::RenewLeasesRequest& request) {
@@ -75,6 +87,9 @@ void WorkerHub::Update(const graft::internal::v1::RenewLeasesRequest& request) {
   std::sort(resident.begin(), resident.end());
   table_.SetResident(request.worker_id(), std::move(resident), request.draining());
   draining_[request.worker_id()] = request.draining();
+  if (request.has_bases()) {
+    SetBases(request.worker_id(), {request.bases().ids().begin(), request.bases().ids().end()});
+  }
   Changed();
 }
 
@@ -119,8 +134,26 @@ Status WorkerHub::NoWorkerFor(const std::string& base) const {
     return UnavailableError(expecting_ ? "no worker is ready yet; try again in a moment"
                                        : "no worker has registered with this server");
   }
+  if (table_.NumThatHave(base) > 0) {
+    return UnavailableError(
+        fmt::format("no worker that has the base {} can take this now: they drain or went away "
+                    "({}); try again",
+                    base, Present()));
+  }
   return UnavailableError(
-      fmt::format("none of the {} workers has the base {} in its folder", links_.size(), base));
+      fmt::format("no worker has the base {} in its folder ({})", base, Present()));
+}
+
+std::string WorkerHub::Present() const {
+  std::set<std::string> bases;
+  for (const auto& [id, worker] : registrations_)
+    bases.insert(worker.bases().begin(), worker.bases().end());
+  return fmt::format("workers: {} up, bases: {}", links_.size(),
+                     bases.empty() ? "none" : fmt::format("{}", fmt::join(bases, ", ")));
+}
+
+std::string WorkerHub::WaitsFor(const std::string& base) const {
+  return fmt::format("a worker that has the base {}; {}", base, Present());
 }
 
 Awaitable<StatusOr<std::vector<std::shared_ptr<EngineLink>>>> WorkerHub::ServingLinks(
@@ -144,9 +177,19 @@ Awaitable<StatusOr<std::shared_ptr<EngineLink>>> WorkerHub::Pick(
     ~Counted() { probe.InferenceWaiting(-1); }
     Probe& probe;
   } const counted(probe_);
+  bool asked = options_.check_base == nullptr;
   while (true) {
     if (const auto id = table_.Pick(base, sha256, tried); id && links_.contains(*id))
       co_return links_.at(*id);
+    context.waiting_for = WaitsFor(base);
+    if (!std::exchange(asked, true)) {
+      const Status there = co_await options_.check_base(base);
+      if (!there.ok()) {
+        probe_.InferenceRejected("no_worker");
+        co_return Status(there).AddDetail({"BASE_GONE", {}, 0, {}, {}});
+      }
+      continue;
+    }
     const bool hopeless = !expecting_ && tried.empty();
     if (hopeless || std::chrono::steady_clock::now() >= give_up ||
         context.TimeLeft().count() <= 0) {

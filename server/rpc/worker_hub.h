@@ -44,6 +44,8 @@ class WorkerHub {
     /// How long a request waits for a worker to appear, within its deadline, while workers are
     /// expected.
     std::chrono::milliseconds wait_for_worker{10'000};
+    /// Asked about a base that no worker has: OK if one may yet get it, else why not. Optional.
+    std::function<Awaitable<Status>(std::string base)> check_base;
   };
   WorkerHub(Runtime& runtime, Probe& probe, Options options);
 
@@ -51,6 +53,11 @@ class WorkerHub {
   /// A sign of life. False if the worker must register (again).
   bool Touch(const std::string& worker_id);
   void Update(const graft::internal::v1::RenewLeasesRequest& request);
+  /// What lies in the worker's folder now.
+  void SetBases(const std::string& worker_id, std::vector<std::string> bases);
+  std::vector<std::string> BasesOf(const std::string& worker_id) const {
+    return table_.BasesOf(worker_id);
+  }
   /// The worker's process ended: forgets it.
   void Remove(const std::string& worker_id);
   /// Forgets silent workers. Their leases end by themselves.
@@ -70,7 +77,8 @@ class WorkerHub {
 
   /// Links of the workers that hold `base`, else of one that has it in its folder; waits a little
   /// for a worker if there is none.
-  /// Errors: Unavailable with the reason if there is none.
+  /// Errors: Unavailable with the reason if there is none; FailedPrecondition with reason BASE_GONE
+  /// if the server has no such base any more, or can't use it.
   Awaitable<StatusOr<std::vector<std::shared_ptr<EngineLink>>>> ServingLinks(
       const CallContext& context, std::string base);
 
@@ -110,6 +118,9 @@ class WorkerHub {
                                                         std::string base, std::string sha256,
                                                         const std::set<std::string>& tried);
   Status NoWorkerFor(const std::string& base) const;
+  /// "workers: 2 up, bases: a, b": who is there, for messages.
+  std::string Present() const;
+  std::string WaitsFor(const std::string& base) const;
   /// Returns when a worker comes, goes or changes, at the latest at `give_up`. Throws if the caller
   /// is cancelled.
   Awaitable<void> AwaitChange(std::chrono::steady_clock::time_point give_up);
@@ -123,6 +134,7 @@ class WorkerHub {
   const Options options_;
   core::WorkerTable table_;
   std::map<std::string, std::shared_ptr<EngineLink>> links_;
+  /// As they registered, with the bases that they have now.
   std::map<std::string, graft::internal::v1::RegisterRequest> registrations_;
   std::map<std::string, bool> draining_;
   std::set<std::string> reported_bases_;
@@ -140,6 +152,7 @@ Awaitable<StatusOr<Reply>> WorkerHub::CallOne(
     auto picked = co_await Pick(context, base, sha256, tried);
     if (!picked.ok()) co_return last.ok() ? picked.status() : last;
     const std::shared_ptr<EngineLink> link = *picked;
+    context.waiting_for = "the answer of worker " + link->worker_id() + " on the base " + base;
     Outstanding outstanding(*this, link->worker_id(), sha256);
     StatusOr<Reply> reply = co_await call(*link);
     if (reply.ok()) outstanding.Succeeded();

@@ -24,7 +24,7 @@ void Fields(Is<ErrorDetail> auto& d, auto field) {
 void Fields(Is<core::JobKey> auto& k, auto field) { field("tenant", k.tenant), field("id", k.id); }
 void Fields(Is<core::JobError> auto& e, auto field) {
   field("code", e.code), field("message", e.message), field("details", e.details);
-  field("omitted_details", e.omitted_details);
+  field("omitted_details", e.omitted_details), field("fault", e.fault);
 }
 void Fields(Is<core::Attempt> auto& a, auto field) {
   field("number", a.number), field("worker", a.worker), field("start_time", a.start_time);
@@ -73,7 +73,8 @@ void Fields(Is<Job> auto& j, auto field) {
   field("progress", j.progress), field("evaluations", j.evaluations), field("facts", j.facts);
   field("dataset_sha256", j.dataset_sha256), field("init_from_sha256", j.init_from_sha256);
   field("init_from_prefix", j.init_from_prefix), field("version_sha256", j.version_sha256);
-  field("version_number", j.version_number);
+  field("version_number", j.version_number), field("base_fingerprint", j.base_fingerprint);
+  field("tokenizer", j.tokenizer);
   field("warnings", j.warnings), field("resolved_precision", j.resolved_precision);
   field("num_events", j.num_events), field("revision", j.revision);
 }
@@ -98,6 +99,7 @@ void Fields(Is<core::Version> auto& v, auto field) {
   field("max_length", v.max_length), field("parameters", v.parameters), field("bytes", v.bytes);
   field("job_id", v.job_id), field("request_id", v.request_id);
   field("evaluations", v.evaluations), field("description", v.description);
+  field("kept_step", v.kept_step);
 }
 
 /// What a value that was never set looks like; such a field isn't written. Fields whose default

@@ -40,8 +40,10 @@ class FakeServer final : public v1::FinetuningService::Service,
   Status failure = UnavailableError("draining");
   std::chrono::milliseconds quiet{0};  ///< Before a watch breaks or ends.
   bool hang = false;                   ///< Calls wait until their deadline.
+  int hang_after = -1;                 ///< Those behind the first so many do; -1: as `hang` says.
   v1::Job job;                         ///< What jobs' methods return.
-  Watches watches;                     ///< Of each WatchJob; all but the last break.
+  v1::AdapterVersion version = Version();  ///< What ListVersions returns.
+  Watches watches;                         ///< Of each WatchJob; all but the last break.
 
   std::atomic<int> calls{0};
   v1::CreateJobRequest created;
@@ -147,7 +149,7 @@ class FakeServer final : public v1::FinetuningService::Service,
   grpc::Status ListVersions(Context* context, const v1::ListVersionsRequest* request,
                             v1::ListVersionsResponse* reply) override {
     version_pages.push_back(request->page_token());
-    *reply->add_versions() = Version();
+    *reply->add_versions() = version;
     if (request->page_token().empty()) reply->set_next_page_token("page 2");
     return Answer(context);
   }
@@ -264,7 +266,8 @@ class FakeServer final : public v1::FinetuningService::Service,
         found != context->client_metadata().end()) {
       token.assign(found->second.data(), found->second.size());
     }
-    while (hang && !context->IsCancelled()) {
+    const bool hangs = hang || (hang_after >= 0 && calls > hang_after);
+    while (hangs && !context->IsCancelled()) {
     }
     if (fail_first-- > 0) return proto::ToGrpcStatus(failure);
     return grpc::Status::OK;

@@ -19,11 +19,22 @@ std::string Aliases(const graft::v1::Adapter& adapter) {
   return text;
 }
 
-/// On the test data if there was some, else of the last evaluation.
-std::string Accuracy(const graft::v1::AdapterVersion& version) {
+/// The step of the state that the version is; 0 if nobody knows. A test is always of that state.
+int64_t KeptStep(const graft::v1::AdapterVersion& version) {
+  int64_t step = version.kept_step();
+  for (const auto& e : version.evaluations()) {
+    if (step == 0 && e.split() == "test") step = e.step();
+  }
+  return step;
+}
+
+/// Of the state that the version is, on this split; empty if that wasn't evaluated.
+std::string Accuracy(const graft::v1::AdapterVersion& version, const std::string& split) {
+  const int64_t kept = KeptStep(version);
   std::string accuracy;
   for (const auto& e : version.evaluations()) {
-    if (e.split() == "test" || accuracy.empty()) accuracy = Fixed(e.accuracy(), 4);
+    if (e.split() == split && e.step() == kept && kept > 0)
+      accuracy = Fixed(e.accuracy(), 4) + " @ step " + std::to_string(kept);
   }
   return accuracy;
 }
@@ -31,7 +42,7 @@ std::string Accuracy(const graft::v1::AdapterVersion& version) {
 int ListAdapters(Context& context) {
   graft::v1::ListAdaptersRequest request;
   request.set_page_size(1000);
-  Table table({"ADAPTER", "BASE", "VERSIONS", "ALIASES", "CREATED"});
+  Table table({"ADAPTER", "BASE", "LATEST", "ALIASES", "CREATED"});
   do {
     const auto page =
         context.client->Call(context.client->adapters(), &Stub::ListAdapters, request);
@@ -62,14 +73,16 @@ int ShowAdapter(Context& context, const std::string& name) {
     context.out << adapter->name() << " on " << adapter->base()
                 << (adapter->aliases().empty() ? "" : "; ") << Aliases(*adapter) << "\n";
   }
-  Table table({"VERSION", "SHA256", "PARAMETERS", "SIZE", "TEST ACCURACY", "CREATED", "FROM"});
+  Table table({"VERSION", "SHA256", "PARAMETERS", "SIZE", "VALIDATION ACCURACY", "TEST ACCURACY",
+               "CREATED", "FROM"});
   do {
     const auto page = context.client->Call(context.client->adapters(), &Stub::ListVersions, list);
     if (!page.ok()) return Refuse(context, page.status());
     for (const auto& version : page->versions()) {
       if (context.json) PrintJson(context, version);
       table.Add({ShortName(version.name()), version.sha256().substr(0, 12),
-                 std::to_string(version.parameters()), Bytes(version.bytes()), Accuracy(version),
+                 std::to_string(version.parameters()), Bytes(version.bytes()),
+                 Accuracy(version, "validation"), Accuracy(version, "test"),
                  Age(NowSeconds() - version.create_time().seconds()),
                  version.job().empty() ? "imported" : version.job()});
     }

@@ -61,6 +61,15 @@ void PrintAttempts(Context& context, const Job& job) {
   }
 }
 
+/// See ErrorInfo.fault.
+std::string CauseName(const std::string& fault) {
+  if (fault == "JOB") return "what was asked for";
+  if (fault == "DATA") return "the data";
+  if (fault == "WORKER") return "a worker or its machine";
+  if (fault == "STORE") return "the object store";
+  return fault;
+}
+
 void PrintJob(Context& context, const Job& job) {
   if (context.json) return PrintJson(context, job);
   auto& out = context.out;
@@ -85,6 +94,8 @@ void PrintJob(Context& context, const Job& job) {
   if (job.state() == graft::v1::FAILED) {
     out << "  error        " << job.error().message() << "\n";
     PrintFaults(out, job.error(), std::string(15, ' '));
+    if (!job.error().fault().empty())
+      out << "  caused by    " << CauseName(job.error().fault()) << "\n";
   }
   PrintAttempts(context, job);
 }

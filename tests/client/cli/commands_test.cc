@@ -152,6 +152,43 @@ TEST_F(CommandTest, AdapterFollowsThePages) {
   EXPECT_THAT(outcome.Lines(), SizeIs(4));  // Itself, the header and one version a page.
 }
 
+/// A validation behind each of two steps, the first the better one.
+void AddEvaluations(v1::AdapterVersion& version) {
+  for (const auto& [step, accuracy] : {std::pair(10, 0.9), std::pair(20, 0.5)}) {
+    auto& evaluation = *version.add_evaluations();
+    evaluation.set_split("validation");
+    evaluation.set_step(step);
+    evaluation.set_accuracy(accuracy);
+  }
+}
+
+TEST_F(CommandTest, AdapterShowsTheFiguresOfTheStateThatWasKept) {
+  AddEvaluations(server_.version);
+  server_.version.set_kept_step(20);
+  const std::string last = Run({"adapter", "support"}).out;
+  server_.version.set_kept_step(10);
+  const std::string best = Run({"adapter", "support"}).out;
+
+  EXPECT_THAT(last, HasSubstr("0.5000 @ step 20"));
+  EXPECT_THAT(last, Not(HasSubstr("0.9000")));
+  EXPECT_THAT(best, HasSubstr("0.9000 @ step 10"));
+  EXPECT_THAT(best, Not(HasSubstr("0.5000")));
+}
+
+TEST_F(CommandTest, AdapterShowsNoFigureThatIsAnothers) {
+  AddEvaluations(server_.version);
+  const std::string unknown = Run({"adapter", "support"}).out;
+  auto& test = *server_.version.add_evaluations();
+  test.set_split("test");
+  test.set_step(20);
+  test.set_accuracy(0.25);
+  const std::string tested = Run({"adapter", "support"}).out;
+
+  EXPECT_THAT(unknown, Not(HasSubstr("@ step"))) << "nobody knows which step was kept";
+  EXPECT_THAT(tested, HasSubstr("0.5000 @ step 20     0.2500 @ step 20"))
+      << "a test is always of the kept state";
+}
+
 TEST_F(CommandTest, FailedJobShowsItsFaults) {
   server_.job.set_state(v1::FAILED);
   *server_.job.mutable_error() = DataFault();

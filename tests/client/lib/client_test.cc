@@ -130,6 +130,30 @@ TEST_F(ClientTest, CallEndsAtItsDeadline) {
   EXPECT_EQ(job.status().code(), StatusCode::kDeadlineExceeded);
   EXPECT_GE(std::chrono::steady_clock::now() - begin, 195ms);  // Deadlines are cut to milliseconds.
   EXPECT_LE(server_.calls, 1);
+  EXPECT_EQ(job.status().message(),
+            "deadline exceeded: no answer from " + server_.address() + " within 0.2 s");
+}
+
+TEST_F(ClientTest, ADeadlineTellsWhatTheServerSaidBefore) {
+  Connect(Options(1s, 5));
+  server_.fail_first = 1;
+  server_.hang_after = 1;
+  server_.failure =
+      UnavailableError("no worker has the base late in its folder").AddDetail({"X", {}, 0, {}, {}});
+
+  const auto job = GetJob();
+
+  EXPECT_EQ(job.status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(job.status().message(), HasSubstr("within 1 s; before, it said: no worker has the "
+                                                "base late in its folder"));
+}
+
+TEST_F(ClientTest, AServersOwnWordsOnADeadlineArePassedOn) {
+  server_.fail_first = 1;
+  server_.failure =
+      DeadlineExceededError("deadline exceeded after 3.0 s while waiting for a worker");
+
+  EXPECT_EQ(GetJob().status().message(), server_.failure.message());
 }
 
 TEST_F(ClientTest, RetriesStayWithinTheDeadline) {

@@ -74,7 +74,7 @@ class CoreFixture : public testing::Test {
       return AcquireLeases(tx, {worker, bases, max}, options_);
     });
     EXPECT_TRUE(jobs.ok()) << jobs.status();
-    return jobs.ok() ? *jobs : std::vector<Job>();
+    return jobs.ok() ? jobs->granted : std::vector<Job>();
   }
   Job Running(const NewJob& asked = Asked()) {
     const JobKey key = Queued(asked);

@@ -30,6 +30,21 @@ TEST_F(RoutingTest, NoWorkerNoPick) {
   EXPECT_FALSE(table_.Pick("minilm", "v"));
 }
 
+TEST_F(RoutingTest, BasesComeAndGo) {
+  Add("w1", {}, {"gpt2"});
+  EXPECT_TRUE(table_.SetBases("w1", {"gpt2", "minilm"}));
+  EXPECT_FALSE(table_.SetBases("w1", {"gpt2", "minilm"})) << "no news";
+  EXPECT_FALSE(table_.SetBases("w2", {"minilm"})) << "nobody knows it";
+
+  EXPECT_EQ(table_.Pick("minilm", "v"), "w1");
+  EXPECT_EQ(table_.NumThatHave("minilm"), 1U);
+  EXPECT_THAT(table_.BasesOf("w1"), ElementsAre("gpt2", "minilm"));
+
+  EXPECT_TRUE(table_.SetBases("w1", {"minilm"}));
+  EXPECT_FALSE(table_.Pick("gpt2", "v"));
+  EXPECT_EQ(table_.NumThatHave("gpt2"), 0U);
+}
+
 TEST_F(RoutingTest, TheWorkerThatHasTheVersionIsBest) {
   Add("w1", {"minilm"});
   Add("w2", {"minilm"});

@@ -69,6 +69,14 @@ class FakeWorker : public pb::Engine::Service {
     pb::RenewLeasesResponse response;
     ASSERT_TRUE(Renew(request, &response).ok());
   }
+  /// Says that these lie in its folder now.
+  void HaveInFolder(const std::vector<std::string>& bases) {
+    bases_ = bases;
+    pb::RenewLeasesRequest request;
+    *request.mutable_bases()->mutable_ids() = {bases.begin(), bases.end()};
+    pb::RenewLeasesResponse response;
+    ASSERT_TRUE(Renew(request, &response).ok());
+  }
   grpc::Status Renew(pb::RenewLeasesRequest request, pb::RenewLeasesResponse* response) {
     request.set_worker_id(id);
     grpc::ClientContext context;
@@ -152,6 +160,12 @@ class FakeWorker : public pb::Engine::Service {
       if (grpc::Status status = on_classify(*request); !status.ok()) return status;
     }
     for (int i = 0; i < request->inputs_size(); ++i) response->add_predictions()->set_label(id);
+    response->set_base_fingerprint("fingerprint");
+    return grpc::Status::OK;
+  }
+  grpc::Status Embed(grpc::ServerContext*, const pb::EngineEmbedRequest* request,
+                     pb::EngineEmbedResponse* response) override {
+    for (int i = 0; i < request->inputs_size(); ++i) response->add_embeddings()->add_values(1);
     response->set_base_fingerprint("fingerprint");
     return grpc::Status::OK;
   }

@@ -78,15 +78,15 @@ class ServerFixture : public testing::Test {
     bases_.emplace(runtime_, *catalog_);
     sources_.emplace(roots_.value_or(std::vector{folder_->path() / "data"}), objects_);
     intake_.emplace(*sources_, objects_);
+    hub_options_.check_base = [this](std::string id) { return bases_->Check(std::move(id)); };
     workers_.emplace(runtime_, probe_, hub_options_);
     workers_->set_expecting(expecting_);
     backend_.emplace(Backend{runtime_, probe_, store_, objects_, changes_, *workers_, *bases_,
                              *sources_, *intake_, limits_});
     services_.emplace(*backend_);
     validator_.emplace(*backend_, Validator::Options{"test-server"});
-    Housekeeping::Options housekeeping;
-    housekeeping.expire_every = std::chrono::milliseconds(20);
-    housekeeping_.emplace(*backend_, housekeeping);
+    housekeeping_options_.expire_every = std::chrono::milliseconds(20);
+    housekeeping_.emplace(*backend_, housekeeping_options_);
     RpcServer::Options options;
     options.unix_socket = (folder_->path() / "server.sock").string();
     options.worker_token = worker_token_;
@@ -194,6 +194,7 @@ class ServerFixture : public testing::Test {
   objects::MemoryObjectStore objects_;
   Limits limits_;
   WorkerHub::Options hub_options_;
+  Housekeeping::Options housekeeping_options_;
   std::optional<std::vector<std::filesystem::path>> roots_;
   std::string worker_token_;
   intake::BaseCatalog::Reader read_base_ = &intake::ReadBase;

@@ -87,7 +87,8 @@ TEST(RowJsonTest, EveryFieldOfAJobIsKept) {
   job.state_reason = "sr";
   job.create_time = 1, job.queue_time = 2, job.start_time = 3, job.end_time = 4;
   job.not_before = 5;
-  job.error = core::JobError{StatusCode::kAborted, "m", {{"R", "f", 1, "c", "dm"}}, 2};
+  job.error = core::JobError{StatusCode::kAborted, "m", {{"R", "f", 1, "c", "dm"}}, 2, "JOB"};
+  job.base_fingerprint = "bf", job.tokenizer = "t";
   job.attempts = {{2, "w", 3, 4, "er", "em", 5, 6, true}};
   job.lease = {"lw", 7, 8, 9, 10, 11};
   job.checkpoint = {"ck", "cs", 11};
@@ -102,7 +103,8 @@ TEST(RowJsonTest, EveryFieldOfAJobIsKept) {
   job.num_events = 14, job.revision = 15;
   const Json json = Json::parse(ToJson(job));
 
-  EXPECT_EQ(json.size(), 32U);
+  EXPECT_EQ(json.size(), 34U);
+  EXPECT_EQ(json["error"].size(), 5U);
   EXPECT_EQ(json["attempts"][0].size(), 9U);
   EXPECT_EQ(json["lease"].size(), 6U);
   EXPECT_EQ(json["progress"].size(), 9U);

@@ -202,6 +202,27 @@ def check_environment(tree):
     return faults
 
 
+# Each makes a thread, or may, without the wall that StartThread puts in front of its body.
+_THREADS = re.compile(r"\bstd::j?thread\s*[({](?!\s*[)}])|\bstd::j?thread\s+[a-z]\w*\s*[({]|\bstd::jthread\b|\bstd::async\b|"
+                      r"\bpthread_create\b|\bemplace_back\(\s*\[|\bthread_\(\s*\[|\bthread_pool::spawn\b")
+_THREAD_WALL = "common/base/guard.cc"
+
+
+def check_threads(tree):
+    """Threads of the product begin in StartThread, so that no exception ends a process."""
+    faults = []
+    for path, text in sorted(_code(tree).items()):
+        if path.startswith(("tests/", "bench/", "examples/")) or path == _THREAD_WALL:
+            continue
+        uses_threads = "std::thread" in text or "std::jthread" in text
+        for match in _THREADS.finditer(text):
+            if match.group(0).startswith("emplace_back") and not uses_threads:
+                continue
+            line = text.count("\n", 0, match.start()) + 1
+            faults.append(f"{path}:{line}: begins a thread without StartThread (common/base/guard.h)")
+    return faults
+
+
 # In pieces, so that this file does not hold what it forbids.
 _BANNED = [
     (re.compile(r"(?<![\w.>}])/" + r"(work|root|home|Users|mnt)/(?!\.\.\.)[\w.]"), "a path of one machine"),

@@ -49,6 +49,9 @@ class ProjectTest(unittest.TestCase):
     def test_environment_is_read_in_main_only(self):
         self.expect_none(checks.check_environment(self.tree))
 
+    def test_threads_begin_behind_the_wall(self):
+        self.expect_none(checks.check_threads(self.tree))
+
     def test_no_banned_words(self):
         self.expect_none(checks.check_words(self.tree))
 
@@ -98,7 +101,7 @@ class FixtureTest(unittest.TestCase):
 
     def test_good_tree_passes(self):
         for check in (checks.check_includes, checks.check_links, checks.check_sizes, checks.check_headers,
-                      checks.check_environment, checks.check_words):
+                      checks.check_environment, checks.check_threads, checks.check_words):
             self.assertEqual([], check(GOOD), check.__name__)
 
     def test_forbidden_library_in_each_layer(self):
@@ -164,6 +167,20 @@ class FixtureTest(unittest.TestCase):
         text = 'const char* x = std::getenv("X");\n'
         self.expect(checks.check_environment, "reads the environment", files={"server/core/x.cc": text})
         self.assertEqual([], checks.check_environment({"server/app/main.cc": text, "tests/support/x.h": text}))
+
+    def test_threads_without_the_wall(self):
+        for text in ("thread_ = std::thread([this] { Run(); });", "std::thread t([] {});", "std::thread worker{Run};",
+                     "std::jthread t;", "auto f = std::async(Run);", "pthread_create(&t, 0, Run, 0);",
+                     "std::vector<std::thread> ts; ts.emplace_back([] {});",
+                     "std::thread thread_;\n  C() : thread_([this] { Run(); }) {}"):
+            with self.subTest(text=text):
+                self.expect(checks.check_threads, "StartThread", files={"server/core/x.cc": text})
+        for text in ("std::thread thread_;", "std::thread StartThread(std::function<void()> body);",
+                     "std::this_thread::sleep_until(x);", "list.emplace_back([] {});",
+                     "for (std::thread& thread : threads_) thread.join();"):
+            with self.subTest(text=text):
+                self.assertEqual([], checks.check_threads({"server/core/x.cc": text}))
+        self.assertEqual([], checks.check_threads({"tests/x.cc": "std::thread t([] {});"}))
 
     def test_banned_words(self):
         for text in ("/ro" + "ot/x", 'open("/wo' + 'rk/main")', "https://py" + "pi.org/simple", "// TO" + "DO: later",

@@ -6,6 +6,9 @@
 #include <chrono>
 #include <vector>
 
+#include "common/base/fault.h"
+#include "common/base/guard.h"
+
 namespace graft::worker::agent {
 namespace {
 
@@ -18,6 +21,10 @@ constexpr auto kCallTimeout = 10s;
 constexpr int64_t kPollMs = 20'000;
 /// Progress is reported as it happens, but not more often than this.
 constexpr auto kReportPause = 100ms;
+/// A base that was added, changed or removed is known so much later.
+constexpr auto kLookAtBasesEvery = 1s;
+/// After a round that threw: what it lacked may be there again.
+constexpr auto kPauseAfterFault = 1s;
 
 }  // namespace
 
@@ -39,12 +46,31 @@ Agent::~Agent() {
   wake_.notify_all();
   if (poll_.joinable()) poll_.join();
   if (heartbeat_.joinable()) heartbeat_.join();
+  if (look_.joinable()) look_.join();
   runners_.clear();
 }
 
 void Agent::Start() {
-  poll_ = std::thread([this] { PollLoop(); });
-  heartbeat_ = std::thread([this] { HeartbeatLoop(); });
+  last_beat_ = std::chrono::steady_clock::now() - 1h;
+  bases_ = engine_.BaseIds();
+  poll_ = Repeat("polling for work", &Agent::Poll);
+  heartbeat_ = Repeat("the heartbeat", &Agent::Beat);
+  look_ = Repeat("looking at the bases", &Agent::LookAtBases);
+}
+
+std::thread Agent::Repeat(const char* what, bool (Agent::*round)()) {
+  const auto failed = [what](const Status& status) {
+    spdlog::error("{} failed and is tried again: {}", what, status.message());
+  };
+  const auto rounds = [this, round, failed] {
+    for (bool go_on = true; go_on;) {
+      const Status status = Contained([&] { go_on = (this->*round)(); });
+      if (status.ok()) continue;
+      static_cast<void>(Contained([&] { failed(status); }));
+      go_on = !WaitFor(kPauseAfterFault);
+    }
+  };
+  return StartThread(rounds, failed);
 }
 
 bool Agent::registered() const {
@@ -69,10 +95,13 @@ bool Agent::RegisterUntilDone() {
   request.set_fast_bf16(facts.fast_bf16);
   request.set_bf16_gflops(facts.bf16_gflops);
   request.set_fp32_gflops(facts.fp32_gflops);
-  for (const std::string& base : engine_.BaseIds()) request.add_bases(base);
   request.set_build(options_.build);
   Status told;
   for (auto pause = 50ms;; pause = std::min(pause * 2, std::chrono::milliseconds(1000))) {
+    {
+      const std::lock_guard lock(mutex_);
+      *request.mutable_bases() = {bases_.begin(), bases_.end()};
+    }
     const auto reply = server_->Call(&Stub::Register, request, kCallTimeout);
     // Once, or the log would fill while the server is away.
     if (!reply.ok() && reply.status().code() != told.code())
@@ -88,57 +117,73 @@ bool Agent::RegisterUntilDone() {
   }
 }
 
-void Agent::PollLoop() {
-  for (;;) {
-    bool must_register = false;
-    {
-      std::unique_lock lock(mutex_);
-      if (stopping_) return;
-      must_register = !registered_;
-    }
-    if (must_register && !RegisterUntilDone()) return;
-    const auto busy = static_cast<int>(Reap());
-    {
-      std::unique_lock lock(mutex_);
-      const bool resting = std::chrono::steady_clock::now() < rest_until_;
-      if (draining_ || resting || busy >= options_.max_jobs) {
-        wake_.wait_for(lock, 200ms, [this] { return stopping_ || AnyDone(); });
-        continue;
-      }
-    }
-    pb::AcquireLeasesRequest request;
-    request.set_worker_id(options_.worker_id);
-    request.set_free_slots(options_.max_jobs - busy);
-    request.set_free_bytes(engine_.device_facts().memory_bytes);
-    for (const std::string& base : engine_.BaseIds()) request.add_bases(base);
-    request.set_wait_ms(kPollMs);
-    auto reply = server_->Call(&Stub::AcquireLeases, request,
-                               std::chrono::milliseconds(kPollMs) + kCallTimeout);
-    if (!reply.ok()) {
-      const bool forgotten = reply.status().code() == StatusCode::kNotFound ||
-                             reply.status().code() == StatusCode::kFailedPrecondition ||
-                             reply.status().code() == StatusCode::kUnavailable;
-      {
-        const std::lock_guard lock(mutex_);
-        if (forgotten) registered_ = false;
-      }
-      if (WaitFor(100ms)) return;
-      continue;
-    }
+bool Agent::LookAtBases() {
+  engine_.RefreshBases();
+  std::vector<std::string> bases = engine_.BaseIds();
+  {
     const std::lock_guard lock(mutex_);
-    for (pb::Lease& lease : *reply->mutable_leases()) {
-      runners_.push_back(std::make_unique<JobRunner>(
-          JobRunner::Context{options_.worker_id, &engine_, server_, objects_,
-                             [this] {
-                               {
-                                 const std::lock_guard inner(mutex_);
-                                 report_soon_ = true;
-                               }
-                               wake_.notify_all();
-                             }},
-          std::move(lease)));
-      if (draining_) runners_.back()->Release();
+    if (bases != bases_) {
+      bases_ = std::move(bases);
+      report_soon_ = true;
     }
+  }
+  wake_.notify_all();
+  return !WaitFor(kLookAtBasesEvery);
+}
+
+bool Agent::Poll() {
+  bool must_register = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return false;
+    must_register = !registered_;
+  }
+  if (must_register && !RegisterUntilDone()) return false;
+  const auto busy = static_cast<int>(Reap());
+  pb::AcquireLeasesRequest request;
+  {
+    std::unique_lock lock(mutex_);
+    const bool resting = std::chrono::steady_clock::now() < rest_until_;
+    if (draining_ || resting || busy >= options_.max_jobs) {
+      wake_.wait_for(lock, 200ms, [this] { return stopping_ || AnyDone(); });
+      return true;
+    }
+    *request.mutable_bases() = {bases_.begin(), bases_.end()};
+  }
+  request.set_worker_id(options_.worker_id);
+  request.set_free_slots(options_.max_jobs - busy);
+  request.set_free_bytes(engine_.device_facts().memory_bytes);
+  request.set_wait_ms(kPollMs);
+  auto reply = server_->Call(&Stub::AcquireLeases, request,
+                             std::chrono::milliseconds(kPollMs) + kCallTimeout);
+  if (reply.ok()) {
+    Begin(*reply);
+    return true;
+  }
+  const bool forgotten = reply.status().code() == StatusCode::kNotFound ||
+                         reply.status().code() == StatusCode::kFailedPrecondition ||
+                         reply.status().code() == StatusCode::kUnavailable;
+  if (forgotten) {
+    const std::lock_guard lock(mutex_);
+    registered_ = false;
+  }
+  return !WaitFor(100ms);
+}
+
+void Agent::Begin(pb::AcquireLeasesResponse& granted) {
+  const auto on_change = [this] {
+    {
+      const std::lock_guard lock(mutex_);
+      report_soon_ = true;
+    }
+    wake_.notify_all();
+  };
+  const std::lock_guard lock(mutex_);
+  for (pb::Lease& lease : *granted.mutable_leases()) {
+    runners_.push_back(std::make_unique<JobRunner>(
+        JobRunner::Context{options_.worker_id, &engine_, server_, objects_, on_change},
+        std::move(lease)));
+    if (draining_) runners_.back()->Release();
   }
 }
 
@@ -154,17 +199,17 @@ size_t Agent::Reap() {
     if ((*runner)->done()) gone.splice(gone.end(), runners_, runner);
     runner = next;
   }
-  for (const auto& runner : gone) NoteEnd(runner->fault());
+  for (const auto& runner : gone) NoteEnd(runner->failure());
   return runners_.size();
 }
 
-void Agent::NoteEnd(JobRunner::Fault fault) {
-  if (fault == JobRunner::Fault::kDevices) {
+void Agent::NoteEnd(const Status& failure) {
+  if (engine::IsDeviceFailure(failure)) {
     spdlog::error("the device is lost to this process, which ends");
     draining_ = true;
     options_.on_device_failed();
   }
-  if (fault == JobRunner::Fault::kNone || fault == JobRunner::Fault::kJobs) {
+  if (failure.ok() || !IsWorthRetrying(failure)) {
     failures_ = 0;
     return;
   }
@@ -175,25 +220,24 @@ void Agent::NoteEnd(JobRunner::Fault fault) {
   ++failures_;
 }
 
-void Agent::HeartbeatLoop() {
-  auto last = std::chrono::steady_clock::now() - 1h;
-  for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait_until(lock, last + renew_, [this] { return stopping_ || report_soon_; });
-      if (stopping_) return;
-      // What is new goes at once, but never faster than a person can read.
-      if (report_soon_) wake_.wait_until(lock, last + kReportPause, [this] { return stopping_; });
-      if (stopping_) return;
-      report_soon_ = false;
-      if (!registered_) {
-        wake_.wait_for(lock, 50ms, [this] { return stopping_; });
-        continue;
-      }
+bool Agent::Beat() {
+  {
+    std::unique_lock lock(mutex_);
+    wake_.wait_until(lock, last_beat_ + renew_, [this] { return stopping_ || report_soon_; });
+    if (stopping_) return false;
+    // What is new goes at once, but never faster than a person can read.
+    if (report_soon_)
+      wake_.wait_until(lock, last_beat_ + kReportPause, [this] { return stopping_; });
+    if (stopping_) return false;
+    report_soon_ = false;
+    if (!registered_) {
+      wake_.wait_for(lock, 50ms, [this] { return stopping_; });
+      return true;
     }
-    last = std::chrono::steady_clock::now();
-    RenewOnce();
   }
+  last_beat_ = std::chrono::steady_clock::now();
+  RenewOnce();
+  return true;
 }
 
 void Agent::RenewOnce() {
@@ -219,6 +263,7 @@ void Agent::RenewOnce() {
   {
     const std::lock_guard lock(mutex_);
     request.set_draining(draining_);
+    *request.mutable_bases()->mutable_ids() = {bases_.begin(), bases_.end()};
     for (const auto& runner : runners_) {
       if (!runner->done()) *request.add_leases() = runner->TakeReport();
     }

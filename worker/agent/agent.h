@@ -1,6 +1,7 @@
 #pragma once
 /// The worker's life: register, take leases, renew them, give them back. One thread polls for work,
-/// one sends the heartbeat, each job has its own; the engine's thread computes.
+/// one sends the heartbeat, one looks at the bases on disk, each job has its own; the engine's
+/// thread computes.
 
 #include <condition_variable>
 #include <functional>
@@ -9,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/base/status.h"
 #include "worker/agent/job_runner.h"
@@ -43,8 +45,15 @@ class Agent {
   bool registered() const;
 
  private:
-  void PollLoop();
-  void HeartbeatLoop();
+  /// A round of each; false if the agent is stopping.
+  bool Poll();
+  bool Beat();
+  bool LookAtBases();
+  /// Runs rounds until one says false, on a thread of its own. What a round throws is logged, and
+  /// the next begins after a pause: the worker must go on for its other jobs.
+  std::thread Repeat(const char* what, bool (Agent::*round)());
+  /// Takes on what a poll brought.
+  void Begin(graft::internal::v1::AcquireLeasesResponse& granted);
   /// Registers; false if the agent is stopping.
   bool RegisterUntilDone();
   void RenewOnce();
@@ -52,7 +61,7 @@ class Agent {
   size_t Reap();
   /// After jobs that failed by this machine's fault no lease is taken for a while, longer each time
   /// in a row: what is broken here must not use up the attempts of a whole queue. Requires: mutex_.
-  void NoteEnd(JobRunner::Fault fault);
+  void NoteEnd(const Status& failure);
   bool AnyDone() const;  ///< Requires: mutex_.
   /// Waits; true if the agent is stopping.
   bool WaitFor(std::chrono::milliseconds time);
@@ -70,9 +79,11 @@ class Agent {
   bool report_soon_ = false;
   int failures_ = 0;  ///< By the machine's fault, in a row.
   std::chrono::steady_clock::time_point rest_until_;
+  std::vector<std::string> bases_;  ///< In the folder, as they were when it was looked at last.
+  std::chrono::steady_clock::time_point last_beat_;  ///< The heartbeat's thread only.
   bool draining_ = false;
   bool stopping_ = false;
-  std::thread poll_, heartbeat_;
+  std::thread poll_, heartbeat_, look_;
 };
 
 }  // namespace graft::worker::agent

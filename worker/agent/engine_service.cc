@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "common/base/guard.h"
 #include "common/datasets/dataset.h"
 #include "common/objects/keys.h"
 #include "proto/grpc_status.h"
@@ -17,12 +18,14 @@ namespace pb = graft::internal::v1;
 template <typename Body>
 grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, Body&& body) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  try {
-    body(reactor);
-  } catch (const std::exception& error) {
-    reactor->Finish(proto::ToGrpcStatus(InternalError(error.what())));
-  }
+  if (const Status status = Contained([&] { body(reactor); }); !status.ok())
+    reactor->Finish(proto::ToGrpcStatus(status));
   return reactor;
+}
+
+/// Ends a call whose task threw before it could answer.
+std::function<void(const Status&)> Fail(grpc::ServerUnaryReactor* reactor) {
+  return [reactor](const Status& status) { reactor->Finish(proto::ToGrpcStatus(status)); };
 }
 
 /// Requires: asked only before the call is finished.
@@ -62,11 +65,12 @@ std::function<void()> EngineService::TimeSwap(const pb::VersionRef& version) {
 
 void EngineService::WhenResident(const pb::VersionRef& version, std::function<void(Status)> then) {
   if (engine_.IsResident(version.sha256())) return then(OkStatus());
-  tasks_.Post([this, version, then = std::move(then)] {
+  const auto load = [this, version, then] {
     // Another request may have loaded it while this one waited.
     if (engine_.IsResident(version.sha256())) return then(OkStatus());
     then(Load(version, /*prove=*/false).status());
-  });
+  };
+  tasks_.Post(load, then);
 }
 
 grpc::ServerUnaryReactor* EngineService::Classify(grpc::CallbackServerContext* context,
@@ -119,7 +123,7 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
     };
     if (!request->version().sha256().empty()) return WhenResident(request->version(), run);
     if (engine_.HoldsBase(request->base())) return run(OkStatus());
-    tasks_.Post([run] { run(OkStatus()); });  // It has to be read from disk.
+    tasks_.Post([run] { run(OkStatus()); }, Fail(reactor));  // It has to be read from disk.
   });
 }
 
@@ -127,7 +131,7 @@ grpc::ServerUnaryReactor* EngineService::LoadVersion(grpc::CallbackServerContext
                                                      const pb::LoadVersionRequest* request,
                                                      pb::LoadVersionResponse* response) {
   return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
-    tasks_.Post([this, request, response, reactor] {
+    const auto load = [this, request, response, reactor] {
       const StatusOr<engine::LoadResult> result = Load(request->version(), request->prove());
       if (result.ok()) {
         response->set_base_fingerprint(result->base_fingerprint);
@@ -135,7 +139,8 @@ grpc::ServerUnaryReactor* EngineService::LoadVersion(grpc::CallbackServerContext
         response->set_bytes(result->bytes);
       }
       reactor->Finish(Answer(result.status()));
-    });
+    };
+    tasks_.Post(load, Fail(reactor));
   });
 }
 
@@ -152,7 +157,7 @@ grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerCon
                                                          const pb::EngineEvaluateRequest* request,
                                                          pb::EngineEvaluateResponse* response) {
   return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
-    evaluations_.Post([=, this] {
+    const auto evaluate = [=, this] {
       const auto fail = [reactor](const Status& status) {
         reactor->Finish(proto::ToGrpcStatus(status));
       };
@@ -177,7 +182,8 @@ grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerCon
             }
             reactor->Finish(Answer(result.status()));
           });
-    });
+    };
+    evaluations_.Post(evaluate, Fail(reactor));
   });
 }
 

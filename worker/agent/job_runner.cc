@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "common/base/failpoint.h"
+#include "common/base/fault.h"
+#include "common/base/guard.h"
 #include "common/base/sha256.h"
 #include "common/datasets/dataset.h"
 #include "common/objects/keys.h"
@@ -36,26 +38,6 @@ void KeepNewest(google::protobuf::RepeatedPtrField<graft::v1::JobEvent>& events)
     }
   }
   if (excess > 0) events.DeleteSubrange(0, excess);
-}
-
-/// True for errors that another try (here or on another worker) may not have: not the job's own
-/// fault.
-bool IsMachinesFault(const Status& status) {
-  switch (status.code()) {
-    case StatusCode::kInvalidArgument:
-    case StatusCode::kFailedPrecondition:
-    case StatusCode::kNotFound:
-    case StatusCode::kUnimplemented:
-    case StatusCode::kOutOfRange:
-      return false;
-    case StatusCode::kResourceExhausted:
-      // A single example that doesn't fit won't fit elsewhere either.
-      return status.details().empty() ||
-             status.details().front().reason != "DEVICE_OUT_OF_MEMORY" ||
-             status.details().front().field.empty();
-    default:
-      return true;
-  }
 }
 
 }  // namespace
@@ -120,7 +102,8 @@ class JobRunner::Observer : public engine::TrainObserver {
 
 JobRunner::JobRunner(Context context, pb::Lease lease)
     : context_(std::move(context)), lease_(std::move(lease)) {
-  thread_ = std::thread([this] { Run(); });
+  // Run holds its own wall; behind it only the report of the end is left.
+  thread_ = StartThread([this] { Run(); }, [](const Status&) {});
 }
 
 JobRunner::~JobRunner() { thread_.join(); }
@@ -130,9 +113,9 @@ bool JobRunner::done() const {
   return done_;
 }
 
-JobRunner::Fault JobRunner::fault() const {
+Status JobRunner::failure() const {
   const std::lock_guard lock(mutex_);
-  return fault_;
+  return failure_;
 }
 
 bool JobRunner::lost() const {
@@ -205,17 +188,22 @@ Status JobRunner::Start() {
   GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(lease_.spec_json(), "job spec"));
   GRAFT_ASSIGN_OR_RETURN(spec::JobSpec spec, spec::FromJson(json));
   request.base = base_ = spec.base;
+  request.base_fingerprint = lease_.base_fingerprint();
+  request.tokenizer = lease_.tokenizer();
   request.dataset_sha256 = lease_.dataset_sha256();
-  GRAFT_ASSIGN_OR_RETURN(
-      const std::string dataset,
-      context_.objects->Get(objects::DatasetKey(lease_.tenant(), lease_.dataset_sha256()),
-                            lease_.dataset_sha256()));
-  GRAFT_ASSIGN_OR_RETURN(datasets::IngestedDataset parsed, datasets::Parse(dataset));
+  const auto dataset = context_.objects->Get(
+      objects::DatasetKey(lease_.tenant(), lease_.dataset_sha256()), lease_.dataset_sha256());
+  if (!dataset.ok()) return OfStore(dataset.status());
+  GRAFT_ASSIGN_OR_RETURN(datasets::IngestedDataset parsed, datasets::Parse(*dataset));
   request.dataset = std::make_shared<const datasets::IngestedDataset>(std::move(parsed));
   request.spec = std::make_shared<const spec::JobSpec>(std::move(spec));
+  return StartFrom(std::move(request));
+}
+
+Status JobRunner::StartFrom(engine::TrainRequest request) {
   if (!lease_.checkpoint_key().empty()) {
     auto checkpoint = context_.objects->Get(lease_.checkpoint_key(), lease_.checkpoint_sha256());
-    Status resumed = checkpoint.status();
+    Status resumed = OfStore(checkpoint.status());
     if (checkpoint.ok()) {
       engine::TrainRequest resume = request;
       resume.checkpoint = std::move(*checkpoint);
@@ -231,7 +219,7 @@ Status JobRunner::Start() {
   }
   if (!lease_.init_from_prefix().empty()) {
     auto files = context_.objects->GetVersion(lease_.init_from_prefix());
-    if (!files.ok()) return Status(files.status()).At("spec.init_from");
+    if (!files.ok()) return OfStore(Status(files.status()).At("spec.init_from"));
     request.init_from = std::move(*files);
   }
   return context_.engine->Train(std::move(request), std::make_shared<Observer>(*this));
@@ -248,7 +236,13 @@ StatusOr<engine::TrainOutcome> JobRunner::AwaitOutcome() {
       to_store_.pop_front();
       if (lost_) continue;
     }
-    StoreCheckpoint(checkpoint.step, *checkpoint.bytes);
+    // Whatever it throws: the engine still trains and reports to this runner, so it can't end here.
+    const Status stored = Contained([&] { StoreCheckpoint(checkpoint.step, *checkpoint.bytes); });
+    if (stored.ok()) continue;
+    const std::lock_guard lock(mutex_);
+    static_cast<void>(Contained([&] {
+      report_.add_events()->set_warning("a checkpoint couldn't be stored: " + stored.message());
+    }));
   }
 }
 
@@ -276,13 +270,19 @@ void JobRunner::StoreCheckpoint(int64_t step, const std::string& bytes) {
 }
 
 void JobRunner::Run() {
-  Status started = Start();
-  Finish(started.ok() ? AwaitOutcome() : StatusOr<engine::TrainOutcome>(started));
+  // A second wall: telling of the first one's catch may throw again.
+  if (const Status status = Contained([this] { RunToEnd(); }); !status.ok())
+    static_cast<void>(Contained([&] { CompleteWith(status); }));
   {
     const std::lock_guard lock(mutex_);
     done_ = true;
   }
   context_.on_change();
+}
+
+void JobRunner::RunToEnd() {
+  const Status started = Contained([this] { return Start(); });
+  Finish(started.ok() ? AwaitOutcome() : StatusOr<engine::TrainOutcome>(started));
 }
 
 void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
@@ -313,7 +313,7 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
   if (const Status stored = context_.objects->PutVersion(prefix, artifact.files, go_on);
       !stored.ok()) {
     if (lost()) return;
-    return CompleteWith(stored, /*machines_fault=*/true);
+    return CompleteWith(OfStore(stored));
   }
   GRAFT_FAILPOINT("worker.after_artifact_stored");
   // The worker that trained a version serves it: it is resident before anyone can ask for it.
@@ -330,26 +330,29 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
   request.set_artifact_bytes(artifact.bytes);
   request.set_parameters(artifact.parameters);
   request.set_base_fingerprint(artifact.base_fingerprint);
+  request.set_kept_step(outcome->kept_step);
   const std::vector<engine::Evaluation>& all = outcome->evaluations;
-  for (size_t i = all.size() - std::min(all.size(), kMaxEvaluations); i < all.size(); ++i)
-    *request.add_evaluations() = proto::ToProto(all[i]);
+  for (size_t i = 0; i < all.size(); ++i) {
+    // The newest, and those of the state that the version is.
+    if (i + kMaxEvaluations >= all.size() || all[i].step == outcome->kept_step)
+      *request.add_evaluations() = proto::ToProto(all[i]);
+  }
   for (const std::string& label : artifact.label_names) request.add_label_names(label);
   request.set_max_length(artifact.max_length);
   Complete(std::move(request));
 }
 
-void JobRunner::CompleteWith(const Status& fault, std::optional<bool> machines_fault) {
-  const bool retry = machines_fault.value_or(IsMachinesFault(fault));
+void JobRunner::CompleteWith(const Status& failure) {
   {
     const std::lock_guard lock(mutex_);
-    fault_ = !retry                           ? Fault::kJobs
-             : engine::IsDeviceFailure(fault) ? Fault::kDevices
-                                              : Fault::kMachines;
+    failure_ = failure;
   }
   pb::CompleteLeaseRequest request;
   request.set_worker_id(context_.worker_id);
-  request.set_outcome(retry ? pb::CompleteLeaseRequest::RETRY : pb::CompleteLeaseRequest::FAILED);
-  *request.mutable_error() = proto::ToErrorInfo(fault);
+  request.set_outcome(IsWorthRetrying(failure) ? pb::CompleteLeaseRequest::RETRY
+                                               : pb::CompleteLeaseRequest::FAILED);
+  *request.mutable_error() = proto::ToErrorInfo(failure);
+  request.mutable_error()->set_fault(std::string(FaultName(FaultOf(failure))));
   Complete(std::move(request));
 }
 

@@ -38,14 +38,9 @@ class JobRunner {
   const graft::internal::v1::Lease& lease() const { return lease_; }
   /// True once the lease is completed, lost, or given up.
   bool done() const;
-  /// Whose fault ended the job; kNone if nobody's. Settled once done().
-  enum class Fault {
-    kNone,
-    kJobs,
-    kMachines,  ///< Another try, here or elsewhere, may do better.
-    kDevices,   ///< The device is lost to this process.
-  };
-  Fault fault() const;
+  /// What ended the job without a result; OK if nothing did. Its FaultOf says who caused it.
+  /// Settled once done().
+  Status failure() const;
 
   /// Moves out what is new since the last call. The lease's end waits until it is known what became
   /// of it: Arrived, or PutBack if it didn't, so that it comes with the next.
@@ -63,12 +58,14 @@ class JobRunner {
   class Observer;
 
   void Run();
+  /// Everything from the data to the lease's end. What it throws is a failure like any other.
+  void RunToEnd();
   Status Start();
+  Status StartFrom(engine::TrainRequest request);
   void Finish(StatusOr<engine::TrainOutcome> outcome);
   /// Blocks until everything handed over is stored; the outcome comes behind the checkpoints.
   StatusOr<engine::TrainOutcome> AwaitOutcome();
-  /// `machines_fault`: as the code says if it isn't given.
-  void CompleteWith(const Status& fault, std::optional<bool> machines_fault = {});
+  void CompleteWith(const Status& failure);
   void Complete(graft::internal::v1::CompleteLeaseRequest request);
   void StoreCheckpoint(int64_t step, const std::string& bytes);
   bool lost() const;
@@ -82,7 +79,7 @@ class JobRunner {
   engine::DesiredState desired_ = engine::DesiredState::kRun;
   bool lost_ = false;
   bool done_ = false;
-  Fault fault_ = Fault::kNone;
+  Status failure_;
   graft::internal::v1::LeaseStatus report_;  ///< Not yet sent.
   bool under_way_ = false;                   ///< A report was taken, its fate isn't known.
   struct CheckpointBytes {

@@ -1,12 +1,17 @@
 #pragma once
-/// A few threads for work that blocks.
+/// A few threads for work that blocks. What a task throws is told to who waits for it; the thread
+/// goes on with the next.
 
 #include <condition_variable>
 #include <deque>
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include "common/base/guard.h"
+#include "common/base/status.h"
 
 namespace graft::worker::agent {
 
@@ -14,7 +19,8 @@ namespace graft::worker::agent {
 class TaskThreads {
  public:
   explicit TaskThreads(int threads) {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+    for (int i = 0; i < threads; ++i)
+      threads_.push_back(StartThread([this] { Run(); }, [](const Status&) {}));
   }
   ~TaskThreads() {
     {
@@ -24,18 +30,24 @@ class TaskThreads {
     wake_.notify_all();
     for (std::thread& thread : threads_) thread.join();
   }
-  void Post(std::function<void()> task) {
+  /// Runs `task` on one of the threads; `failed` is told there what it threw.
+  void Post(std::function<void()> task, std::function<void(const Status&)> failed) {
     {
       const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
+      tasks_.push_back({std::move(task), std::move(failed)});
     }
     wake_.notify_one();
   }
 
  private:
+  struct Task {
+    std::function<void()> run;
+    std::function<void(const Status&)> failed;
+  };
+
   void Run() {
     for (;;) {
-      std::function<void()> task;
+      Task task;
       {
         std::unique_lock lock(mutex_);
         wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
@@ -43,13 +55,14 @@ class TaskThreads {
         task = std::move(tasks_.front());
         tasks_.pop_front();
       }
-      task();
+      if (const Status status = Contained(task.run); !status.ok())
+        static_cast<void>(Contained([&] { task.failed(status); }));
     }
   }
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::function<void()>> tasks_;
+  std::deque<Task> tasks_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -26,12 +26,14 @@ struct TrimOnExit {
   ~TrimOnExit() { ::malloc_trim(0); }
 };
 
-/// Ends at its next read once nobody waits for the data any more.
+/// Ends at its next read once nobody waits for the data any more, and lets others work between two
+/// reads.
 class StoppableSource : public datasets::ByteSource {
  public:
-  StoppableSource(std::unique_ptr<ByteSource> source, StopFlag stop)
-      : source_(std::move(source)), stop_(std::move(stop)) {}
+  StoppableSource(std::unique_ptr<ByteSource> source, StopFlag stop, Turns::Turn& turn)
+      : source_(std::move(source)), stop_(std::move(stop)), turn_(turn) {}
   StatusOr<size_t> Read(char* buffer, size_t size) override {
+    turn_.GiveWay();
     GRAFT_RETURN_IF_ERROR(stop_.Check());
     return source_->Read(buffer, size);
   }
@@ -39,27 +41,30 @@ class StoppableSource : public datasets::ByteSource {
  private:
   const std::unique_ptr<ByteSource> source_;
   const StopFlag stop_;
+  Turns::Turn& turn_;
 };
 
-void MakeStoppable(datasets::SourceFile& file, const StopFlag& stop) {
+void MakeStoppable(datasets::SourceFile& file, const StopFlag& stop, Turns::Turn& turn) {
   if (!file.open) return;
-  file.open = [open = std::move(file.open),
-               stop]() -> StatusOr<std::unique_ptr<datasets::ByteSource>> {
+  file.open = [open = std::move(file.open), stop,
+               &turn]() -> StatusOr<std::unique_ptr<datasets::ByteSource>> {
     GRAFT_ASSIGN_OR_RETURN(auto source, open());
-    return std::make_unique<StoppableSource>(std::move(source), stop);
+    return std::make_unique<StoppableSource>(std::move(source), stop, turn);
   };
 }
 
 /// Calls `visit(length, truncated)` for about every `stride`-th example.
 template <typename Visit>
 void ForSample(const std::vector<datasets::Example>& examples, bool pair,
-               const tokenizers::Tokenizer& tokenizer, int max_length, Visit visit) {
+               const tokenizers::Tokenizer& tokenizer, int max_length,
+               const std::function<void()>& between, Visit visit) {
   size_t bytes = 0;
   for (const auto& example : examples) bytes += example.text.size() + example.text_pair.size();
   const size_t stride = std::max<size_t>(1, bytes / kMaxCountedBytes);
   // Uncut, to see which are too long.
   constexpr tokenizers::EncodeOptions options{std::numeric_limits<int>::max()};
   for (size_t i = 0; i < examples.size(); i += stride) {
+    if (between) between();
     const auto& example = examples[i];
     const auto encoding = pair ? tokenizer.EncodePair(example.text, example.text_pair, options)
                                : tokenizer.Encode(example.text, options);
@@ -86,17 +91,18 @@ std::vector<std::string> IdleSettings(const spec::JobSpec& spec, const families:
 }  // namespace
 
 TokenCounts CountTokens(const datasets::IngestedDataset& dataset,
-                        const tokenizers::Tokenizer& tokenizer, int max_length) {
+                        const tokenizers::Tokenizer& tokenizer, int max_length,
+                        const std::function<void()>& between) {
   TokenCounts counts;
   counts.train.reserve(dataset.train.size());
-  ForSample(dataset.train, dataset.has_pair, tokenizer, max_length,
+  ForSample(dataset.train, dataset.has_pair, tokenizer, max_length, between,
             [&](int32_t length, bool truncated, size_t copies) {
               counts.train.insert(counts.train.end(), copies, length);
               if (truncated) counts.truncated_examples += static_cast<int64_t>(copies);
             });
   const auto sum = [&](const std::vector<datasets::Example>& examples) {
     int64_t tokens = 0;
-    ForSample(examples, dataset.has_pair, tokenizer, max_length,
+    ForSample(examples, dataset.has_pair, tokenizer, max_length, between,
               [&](int32_t length, bool, size_t copies) {
                 tokens += length * static_cast<int64_t>(copies);
               });
@@ -109,10 +115,10 @@ TokenCounts CountTokens(const datasets::IngestedDataset& dataset,
 
 StatusOr<datasets::IngestSpec> Intake::Resolve(const std::string& tenant,
                                                const spec::DatasetSpec& dataset,
-                                               const StopFlag& stop) const {
+                                               const StopFlag& stop, Turns::Turn& turn) const {
   GRAFT_ASSIGN_OR_RETURN(datasets::IngestSpec ingest, sources_.Resolve(tenant, dataset));
   for (datasets::SourceFile* file : {&ingest.train, &ingest.validation, &ingest.test})
-    MakeStoppable(*file, stop);
+    MakeStoppable(*file, stop, turn);
   return ingest;
 }
 
@@ -132,7 +138,8 @@ StatusOr<std::string> Intake::StoreDataset(const std::string& tenant,
 StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpec& spec,
                                    const Base& base, const PrepareOptions& options) const {
   const TrimOnExit trim;
-  GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, spec.dataset, options.stop));
+  Turns::Turn turn(turns_);
+  GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, spec.dataset, options.stop, turn));
   ingest.label_names = spec.label_names;
   ingest.seed = spec.hyperparameters.seed;
   datasets::IngestedDataset dataset;
@@ -147,7 +154,8 @@ StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpe
   facts.test_examples = static_cast<int64_t>(dataset.test.size());
   facts.labels = static_cast<int64_t>(dataset.label_names.size());
   GRAFT_RETURN_IF_ERROR(options.stop.Check());
-  const TokenCounts tokens = CountTokens(dataset, *base.tokenizer, spec.hyperparameters.max_length);
+  const TokenCounts tokens = CountTokens(dataset, *base.tokenizer, spec.hyperparameters.max_length,
+                                         [&turn] { turn.GiveWay(); });
   Estimate(spec, base.layout, tokens, options.machine, facts);
   for (std::string& idle : IdleSettings(spec, base.layout, tokens, facts))
     prepared.warnings.push_back(std::move(idle));
@@ -165,7 +173,8 @@ StatusOr<datasets::Report> Intake::Check(const std::string& tenant,
                                          const spec::DatasetSpec& dataset,
                                          const StopFlag& stop) const {
   const TrimOnExit trim;
-  GRAFT_ASSIGN_OR_RETURN(const auto ingest, Resolve(tenant, dataset, stop));
+  Turns::Turn turn(turns_);
+  GRAFT_ASSIGN_OR_RETURN(const auto ingest, Resolve(tenant, dataset, stop, turn));
   datasets::IngestedDataset ingested;
   return datasets::Ingest(ingest, &ingested);
 }
@@ -175,7 +184,8 @@ StatusOr<std::string> Intake::PrepareEvaluation(const std::string& tenant,
                                                 const std::vector<std::string>& label_names,
                                                 const StopFlag& stop) const {
   const TrimOnExit trim;
-  GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, dataset, stop));
+  Turns::Turn turn(turns_);
+  GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, dataset, stop, turn));
   ingest.validation = ingest.test = {};
   ingest.validation_fraction = ingest.test_fraction = 0;
   ingest.label_names = label_names;

@@ -2,6 +2,7 @@
 /// Reads, checks and stores what a job trains on, before any device is taken. The same code serves
 /// jobs, validate_only, EstimateJob, CheckDataset and EvaluateVersion.
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "server/intake/dataset_source.h"
 #include "server/intake/estimate.h"
 #include "server/intake/stop_flag.h"
+#include "server/intake/turns.h"
 
 namespace graft::server::intake {
 
@@ -33,10 +35,14 @@ struct PrepareOptions {
   StopFlag stop;
 };
 
-/// Thread safety: const methods only. Reads and computes for long: for threads of its own. Once a
-/// method's StopFlag is set it ends at its next read or step, as Cancelled.
+/// Thread safety: const methods only. Reads and computes for long: for threads of its own, which
+/// may be more than work at once: calls take turns between two reads or steps, so that a short one
+/// isn't kept waiting by long ones. Once a method's StopFlag is set it ends at its next read or
+/// step, as Cancelled.
 class Intake {
  public:
+  static constexpr int kAtOnce = 2;  ///< Calls that work at a time.
+
   Intake(const DatasetSources& sources, objects::ObjectStore& objects)
       : sources_(sources), objects_(objects) {}
 
@@ -59,20 +65,23 @@ class Intake {
                                           const StopFlag& stop = {}) const;
 
  private:
-  /// As DatasetSources::Resolve, for reads that `stop` ends.
+  /// As DatasetSources::Resolve, for reads that `stop` ends and between which `turn` gives way.
   StatusOr<datasets::IngestSpec> Resolve(const std::string& tenant,
-                                         const spec::DatasetSpec& dataset,
-                                         const StopFlag& stop) const;
+                                         const spec::DatasetSpec& dataset, const StopFlag& stop,
+                                         Turns::Turn& turn) const;
   StatusOr<std::string> StoreDataset(const std::string& tenant,
                                      const datasets::IngestedDataset& dataset) const;
 
   const DatasetSources& sources_;
   objects::ObjectStore& objects_;
+  mutable Turns turns_{kAtOnce};
 };
 
 /// Token counts of all examples; of an even sample, scaled, where the texts are many megabytes: an
-/// estimate must not take as long as the job. The worker that trains counts each.
+/// estimate must not take as long as the job. The worker that trains counts each. Calls `between`,
+/// if given, between two examples.
 TokenCounts CountTokens(const datasets::IngestedDataset& dataset,
-                        const tokenizers::Tokenizer& tokenizer, int max_length);
+                        const tokenizers::Tokenizer& tokenizer, int max_length,
+                        const std::function<void()>& between = {});
 
 }  // namespace graft::server::intake

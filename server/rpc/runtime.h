@@ -17,7 +17,7 @@ class Runtime {
  public:
   struct Options {
     int disk_threads = 2;
-    int intake_threads = 2;
+    int intake_threads = 6;  ///< More than work at once: they take turns (intake/turns.h).
     int base_threads = 2;
   };
   Runtime() : Runtime(Options{}) {}

@@ -22,7 +22,7 @@ class Validator {
     std::chrono::milliseconds retry{
         2'000};          ///< Before a fault of the machine (disk full) is tried again.
     int max_tries = 30;  ///< Then such a fault fails the job.
-    int max_running = 2;
+    int max_running = 4;  ///< Fewer than there are threads: estimates and checks find one.
   };
   Validator(Backend& backend, Options options) : backend_(backend), options_(std::move(options)) {}
   ~Validator() { Stop(); }

@@ -44,6 +44,17 @@ Status CheckTokenizer(const tokenizers::Tokenizer& tokenizer, const families::La
                               " tokens, its embeddings hold " + std::to_string(layout.vocab_size));
 }
 
+/// The Hub's cache keeps a model's files two folders further down, once a version.
+Status CheckIsModel(const fs::path& folder) {
+  std::error_code error;
+  if (fs::exists(folder / "config.json", error) || !fs::is_directory(folder / "snapshots", error)) {
+    return OkStatus();
+  }
+  return InvalidArgumentError(
+      "it is a folder of the Hub's cache, which keeps models under snapshots/; link the snapshot's "
+      "folder into --bases instead of this one");
+}
+
 /// A fault of the machine rather than of the folder: it may be gone at the next try.
 bool IsPassing(const Status& status) {
   return status.code() == StatusCode::kResourceExhausted ||
@@ -53,6 +64,7 @@ bool IsPassing(const Status& status) {
 }  // namespace
 
 Status ReadBase(const fs::path& cache, Base& base) {
+  GRAFT_RETURN_IF_ERROR(CheckIsModel(base.folder));
   GRAFT_ASSIGN_OR_RETURN(const std::string config,
                          ReadFile(base.folder / "config.json", kMaxConfigBytes));
   GRAFT_ASSIGN_OR_RETURN(const auto checkpoint, safetensors::Checkpoint::Open(base.folder));

@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "common/base/utf8.h"
 #include "proto/grpc_status.h"
 
 namespace graft::client {
@@ -30,7 +31,7 @@ StatusOr<std::unique_ptr<Client>> Client::Create(ClientOptions options) {
   if (!is_unix &&
       (colon == std::string::npos || colon == 0 || colon + 1 == options.server.size() ||
        options.server.find_first_not_of("0123456789", colon + 1) != std::string::npos)) {
-    return InvalidArgumentError("\"" + options.server + "\" is no server address; use HOST:PORT");
+    return InvalidArgumentError(Quoted(options.server) + " is no server address; use HOST:PORT");
   }
   return std::unique_ptr<Client>(new Client(std::move(options)));
 }

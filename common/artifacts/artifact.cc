@@ -46,7 +46,7 @@ StatusOr<Json> ReadManifestJson(const Files& files) {
   GRAFT_ASSIGN_OR_RETURN(Json json,
                          ParseJson(file->second, kManifestName, {.max_bytes = size_t{64} << 20}));
   if (!json.is_object() || json.value("format", Json()) != kFormat) {
-    return Malformed("its format isn't \"" + std::string(kFormat) + "\"");
+    return Malformed("its format isn't " + Quoted(kFormat));
   }
   const auto is = [&](const char* key, Json::value_t type) {
     return json.contains(key) && json[key].type() == type;

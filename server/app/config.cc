@@ -11,6 +11,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/file.h"
+#include "common/base/utf8.h"
 
 namespace graft::server::app {
 namespace {
@@ -95,7 +96,8 @@ StatusOr<std::map<std::string, std::string>> ReadConfigFile(
     for (const auto& entry : root) {
       const std::string key = entry.first.Scalar();
       if (!options.contains(key)) {
-        return InvalidArgumentError(path + " sets \"" + key + "\", which is no option; see --help");
+        return InvalidArgumentError(path + " sets " + Quoted(key) +
+                                    ", which is no option; see --help");
       }
       GRAFT_ASSIGN_OR_RETURN(values[key], YamlValue(key, entry.second));
     }
@@ -115,7 +117,7 @@ Status Set(CLI::Option* option, const std::string& name, const std::string& valu
     option->run_callback();
   } catch (const CLI::Error& error) {
     return InvalidArgumentError(
-        fmt::format("{} \"{}\" is no value for {}: {}", source, value, name, error.what()));
+        fmt::format("{} {} is no value for {}: {}", source, Quoted(value), name, error.what()));
   }
   return OkStatus();
 }
@@ -127,8 +129,8 @@ Status Check(const Config& config) {
         std::from_chars(config.workers.data(), config.workers.data() + config.workers.size(), n);
     if (error != std::errc() || end != config.workers.data() + config.workers.size() || n < 1 ||
         n > 1024) {
-      return InvalidArgumentError("--workers is \"" + config.workers +
-                                  "\"; it may be auto, none, or a number from 1 to 1024");
+      return InvalidArgumentError("--workers is " + Quoted(config.workers) +
+                                  "; it may be auto, none, or a number from 1 to 1024");
     }
   }
   for (const auto& [name, value] :
@@ -157,8 +159,8 @@ std::string Address::ToString() const {
 
 StatusOr<Address> ParseAddress(const std::string& text) {
   const auto bad = [&] {
-    return InvalidArgumentError("\"" + text +
-                                "\" is no address like 127.0.0.1:7070 (port 0 picks a free one)");
+    return InvalidArgumentError(Quoted(text) +
+                                " is no address like 127.0.0.1:7070 (port 0 picks a free one)");
   };
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos || colon == 0) return bad();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/sha256.h"
+#include "common/base/utf8.h"
 
 namespace graft::server::core {
 namespace {
@@ -44,8 +45,7 @@ bool SetOnce(std::string& field, std::string value) {
 }
 
 Status BadTerm(std::string_view term, const std::string& known) {
-  return InvalidArgumentError("filter: \"" + std::string(term.substr(0, 80)) +
-                              "\" isn't a term; there are " + known)
+  return InvalidArgumentError("filter: " + Quoted(term, 80) + " isn't a term; there are " + known)
       .At("filter");
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/sha256.h"
+#include "common/base/utf8.h"
 
 namespace graft::server::core {
 namespace {
@@ -50,8 +51,8 @@ StatusOr<VersionName> ParseVersionName(std::string_view name) {
     const auto number = ParseNumber(name.substr(middle + kMiddle.size()));
     if (IsValidName(adapter) && number) return VersionName{std::string(adapter), *number};
   }
-  return InvalidArgumentError("\"" + std::string(name.substr(0, 200)) +
-                              "\" isn't the name of a version: adapters/<id>/versions/<n>");
+  return InvalidArgumentError(Quoted(name, 200) +
+                              " isn't the name of a version: adapters/<id>/versions/<n>");
 }
 
 StatusOr<Version> ResolveVersion(Transaction& tx, const std::string& tenant,
@@ -111,8 +112,8 @@ StatusOr<Adapter> SetAlias(Transaction& tx, const std::string& tenant, const std
                            const std::string& alias, int64_t number, const std::string& etag) {
   GRAFT_RETURN_IF_ERROR(CheckName(alias, "alias", "alias"));
   if (alias == "latest" || ParseNumber(alias)) {
-    return InvalidArgumentError("\"" + alias +
-                                "\" already has a meaning behind @; choose another alias")
+    return InvalidArgumentError(Quoted(alias) +
+                                " already has a meaning behind @; choose another alias")
         .At("alias", "BAD_NAME");
   }
   GRAFT_ASSIGN_OR_RETURN(Adapter adapter, tx.GetAdapter(tenant, id));

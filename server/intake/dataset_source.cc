@@ -12,6 +12,7 @@
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "common/base/sha256.h"
+#include "common/base/utf8.h"
 #include "common/objects/keys.h"
 
 namespace graft::server::intake {
@@ -171,10 +172,10 @@ StatusOr<SourceFile> DatasetSources::ResolveFile(const std::string& uri) const {
   const fs::path path(decoded);
   if (!path.is_absolute()) {
     return InvalidArgumentError(
-        "\"" + uri.substr(0, 256) +
-        "\" must name an absolute path on the server, as in file:///data/train.csv");
+        Quoted(uri, 256) +
+        " must name an absolute path on the server, as in file:///data/train.csv");
   }
-  const std::string shown = path.string().substr(0, 256);
+  const std::string shown = Printable(path.string(), 256);
   const auto outside = [&] {
     return PermissionDeniedError(
         roots_.empty()
@@ -216,8 +217,8 @@ StatusOr<SourceFile> DatasetSources::ResolveUpload(const std::string& tenant,
                                                    const std::string& uri) const {
   const std::string sha256 = uri.substr(kDataset.size());
   if (!IsSha256Hex(sha256)) {
-    return InvalidArgumentError("\"" + uri.substr(0, 256) +
-                                "\" must end in the 64 hex digits of an uploaded file");
+    return InvalidArgumentError(Quoted(uri, 256) +
+                                " must end in the 64 hex digits of an uploaded file");
   }
   GRAFT_ASSIGN_OR_RETURN(const std::string name, UploadName(objects_, tenant, sha256));
   return SourceFile{name,
@@ -241,8 +242,8 @@ StatusOr<SourceFile> DatasetSources::Resolve(const std::string& tenant, const st
                "upload)")
         .At(field);
   }
-  return InvalidArgumentError("\"" + uri.substr(0, 256) +
-                              "\" is no data set; use file:///path or graft://datasets/<sha256>")
+  return InvalidArgumentError(Quoted(uri, 256) +
+                              " is no data set; use file:///path or graft://datasets/<sha256>")
       .At(field);
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/artifacts/artifact.h"
 #include "common/base/ids.h"
+#include "common/base/utf8.h"
 #include "common/objects/keys.h"
 #include "server/core/registry.h"
 #include "server/rpc/adapter_service.h"
@@ -24,8 +25,8 @@ Status CheckFileName(const std::string& name) {
   const bool odd = name.empty() || name.size() > kMaxFileName || name.front() == '.' ||
                    name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos;
   if (!odd) return OkStatus();
-  return InvalidArgumentError("a file's name must be plain, like adapter_config.json, not \"" +
-                              proto::CutText(name, 64) + "\"")
+  return InvalidArgumentError("a file's name must be plain, like adapter_config.json, not " +
+                              Quoted(name))
       .At("file.name");
 }
 

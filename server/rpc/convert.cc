@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "common/base/sha256.h"
+#include "common/base/utf8.h"
 #include "proto/grpc_status.h"
 #include "proto/report.h"
 #include "server/core/jobs.h"
@@ -250,8 +251,8 @@ StatusOr<std::string> ParseName(const std::string& name, std::string_view collec
   const std::string prefix = std::string(collection) + "/";
   const std::string id = name.starts_with(prefix) ? name.substr(prefix.size()) : "";
   if (!IsValidName(id) && !IsSha256Hex(id)) {
-    return InvalidArgumentError(fmt::format("\"{}\" is no name of the form {}<id>",
-                                            proto::CutText(name, 128), prefix))
+    return InvalidArgumentError(
+               fmt::format("{} is no name of the form {}<id>", Quoted(name, 128), prefix))
         .At(std::string(field));
   }
   return id;

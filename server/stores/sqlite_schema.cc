@@ -1,4 +1,5 @@
 #include "server/stores/sqlite_schema.h"
+#include "common/base/utf8.h"
 
 #include <sqlite3.h>
 
@@ -73,7 +74,7 @@ Status CheckFile(Sqlite& db) {
   const StatusOr<std::string> verdict = db.QueryText("PRAGMA quick_check(1)");
   if (!verdict.ok()) return verdict.status();
   if (*verdict == "ok") return OkStatus();
-  return DataLossError("the job store's file is damaged (" + verdict->substr(0, 200) +
+  return DataLossError("the job store's file is damaged (" + Printable(*verdict, 200) +
                        "); restore it from a backup, or move it away to start anew");
 }
 

@@ -52,6 +52,9 @@ class ProjectTest(unittest.TestCase):
     def test_threads_begin_behind_the_wall(self):
         self.expect_none(checks.check_threads(self.tree))
 
+    def test_messages_show_text_through_one_function(self):
+        self.expect_none(checks.check_messages(self.tree))
+
     def test_no_banned_words(self):
         self.expect_none(checks.check_words(self.tree))
 
@@ -101,7 +104,7 @@ class FixtureTest(unittest.TestCase):
 
     def test_good_tree_passes(self):
         for check in (checks.check_includes, checks.check_links, checks.check_sizes, checks.check_headers,
-                      checks.check_environment, checks.check_threads, checks.check_words):
+                      checks.check_environment, checks.check_threads, checks.check_messages, checks.check_words):
             self.assertEqual([], check(GOOD), check.__name__)
 
     def test_forbidden_library_in_each_layer(self):
@@ -181,6 +184,16 @@ class FixtureTest(unittest.TestCase):
             with self.subTest(text=text):
                 self.assertEqual([], checks.check_threads({"server/core/x.cc": text}))
         self.assertEqual([], checks.check_threads({"tests/x.cc": "std::thread t([] {});"}))
+
+    def test_messages(self):
+        for code in (r'Fail("no base named \"" + id + "\"");', r'Fail("\"" + id);', r'Fail(id + "\" is none");',
+                     r'fmt::format("\"{}\" is none", id);', "Fail(id.substr(0, 80));", "Fail(id.substr( 0, 128 ));"):
+            with self.subTest(code=code):
+                faults = checks.check_messages({**GOOD, "server/core/x.cc": "int x;\n" + code + "\n"})
+                self.assertTrue(faults and all(fault.startswith("server/core/x.cc:2: text ") for fault in faults), faults)
+        for code in (r'Fail("name it \"latest\" or so");', "Show(sha256.substr(0, 12));", "Fail(Quoted(id, 80));"):
+            with self.subTest(code=code):
+                self.assertEqual([], checks.check_messages({**GOOD, "server/core/x.cc": code}))
 
     def test_banned_words(self):
         for text in ("/ro" + "ot/x", 'open("/wo' + 'rk/main")', "https://py" + "pi.org/simple", "// TO" + "DO: later",

@@ -12,6 +12,7 @@
 #include <c10/util/Exception.h>
 #include <c10/util/env.h>
 
+#include "common/base/utf8.h"
 #include "worker/engine/cpu_memory.h"
 #include "worker/engine/products.h"
 
@@ -28,7 +29,7 @@ StatusOr<at::Device> ParseDevice(const std::string& name) {
       name.find_first_not_of("0123456789", 5) == std::string::npos && name.size() > 5) {
     index = std::stoi(name.substr(5));
   } else if (name != "cuda") {
-    return InvalidArgumentError("\"" + name + "\" is no device; use cpu or cuda:N");
+    return InvalidArgumentError(Quoted(name) + " is no device; use cpu or cuda:N");
   }
   if (!at::globalContext().hasCUDA()) {
     return FailedPreconditionError(

@@ -3,6 +3,7 @@
 
 #include "client/cli/commands/commands.h"
 #include "common/base/file.h"
+#include "common/base/utf8.h"
 
 namespace graft::cli {
 namespace fs = std::filesystem;
@@ -28,8 +29,8 @@ int Export(Context& context, const std::string& name, const fs::path& folder, bo
     // The name comes over the wire: it must stay in the folder.
     if (file.empty() || file == "." || file == ".." || file.find('/') != std::string::npos ||
         file.find('\0') != std::string::npos) {
-      return Refuse(context, InvalidArgumentError("the server sent a file with the name \"" + file +
-                                                  "\"; it wasn't written"));
+      return Refuse(context, InvalidArgumentError("the server sent a file with the name " +
+                                                  Quoted(file) + "; it wasn't written"));
     }
     if (const Status written = WriteFileDurably(folder / file, bytes); !written.ok())
       return Refuse(context, written);

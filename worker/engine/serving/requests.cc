@@ -3,6 +3,7 @@
 #include <cmath>
 #include <future>
 
+#include "common/base/utf8.h"
 #include "worker/engine/artifact.h"
 #include "worker/engine/device.h"
 #include "worker/engine/engine_impl.h"
@@ -220,8 +221,8 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
     const std::string& name = request.dataset->label_names[static_cast<size_t>(example.label)];
     const auto found = std::find(version->label_names->begin(), version->label_names->end(), name);
     if (found == version->label_names->end()) {
-      return done(InvalidArgumentError("the data has the label \"" + name +
-                                       "\", which the adapter doesn't know")
+      return done(InvalidArgumentError("the data has the label " + Quoted(name) +
+                                       ", which the adapter doesn't know")
                       .At("dataset.label_column", "UNKNOWN_LABEL"));
     }
     example.label = static_cast<int32_t>(found - version->label_names->begin());

@@ -183,7 +183,9 @@ Awaitable<StatusOr<std::shared_ptr<EngineLink>>> WorkerHub::Pick(
       co_return links_.at(*id);
     context.waiting_for = WaitsFor(base);
     if (!std::exchange(asked, true)) {
-      const Status there = co_await options_.check_base(base);
+      // Named: GCC 12 destroys what is made inside a co_await twice.
+      Awaitable<Status> check = options_.check_base(base);
+      const Status there = co_await std::move(check);
       if (!there.ok()) {
         probe_.InferenceRejected("no_worker");
         co_return Status(there).AddDetail({"BASE_GONE", {}, 0, {}, {}});

@@ -286,7 +286,7 @@ TEST_F(JobRunnerTest, ALeaseLostWhileACheckpointIsStoredWritesNothingMore) {
   ASSERT_TRUE(WaitUntilDone());
   EXPECT_EQ(server_.seen().puts.size(), 1U);
   EXPECT_THAT(server_.seen().completions, IsEmpty());
-  EXPECT_EQ(runner().fault(), JobRunner::Fault::kNone);
+  EXPECT_TRUE(runner().failure().ok());
 }
 
 TEST_F(JobRunnerTest, ALeaseLostWhileItsArtifactIsStoredWritesNothingMore) {
@@ -300,7 +300,7 @@ TEST_F(JobRunnerTest, ALeaseLostWhileItsArtifactIsStoredWritesNothingMore) {
   ASSERT_TRUE(WaitUntilDone());
   EXPECT_EQ(server_.seen().puts.size(), 1U);
   EXPECT_THAT(server_.seen().completions, IsEmpty());
-  EXPECT_EQ(runner().fault(), JobRunner::Fault::kNone);
+  EXPECT_TRUE(runner().failure().ok());
 }
 
 TEST_F(JobRunnerTest, ACheckpointThatCannotBeStoredIsAWarningAndTheJobGoesOn) {

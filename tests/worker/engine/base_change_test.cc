@@ -174,13 +174,13 @@ TEST_F(BaseChangeTest, MastersAreOfTheFileThatWasReadOrRefused) {
   const at::Tensor matrix = *fp32->Master(kMatrix);
   const at::Tensor norm = *fp32->Master(kNorm);
   EXPECT_EQ(fp32->fingerprint(), bf16->fingerprint());
-  EXPECT_TRUE(at::equal(*bf16->Master(kMatrix), matrix)) << "at the file's precision";
+  EXPECT_TRUE(bf16->Master(kMatrix)->equal(matrix)) << "at the file's precision";
 
   for (const bool cut : {false, true}) {
     cut ? fs::resize_file(weights(), 100) : Overwrite();
 
-    EXPECT_TRUE(at::equal(*fp32->Master(kMatrix), matrix));
-    EXPECT_TRUE(at::equal(*bf16->Master(kNorm), norm));
+    EXPECT_TRUE(fp32->Master(kMatrix)->equal(matrix));
+    EXPECT_TRUE(bf16->Master(kNorm)->equal(norm));
     const Status refused = bf16->Master(kMatrix).status();
     EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition) << refused;
     EXPECT_EQ(ReasonOf(refused), "BASE_CHANGED");

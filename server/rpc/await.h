@@ -12,8 +12,11 @@
 #include <utility>
 
 #include <grpcpp/client_context.h>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "common/base/guard.h"
 #include "common/base/status.h"
@@ -28,28 +31,27 @@ namespace asio = boost::asio;
 template <typename T>
 using Awaitable = asio::awaitable<T>;
 
-namespace internal {
-/// Runs `start(done)` and waits until `done()` was called, once, on any thread.
-Awaitable<void> AwaitSignal(Runtime& runtime, std::function<void(std::function<void()> done)> start,
-                            std::function<void()> on_cancel);
-}  // namespace internal
-
 /// Runs `start(done)` and waits until `done(value)` was called, once, on any thread. `on_cancel`,
 /// if any, runs on the io thread if the caller is cancelled meanwhile.
 template <typename T, typename Start>
 Awaitable<T> AwaitCallback(Runtime& runtime, Start start, std::function<void()> on_cancel = {}) {
-  // What depends on T stays small: the waiting itself is compiled once, in await.cc.
-  auto result = std::make_shared<std::optional<T>>();
-  // Named, here and below: GCC 12 destroys a function that is made inside a co_await twice.
-  std::function<void(std::function<void()>)> begin =
-      [result, start = std::move(start)](std::function<void()> done) mutable {
-        start([result, done = std::move(done)](T value) {
-          result->emplace(std::move(value));
-          done();
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(T)>(
+      [](auto handler, Runtime* rt, Start begin, std::function<void()> cancel) {
+        if (auto slot = asio::get_associated_cancellation_slot(handler);
+            cancel && slot.is_connected()) {
+          slot.assign([cancel = std::move(cancel)](asio::cancellation_type) { cancel(); });
+        }
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        begin([rt, shared](T value) {
+          asio::post(rt->io(), [shared, value = std::move(value)]() mutable {
+            auto complete = std::move(*shared);
+            if (auto slot = asio::get_associated_cancellation_slot(complete); slot.is_connected())
+              slot.clear();
+            std::move(complete)(std::move(value));
+          });
         });
-      };
-  co_await internal::AwaitSignal(runtime, std::move(begin), std::move(on_cancel));
-  co_return std::move(**result);
+      },
+      asio::use_awaitable, &runtime, std::move(start), std::move(on_cancel));
 }
 
 namespace internal {
@@ -165,18 +167,26 @@ Awaitable<StatusOr<Reply>> AsyncUnary(Runtime& runtime, std::type_identity_t<Asy
   call->request = std::move(request);
   call->context.set_deadline(deadline);
 
-  auto status = std::make_shared<grpc::Status>();
-  std::function<void(std::function<void()>)> begin = [async, method, call,
-                                                      status](std::function<void()> done) {
-    (async->*method)(&call->context, &call->request, &call->reply,
-                     [call, status, done = std::move(done)](grpc::Status outcome) {
-                       *status = std::move(outcome);
-                       done();
-                     });
+  auto begin = [](auto handler, Runtime* rt, Async* stub, decltype(method) m,
+                  std::shared_ptr<Call> c) {
+    auto slot = asio::get_associated_cancellation_slot(handler);
+    if (slot.is_connected()) {
+      slot.assign([c](asio::cancellation_type) { c->context.TryCancel(); });
+    }
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    (stub->*m)(&c->context, &c->request, &c->reply, [rt, shared, c](grpc::Status status) {
+      asio::post(rt->io(), [shared, c, status = std::move(status)]() mutable {
+        auto complete = std::move(*shared);
+        auto cancel = asio::get_associated_cancellation_slot(complete);
+        if (cancel.is_connected()) cancel.clear();
+        std::move(complete)(std::move(status));
+      });
+    });
   };
-  std::function<void()> cancel = [call] { call->context.TryCancel(); };
-  co_await internal::AwaitSignal(runtime, std::move(begin), std::move(cancel));
-  if (!status->ok()) co_return proto::FromGrpcStatus(*status);
+  grpc::Status status =
+      co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(grpc::Status)>(
+          begin, asio::use_awaitable, &runtime, async, method, call);
+  if (!status.ok()) co_return proto::FromGrpcStatus(status);
   co_return std::move(call->reply);
 }
 

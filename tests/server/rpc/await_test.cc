@@ -98,7 +98,7 @@ TEST_F(AwaitTest, LongWorkThatWaitsWhenTheServerStopsIsNotBegun) {
 
   ASSERT_TRUE(ended_.Wait());
   EXPECT_FALSE(ran);
-  EXPECT_EQ(result_.code(), StatusCode::kUnavailable);
+  EXPECT_EQ(result_.code(), StatusCode::kUnavailable) << result_;
 }
 
 TEST_F(AwaitTest, LongWorkThatIsWaitedForGivesItsResult) {

@@ -27,12 +27,13 @@ class AwaitTest : public testing::Test {
   /// Runs `work` as OnIntake does; returns once it was handed over.
   template <typename Work>
   void Begin(Work work) {
-    auto body = [this](Work w) -> Awaitable<void> {
-      begun_.Set();
-      result_ = co_await OnIntake(runtime_, std::move(w));
+    // Captures nothing: they would live in the lambda, which is gone when the coroutine goes on.
+    auto body = [](AwaitTest* test, Work w) -> Awaitable<void> {
+      test->begun_.Set();
+      test->result_ = co_await OnIntake(test->runtime_, std::move(w));
     };
     asio::co_spawn(
-        runtime_.io(), body(std::move(work)),
+        runtime_.io(), body(this, std::move(work)),
         asio::bind_cancellation_slot(signal_.slot(), [this](std::exception_ptr) { ended_.Set(); }));
     ASSERT_TRUE(begun_.Wait());
     OnIo([] {});

@@ -8,7 +8,6 @@ aren't read are refused with the words that the table states. Exit code 77: skip
 import argparse
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from foreign_bases import CUT, EMBEDDED, LOADS, TABLE, TEXTS  # noqa: E402
 from live_graft import SKIPPED, Graft  # noqa: E402
+from oracles import find_oracles  # noqa: E402
 
 MAKER = Path(__file__).with_name("foreign_bases.py")
 
@@ -95,12 +95,10 @@ def main():
     parser.add_argument("--bin", type=Path, required=True)
     parser.add_argument("--tokenize-lines", type=Path, required=True)
     options = parser.parse_args()
-    cache = Path(os.environ.get("GRAFT_CACHE", Path.home() / ".cache" / "graft"))
-    pythons = [cache / "oracle-adapters/bin/python", cache / "oracle-peft/bin/python"]  # transformers 4 and 5.
-    for python in pythons:
-        if not python.exists():
-            print(f"skipped: {python} is missing; scripts/setup.sh installs it")
-            return SKIPPED
+    oracles = find_oracles()
+    if oracles is None:
+        return SKIPPED
+    pythons = [oracles["adapters"], oracles["peft"]]  # transformers 4 and 5.
 
     assert len(TABLE) >= 40 and sum(row[3] == LOADS for row in TABLE) >= 32
     faults = []

@@ -6,19 +6,18 @@ an adapter, saves it, graft imports it and classifies. Nothing in between but th
 Exit code 77: skipped, with a sentence that says what is missing.
 """
 import argparse
-import json
 import math
-import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from live_graft import SKIPPED, Graft  # noqa: E402
+from oracles import ask_oracle, find_oracles  # noqa: E402
 
+ORACLE = Path(__file__).with_name("reference_oracle.py")
 TOLERANCE = 1e-4  # Of the standard deviation of the logits; both sides compute in fp32.
 LABELS = ["negative", "neutral", "positive"]
 WORDS = 92  # "w0" to "w91" are the words of the golden bases' vocabulary.
@@ -60,17 +59,6 @@ def write_data(path):
             file.write(f"{sentence(generator, i % 3)},{LABELS[i % 3]}\n")
 
 
-def ask_oracle(python, tasks, folder):
-    """Logits of each task, from one process of the reference environment."""
-    path = folder / "tasks.json"
-    path.write_text(json.dumps(tasks))
-    oracle = Path(__file__).with_name("reference_oracle.py")
-    done = subprocess.run([python, oracle, path], capture_output=True, text=True, timeout=600, check=False,
-                          env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
-    assert done.returncode == 0, f"{python} {oracle} failed:\n{done.stderr[-3000:]}"
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 def difference(ours, theirs):
     """Largest difference, in standard deviations of the reference."""
     flat = [x for row in theirs for x in row]
@@ -91,13 +79,9 @@ def main():
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--bin", type=Path, required=True)
     options = parser.parse_args()
-    cache = Path(os.environ.get("GRAFT_CACHE", Path.home() / ".cache" / "graft"))
-    pythons = {"peft": cache / "oracle-peft/bin/python", "adapters": cache / "oracle-adapters/bin/python"}
-    pythons["transformers"] = pythons["peft"]
-    for python in pythons.values():
-        if not python.exists():
-            print(f"skipped: {python} is missing; scripts/setup.sh installs it")
-            return SKIPPED
+    pythons = find_oracles()
+    if pythons is None:
+        return SKIPPED
 
     generator = random.Random(9)
     texts = [sentence(generator, i % 3) for i in range(12)]
@@ -124,7 +108,7 @@ def main():
                         theirs[library].append({**common, "library": library, "action": "write", "config": config,
                                                 "folder": str(folder / "made" / adapter), "adapter": adapter})
             for library, tasks in theirs.items():
-                for task, logits in zip(tasks, ask_oracle(pythons[library], tasks, folder)):
+                for task, logits in zip(tasks, ask_oracle(pythons[library], ORACLE, tasks, folder)):
                     adapter = task["adapter"]
                     if task["action"] == "read":
                         check(f"{library} reads {adapter}", ours[adapter][0], logits)

@@ -7,7 +7,6 @@ Exit code 77: skipped, with a sentence that says what is missing.
 """
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,8 +16,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import philox  # noqa: E402
 from live_graft import SKIPPED, Graft  # noqa: E402
+from oracles import ask_oracle, find_oracles  # noqa: E402
 from reference_test import LABELS, write_data  # noqa: E402
 
+ORACLE = Path(__file__).with_name("training_oracle.py")
 STEPS, BATCH, SEED = 200, 16, 11
 # Of how far a tensor moved: fp32 sums in another order, 200 times over, and a ReLU's unit that one side finds just above
 # zero and the other just below. Another order of the examples moves them apart by more than MUTANT.
@@ -39,16 +40,6 @@ def cases():
         ("last-layers", "transformers", 1e-3, ["--method", "last_layers", "--set", "num_layers=1"]),
         ("full", "transformers", 2e-4, ["--method", "full"]),
     ]
-
-
-def run_oracle(python, tasks, folder):
-    path = folder / "tasks.json"
-    path.write_text(json.dumps(tasks))
-    oracle = Path(__file__).with_name("training_oracle.py")
-    done = subprocess.run([python, oracle, path], capture_output=True, text=True, timeout=600, check=False,
-                          env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
-    assert done.returncode == 0, f"{python} {oracle} failed:\n{done.stderr[-3000:]}"
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def compare_tensors(python, task):
@@ -106,13 +97,9 @@ def main():
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--bin", type=Path, required=True)
     options = parser.parse_args()
-    cache = Path(os.environ.get("GRAFT_CACHE", Path.home() / ".cache" / "graft"))
-    pythons = {"peft": cache / "oracle-peft/bin/python", "adapters": cache / "oracle-adapters/bin/python"}
-    pythons["transformers"] = pythons["peft"]
-    for python in pythons.values():
-        if not python.exists():
-            print(f"skipped: {python} is missing; scripts/setup.sh installs it")
-            return SKIPPED
+    pythons = find_oracles()
+    if pythons is None:
+        return SKIPPED
 
     with tempfile.TemporaryDirectory() as temp:
         folder = Path(temp)
@@ -138,7 +125,7 @@ def main():
         mutant = {**tasks["peft"][0], "mutant": True, "batches": other_order, "out": str(folder / "mutant.safetensors")}
         tasks["peft"].append(mutant)
         for library, some in tasks.items():
-            for task, oracle in zip(some, run_oracle(pythons[library], some, folder)):
+            for task, oracle in zip(some, ask_oracle(pythons[library], ORACLE, some, folder)):
                 check(pythons[library], task, oracle, logits[task["name"]])
     print("the same weights")
     return 0

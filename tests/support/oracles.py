@@ -1,0 +1,27 @@
+"""The Python environments of the reference libraries that scripts/setup.sh makes, for tests written in Python."""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+
+def find_oracles():
+    """{library: its Python}; None, saying what is missing, if a test that needs them is to be skipped."""
+    cache = Path(os.environ.get("GRAFT_CACHE", Path.home() / ".cache" / "graft"))
+    pythons = {"peft": cache / "oracle-peft/bin/python", "adapters": cache / "oracle-adapters/bin/python"}
+    pythons["transformers"] = pythons["peft"]
+    for python in pythons.values():
+        if not python.exists():
+            print(f"skipped: {python} is missing; scripts/setup.sh installs it")
+            return None
+    return pythons
+
+
+def ask_oracle(python, oracle, tasks, folder):
+    """What the program `oracle` prints of each task, from one process of the reference environment."""
+    path = folder / "tasks.json"
+    path.write_text(json.dumps(tasks))
+    done = subprocess.run([python, oracle, path], capture_output=True, text=True, timeout=600, check=False,
+                          env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
+    assert done.returncode == 0, f"{python} {oracle} failed:\n{done.stderr[-3000:]}"
+    return [json.loads(line) for line in done.stdout.splitlines()]

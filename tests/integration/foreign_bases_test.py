@@ -87,7 +87,8 @@ def check_refused(name, graft, words):
     code, _, error = graft.call("embed", "--base", name, "w1")
     if code == 0:
         return [f"{name}: read, where the table says that it is refused"]
-    return [] if words in error else [f"{name}: refused without the words {words!r}: {error.strip()}"]
+    message = json.loads(error)["error"]["message"]
+    return [] if words in message else [f"{name}: refused without the words {words!r}: {message}"]
 
 
 def main():

@@ -4,6 +4,8 @@
 #include <new>
 #include <string>
 
+#include "common/base/utf8.h"
+
 namespace graft {
 namespace {
 
@@ -22,7 +24,7 @@ Status CurrentExceptionToStatus() {
   } catch (const std::bad_alloc&) {
     return OutOfMemory();
   } catch (const std::exception& error) {
-    return InternalError("unexpected: " + std::string(error.what()).substr(0, kMaxText));
+    return InternalError("unexpected: " + Printable(error.what(), kMaxText));
   } catch (...) {
     return InternalError("unexpected: an exception of unknown type");
   }

@@ -106,6 +106,16 @@ Status AgentCase::LoadStored(const std::string& prefix, const std::string& versi
       .status();
 }
 
+void RunningAgentCase::StartAgent(int max_jobs) {
+  AgentOptions options;
+  options.worker_id = "worker";
+  options.engine_address = "127.0.0.1:1";
+  options.build = "test";
+  options.max_jobs = max_jobs;
+  agent_ = std::make_unique<Agent>(options, *engine_, link_, objects_);
+  agent_->Start();
+}
+
 std::vector<int64_t> Range(int64_t first, int64_t last) {
   std::vector<int64_t> numbers(static_cast<size_t>(last - first + 1));
   std::iota(numbers.begin(), numbers.end(), first);

@@ -13,6 +13,7 @@
 #include "common/base/file.h"
 #include "common/spec/job_spec.h"
 #include "tests/worker/agent/fake_coordinator.h"
+#include "worker/agent/agent.h"
 #include "worker/agent/objects.h"
 #include "worker/agent/server_link.h"
 #include "worker/engine/engine.h"
@@ -45,6 +46,14 @@ class AgentCase : public ::testing::Test {
 
  private:
   int64_t token_ = 0;
+};
+
+/// The same with the agent itself, once the test starts it.
+class RunningAgentCase : public AgentCase {
+ protected:
+  void StartAgent(int max_jobs = 1);
+
+  std::unique_ptr<Agent> agent_;
 };
 
 /// The steps whose evaluation on the validation split the events tell, in their order.

@@ -21,17 +21,8 @@ namespace {
 using ::testing::ElementsAreArray;
 using End = pb::CompleteLeaseRequest;
 
-class AgentTest : public AgentCase {
+class AgentTest : public RunningAgentCase {
  protected:
-  void StartAgent(int max_jobs = 1) {
-    AgentOptions options;
-    options.worker_id = "worker";
-    options.engine_address = "127.0.0.1:1";
-    options.build = "test";
-    options.max_jobs = max_jobs;
-    agent_ = std::make_unique<Agent>(options, *engine_, link_, objects_);
-    agent_->Start();
-  }
   /// Grants a lease on an endless job and waits until its first steps are on record.
   void Train(const pb::Lease& lease) {
     server_.Grant(lease);
@@ -53,7 +44,6 @@ class AgentTest : public AgentCase {
   }
 
   std::atomic<int> refused_ = 0;  ///< Calls; hooks are called until the agent is gone.
-  std::unique_ptr<Agent> agent_;
 };
 
 TEST_F(AgentTest, RegistersItsDeviceAndItsBases) {

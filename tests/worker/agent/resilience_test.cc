@@ -20,18 +20,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using End = pb::CompleteLeaseRequest;
 
-class ResilienceTest : public AgentCase {
+class ResilienceTest : public RunningAgentCase {
  protected:
   ~ResilienceTest() override { EXPECT_TRUE(ArmFailpoints("").ok()); }
-  void StartAgent(int max_jobs = 1) {
-    AgentOptions options;
-    options.worker_id = "worker";
-    options.engine_address = "127.0.0.1:1";
-    options.build = "test";
-    options.max_jobs = max_jobs;
-    agent_ = std::make_unique<Agent>(options, *engine_, link_, objects_);
-    agent_->Start();
-  }
   /// An engine over a folder that the test may change, with the base that jobs ask for in it.
   void UseOwnBases() {
     fs::create_directories(bases());
@@ -48,7 +39,6 @@ class ResilienceTest : public AgentCase {
     return {ids.begin(), ids.end()};
   }
 
-  std::unique_ptr<Agent> agent_;
 };
 
 TEST_F(ResilienceTest, MemoryThatRunsOutInOneJobEndsThatJobAloneAndSaysWhoseFaultItWas) {

@@ -1,5 +1,5 @@
-# What makes a fault in memory harder to use, in every build that isn't instrumented by a sanitizer. The programs listen
-# on sockets and read files that strangers made. tests/structure/binaries_test.py reads the binaries for it.
+# What makes a fault in memory harder to use, in every build. The programs listen on sockets and read files that strangers
+# made. tests/structure/binaries_test.py reads the binaries for it.
 include(CheckCXXCompilerFlag)
 
 check_cxx_compiler_flag(-fcf-protection GRAFT_HAS_CF_PROTECTION)   # x86's indirect-branch tracking and shadow stacks.

@@ -14,6 +14,7 @@ using intake::BasePtr;
 Awaitable<void> BaseFinder::Read(std::string id, std::shared_ptr<Flight> flight) {
   auto get = [&catalog = catalog_, id] { return catalog.Get(id); };
   flight->result = co_await OnBases(runtime_, std::move(get));
+  if (flight->result->ok()) seen_.insert(id);
   flights_.erase(id);
   flight->ended.cancel();
 }

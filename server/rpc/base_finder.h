@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ class BaseFinder {
   Awaitable<Status> Check(std::string id);
   /// The ids there are, sorted.
   Awaitable<StatusOr<std::vector<std::string>>> Names();
+  /// Every base that was read since the server started, gone ones too: jobs are on no others.
+  const std::set<std::string>& seen() const { return seen_; }
 
  private:
   /// One base that is being read.
@@ -48,6 +51,7 @@ class BaseFinder {
   Runtime& runtime_;
   intake::BaseCatalog& catalog_;
   std::map<std::string, std::shared_ptr<Flight>> flights_;
+  std::set<std::string> seen_;
 };
 
 }  // namespace graft::server::rpc

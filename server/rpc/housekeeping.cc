@@ -123,6 +123,8 @@ Awaitable<void> Housekeeping::EndJobsOnMissingBases() {
     if (!wanted.ok()) co_return;
     known_ = *std::move(wanted);
   }
+  // A base may come, get a job and go between two looks.
+  known_->insert(backend_.bases.seen().begin(), backend_.bases.seen().end());
   const auto now = std::chrono::steady_clock::now();
   for (const std::string& base : *known_) {
     if (!there.contains(base)) missing_.emplace(base, now);

@@ -89,7 +89,15 @@ StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& m
     }
     const std::string& name = field->name();
     const std::string value = pair.substr(equals + 1);
-    if (field->is_repeated()) {
+    if (field->is_map()) {  // MODULE:NUMBER,...
+      std::istringstream items(value);
+      for (std::string item; std::getline(items, item, ',');) {
+        const size_t colon = item.rfind(':');
+        if (colon == std::string::npos)
+          return UsageError(flag + " " + pair + ": use " + name + "=MODULE:NUMBER,...");
+        json[name][item.substr(0, colon)] = item.substr(colon + 1);
+      }
+    } else if (field->is_repeated()) {
       std::istringstream items(value);
       for (std::string item; std::getline(items, item, ',');) json[name].push_back(item);
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {

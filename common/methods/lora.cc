@@ -5,8 +5,8 @@
 #include <set>
 
 #include "common/methods/fields.h"
-#include "common/methods/foreign_config.h"
 #include "common/methods/overlay.h"
+#include "common/methods/peft_config.h"
 
 namespace graft::methods {
 namespace {
@@ -19,8 +19,21 @@ bool Matches(const std::string& path, const std::string& target) {
   return path == target || path.ends_with("." + target);
 }
 
+const std::vector<std::string>& BiasNames() {
+  static const auto* names = new std::vector<std::string>{"none", "all", "lora_only"};
+  return *names;
+}
+
+/// True if `path` lies in a module that `name` names by its path or the path's end.
+bool LiesIn(const std::string& path, const std::string& name) {
+  for (size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', dot + 1)) {
+    if (Matches(path.substr(0, dot), name)) return true;
+  }
+  return false;
+}
+
 /// PEFT's modules_to_save: the last names of what the head trains.
-std::vector<std::string> ModulesToSave(const families::Layout& layout) {
+std::vector<std::string> HeadModules(const families::Layout& layout) {
   std::vector<std::string> names;
   for (const families::HeadLinear& linear : layout.head) {
     if (linear.in_base) continue;
@@ -32,62 +45,49 @@ std::vector<std::string> ModulesToSave(const families::Layout& layout) {
   return names;
 }
 
-/// A PEFT field that must have its default, or the adapter means something that graft doesn't
-/// compute.
-Status RefuseUnlessDefault(const Json& config) {
-  static const std::vector<std::pair<const char*, std::vector<Json>>> kDefaults = {
-      {"alora_invocation_tokens", {nullptr}},
-      {"alpha_pattern", {Json::object(), nullptr}},
-      {"arrow_config", {nullptr}},
-      {"bias", {"none"}},
-      {"corda_config", {nullptr}},
-      {"eva_config", {nullptr}},
-      {"exclude_modules", {nullptr, Json::array()}},
-      {"fan_in_fan_out", {false}},
-      {"init_lora_weights", {true, false, "gaussian", "eva"}},
-      {"kasa_config", {nullptr}},
-      {"layer_replication", {nullptr}},
-      {"layers_pattern", {nullptr}},
-      {"layers_to_transform", {nullptr}},
-      {"loftq_config", {Json::object(), nullptr}},
-      {"lora_bias", {false}},
-      {"lora_ga_config", {nullptr}},
-      {"megatron_config", {nullptr}},
-      {"monteclora_config", {nullptr}},
-      {"rank_pattern", {Json::object(), nullptr}},
-      {"target_parameters", {nullptr, Json::array()}},
-      {"trainable_token_indices", {nullptr}},
-      {"use_bdlora", {nullptr, false}},
-      {"use_dora", {false}},
-      {"use_qalora", {false}},
-      {"velora_config", {nullptr}}};
-  for (const auto& [name, allowed] : kDefaults) {
-    if (!config.contains(name)) continue;
-    if (std::find(allowed.begin(), allowed.end(), config[name]) == allowed.end()) {
-      return InvalidArgumentError(
-          std::string("adapter_config.json: ") + name + " is " + Shown(config[name]) +
-          ", which graft doesn't implement; the adapter would compute something else");
+template <typename Value>
+const Value* FindByName(const std::map<std::string, Value>& values, const std::string& path) {
+  for (const auto& [name, value] : values) {
+    if (Matches(path, name)) return &value;
+  }
+  return nullptr;
+}
+
+/// Reads {"query": 4}; `each` checks and keeps one entry.
+template <typename Each>
+void ReadPattern(Fields& fields, const char* field, const Each& each) {
+  if (!fields.Has(field)) return;
+  const Json& pattern = fields.raw(field);
+  if (!pattern.is_object() || pattern.size() > 4096)
+    return fields.Fail(field, "must name at most 4096 modules");
+  for (const auto& [name, value] : pattern.items()) {
+    if (name.empty() || name.size() > 256 || !each(name, value))
+      return fields.Fail(field, "can't be " + Printable(value.dump()) + " for " + Quoted(name));
+  }
+}
+
+/// Each name must fit one adapted module, and no module may be named twice.
+template <typename Value>
+Status CheckPattern(const std::map<std::string, Value>& pattern, const char* field,
+                    const std::vector<families::Linear>& adapted) {
+  const std::string path = std::string("method.lora.") + field;
+  std::map<std::string, std::string> by_module;
+  for (const auto& [name, value] : pattern) {
+    bool found = false;
+    for (const families::Linear& linear : adapted) {
+      if (!Matches(linear.path, name)) continue;
+      found = true;
+      if (const auto [other, added] = by_module.emplace(linear.path, name); !added) {
+        return InvalidArgumentError(path + ": " + Quoted(name) + " and " + Quoted(other->second) +
+                                    " both name " + linear.path)
+            .At(path);
+      }
+    }
+    if (!found) {
+      return InvalidArgumentError(path + ": no adapted module is called " + Quoted(name)).At(path);
     }
   }
-  // Those above, those that Import reads, and those that change nothing of what is computed.
-  std::vector<std::string_view> known = {"auto_mapping",
-                                         "base_model_name_or_path",
-                                         "ensure_weight_tying",
-                                         "inference_mode",
-                                         "lora_alpha",
-                                         "lora_dropout",
-                                         "megatron_core",
-                                         "modules_to_save",
-                                         "peft_type",
-                                         "peft_version",
-                                         "qalora_group_size",
-                                         "r",
-                                         "revision",
-                                         "target_modules",
-                                         "task_type",
-                                         "use_rslora"};
-  for (const auto& [name, allowed] : kDefaults) known.emplace_back(name);
-  return RefuseUnknown(config, "adapter_config.json", known);
+  return OkStatus();
 }
 
 }  // namespace
@@ -99,24 +99,55 @@ StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Parse(const Json& json) {
   spec->alpha_ = fields.Number("alpha", 0, 1e6, 2.0 * spec->rank_, Fields::Bounds::kOpenLow);
   spec->dropout_ = fields.Number("dropout", 0, 1, 0, Fields::Bounds::kOpenHigh);
   spec->rslora_ = fields.Flag("rslora", false);
-  spec->target_modules_ = fields.Texts("target_modules", 256, 256);
-  for (const std::string& target : spec->target_modules_) {
-    if (target.empty()) fields.Fail("target_modules", "holds an empty name");
+  spec->target_modules_ = fields.Texts("target_modules", 4096, 256);
+  spec->modules_to_save_ = fields.Texts("modules_to_save", 4096, 256);
+  for (const auto& [field, names] : {std::pair("target_modules", &spec->target_modules_),
+                                     std::pair("modules_to_save", &spec->modules_to_save_)}) {
+    if (std::find(names->begin(), names->end(), "") != names->end())
+      fields.Fail(field, "holds an empty name");
   }
+  ReadPattern(fields, "rank_pattern", [&](const std::string& name, const Json& rank) {
+    const bool good = rank.is_number_integer() && rank >= 1 && rank <= 1024;
+    if (good) spec->rank_pattern_[name] = rank.get<int>();
+    return good;
+  });
+  ReadPattern(fields, "alpha_pattern", [&](const std::string& name, const Json& alpha) {
+    const bool good = alpha.is_number() && alpha > 0 && alpha <= 1e6;
+    if (good) spec->alpha_pattern_[name] = alpha.get<double>();
+    return good;
+  });
+  spec->biases_ = static_cast<Biases>(fields.Choice("bias", BiasNames(), 0));
   GRAFT_RETURN_IF_ERROR(fields.Finish());
   return std::shared_ptr<const MethodSpec>(std::move(spec));
 }
 
 Json LoraSpec::ToJson() const {
-  return {{"rank", rank_},
-          {"alpha", alpha_},
-          {"dropout", dropout_},
-          {"rslora", rslora_},
-          {"target_modules", target_modules_}};
+  Json json = {{"rank", rank_},
+               {"alpha", alpha_},
+               {"dropout", dropout_},
+               {"rslora", rslora_},
+               {"target_modules", target_modules_}};
+  if (!rank_pattern_.empty()) json["rank_pattern"] = rank_pattern_;
+  if (!alpha_pattern_.empty()) json["alpha_pattern"] = alpha_pattern_;
+  if (!modules_to_save_.empty()) json["modules_to_save"] = modules_to_save_;
+  if (biases_ != Biases::kNone) json["bias"] = BiasNames()[static_cast<size_t>(biases_)];
+  return json;
 }
 
 Json LoraSpec::FunctionJson() const {
-  return {{"rank", rank_}, {"alpha", alpha_}, {"rslora", rslora_}};
+  return {{"rank", rank_},
+          {"alpha", alpha_},
+          {"rslora", rslora_},
+          {"rank_pattern", rank_pattern_},
+          {"alpha_pattern", alpha_pattern_}};
+}
+
+std::vector<families::Linear> LoraSpec::Adaptable(const families::Layout& layout) {
+  std::vector<families::Linear> linears = layout.linears;
+  for (const families::HeadLinear& head : layout.head) {
+    if (head.in_base) linears.push_back({head.path, head.in, head.out, -1});
+  }
+  return linears;
 }
 
 StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(
@@ -129,25 +160,47 @@ StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
   std::string known;
   for (const std::string& name : layout.LinearNames()) known += (known.empty() ? "" : ", ") + name;
+  const std::vector<families::Linear> adaptable = Adaptable(layout);
   for (const std::string& target : targets) {
     for (const families::HeadLinear& head : layout.head) {
       // PEFT would wrap it too, by the same rule, and the files would mean different things to
       // both.
-      if (!Matches(head.path, target)) continue;
-      return InvalidArgumentError("method.lora.target_modules: \"" + target +
-                                  "\" also names the head's " + head.path +
-                                  "; name the layers in full: " + known)
+      if (head.in_base || !Matches(head.path, target)) continue;
+      return InvalidArgumentError("method.lora.target_modules: " + Quoted(target) +
+                                  " also names the head's " + head.path +
+                                  ", which is trained whole; name the layers in full: " + known)
           .At("method.lora.target_modules");
     }
     const bool found =
-        std::any_of(layout.linears.begin(), layout.linears.end(),
+        std::any_of(adaptable.begin(), adaptable.end(),
                     [&](const families::Linear& linear) { return Matches(linear.path, target); });
     if (!found) {
       return InvalidArgumentError(
-                 "method.lora.target_modules: no linear layer of this base is called \"" + target +
-                 "\"; there are " + known)
+                 "method.lora.target_modules: no linear layer of this base is "
+                 "called " +
+                 Quoted(target) + "; there are " + known)
           .At("method.lora.target_modules", "NO_SUCH_MODULE");
     }
+  }
+  std::vector<families::Linear> adapted;
+  for (const families::Linear& linear : adaptable) {
+    if (spec->Targets(linear)) adapted.push_back(linear);
+  }
+  GRAFT_RETURN_IF_ERROR(CheckPattern(rank_pattern_, "rank_pattern", adapted));
+  GRAFT_RETURN_IF_ERROR(CheckPattern(alpha_pattern_, "alpha_pattern", adapted));
+  for (const std::string& module : modules_to_save_) {
+    const auto bad = [&](const std::string& what) {
+      return InvalidArgumentError("method.lora.modules_to_save: " + Quoted(module) + " " + what)
+          .At("method.lora.modules_to_save");
+    };
+    for (const families::Linear& linear : adapted) {
+      if (LiesIn(linear.path + ".", module))
+        return bad("holds " + linear.path + ", which is adapted; it is either, not both");
+    }
+    const bool found = std::any_of(
+        layout.tensors.begin(), layout.tensors.end(),
+        [&](const families::TensorShape& tensor) { return LiesIn(tensor.name, module); });
+    if (!found) return bad("is no module of this base (the head is trained and saved anyhow)");
   }
   return std::shared_ptr<const MethodSpec>(std::move(spec));
 }
@@ -156,16 +209,40 @@ double LoraSpec::scaling() const {
   return rslora_ ? alpha_ / std::sqrt(static_cast<double>(rank_)) : alpha_ / rank_;
 }
 
+int LoraSpec::RankOf(const std::string& path) const {
+  const int* own = FindByName(rank_pattern_, path);
+  return own != nullptr ? *own : rank_;
+}
+
+double LoraSpec::AlphaOf(const std::string& path) const {
+  const double* own = FindByName(alpha_pattern_, path);
+  return own != nullptr ? *own : alpha_;
+}
+
+double LoraSpec::ScalingOf(const std::string& path) const {
+  const double rank = RankOf(path);
+  return AlphaOf(path) / (rslora_ ? std::sqrt(rank) : rank);
+}
+
 bool LoraSpec::Targets(const families::Linear& linear) const {
   return std::any_of(target_modules_.begin(), target_modules_.end(),
                      [&](const std::string& target) { return Matches(linear.path, target); });
 }
 
+bool LoraSpec::Replaces(const families::TensorShape& tensor, bool bias_of_adapted) const {
+  if (biases_ == Biases::kAll && tensor.name.ends_with(".bias")) return true;
+  if (biases_ == Biases::kAdapted && bias_of_adapted) return true;
+  return std::any_of(modules_to_save_.begin(), modules_to_save_.end(),
+                     [&](const std::string& module) { return LiesIn(tensor.name, module); });
+}
+
 std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
                                           int64_t num_labels) const {
   std::vector<TensorSpec> tensors;
-  for (const families::Linear& linear : layout.linears) {
+  std::set<std::string> adapted_biases;
+  for (const families::Linear& linear : Adaptable(layout)) {
     if (!Targets(linear)) continue;
+    adapted_biases.insert(linear.path + ".bias");
     const auto add = [&](const char* suffix, std::vector<int64_t> shape) {
       tensors.push_back({.name = linear.path + suffix,
                          .shape = std::move(shape),
@@ -173,11 +250,28 @@ std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
                          .key = kKeyPrefix + linear.path + suffix,
                          .layer = linear.layer});
     };
-    add(".lora_A.weight", {rank_, linear.in});
-    add(".lora_B.weight", {linear.out, rank_});
+    const int64_t rank = RankOf(linear.path);
+    add(".lora_A.weight", {rank, linear.in});
+    add(".lora_B.weight", {linear.out, rank});
+    tensors.back().gates = true;
   }
   for (TensorSpec& head : HeadTensors(layout, num_labels, false, kFile, kKeyPrefix))
     tensors.push_back(std::move(head));
+  for (const families::TensorShape& tensor : layout.tensors) {
+    const bool of_adapted = adapted_biases.contains(tensor.name);
+    if (!Replaces(tensor, of_adapted)) continue;
+    // PEFT puts an adapted layer's own tensors one level down.
+    const std::string key = of_adapted
+                                ? tensor.name.substr(0, tensor.name.rfind('.')) + ".base_layer.bias"
+                                : tensor.name;
+    tensors.push_back({.name = tensor.name,
+                       .shape = tensor.shape,
+                       .file = kFile,
+                       .key = kKeyPrefix + key,
+                       .overrides_base = true,
+                       .decay = !IsDecayExcluded(tensor.name),
+                       .layer = tensor.layer});
+  }
   std::sort(tensors.begin(), tensors.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   return tensors;
@@ -185,82 +279,26 @@ std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
 
 std::map<std::string, std::string> LoraSpec::ConfigFiles(const families::Layout& layout,
                                                          const ArtifactContext& context) const {
-  // The keys that PEFT has had for years: older ones raise on unknown keys.
-  const Json alpha =
-      alpha_ == std::floor(alpha_) ? Json(static_cast<int64_t>(alpha_)) : Json(alpha_);
-  const Json config = {{"alpha_pattern", Json::object()},
-                       {"auto_mapping", nullptr},
-                       {"base_model_name_or_path", context.base},
-                       {"bias", "none"},
-                       {"fan_in_fan_out", false},
-                       {"inference_mode", true},
-                       {"init_lora_weights", true},
-                       {"layers_pattern", nullptr},
-                       {"layers_to_transform", nullptr},
-                       {"lora_alpha", alpha},
-                       {"lora_dropout", dropout_},
-                       {"modules_to_save", ModulesToSave(layout)},
-                       {"peft_type", "LORA"},
-                       {"r", rank_},
-                       {"rank_pattern", Json::object()},
-                       {"revision", nullptr},
-                       {"target_modules", target_modules_},
-                       {"task_type", "SEQ_CLS"},
-                       {"use_dora", false},
-                       {"use_rslora", rslora_}};
-  return {{"adapter_config.json", config.dump(2)}};
-}
-
-StatusOr<ImportedMethod> LoraSpec::Import(
-    const Json& config, const std::map<std::string, std::vector<int64_t>>& /*tensor_shapes*/,
-    const families::Layout& layout) {
-  const auto bad = [](const std::string& what) {
-    return InvalidArgumentError("adapter_config.json: " + what);
+  const auto shortest = [](double alpha) {
+    return alpha == std::floor(alpha) ? Json(static_cast<int64_t>(alpha)) : Json(alpha);
   };
-  GRAFT_RETURN_IF_ERROR(RefuseUnlessDefault(config));
-  if (config.contains("task_type") && !config["task_type"].is_null() &&
-      config["task_type"] != "SEQ_CLS") {
-    return bad("task_type is " + Shown(config["task_type"]) +
-               "; only SEQ_CLS is built for this base");
-  }
-  Json fields = Json::object();
-  for (const auto& [theirs, ours] : {std::pair{"r", "rank"},
-                                     {"lora_alpha", "alpha"},
-                                     {"lora_dropout", "dropout"},
-                                     {"use_rslora", "rslora"}}) {
-    if (!config.contains(theirs)) continue;
-    if (config[theirs].is_null()) return bad(std::string(theirs) + " is null");
-    fields[ours] = config[theirs];
-  }
-  if (!config.contains("lora_alpha")) fields["alpha"] = 8;  // PEFT's default, which isn't graft's.
-  const Json targets = config.value("target_modules", Json());
-  if (targets.is_string() && targets == "all-linear") {
-    // In PEFT this includes BERT's pooler, which would be a different adapter.
-    return bad(
-        "target_modules is \"all-linear\"; save the adapter with the list that PEFT expanded it "
-        "to");
-  }
-  if (targets.is_string())
-    return bad("target_modules is a regular expression; graft reads a list of names");
-  if (!targets.is_null()) fields["target_modules"] = targets;
-  GRAFT_ASSIGN_OR_RETURN(const auto parsed, Parse(fields));
-  GRAFT_ASSIGN_OR_RETURN(const auto method, parsed->Resolve(layout));
-  std::vector<std::string> saved;
-  if (const Json modules = config.value("modules_to_save", Json()); modules.is_array()) {
-    for (const Json& module : modules) {
-      if (module.is_string()) saved.push_back(module.get<std::string>());
-    }
-  }
-  // PEFT adds classifier and score to modules_to_save by itself for SEQ_CLS, so a name too many is
-  // harmless.
-  for (const std::string& needed : ModulesToSave(layout)) {
-    if (std::find(saved.begin(), saved.end(), needed) == saved.end()) {
-      return bad("modules_to_save lacks \"" + needed +
-                 "\", so the folder doesn't hold the whole classification head; train and save it "
-                 "with that module");
-    }
-  }
-  return ImportedMethod{method, {}, {}};
+  std::vector<std::string> saved = HeadModules(layout);
+  saved.insert(saved.end(), modules_to_save_.begin(), modules_to_save_.end());
+  std::sort(saved.begin(), saved.end());
+  Json config = ConstantPeftFields();
+  config["alpha_pattern"] = Json::object();
+  for (const auto& [name, alpha] : alpha_pattern_) config["alpha_pattern"][name] = shortest(alpha);
+  config["base_model_name_or_path"] = context.base;
+  config["bias"] = BiasNames()[static_cast<size_t>(biases_)];
+  config["lora_alpha"] = shortest(alpha_);
+  config["lora_dropout"] = dropout_;
+  config["modules_to_save"] = saved;
+  config["r"] = rank_;
+  config["rank_pattern"] = Json::object();
+  for (const auto& [name, rank] : rank_pattern_) config["rank_pattern"][name] = rank;
+  config["target_modules"] = target_modules_;
+  config["use_rslora"] = rslora_;
+  return {{"adapter_config.json", config.dump(2)}};
 }
 
 }  // namespace graft::methods

@@ -3,6 +3,7 @@
 /// Source: arXiv:2106.09685 section 4.1; scaling of rslora: arXiv:2312.03732; files: PEFT (formats:
 /// one folder with adapter_config.json and adapter_model.safetensors).
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,9 +14,15 @@ namespace graft::methods {
 
 class LoraSpec : public MethodSpec {
  public:
+  /// Which of the base's biases are trained with it; PEFT's `bias`.
+  enum class Biases { kNone, kAll, kAdapted };
+
   static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);
+  /// Reads a PEFT folder. What its file holds says which modules are adapted and which tensors of
+  /// the base are replaced; its config must say the same. `adapter_config` is the file's text.
   static StatusOr<ImportedMethod> Import(
-      const Json& adapter_config, const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
+      const std::string& adapter_config,
+      const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
       const families::Layout& layout);
 
   std::string_view name() const override { return "lora"; }
@@ -35,17 +42,31 @@ class LoraSpec : public MethodSpec {
   double dropout() const { return dropout_; }
   bool rslora() const { return rslora_; }
   const std::vector<std::string>& target_modules() const { return target_modules_; }
-  /// alpha / rank, or alpha / sqrt(rank).
+  /// alpha / rank, or alpha / sqrt(rank), of modules without a rank or alpha of their own.
   double scaling() const;
+  int RankOf(const std::string& path) const;
+  double ScalingOf(const std::string& path) const;
   /// True if `path`'s last name is targeted.
   bool Targets(const families::Linear& linear) const;
+  /// What may be adapted: the linear layers, then those of the head that the base has (BERT's
+  /// pooler), which PEFT reaches by the same names.
+  static std::vector<families::Linear> Adaptable(const families::Layout& layout);
 
  private:
+  /// True if the adapter has its own copy of a base tensor.
+  bool Replaces(const families::TensorShape& tensor, bool bias_of_adapted) const;
+  double AlphaOf(const std::string& path) const;
+
   int rank_ = 8;
   double alpha_ = 16;
   double dropout_ = 0;
   bool rslora_ = false;
   std::vector<std::string> target_modules_;
+  // All below: absent from the JSON at their defaults, so that versions keep their hashes.
+  std::map<std::string, int> rank_pattern_;      ///< By a module's path or its end.
+  std::map<std::string, double> alpha_pattern_;  ///< By a module's path or its end.
+  std::vector<std::string> modules_to_save_;     ///< Modules of the base trained whole.
+  Biases biases_ = Biases::kNone;
 };
 
 }  // namespace graft::methods

@@ -28,6 +28,7 @@ struct TensorSpec {
   bool decay = true;            ///< Weight decay applies (not to biases and norms).
   bool trained = true;  ///< False: kept and stored, but never changed (a head left as initialised).
   int layer = -1;       ///< Transformer layer, -1 for embeddings and head.
+  bool gates = false;   ///< While every such tensor is zero the method changes nothing of the base.
 };
 
 /// What the config files name besides the method's own fields.
@@ -81,7 +82,10 @@ struct ImportedMethod {
   /// File key -> TensorSpec::name, for keys whose names depend on the folder (AdapterHub's adapter
   /// name). A key that is neither here nor a TensorSpec::key of the method is an error of the
   /// folder.
-  std::map<std::string, std::string> renamed_keys;
+  std::map<std::string, std::string> renamed_keys;  ///< To an empty name: a copy to pass over.
+  int64_t head_outputs = 0;                ///< Of the classification head; 0 if nothing tells.
+  std::string declared_base;               ///< The base's name or path; empty if nothing tells.
+  std::vector<std::string> warnings = {};  ///< Sentences on what was taken otherwise than it says.
 };
 
 /// Recognises a folder by its adapter_config.json (`peft_type`: PEFT; `config`: AdapterHub) or

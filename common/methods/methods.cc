@@ -66,7 +66,7 @@ StatusOr<ImportedMethod> ImportMethod(
   if (!config.is_object()) return InvalidArgumentError("adapter_config.json isn't an object");
   // Both libraries use this file's name; only PEFT's has a peft_type.
   if (config.contains("peft_type")) {
-    if (config["peft_type"] == "LORA") return LoraSpec::Import(config, tensor_shapes, layout);
+    if (config["peft_type"] == "LORA") return LoraSpec::Import(file->second, tensor_shapes, layout);
     return UnimplementedError("adapter_config.json: PEFT adapters of type " +
                               Shown(config["peft_type"]) + " aren't built; LORA is");
   }

@@ -69,6 +69,12 @@ class Adapter {
                                    const Norm& norm, const RowContext&) const {
     return norm(x_in + d);
   }
+  /// Returns the output of head linear `head` (an index of Layout::head) for inputs x, given its
+  /// own output y. Shapes: x [S, in], y [S, out], fp32. `rows` is null outside of training.
+  virtual at::Tensor ApplyHeadLinear(size_t /*head*/, const at::Tensor& /*x*/, at::Tensor y,
+                                     const RowContext* /*rows*/) const {
+    return y;
+  }
   /// Lowest transformer layer with a trained tensor; -1 if the embeddings have one, num_layers if
   /// only the head has.
   int lowest_trained_layer(int num_layers) const;

@@ -5,15 +5,17 @@
 namespace graft::worker::engine {
 
 at::Tensor HeadLogits(const at::Tensor& pooled_SD, const WeightSet& weights, const Adapter& adapter,
-                      const families::Layout& layout) {
+                      const families::Layout& layout, const RowContext* rows) {
   const auto tensor = [&](const std::string& name) {
     const ParameterSet& own = adapter.parameters();
     return (own.Has(name) ? own.Get(name) : weights.base().Tensor(name)).to(at::kFloat);
   };
   at::Tensor x = pooled_SD.to(at::kFloat);
-  for (const families::HeadLinear& linear : layout.head) {
-    x = Activate(at::linear(x, tensor(linear.path + ".weight"), tensor(linear.path + ".bias")),
-                 linear.activation);
+  for (size_t i = 0; i < layout.head.size(); ++i) {
+    const families::HeadLinear& linear = layout.head[i];
+    const at::Tensor y =
+        at::linear(x, tensor(linear.path + ".weight"), tensor(linear.path + ".bias"));
+    x = Activate(adapter.ApplyHeadLinear(i, x, y, rows), linear.activation);
   }
   return x;
 }

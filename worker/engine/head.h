@@ -10,9 +10,9 @@
 namespace graft::worker::engine {
 
 /// The pooled hidden states' logits; differentiable. Head tensors come from the adapter, else from
-/// the base.
+/// the base. `rows` describes the pooled rows in training, for dropout; null elsewhere.
 /// Shapes: pooled [S, D] any type; returns [S, C] fp32.
 at::Tensor HeadLogits(const at::Tensor& pooled_SD, const WeightSet& weights, const Adapter& adapter,
-                      const families::Layout& layout);
+                      const families::Layout& layout, const RowContext* rows = nullptr);
 
 }  // namespace graft::worker::engine

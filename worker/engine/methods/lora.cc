@@ -12,25 +12,26 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// y (changed in place) += scaling * (x A^T) B^T at each slice's columns.
+/// y (changed in place) += scaling * (x A^T) B^T at each slice's columns, with its own scaling.
 /// Backward never forms a full-size weight gradient and computes dY B (rank wide) once for dA and
 /// dX.
 class LoraFunction : public torch::autograd::Function<LoraFunction> {
  public:
-  static at::Tensor forward(AutogradContext* ctx, at::Tensor y, const at::Tensor& x, double scaling,
-                            std::vector<int64_t> columns, at::TensorList a_and_b) {
+  static at::Tensor forward(AutogradContext* ctx, at::Tensor y, const at::Tensor& x,
+                            std::vector<double> scalings, std::vector<int64_t> columns,
+                            at::TensorList a_and_b) {
     std::vector<at::Tensor> saved = {x};
     for (size_t i = 0; i * 2 < columns.size(); ++i) {
       const at::Tensor a = a_and_b[2 * i].to(x.scalar_type());
       const at::Tensor b = a_and_b[2 * i + 1].to(x.scalar_type());
       const at::Tensor u_TR = Product(x, a.t());
       AddProduct(y.narrow(1, columns[2 * i], columns[2 * i + 1] - columns[2 * i]), u_TR, b.t(),
-                 scaling);
+                 scalings[i]);
       saved.insert(saved.end(), {a, b, u_TR});
     }
     ctx->mark_dirty({y});
     ctx->save_for_backward(saved);
-    ctx->saved_data["scaling"] = scaling;
+    ctx->saved_data["scalings"] = scalings;
     ctx->saved_data["columns"] = columns;
     return y;
   }
@@ -38,7 +39,7 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const at::Tensor& dy = grads[0];
     const auto saved = ctx->get_saved_variables();
-    const double scaling = ctx->saved_data["scaling"].toDouble();
+    const auto scalings = ctx->saved_data["scalings"].toDoubleVector();
     const auto columns = ctx->saved_data["columns"].toIntVector();
     const at::Tensor& x = saved[0];
     const bool needs_dx = ctx->needs_input_grad(1);
@@ -48,6 +49,7 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
       const at::Tensor& a = saved[1 + 3 * i];
       const at::Tensor& b = saved[2 + 3 * i];
       const at::Tensor& u_TR = saved[3 + 3 * i];
+      const double scaling = scalings[i];
       const at::Tensor dy_slice = dy.narrow(1, columns[2 * i], columns[2 * i + 1] - columns[2 * i]);
       const at::Tensor du_TR = Product(dy_slice, b).mul_(scaling);
       result.push_back(Product(du_TR.t(), x).to(at::kFloat));
@@ -72,6 +74,11 @@ LoraAdapter::LoraAdapter(std::shared_ptr<const methods::LoraSpec> spec,
   for (const families::Linear& linear : layout.linears) {
     paths_.push_back(spec_->Targets(linear) ? linear.path : std::string());
   }
+  first_head_ = paths_.size();
+  for (const families::HeadLinear& head : layout.head) {
+    const bool adapted = parameters_.Has(head.path + ".lora_A.weight");
+    paths_.push_back(adapted ? head.path : std::string());
+  }
   BindPairs();
 }
 
@@ -81,8 +88,8 @@ void LoraAdapter::BindPairs() {
     if (path.empty()) {
       pairs_.emplace_back();
     } else {
-      pairs_.push_back(
-          {parameters_.Get(path + ".lora_A.weight"), parameters_.Get(path + ".lora_B.weight")});
+      pairs_.push_back({parameters_.Get(path + ".lora_A.weight"),
+                        parameters_.Get(path + ".lora_B.weight"), spec_->ScalingOf(path)});
     }
   }
 }
@@ -112,22 +119,34 @@ at::Tensor LoraAdapter::ApplyLinear(const LinearSite& site, const at::Tensor& x,
       const Pair& pair = pairs_[slice.linear];
       if (!pair.a_RD.defined()) continue;
       const at::Tensor dropped = Dropout(x, spec_->dropout(), slice.linear, rows);
-      y = LoraFunction::apply(y, dropped, spec_->scaling(),
+      y = LoraFunction::apply(y, dropped, std::vector<double>{pair.scaling},
                               std::vector<int64_t>{slice.begin, slice.end},
                               at::TensorList({pair.a_RD, pair.b_DR}));
     }
     return y;
   }
+  std::vector<double> scalings;
   std::vector<int64_t> columns;
   std::vector<at::Tensor> a_and_b;
   for (const LinearSite::Slice& slice : site.slices) {
     const Pair& pair = pairs_[slice.linear];
     if (!pair.a_RD.defined()) continue;
+    scalings.push_back(pair.scaling);
     columns.insert(columns.end(), {slice.begin, slice.end});
     a_and_b.insert(a_and_b.end(), {pair.a_RD, pair.b_DR});
   }
   if (columns.empty()) return y;
-  return LoraFunction::apply(y, x, spec_->scaling(), columns, at::TensorList(a_and_b));
+  return LoraFunction::apply(y, x, scalings, columns, at::TensorList(a_and_b));
+}
+
+at::Tensor LoraAdapter::ApplyHeadLinear(size_t head, const at::Tensor& x, at::Tensor y,
+                                        const RowContext* rows) const {
+  const size_t index = first_head_ + head;
+  const Pair& pair = pairs_[index];
+  if (!pair.a_RD.defined()) return y;
+  const bool drops = rows != nullptr && rows->training && spec_->dropout() > 0;
+  const at::Tensor input = drops ? Dropout(x, spec_->dropout(), index, *rows) : x;
+  return y + at::matmul(at::matmul(input, pair.a_RD.t()), pair.b_DR.t()) * pair.scaling;
 }
 
 }  // namespace graft::worker::engine

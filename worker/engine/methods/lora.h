@@ -18,6 +18,8 @@ class LoraAdapter : public Adapter {
   bool WrapsLinear(const LinearSite& site) const override;
   at::Tensor ApplyLinear(const LinearSite& site, const at::Tensor& x, at::Tensor y,
                          const RowContext& rows) const override;
+  at::Tensor ApplyHeadLinear(size_t head, const at::Tensor& x, at::Tensor y,
+                             const RowContext* rows) const override;
   void PrepareServing(at::ScalarType compute) override {
     Adapter::PrepareServing(compute);
     BindPairs();
@@ -27,11 +29,14 @@ class LoraAdapter : public Adapter {
   struct Pair {
     at::Tensor a_RD,
         b_DR;  ///< fp32 views of the parameters; undefined where the linear isn't targeted.
+    double scaling = 0;
   };
   void BindPairs();
 
   std::shared_ptr<const methods::LoraSpec> spec_;
-  std::vector<std::string> paths_;  ///< Per Layout::linears; empty if not targeted.
+  size_t first_head_ = 0;  ///< Index of the first head linear's pair.
+  std::vector<std::string>
+      paths_;  ///< Per Layout::linears, then Layout::head; empty: not targeted.
   std::vector<Pair> pairs_;
 };
 

@@ -89,7 +89,14 @@ StatusOr<double> TrainRun::RunPass(const std::vector<uint32_t>& examples, double
   const at::Tensor pooled = walk.Forward();
   yield();
   const at::AutoGradMode with_grad(true);
-  const at::Tensor logits = HeadLogits(pooled, weights, *adapter_, base.layout());
+  const RowContext rows = {.training = true,
+                           .seed = input_->request.spec->hyperparameters.seed,
+                           .step = step_,
+                           .offsets = &batch.offsets,
+                           .examples = &batch.examples,
+                           .sequence_end = batch.num_sequences(),
+                           .pooled = true};
+  const at::Tensor logits = HeadLogits(pooled, weights, *adapter_, base.layout(), &rows);
   const at::Tensor loss =
       at::cross_entropy_loss(logits, labels.to(base.device()), {}, at::Reduction::Sum);
   const double value = loss.item<double>();

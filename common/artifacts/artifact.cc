@@ -32,11 +32,6 @@ std::map<std::string, std::string> HashFiles(const Files& files) {
   return hashes;
 }
 
-/// True for a file that graft reads.
-bool IsRead(const std::string& name) {
-  return HasSuffix(name, ".json") || HasSuffix(name, ".safetensors");
-}
-
 Status Malformed(const std::string& what) { return InvalidArgumentError("graft.json: " + what); }
 
 /// Reads graft.json's JSON, checking types of what is read later.
@@ -117,7 +112,10 @@ Manifest Seal(const Identity& identity, const Record& record, Files& files) {
 
 StatusOr<Header> ReadHeader(const Files& files) {
   GRAFT_ASSIGN_OR_RETURN(const Json json, ReadManifestJson(files));
-  return Header{json["base"], json["identity"]["base_fingerprint"], json["identity"]["precision"]};
+  Header header{
+      json["base"], json["identity"]["base_fingerprint"], json["identity"]["precision"], {}};
+  for (const auto& [name, hash] : json["files"].items()) header.files.push_back(name);
+  return header;
 }
 
 StatusOr<Manifest> Open(const Files& files, const families::Layout& layout) {
@@ -183,6 +181,7 @@ StatusOr<std::vector<BoundTensor>> BindTensors(
       const methods::TensorSpec* spec = nullptr;
       if (const auto renamed = renamed_keys.find(std::string(tensor.name));
           renamed != renamed_keys.end()) {
+        if (renamed->second.empty()) continue;  // A copy of what is loaded.
         if (const auto found = by_name.find(renamed->second); found != by_name.end())
           spec = found->second;
       } else if (const auto found = by_key.find({file, std::string(tensor.name)});
@@ -207,96 +206,6 @@ StatusOr<std::vector<BoundTensor>> BindTensors(
       return InvalidArgumentError(spec.file + " lacks the tensor " + spec.key);
   }
   return bound;
-}
-
-StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& layout,
-                          Files& files) {
-  if (files.contains(std::string(kManifestName))) {
-    // What hubs and people add beside a version: a README.md, a .gitattributes.
-    std::erase_if(files, [](const auto& file) { return !IsRead(file.first); });
-    GRAFT_ASSIGN_OR_RETURN(Manifest manifest, Open(files, layout));
-    if (manifest.identity.base_fingerprint != request.base_fingerprint) {
-      return FailedPreconditionError("the folder's graft.json names a base with fingerprint " +
-                                     manifest.identity.base_fingerprint.substr(0, 12) + "; " +
-                                     request.base + " has " +
-                                     request.base_fingerprint.substr(0, 12));
-    }
-    if (manifest.identity.tokenizer != request.tokenizer) {
-      return FailedPreconditionError(
-          "the folder's graft.json names another tokenizer than that of " + request.base +
-          "; the adapter would read other tokens than it was trained on");
-    }
-    const auto specs = manifest.identity.method->Tensors(
-        layout, static_cast<int64_t>(manifest.identity.label_names.size()));
-    GRAFT_RETURN_IF_ERROR(BindTensors(files, specs).status());
-    return manifest;
-  }
-  std::map<std::string, std::string> configs;
-  std::map<std::string, std::vector<int64_t>> shapes;
-  bool has_pickle = false;
-  for (auto file = files.begin(); file != files.end();) {
-    const std::string& name = file->first;
-    has_pickle |= HasSuffix(name, ".bin") || HasSuffix(name, ".pt") || HasSuffix(name, ".pth") ||
-                  HasSuffix(name, ".pkl");
-    if (HasSuffix(name, ".json")) {
-      configs[name] = file->second;
-    } else if (HasSuffix(name, ".safetensors")) {
-      GRAFT_ASSIGN_OR_RETURN(const safetensors::View view,
-                             safetensors::View::Parse(file->second, name));
-      for (const safetensors::TensorView& tensor : view.tensors())
-        shapes[std::string(tensor.name)] = ShapeOf(tensor);
-    } else {
-      file = files.erase(file);
-      continue;
-    }
-    ++file;
-  }
-  if (shapes.empty()) {
-    return InvalidArgumentError(has_pickle
-                                    ? "the folder holds pickle files only (.bin, .pt), which graft "
-                                      "never reads: they can run "
-                                      "code. Save it again with safe serialization (safetensors)"
-                                    : "the folder holds no .safetensors file");
-  }
-  GRAFT_ASSIGN_OR_RETURN(methods::ImportedMethod imported,
-                         methods::ImportMethod(configs, shapes, layout));
-  Identity identity{
-      .base_fingerprint = request.base_fingerprint,
-      .method = imported.method,
-      .label_names = imported.label_names.empty() ? request.label_names : imported.label_names,
-      .max_length = request.max_length,
-      .tokenizer = request.tokenizer,
-      .precision = request.precision};
-  const std::string& head = layout.head.back().path;
-  if (identity.label_names.empty()) {
-    return InvalidArgumentError(
-               "the folder doesn't name its labels; pass them in the order of their ids (the "
-               "head " +
-               head + " tells how many)")
-        .At("header.label_names", "LABELS_UNKNOWN");
-  }
-  const auto specs =
-      imported.method->Tensors(layout, static_cast<int64_t>(identity.label_names.size()));
-  GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs, imported.renamed_keys));
-  // Stored as graft writes them, whatever the folder called its adapter.
-  std::map<std::string, std::vector<safetensors::TensorToWrite>> by_file;
-  for (const BoundTensor& tensor : bound) {
-    GRAFT_ASSIGN_OR_RETURN(const safetensors::DType dtype, safetensors::ParseDType(tensor.dtype));
-    by_file[tensor.spec->file].push_back(
-        {tensor.spec->key, dtype, tensor.spec->shape, tensor.data});
-  }
-  Files sealed;
-  for (auto& [file, tensors] : by_file) {
-    GRAFT_ASSIGN_OR_RETURN(sealed[file], safetensors::Write(std::move(tensors)));
-  }
-  for (auto& [name, text] :
-       imported.method->ConfigFiles(layout, {request.base, "graft", identity.label_names})) {
-    sealed[name] = text;
-  }
-  Manifest manifest =
-      Seal(identity, {.base = request.base, .base_proved = false, .probe = {}, .job = {}}, sealed);
-  files = std::move(sealed);
-  return manifest;
 }
 
 }  // namespace graft::artifacts

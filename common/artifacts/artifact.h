@@ -13,6 +13,7 @@
 #include "common/base/status.h"
 #include "common/families/layout.h"
 #include "common/methods/method_spec.h"
+#include "common/tokenizers/tokenizer.h"
 
 namespace graft::artifacts {
 
@@ -64,6 +65,7 @@ StatusOr<Manifest> Open(const Files& files, const families::Layout& layout);
 /// The few fields that choose a base, without checking the rest.
 struct Header {
   std::string base, base_fingerprint, precision;
+  std::vector<std::string> files;  ///< The version's, graft.json not among them.
 };
 StatusOr<Header> ReadHeader(const Files& files);
 
@@ -88,16 +90,34 @@ struct ImportRequest {
   std::string base_fingerprint;
   std::string tokenizer;                 ///< Fingerprint of the base's.
   std::vector<std::string> label_names;  ///< Used if the folder doesn't say.
-  int max_length = 512;                  ///< Used if the folder doesn't say.
+  int max_length = 0;                    ///< 0: what the folder says, else the longest up to 512.
   std::string precision = "fp32";
+  /// The base's tokenizer and its files, to compare a folder's own with; null compares nothing.
+  const tokenizers::Tokenizer* base_tokenizer = nullptr;
+  tokenizers::TokenizerFiles tokenizer_files = {};
 };
 
+/// What became of a folder.
+struct Imported {
+  Manifest manifest;
+  /// Sentences on what was taken otherwise than folder or request say, and on an adapter that
+  /// changes nothing.
+  std::vector<std::string> warnings;
+  std::vector<std::string> left_aside;  ///< Names of files that the folder's format doesn't read.
+};
+
+/// True if a folder of any format may have a use for a file of this name (in its weights, its
+/// config or what it says of its tokenizer). The others needn't be sent.
+bool MayBeRead(std::string_view name);
+
 /// Checks a folder's files and seals them as a version whose base is declared, not proved. A folder
-/// that graft wrote for the same base keeps its identity, and so its hash. Files that graft doesn't
-/// read (README.md, *.bin beside safetensors) are dropped.
+/// that graft wrote for the same base keeps its identity, and so its hash. Files that the folder's
+/// format doesn't read (README.md, *.bin beside safetensors) are left aside unread.
 /// Errors: as Open, BindTensors and methods::ImportMethod; FailedPrecondition if graft.json names
-/// another base or tokenizer; InvalidArgument if only pickle files are there (.bin, .pt).
-StatusOr<Manifest> Import(const ImportRequest& request, const families::Layout& layout,
+/// another base or tokenizer; InvalidArgument if only pickle files are there (.bin, .pt), if the
+/// head or its labels aren't those of a classifier of two labels or more, or if the folder's own
+/// tokenizer gives other ids than the base's.
+StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& layout,
                           Files& files);
 
 }  // namespace graft::artifacts

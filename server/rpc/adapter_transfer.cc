@@ -1,7 +1,9 @@
 #include <map>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "common/artifacts/artifact.h"
 #include "common/base/ids.h"
@@ -18,11 +20,12 @@ namespace {
 constexpr size_t kMaxChunk = 1 << 20;
 constexpr size_t kMaxFiles = 64;
 constexpr size_t kMaxFileName = 255;
+constexpr size_t kMaxLeftAside = 10'000;
 constexpr size_t kExportChunk = 256 << 10;
 constexpr size_t kMaxLabels = 10'000;
 
 Status CheckFileName(const std::string& name) {
-  const bool odd = name.empty() || name.size() > kMaxFileName || name.front() == '.' ||
+  const bool odd = name.empty() || name.size() > kMaxFileName || name == "." || name == ".." ||
                    name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos;
   if (!odd) return OkStatus();
   return InvalidArgumentError("a file's name must be plain, like adapter_config.json, not " +
@@ -68,10 +71,16 @@ class FileCollector {
       return InvalidArgumentError("the chunks of " + name + " must follow one another")
           .At("file.name");
     }
+    hash_.Update(chunk);
+    if (!artifacts::MayBeRead(name)) {
+      // Nobody reads it: its bytes pass by, and only its name is kept.
+      left_aside_.insert(name);
+      if (left_aside_.size() <= kMaxLeftAside) return OkStatus();
+      return ResourceExhaustedError("the folder holds more than 10000 files that aren't read");
+    }
     GRAFT_RETURN_IF_ERROR(Take(static_cast<int64_t>(chunk.size())));
     current_ = name;
     files_[name] += chunk;
-    hash_.Update(chunk);
     if (files_.size() > kMaxFiles)
       return ResourceExhaustedError("an imported folder may have up to 64 files");
     return OkStatus();
@@ -81,7 +90,11 @@ class FileCollector {
     const std::string arrived = hash_.HexDigest();
     return arrived == declared ? OkStatus() : ChangedOnTheWay(arrived, declared);
   }
-  artifacts::Files TakeFiles() { return std::move(files_); }
+  artifacts::Files TakeFiles() {
+    // By name and empty: an import says which files it left aside, and what pickles it would need.
+    for (const std::string& name : left_aside_) files_[name];
+    return std::move(files_);
+  }
   /// The files' memory is free again.
   void GiveBack() { held_ -= std::exchange(total_, 0); }
 
@@ -108,6 +121,7 @@ class FileCollector {
   std::string current_;
   Sha256 hash_;
   artifacts::Files files_;
+  std::set<std::string> left_aside_;
 };
 
 /// NOT_FOUND would read as an unknown adapter: a file that the folder lacks is a fault of the
@@ -127,28 +141,41 @@ struct ImportJob {
   artifacts::Files files;
 };
 
-/// Checks the files against the base, stores them and returns the row that is to be. For the disk
-/// threads.
-StatusOr<core::Version> StoreImport(objects::ObjectStore& store, ImportJob job) {
-  const std::string& tenant = job.tenant;
+/// The row that is to be, and what an import says beside it.
+struct StoredImport {
+  core::Version version;
+  std::vector<std::string> warnings, left_aside;
+};
+
+StatusOr<artifacts::Imported> CheckImport(ImportJob& job) {
   const auto& header = job.header;
-  const intake::BasePtr& base = job.base;
-  const families::Layout& layout = base->layout;
+  const families::Layout& layout = job.base->layout;
   artifacts::ImportRequest import;
   import.base = header.base();
-  import.base_fingerprint = base->fingerprint;
-  import.tokenizer = base->tokenizer->fingerprint();
+  import.base_fingerprint = job.base->fingerprint;
+  import.tokenizer = job.base->tokenizer->fingerprint();
   import.label_names = {header.label_names().begin(), header.label_names().end()};
-  import.max_length = static_cast<int>(std::min<int64_t>(512, layout.max_positions));
+  import.max_length = header.max_length();
+  import.base_tokenizer = job.base->tokenizer.get();
   if (header.max_length() > layout.max_positions) {
     return InvalidArgumentError(fmt::format("max_length may be up to {} for {}",
                                             layout.max_positions, header.base()))
         .At("header.max_length");
   }
-  if (header.max_length() > 0) import.max_length = header.max_length();
+  GRAFT_ASSIGN_OR_RETURN(import.tokenizer_files, tokenizers::ReadTokenizerFiles(job.base->folder));
   auto imported = artifacts::Import(import, layout, job.files);
   if (!imported.ok()) return BadFolder(imported.status());
-  const artifacts::Manifest& manifest = *imported;
+  return imported;
+}
+
+/// Checks the files against the base, stores them and returns the row that is to be. For the disk
+/// threads.
+StatusOr<StoredImport> StoreImport(objects::ObjectStore& store, ImportJob job) {
+  const std::string& tenant = job.tenant;
+  const auto& header = job.header;
+  const families::Layout& layout = job.base->layout;
+  GRAFT_ASSIGN_OR_RETURN(artifacts::Imported imported, CheckImport(job));
+  const artifacts::Manifest& manifest = imported.manifest;
 
   core::Version version;
   version.tenant = tenant;
@@ -178,7 +205,8 @@ StatusOr<core::Version> StoreImport(objects::ObjectStore& store, ImportJob job) 
     (void)objects::DeleteAll(store, version.artifact_prefix);
     return stored;
   }
-  return version;
+  return StoredImport{std::move(version), std::move(imported.warnings),
+                      std::move(imported.left_aside)};
 }
 
 }  // namespace
@@ -208,8 +236,9 @@ Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
   const auto job =
       std::make_shared<ImportJob>(ImportJob{context.tenant, header, *base, collector.TakeFiles()});
   auto store = [&store = backend_.objects, job] { return StoreImport(store, std::move(*job)); };
-  GRAFT_CO_ASSIGN_OR_RETURN(const core::Version imported,
+  GRAFT_CO_ASSIGN_OR_RETURN(const StoredImport stored,
                             co_await OnDisk(backend_.runtime, std::move(store)));
+  const core::Version& imported = stored.version;
   collector.GiveBack();
   struct Result {
     core::Version version;
@@ -233,7 +262,13 @@ Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
   if (header.promote()) {
     GRAFT_CO_ASSIGN_OR_RETURN(result.adapter, co_await Flip(context, result.version, "live", ""));
   }
-  co_return ToProto(result.version, result.adapter);
+  graft::v1::AdapterVersion answer = ToProto(result.version, result.adapter);
+  for (const std::string& warning : stored.warnings) {
+    spdlog::warn("the import of {} says: {}", answer.name(), warning);
+    answer.add_warnings(warning);
+  }
+  for (const std::string& name : stored.left_aside) answer.add_files_left_aside(name);
+  co_return answer;
 }
 
 Awaitable<Status> AdapterService::ExportAdapter(

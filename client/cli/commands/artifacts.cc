@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
 #include "client/cli/commands/commands.h"
+#include "common/artifacts/artifact.h"
 #include "common/base/file.h"
 #include "common/base/utf8.h"
 
@@ -44,18 +46,86 @@ int Export(Context& context, const std::string& name, const fs::path& folder, bo
   return kOk;
 }
 
-int Import(Context& context, const fs::path& folder, const ImportFlags& flags) {
+bool HoldsAdapter(const fs::path& folder) {
+  std::error_code error;
+  return fs::exists(folder / "adapter_config.json", error) ||
+         fs::exists(folder / artifacts::kManifestName, error);
+}
+
+/// Adds the folders below that hold an adapter: an unpacked archive has its files one folder down,
+/// a hub's cache three. Looks no further below one that does.
+void FindAdapters(const fs::path& folder, int depth, std::vector<fs::path>& found) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code unreadable;
+    const std::string name = it->path().filename().string();
+    if (!it->is_directory(unreadable) || name.front() == '.' || name == "__MACOSX") continue;
+    if (HoldsAdapter(it->path())) {
+      found.push_back(it->path());
+    } else if (depth > 1) {
+      FindAdapters(it->path(), depth - 1, found);
+    }
+  }
+}
+
+/// The folder itself if it holds an adapter, else the only one below it that does.
+StatusOr<fs::path> AdapterFolder(const fs::path& folder) {
+  constexpr int kDepth = 3;
+  if (HoldsAdapter(folder)) return folder;
+  std::vector<fs::path> found;
+  FindAdapters(folder, kDepth, found);
+  if (found.size() == 1) return found.front();
+  if (found.empty()) return folder;
+  std::sort(found.begin(), found.end());
+  std::string list;
+  for (size_t i = 0; i < found.size() && i < 5; ++i)
+    list += (i > 0 ? ", " : "") + Printable(found[i].string(), 200);
+  return UsageError(Printable(folder.string(), 200) + " holds " + std::to_string(found.size()) +
+                    " adapters (" + list + (found.size() > 5 ? ", ..." : "") +
+                    "); import one of them");
+}
+
+/// Reads a folder's files. Those that no adapter's format reads, such as an optimizer's state, go
+/// by their names alone: the server counts them.
+StatusOr<client::Client::Files> ReadFolder(const fs::path& folder) {
   client::Client::Files files;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (!it->is_regular_file(error)) continue;
-    const auto bytes = ReadFile(it->path());
-    if (!bytes.ok()) return Refuse(context, UsageError(bytes.status().message()));
-    files[it->path().filename().string()] = *bytes;
+    std::error_code unreadable;
+    const std::string name = it->path().filename().string();
+    if (it->is_directory(unreadable)) continue;
+    std::string& bytes = files[name];
+    if (!artifacts::MayBeRead(name)) continue;
+    auto read = ReadFile(it->path());
+    if (!read.ok()) return UsageError(read.status().message());
+    bytes = *std::move(read);
   }
-  if (error || files.empty()) {
-    return Refuse(context, UsageError(folder.string() + " is no folder with files"));
+  if (error || files.empty())
+    return UsageError(Printable(folder.string(), 200) + " is no folder with files");
+  return files;
+}
+
+void Tell(Context& context, const graft::v1::AdapterVersion& version) {
+  context.out << "imported as " << version.name()
+              << (version.base_proved() ? "" : "; base: declared, not proved") << "\n";
+  if (const int count = version.files_left_aside_size(); count > 0) {
+    context.out << count << (count == 1 ? " file" : " files")
+                << " left aside, which no adapter needs:";
+    for (int i = 0; i < count && i < 8; ++i)
+      context.out << (i > 0 ? ", " : " ") << Printable(version.files_left_aside(i));
+    context.out << (count > 8 ? ", ...\n" : "\n");
   }
+  for (const std::string& warning : version.warnings())
+    context.err << "warning: " << Printable(warning, 1000) << "\n";
+}
+
+int Import(Context& context, const fs::path& named, const ImportFlags& flags) {
+  const auto folder = AdapterFolder(named);
+  if (!folder.ok()) return Refuse(context, folder.status());
+  if (*folder != named && !context.json)
+    context.err << "the adapter is in " << Printable(folder->string(), 200) << "\n";
+  const auto files = ReadFolder(*folder);
+  if (!files.ok()) return Refuse(context, files.status());
   graft::v1::ImportAdapterRequest::Header header;
   header.set_base(flags.base);
   header.set_adapter(flags.adapter);
@@ -63,13 +133,12 @@ int Import(Context& context, const fs::path& folder, const ImportFlags& flags) {
   for (const std::string& name : flags.label_names) header.add_label_names(name);
   header.set_max_length(flags.max_length);
   header.set_promote(flags.promote);
-  const auto version = context.client->Import(header, files);
+  const auto version = context.client->Import(header, *files);
   if (!version.ok()) return Refuse(context, version.status());
   if (context.json) {
     PrintJson(context, *version);
   } else {
-    context.out << "imported as " << version->name()
-                << (version->base_proved() ? "" : "; base: declared, not proved") << "\n";
+    Tell(context, *version);
   }
   return kOk;
 }
@@ -97,7 +166,8 @@ void AddArtifactCommands(CLI::App& app, Action& run) {
   import_command->add_option("--adapter", flags->adapter, "What to call it")->required();
   import_command->add_option("--label-name", flags->label_names,
                              "Label names in id order, if the folder doesn't say");
-  import_command->add_option("--max-length", flags->max_length, "Tokens per text (default 512)");
+  import_command->add_option("--max-length", flags->max_length,
+                             "Tokens per text (default: what the folder says, else 512)");
   import_command->add_option("--description", flags->description, "A sentence about the version");
   import_command->add_flag("--promote", flags->promote, "Make it live");
   import_command->callback(

@@ -20,7 +20,8 @@ ImportRequest Request() {
           .tokenizer = Sha256Hex("tokenizer"),
           .label_names = {"neg", "pos"},
           .max_length = 32,
-          .precision = "fp32"};
+          .precision = "fp32",
+          .tokenizer_files = {}};
 }
 
 void ExpectRefused(Files files, const std::string& part,
@@ -46,15 +47,15 @@ TEST(ImportTest, SealsAPeftFolderAsAVersionWhoseBaseIsDeclared) {
   const auto manifest = Import(Request(), TinyBert(), files);
 
   ASSERT_TRUE(manifest.ok()) << manifest.status();
-  EXPECT_FALSE(manifest->record.base_proved);
-  EXPECT_EQ(manifest->record.base, "tiny");
-  EXPECT_EQ(manifest->identity.base_fingerprint, Sha256Hex("base"));
-  EXPECT_EQ(manifest->identity.method->name(), "lora");
-  EXPECT_THAT(manifest->identity.label_names, ElementsAre("neg", "pos"));
+  EXPECT_FALSE(manifest->manifest.record.base_proved);
+  EXPECT_EQ(manifest->manifest.record.base, "tiny");
+  EXPECT_EQ(manifest->manifest.identity.base_fingerprint, Sha256Hex("base"));
+  EXPECT_EQ(manifest->manifest.identity.method->name(), "lora");
+  EXPECT_THAT(manifest->manifest.identity.label_names, ElementsAre("neg", "pos"));
   const auto opened = Open(files, TinyBert());
   ASSERT_TRUE(opened.ok()) << opened.status();
-  EXPECT_EQ(opened->sha256, manifest->sha256);
-  EXPECT_TRUE(BindTensors(files, manifest->identity.method->Tensors(TinyBert(), 2)).ok());
+  EXPECT_EQ(opened->sha256, manifest->manifest.sha256);
+  EXPECT_TRUE(BindTensors(files, manifest->manifest.identity.method->Tensors(TinyBert(), 2)).ok());
 }
 
 TEST(ImportTest, GivesTheHashThatTrainingTheSameWeightsWouldHaveGiven) {
@@ -65,7 +66,7 @@ TEST(ImportTest, GivesTheHashThatTrainingTheSameWeightsWouldHaveGiven) {
   const auto manifest = Import(Request(), TinyBert(), files);
 
   ASSERT_TRUE(manifest.ok()) << manifest.status();
-  EXPECT_EQ(manifest->sha256, hash);
+  EXPECT_EQ(manifest->manifest.sha256, hash);
 }
 
 TEST(ImportTest, DropsWhatGraftDoesntRead) {
@@ -74,10 +75,16 @@ TEST(ImportTest, DropsWhatGraftDoesntRead) {
   files["adapter_model.bin"] = "\x80\x02pickle";
   files["training_args.bin"] = "\x80\x02pickle";
   files["tokenizer_config.json"] = "{}";
+  files[".gitattributes"] = "*.safetensors filter=lfs";
+  files["trainer_state.json"] = "no JSON at all";
+  files["optimizer.safetensors"] = "no tensors at all";
 
   const auto manifest = Import(Request(), TinyBert(), files);
 
   ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_THAT(manifest->left_aside,
+              ElementsAre(".gitattributes", "README.md", "adapter_model.bin",
+                          "optimizer.safetensors", "trainer_state.json", "training_args.bin"));
   EXPECT_THAT(files, ElementsAre(Key("adapter_config.json"), Key(kWeights), Key("graft.json")));
 }
 
@@ -87,12 +94,13 @@ TEST(ImportTest, AGraftFolderKeepsItsHashAndRecord) {
   const Files original = files;
   files["README.md"] = "# Adapter";
   files["notes/run.txt"] = "";
+  files["tokenizer_config.json"] = "{}";
 
   const auto manifest = Import(Request(), TinyBert(), files);
 
   ASSERT_TRUE(manifest.ok()) << manifest.status();
-  EXPECT_EQ(manifest->sha256, hash);
-  EXPECT_TRUE(manifest->record.base_proved);
+  EXPECT_EQ(manifest->manifest.sha256, hash);
+  EXPECT_TRUE(manifest->manifest.record.base_proved);
   EXPECT_EQ(files, original);
 }
 
@@ -147,9 +155,6 @@ TEST(ImportTest, ATornOrDisguisedFileIsRefused) {
   Files pickle = FolderOf(TinyIdentity());
   pickle[kWeights] = std::string("PK\x03\x04\0\0\x08\x08 and more", 17);
   ExpectRefused(pickle, "pickle");
-  Files second = FolderOf(TinyIdentity());
-  second["other.safetensors"] = Pack({{"stray", {1}, "1234"}});
-  ExpectRefused(second, "other.safetensors: the tensor stray belongs to nothing");
 }
 
 TEST(ImportTest, ATensorThatDoesntFitIsRefused) {
@@ -164,7 +169,7 @@ TEST(ImportTest, ATensorThatDoesntFitIsRefused) {
   ExpectRefused(with(extra), "base_model.model.stray belongs to nothing");
   std::vector<Tensor> missing = good;
   missing.pop_back();
-  ExpectRefused(with(missing), "lacks the tensor");
+  ExpectRefused(with(missing), "lacks");
   std::vector<Tensor> nan = good;
   nan[0].data.replace(0, 4, std::string("\0\0\xc0\x7f", 4));
   ExpectRefused(with(nan), "holds a NaN");
@@ -177,8 +182,6 @@ TEST(ImportTest, ATensorThatDoesntFitIsRefused) {
 TEST(ImportTest, AnOptionThatGraftDoesntComputeIsRefused) {
   for (const auto& [field, value] :
        std::vector<std::pair<std::string, Json>>{{"use_dora", true},
-                                                 {"bias", "all"},
-                                                 {"rank_pattern", {{"query", 4}}},
                                                  {"layers_to_transform", {0}},
                                                  {"init_lora_weights", "pissa"},
                                                  {"task_type", "CAUSAL_LM"},
@@ -208,8 +211,91 @@ TEST(ImportTest, LabelsMustBeKnown) {
   ExpectRefused(FolderOf(TinyIdentity()), "doesn't name its labels", StatusCode::kInvalidArgument,
                 request);
   request.label_names = {"a", "b", "c"};
-  ExpectRefused(FolderOf(TinyIdentity()), "the base needs [3", StatusCode::kInvalidArgument,
+  ExpectRefused(FolderOf(TinyIdentity()), "the head has 2 outputs and 3 label names were given",
+                StatusCode::kInvalidArgument, request);
+}
+
+TEST(ImportTest, LabelsAreTakenAsTrainingTakesThem) {
+  ImportRequest request = Request();
+  request.label_names = {"a", " a"};
+  ExpectRefused(FolderOf(TinyIdentity()), "two outputs would have one label name",
+                StatusCode::kInvalidArgument, request);
+  request.label_names = {"a", ""};
+  ExpectRefused(FolderOf(TinyIdentity()), "a label name is empty", StatusCode::kInvalidArgument,
                 request);
+  Identity one = TinyIdentity();
+  one.label_names = {"score"};
+  request.label_names = {"score"};
+  ExpectRefused(FolderOf(one), "the head has 1 output", StatusCode::kInvalidArgument, request);
+}
+
+TEST(ImportTest, WhatTheFolderSaysOfItselfIsUsedOrSaid) {
+  Files files = FolderOf(TinyIdentity());
+  files["config.json"] = R"({"id2label": {"0": "bad", "1": "good"}})";
+  files["tokenizer_config.json"] = R"({"model_max_length": 24})";
+  ImportRequest request = Request();
+  request.label_names.clear();
+  request.max_length = 0;
+
+  const auto imported = Import(request, TinyBert(), files);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_THAT(imported->manifest.identity.label_names, ElementsAre("bad", "good"));
+  EXPECT_EQ(imported->manifest.identity.max_length, 24);
+  EXPECT_THAT(imported->warnings, ElementsAre());
+
+  Files other = FolderOf(TinyIdentity());
+  other["config.json"] = R"({"id2label": {"0": "bad", "1": "good"}})";
+  other["tokenizer_config.json"] = R"({"model_max_length": 24})";
+  request = Request();
+  request.base = "another";
+  const auto differing = Import(request, TinyBert(), other);
+  ASSERT_TRUE(differing.ok()) << differing.status();
+  EXPECT_THAT(differing->warnings,
+              ElementsAre(HasSubstr("the labels are those that the folder itself names"),
+                          HasSubstr("tokenizer_config.json says 24"),
+                          HasSubstr("trained on \"tiny\"; it is served on \"another\"")));
+}
+
+TEST(ImportTest, AnotherKindOfProblemIsRefused) {
+  Files files = FolderOf(TinyIdentity());
+  files["config.json"] = R"({"problem_type": "multi_label_classification"})";
+  ExpectRefused(files, "problem_type is \"multi_label_classification\"");
+}
+
+TEST(ImportTest, AnAdapterThatChangesNothingSaysSo) {
+  std::vector<Tensor> tensors = TensorsOf(*TinyIdentity().method);
+  for (Tensor& tensor : tensors) {
+    if (tensor.key.find("lora_B") != std::string::npos)
+      tensor.data.assign(tensor.data.size(), '\0');
+  }
+  Files files = FolderOf(TinyIdentity());
+  files[kWeights] = Pack(tensors);
+
+  const auto imported = Import(Request(), TinyBert(), files);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_THAT(imported->warnings, ElementsAre(HasSubstr("changes nothing")));
+  Files trained = FolderOf(TinyIdentity());
+  EXPECT_THAT(Import(Request(), TinyBert(), trained)->warnings, ElementsAre());
+}
+
+constexpr const char* kVocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nship\nsail\n";
+
+TEST(ImportTest, AnotherTokenizerIsRefusedByAToken) {
+  const tokenizers::TokenizerFiles base_files = {{"vocab.txt", kVocabulary}};
+  const auto base = tokenizers::LoadTokenizer(base_files);
+  ASSERT_TRUE(base.ok()) << base.status();
+  ImportRequest request = Request();
+  request.base_tokenizer = base->get();
+  request.tokenizer_files = base_files;
+  Files same = FolderOf(TinyIdentity());
+  same["vocab.txt"] = kVocabulary;
+  EXPECT_TRUE(Import(request, TinyBert(), same).ok());
+  Files other = FolderOf(TinyIdentity());
+  other["vocab.txt"] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nsail\nship\n";
+  ExpectRefused(other, "the folder's own tokenizer isn't that of tiny",
+                StatusCode::kInvalidArgument, request);
 }
 
 TEST(ImportTest, AnAdapterHubFolderKeepsItsLabelsUnderGraftsNames) {
@@ -230,8 +316,8 @@ TEST(ImportTest, AnAdapterHubFolderKeepsItsLabelsUnderGraftsNames) {
   const auto manifest = Import(Request(), TinyBert(), files);
 
   ASSERT_TRUE(manifest.ok()) << manifest.status();
-  EXPECT_EQ(manifest->identity.method->name(), "bottleneck");
-  EXPECT_THAT(manifest->identity.label_names, ElementsAre("no", "yes"));
+  EXPECT_EQ(manifest->manifest.identity.method->name(), "bottleneck");
+  EXPECT_THAT(manifest->manifest.identity.label_names, ElementsAre("no", "yes"));
   EXPECT_TRUE(BindTensors(files, specs).ok());
 }
 

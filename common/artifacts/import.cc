@@ -1,0 +1,254 @@
+// Foreign folders as versions.
+
+#include <algorithm>
+#include <set>
+
+#include "common/artifacts/artifact.h"
+#include "common/artifacts/declared.h"
+#include "common/base/utf8.h"
+#include "common/safetensors/safetensors.h"
+
+namespace graft::artifacts {
+namespace {
+
+constexpr std::string_view kConfigName = "adapter_config.json";
+
+bool IsPickledWeights(std::string_view name) {
+  // What Trainer keeps beside the weights to continue a run.
+  for (const char* state : {"optimizer", "scheduler", "rng_state", "training_args", "scaler"}) {
+    if (name.starts_with(state)) return false;
+  }
+  return name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth") ||
+         name.ends_with(".pkl");
+}
+
+/// Unknown where adapter_config.json is missing or malformed, which is said later.
+enum class Format { kUnknown, kPeft, kAdapterHub };
+
+Format FormatOf(const Files& files) {
+  const auto file = files.find(std::string(kConfigName));
+  if (file == files.end()) return Format::kUnknown;
+  const auto config = ParseJson(file->second, kConfigName, {.max_bytes = 1 << 20});
+  if (!config.ok() || !config->is_object()) return Format::kUnknown;
+  if (config->contains("peft_type")) return Format::kPeft;
+  return config->contains("config") ? Format::kAdapterHub : Format::kUnknown;
+}
+
+bool HoldsWeights(std::string_view name, Format format) {
+  if (!name.ends_with(".safetensors")) return false;
+  const std::string_view stem =
+      name.substr(0, name.size() - std::string_view(".safetensors").size());
+  if (stem == "adapter_model" || stem.starts_with("adapter_model-"))
+    return format != Format::kAdapterHub;
+  return format != Format::kPeft &&
+         (stem == "adapter" || stem == "model_head" || stem == "base_overrides");
+}
+
+/// Takes the files out that aren't read; returns their names.
+template <typename Reads>
+std::vector<std::string> LeaveAside(Files& files, const Reads& reads) {
+  std::vector<std::string> names;
+  for (auto file = files.begin(); file != files.end();) {
+    if (reads(file->first)) {
+      ++file;
+    } else {
+      names.push_back(file->first);
+      file = files.erase(file);
+    }
+  }
+  return names;
+}
+
+StatusOr<Imported> ImportSealed(const ImportRequest& request, const families::Layout& layout,
+                                Files& files) {
+  Imported imported;
+  GRAFT_ASSIGN_OR_RETURN(const Header header, ReadHeader(files));
+  // What hubs and people add beside a version: a README.md, a .gitattributes.
+  imported.left_aside = LeaveAside(files, [&](const std::string& name) {
+    return name == kManifestName ||
+           std::find(header.files.begin(), header.files.end(), name) != header.files.end();
+  });
+  GRAFT_ASSIGN_OR_RETURN(imported.manifest, Open(files, layout));
+  const Manifest& manifest = imported.manifest;
+  if (manifest.identity.base_fingerprint != request.base_fingerprint) {
+    return FailedPreconditionError("the folder's graft.json names a base with fingerprint " +
+                                   manifest.identity.base_fingerprint.substr(0, 12) + "; " +
+                                   request.base + " has " + request.base_fingerprint.substr(0, 12));
+  }
+  if (manifest.identity.tokenizer != request.tokenizer) {
+    return FailedPreconditionError("the folder's graft.json names another tokenizer than that of " +
+                                   request.base +
+                                   "; the adapter would read other tokens than it was trained on");
+  }
+  if (!request.label_names.empty() && request.label_names != manifest.identity.label_names)
+    imported.warnings.emplace_back(
+        "the labels are those of the folder's graft.json, not those given");
+  if (request.max_length > 0 && request.max_length != manifest.identity.max_length) {
+    imported.warnings.push_back("max_length is " + std::to_string(manifest.identity.max_length) +
+                                " as in the folder's graft.json, not the " +
+                                std::to_string(request.max_length) + " given");
+  }
+  const auto specs = manifest.identity.method->Tensors(
+      layout, static_cast<int64_t>(manifest.identity.label_names.size()));
+  GRAFT_RETURN_IF_ERROR(BindTensors(files, specs).status());
+  return imported;
+}
+
+StatusOr<std::map<std::string, std::vector<int64_t>>> ShapesIn(const Files& files,
+                                                               bool has_pickle) {
+  std::map<std::string, std::vector<int64_t>> shapes;
+  bool has_weights = false;
+  for (const auto& [name, bytes] : files) {
+    if (!name.ends_with(".safetensors")) continue;
+    has_weights = true;
+    GRAFT_ASSIGN_OR_RETURN(const safetensors::View view, safetensors::View::Parse(bytes, name));
+    for (const safetensors::TensorView& tensor : view.tensors())
+      shapes[std::string(tensor.name)] = {tensor.shape.begin(), tensor.shape.end()};
+  }
+  if (has_weights) return shapes;
+  return InvalidArgumentError(has_pickle
+                                  ? "the folder holds pickle files only (.bin, .pt), which graft "
+                                    "never reads: they can run "
+                                    "code. Save it again with safe serialization (safetensors)"
+                                  : "the folder holds no .safetensors file of an adapter "
+                                    "(adapter_model.safetensors of PEFT, adapter.safetensors of "
+                                    "AdapterHub)");
+}
+
+/// The last name of a path or hub name, "org/minilm" -> "minilm".
+std::string LastName(std::string text) {
+  while (text.ends_with("/")) text.pop_back();
+  return text.substr(text.rfind('/') + 1);
+}
+
+bool IsZero(const BoundTensor& tensor) {
+  // Also -0.0, whose only bit is the sign; no float's other bits matter when all are zero.
+  size_t width = 4;
+  if (tensor.dtype == "F64") width = 8;
+  if (tensor.dtype == "BF16" || tensor.dtype == "F16") width = 2;
+  for (size_t i = 0; i < tensor.data.size(); ++i) {
+    const bool sign_byte = i % width == width - 1;
+    if ((static_cast<uint8_t>(tensor.data[i]) & (sign_byte ? 0x7F : 0xFF)) != 0) return false;
+  }
+  return true;
+}
+
+bool ChangesNothing(const std::vector<BoundTensor>& bound) {
+  bool gated = false;
+  for (const BoundTensor& tensor : bound) {
+    if (tensor.spec->overrides_base) return false;
+    if (!tensor.spec->gates) continue;
+    gated = true;
+    if (!IsZero(tensor)) return false;
+  }
+  return gated;
+}
+
+StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::Layout& layout,
+                                const methods::ImportedMethod& method, const Declared& declared,
+                                std::vector<std::string>& warnings) {
+  std::vector<std::string> labels = method.label_names;
+  if (labels.empty()) labels = declared.label_names;
+  const bool given = labels.empty();
+  if (given) {
+    labels = request.label_names;
+  } else if (!request.label_names.empty() && request.label_names != labels) {
+    warnings.emplace_back("the labels are those that the folder itself names, not those given");
+  }
+  GRAFT_RETURN_IF_ERROR(CheckLabels(labels, method.head_outputs, given));
+  const auto longest = static_cast<int>(std::min<int64_t>(512, layout.max_positions));
+  int max_length = request.max_length;
+  if (max_length == 0) {
+    max_length = declared.max_length > 0 ? std::min(declared.max_length, longest) : longest;
+  } else if (declared.max_length > 0 && declared.max_length < max_length) {
+    warnings.push_back("max_length is " + std::to_string(max_length) +
+                       " as given; the folder's tokenizer_config.json says " +
+                       std::to_string(declared.max_length));
+  }
+  if (!method.declared_base.empty() && LastName(method.declared_base) != LastName(request.base)) {
+    warnings.push_back("the folder says that it was trained on " +
+                       Quoted(method.declared_base, 200) + "; it is served on " +
+                       Quoted(request.base) +
+                       ", and only if both are the same model are its answers right");
+  }
+  return Identity{.base_fingerprint = request.base_fingerprint,
+                  .method = method.method,
+                  .label_names = std::move(labels),
+                  .max_length = max_length,
+                  .tokenizer = request.tokenizer,
+                  .precision = request.precision};
+}
+
+/// The files as graft writes them, whatever the folder called its adapter.
+StatusOr<Files> Rewritten(const std::vector<BoundTensor>& bound, const Identity& identity,
+                          const ImportRequest& request, const families::Layout& layout) {
+  std::map<std::string, std::vector<safetensors::TensorToWrite>> by_file;
+  for (const BoundTensor& tensor : bound) {
+    GRAFT_ASSIGN_OR_RETURN(const safetensors::DType dtype, safetensors::ParseDType(tensor.dtype));
+    by_file[tensor.spec->file].push_back(
+        {tensor.spec->key, dtype, tensor.spec->shape, tensor.data});
+  }
+  Files files;
+  for (auto& [file, tensors] : by_file) {
+    GRAFT_ASSIGN_OR_RETURN(files[file], safetensors::Write(std::move(tensors)));
+  }
+  for (auto& [name, text] :
+       identity.method->ConfigFiles(layout, {request.base, "graft", identity.label_names})) {
+    files[name] = text;
+  }
+  return files;
+}
+
+}  // namespace
+
+bool MayBeRead(std::string_view name) {
+  // Any of these may stand in a graft.json's list of files.
+  return name.ends_with(".json") || name.ends_with(".safetensors") || SaysOfItself(name);
+}
+
+StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& layout,
+                          Files& files) {
+  if (files.contains(std::string(kManifestName))) return ImportSealed(request, layout, files);
+  Imported imported;
+  const Format format = FormatOf(files);
+  const bool has_pickle = std::any_of(
+      files.begin(), files.end(), [](const auto& file) { return IsPickledWeights(file.first); });
+  imported.left_aside = LeaveAside(files, [&](const std::string& name) {
+    return HoldsWeights(name, format) || name == kConfigName || SaysOfItself(name) ||
+           (format != Format::kPeft && name == "head_config.json");
+  });
+  GRAFT_ASSIGN_OR_RETURN(const auto shapes, ShapesIn(files, has_pickle));
+  std::map<std::string, std::string> configs;
+  for (const auto& [name, text] : files) {
+    if (name.ends_with(".json")) configs[name] = text;
+  }
+  GRAFT_ASSIGN_OR_RETURN(methods::ImportedMethod method,
+                         methods::ImportMethod(configs, shapes, layout));
+  const std::string head = layout.head.back().path + ".weight";
+  for (const auto& [key, name] : method.renamed_keys) {
+    const auto shape = shapes.find(key);
+    if (name == head && shape != shapes.end() && !shape->second.empty())
+      method.head_outputs = shape->second[0];
+  }
+  GRAFT_ASSIGN_OR_RETURN(const Declared declared, ReadDeclared(files));
+  GRAFT_RETURN_IF_ERROR(CheckTokenizer(request, files));
+  GRAFT_ASSIGN_OR_RETURN(const Identity identity,
+                         MakeIdentity(request, layout, method, declared, imported.warnings));
+  const auto specs =
+      method.method->Tensors(layout, static_cast<int64_t>(identity.label_names.size()));
+  GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs, method.renamed_keys));
+  imported.warnings.insert(imported.warnings.end(), method.warnings.begin(), method.warnings.end());
+  if (ChangesNothing(bound)) {
+    imported.warnings.emplace_back(
+        "the adapter changes nothing of the base: all that it adds is multiplied by zeros "
+        "(lora_B). It was saved before it was trained, or its trained weights were lost on saving; "
+        "only its head answers");
+  }
+  GRAFT_ASSIGN_OR_RETURN(Files sealed, Rewritten(bound, identity, request, layout));
+  imported.manifest =
+      Seal(identity, {.base = request.base, .base_proved = false, .probe = {}, .job = {}}, sealed);
+  files = std::move(sealed);
+  return imported;
+}
+
+}  // namespace graft::artifacts

@@ -41,6 +41,7 @@ struct HeadLinear {
   std::string activation;  ///< Applied behind it: "tanh", "relu", or empty.
   bool in_base = false;  ///< The base has it (frozen unless the method says otherwise); else it is
                          ///< new and always trained.
+  bool bias = true;      ///< False: a product alone.
 };
 
 /// A tensor that the base must have.

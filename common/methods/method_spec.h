@@ -58,6 +58,10 @@ class MethodSpec {
   /// layout.
   virtual std::vector<TensorSpec> Tensors(const families::Layout& layout,
                                           int64_t num_labels) const = 0;
+  /// The head's layers in forward order. Requires: resolved for this layout.
+  virtual std::vector<families::HeadLinear> Head(const families::Layout& layout) const {
+    return layout.head;
+  }
   /// Returns config files (name -> text) as PEFT or AdapterHub write them. Requires: resolved.
   virtual std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                          const ArtifactContext& context) const = 0;

@@ -4,6 +4,7 @@
 #include "common/base/utf8.h"
 #include "common/methods/bottleneck.h"
 #include "common/methods/foreign_config.h"
+#include "common/methods/hub_files.h"
 #include "common/methods/lora.h"
 #include "common/methods/method_spec.h"
 #include "common/methods/overlay.h"
@@ -46,10 +47,18 @@ std::string FunctionDifference(const MethodSpec& from, const MethodSpec& to) {
   };
   if (from.name() != to.name())
     return differs("method", std::string(from.name()), std::string(to.name()));
+  // A field that isn't there has its default.
   const Json before = from.FunctionJson();
   const Json now = to.FunctionJson();
-  for (const auto& [field, value] : before.items()) {
-    if (now[field] != value) return differs(field, value.dump(), now[field].dump());
+  const auto text = [](const Json& fields, const std::string& field) {
+    return fields.contains(field) ? fields[field].dump() : std::string("the default");
+  };
+  for (const Json* fields : {&before, &now}) {
+    for (const auto& item : fields->items()) {
+      const std::string was = text(before, item.key());
+      const std::string is = text(now, item.key());
+      if (was != is) return differs(item.key(), was, is);
+    }
   }
   return {};
 }
@@ -70,7 +79,7 @@ StatusOr<ImportedMethod> ImportMethod(
     return UnimplementedError("adapter_config.json: PEFT adapters of type " +
                               Shown(config["peft_type"]) + " aren't built; LORA is");
   }
-  if (config.contains("config")) return BottleneckSpec::Import(configs, tensor_shapes, layout);
+  if (config.contains("config")) return ImportHubFolder(configs, tensor_shapes, layout);
   return InvalidArgumentError(
       "adapter_config.json is neither PEFT's (peft_type) nor AdapterHub's (config)");
 }

@@ -25,8 +25,14 @@ bool IsDecayExcluded(std::string_view name) {
 std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_labels,
                                     bool with_base_head, const std::string& file,
                                     const std::string& key_prefix) {
+  return HeadTensors(layout.head, num_labels, with_base_head, file, key_prefix);
+}
+
+std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& head,
+                                    int64_t num_labels, bool with_base_head,
+                                    const std::string& file, const std::string& key_prefix) {
   std::vector<TensorSpec> tensors;
-  for (const families::HeadLinear& linear : layout.head) {
+  for (const families::HeadLinear& linear : head) {
     if (linear.in_base && !with_base_head) continue;
     const int64_t out = linear.out == 0 ? num_labels : linear.out;
     const auto add = [&](const char* suffix, std::vector<int64_t> shape) {
@@ -38,7 +44,7 @@ std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_
                          .decay = !IsDecayExcluded(linear.path + suffix)});
     };
     add(".weight", {out, linear.in});
-    add(".bias", {out});
+    if (linear.bias) add(".bias", {out});
   }
   return tensors;
 }

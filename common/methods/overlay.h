@@ -10,8 +10,12 @@
 
 namespace graft::methods {
 
-/// The classification head's tensors of any method: new linears always, and those of the base if
-/// `with_base_head`. `file` and a function from name to key say where they are stored.
+/// A classification head's tensors: new linears always, and those of the base if
+/// `with_base_head`. They are stored in `file` under their names behind `key_prefix`.
+std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& head,
+                                    int64_t num_labels, bool with_base_head,
+                                    const std::string& file, const std::string& key_prefix);
+/// Of the family's default head.
 std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_labels,
                                     bool with_base_head, const std::string& file,
                                     const std::string& key_prefix);

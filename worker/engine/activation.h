@@ -7,8 +7,8 @@
 
 namespace graft::worker::engine {
 
-/// "gelu" (erf), "gelu_new" and "gelu_pytorch_tanh" (tanh approximation), "relu", "silu" and
-/// "swish", "tanh", "" (none). Requires: `name` passed the checks of families:: or methods::, which
+/// Those of common/families/activations.h; besides "gelu_pytorch_tanh" ("gelu_new"), "swish"
+/// ("silu") and "" (none). Requires: `name` passed the checks of families:: or methods::, which
 /// refuse others.
 at::Tensor Activate(const at::Tensor& x, std::string_view name);
 

@@ -11,10 +11,11 @@ at::Tensor HeadLogits(const at::Tensor& pooled_SD, const WeightSet& weights, con
     return (own.Has(name) ? own.Get(name) : weights.base().Tensor(name)).to(at::kFloat);
   };
   at::Tensor x = pooled_SD.to(at::kFloat);
-  for (size_t i = 0; i < layout.head.size(); ++i) {
-    const families::HeadLinear& linear = layout.head[i];
-    const at::Tensor y =
-        at::linear(x, tensor(linear.path + ".weight"), tensor(linear.path + ".bias"));
+  const std::vector<families::HeadLinear> linears = adapter.method().Head(layout);
+  for (size_t i = 0; i < linears.size(); ++i) {
+    const families::HeadLinear& linear = linears[i];
+    const at::Tensor bias = linear.bias ? tensor(linear.path + ".bias") : at::Tensor();
+    const at::Tensor y = at::linear(x, tensor(linear.path + ".weight"), bias);
     x = Activate(adapter.ApplyHeadLinear(i, x, y, rows), linear.activation);
   }
   return x;

@@ -1,6 +1,6 @@
 #pragma once
-/// The classification head: pooled rows through the layout's head linears, in fp32; loss and
-/// figures over its logits.
+/// The classification head: pooled rows through the head linears of the adapter's method, in
+/// fp32.
 
 #include <string>
 #include <vector>

@@ -41,13 +41,13 @@ void FillNormal(const at::Tensor& tensor, double std, double clip, uint64_t seed
 Status InitialiseAdapter(Adapter& adapter, const Base& base, uint64_t seed) {
   const at::NoGradGuard no_grad;
   adapter.Initialise(seed);
-  const families::Layout& layout = base.layout();
+  const std::vector<families::HeadLinear> head = adapter.method().Head(base.layout());
   ParameterSet& parameters = adapter.parameters();
-  for (size_t i = 0; i < layout.head.size(); ++i) {
-    const families::HeadLinear& linear = layout.head[i];
+  for (size_t i = 0; i < head.size(); ++i) {
+    const families::HeadLinear& linear = head[i];
     if (linear.in_base || !parameters.Has(linear.path + ".weight")) continue;
     FillNormal(parameters.Get(linear.path + ".weight"), 0.02, 0, seed, 1'000'000 + i);
-    parameters.Get(linear.path + ".bias").detach().zero_();
+    if (linear.bias) parameters.Get(linear.path + ".bias").detach().zero_();
   }
   for (const methods::TensorSpec& spec : parameters.specs()) {
     if (!spec.overrides_base) continue;

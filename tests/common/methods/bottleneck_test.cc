@@ -75,7 +75,7 @@ TEST(BottleneckSpecTest, EachFaultNamesItsField) {
                                      {"size", 65537},
                                      {"size", 1.5},
                                      {"size", "wide"},
-                                     {"activation", "gelu_new"},
+                                     {"activation", "softmax"},
                                      {"activation", ""},
                                      {"activation", 3},
                                      {"activation", std::string(33, 'x')},
@@ -88,12 +88,52 @@ TEST(BottleneckSpecTest, EachFaultNamesItsField) {
                                      {"unfreeze_base", 1},
                                      {"residual", "no"},
                                      {"freeze_head", 0},
+                                     {"head", "last-token"},
+                                     {"head", "pooler:softmax"},
+                                     {"leave_out", {0.5}},
+                                     {"layer_sizes", {0}},
+                                     {"adds_to", "norm"},
                                      {"reduction_factor", 16}}) {
     const Status status = ParseMethod("bottleneck", {{field, value}}).status();
 
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field << " " << value;
     EXPECT_EQ(FieldOf(status), std::string("method.bottleneck.") + field) << value;
   }
+}
+
+TEST(BottleneckSpecTest, WhatIsTheFamilysOrThePlacementsIsLeftOut) {
+  const Method method = Resolved("bottleneck",
+                                 {{"size", 6},
+                                  {"head", "pooler"},
+                                  {"layer_sizes", {6, 6}},
+                                  {"sublayers", "both"},
+                                  {"scaling", 1.0}},
+                                 TinyBert());
+
+  EXPECT_EQ(method->ToJson(), Resolved("bottleneck", {{"size", 6}}, TinyBert())->ToJson());
+}
+
+TEST(BottleneckSpecTest, AFormThatTheBaseCantHoldIsRefused) {
+  for (const auto& [field, value] : {std::pair<const char*, Json>{"layer_sizes", {6}},
+                                     {"layer_sizes", {6, 49}},
+                                     {"leave_out", {2}},
+                                     {"leave_out", {0, 1}}}) {
+    EXPECT_EQ(FieldOf(Refusal("bottleneck", {{"size", 6}, {field, value}}, TinyBert())),
+              std::string("method.bottleneck.") + field)
+        << value;
+  }
+  EXPECT_EQ(FieldOf(Refusal("bottleneck", {{"size", 6}, {"head", "pooler"}}, TinyDistilBert())),
+            "method.bottleneck.head");
+}
+
+TEST(BottleneckSpecTest, AnotherHeadCantBeContinuedByTheDefault) {
+  const Method imported =
+      Resolved("bottleneck", {{"size", 6}, {"head", "first-token:tanh"}}, TinyBert());
+  const Method asked = Resolved("bottleneck", {{"size", 6}}, TinyBert());
+
+  EXPECT_EQ(FunctionDifference(*imported, *asked),
+            "its head is \"first-token:tanh\", the job's is the default");
+  EXPECT_EQ(FunctionDifference(*asked, *asked), "");
 }
 
 TEST(BottleneckSpecTest, OnlyHoulsbyGoesWithoutItsResidual) {

@@ -316,34 +316,118 @@ TEST(ImportHubTest, WhatGraftWritesItReads) {
   }
 }
 
-TEST(ImportHubTest, AFieldThatChangesTheAdapterIsRefused) {
-  for (const auto& [field, value] :
-       {std::pair<const char*, Json>{"adapter_residual_before_ln", true},
-        {"architecture", "lora"},
-        {"cross_adapter", true},
-        {"inv_adapter", "nice"},
-        {"is_parallel", true},
-        {"leave_out", {0}},
-        {"ln_after", true},
-        {"ln_before", true},
-        {"mh_adapter", false},
-        {"original_ln_after", false},
-        {"original_ln_before", true},
-        {"output_adapter", false},
-        {"phm_layer", true},
-        {"residual_before_ln", false},
-        {"residual_before_ln", "post_add"},
-        {"scaling", 4.0},
-        {"scaling", "learned"},
-        {"stochastic_depth", 0.1},
-        {"use_gating", true},
-        {"non_linearity", "gelu_new"},
-        {"non_linearity", 3},
-        {"dropout", 1.0},
-        {"dropout", "x"}}) {
-    EXPECT_EQ(ImportHub(HubWith(field, value)).status().code(), StatusCode::kInvalidArgument)
-        << field << " " << value;
+TEST(ImportHubTest, EveryFormThatGraftWritesItReads) {
+  const families::Layout layout = TinyBert();
+  for (const Json& form :
+       {Json{{"parallel", true}, {"sublayers", "feed-forward"}, {"scaling", 4.0}},
+        Json{{"placement", "PFEIFFER"}, {"adds_to", "sum"}},
+        Json{{"placement", "PFEIFFER"},
+             {"adds_to", "norm"},
+             {"norm_after", false},
+             {"trained_scaling", "channel"}},
+        Json{{"trained_scaling", "one"}, {"leave_out", {0}}},
+        Json{{"layer_sizes", {3, 5}}, {"size", 3}},
+        Json{{"head", "first-token:gelu,gelu"}, {"activation", "relu6"}},
+        Json{{"head", "pooler/no-bias"}}, Json{{"head", "first-token:linear"}}}) {
+    const Method method =
+        Resolved("bottleneck", form.contains("size") ? form : With(form, "size", 4), layout);
+    Shapes shapes;
+    for (const TensorSpec& tensor : method->Tensors(layout, 2)) shapes[tensor.key] = tensor.shape;
+
+    const auto imported =
+        ImportMethod(method->ConfigFiles(layout, {"b", "a", {"no", "yes"}}), shapes, layout);
+
+    ASSERT_TRUE(imported.ok()) << form << imported.status();
+    EXPECT_EQ(imported->method->ToJson(), method->ToJson());
+    for (const TensorSpec& tensor : method->Tensors(layout, 2))
+      EXPECT_EQ(imported->renamed_keys.at(tensor.key), tensor.name);
   }
+}
+
+TEST(ImportHubTest, AFieldThatIsNotBuiltIsRefusedByNameAndValue) {
+  for (const auto& [field, value] : {std::pair<const char*, Json>{"architecture", "lora"},
+                                     {"cross_adapter", true},
+                                     {"inv_adapter", "nice"},
+                                     {"is_parallel", 1},
+                                     {"leave_out", "all"},
+                                     {"ln_after", true},
+                                     {"ln_before", true},
+                                     {"mh_adapter", "yes"},
+                                     {"phm_layer", true},
+                                     {"residual_before_ln", "post_add"},
+                                     {"residual_before_ln", "pre"},
+                                     {"scaling", "trained"},
+                                     {"stochastic_depth", 0.1},
+                                     {"use_gating", true},
+                                     {"non_linearity", "prelu"},
+                                     {"non_linearity", 3}}) {
+    const Status status = ImportHub(HubWith(field, value)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field << " " << value;
+    EXPECT_THAT(status.message(), HasSubstr(field)) << value;
+    EXPECT_THAT(status.message(),
+                HasSubstr(value.is_string() ? value.get<std::string>() : value.dump()));
+  }
+  for (const Json& dropout : {Json(1.0), Json("x")}) {
+    EXPECT_EQ(ImportHub(HubWith("dropout", dropout)).status().code(), StatusCode::kInvalidArgument);
+  }
+}
+
+/// What a field makes of the method, beyond Houlsby's.
+Json Beyond(const char* field, const Json& value) {
+  const auto imported = ImportHub(HubWith(field, value));
+  if (!imported.ok()) return Json(std::string(imported.status().message()));
+  Json method = imported->method->ToJson();
+  for (const char* plain :
+       {"size", "init_std", "dropout", "unfreeze_base", "residual", "freeze_head"}) {
+    method.erase(plain);
+  }
+  return method;
+}
+
+TEST(ImportHubTest, OtherFormsAreTakenOver) {
+  const Json houlsby = {{"placement", "HOULSBY"}, {"activation", "silu"}};
+  const Json pfeiffer = {{"placement", "PFEIFFER"}, {"activation", "silu"}, {"sublayers", "both"}};
+
+  EXPECT_EQ(Beyond("adapter_residual_before_ln", true), houlsby);
+  EXPECT_EQ(Beyond("residual_before_ln", false), houlsby);
+  EXPECT_EQ(Beyond("original_ln_before", true), pfeiffer);
+  EXPECT_EQ(Beyond("mh_adapter", false), With(houlsby, "sublayers", "feed-forward"));
+  EXPECT_EQ(Beyond("output_adapter", false), With(houlsby, "sublayers", "attention"));
+  EXPECT_EQ(Beyond("original_ln_after", false), With(houlsby, "norm_after", false));
+  EXPECT_EQ(Beyond("is_parallel", true), With(houlsby, "parallel", true));
+  EXPECT_EQ(Beyond("leave_out", {1, 1, 7, -1}), With(houlsby, "leave_out", {1}));
+  EXPECT_EQ(Beyond("scaling", 4.0), With(houlsby, "scaling", 4.0));
+  EXPECT_EQ(Beyond("scaling", "learned"), With(houlsby, "trained_scaling", "one"));
+  EXPECT_EQ(Beyond("scaling", "channel"), With(houlsby, "trained_scaling", "channel"));
+  EXPECT_EQ(Beyond("non_linearity", "LeakyReLU"), With(houlsby, "activation", "leaky_relu"));
+  EXPECT_EQ(Beyond("non_linearity", "gelu_new"), With(houlsby, "activation", "gelu_new"));
+}
+
+TEST(ImportHubTest, WhatPfeiffersAddsToIsTakenOver) {
+  Json config = HubWith("original_ln_before", true);
+  for (const auto& [skip, adds_to] :
+       {std::pair<Json, Json>{true, nullptr}, {false, "norm"}, {"post_add", "sum"}}) {
+    config["config"]["residual_before_ln"] = skip;
+
+    const auto imported = ImportHub(config);
+
+    ASSERT_TRUE(imported.ok()) << imported.status();
+    EXPECT_EQ(imported->method->ToJson().value("adds_to", Json()), adds_to) << skip;
+  }
+}
+
+TEST(ImportHubTest, LayersMayHaveWidthsOfTheirOwn) {
+  Shapes shapes = HubShapes();
+  shapes["bert.encoder.layer.1.output.adapters.oracle.adapter_down.0.weight"] = {12, 48};
+
+  const auto imported = ImportHub(HubConfig(), HubHead(), shapes);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->method->ToJson()["layer_sizes"], Json({6, 12}));
+  shapes["bert.encoder.layer.1.attention.output.adapters.oracle.adapter_down.0.weight"] = {6, 48};
+  EXPECT_THAT(ImportHub(HubConfig(), HubHead(), shapes).status().message(),
+              HasSubstr("layer 1 have the widths"));
 }
 
 TEST(ImportHubTest, AFieldThatNobodyKnowsIsRefusedUnlessItIsOff) {
@@ -367,11 +451,15 @@ TEST(ImportHubTest, AnAbsurdValueIsCutBetweenCharacters) {
   }
 }
 
-TEST(ImportHubTest, ALegacyFolderIsRefused) {
-  const Status status = ImportHub(Without(HubConfig(), "version")).status();
+TEST(ImportHubTest, BeforeTheAdaptersLibraryGeluMeantItsApproximation) {
+  for (const auto& [theirs, ours] :
+       {std::pair<const char*, const char*>{"gelu", "gelu_new"}, {"gelu_orig", "gelu"}}) {
+    const auto imported = ImportHub(Without(HubWith("non_linearity", theirs), "version"));
 
-  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
-  EXPECT_THAT(status.message(), HasSubstr("no version"));
+    ASSERT_TRUE(imported.ok()) << imported.status();
+    EXPECT_EQ(imported->method->ToJson()["activation"], ours);
+  }
+  EXPECT_EQ(ImportHub(HubWith("non_linearity", "gelu"))->method->ToJson()["activation"], "gelu");
 }
 
 TEST(ImportHubTest, AConfigThatIsNoObjectIsRefused) {
@@ -412,21 +500,108 @@ TEST(ImportHubTest, AFolderWithoutAHeadIsRefused) {
   EXPECT_THAT(status.message(), HasSubstr("head_config.json"));
 }
 
-TEST(ImportHubTest, AHeadOfAnotherFormIsRefused) {
+TEST(ImportHubTest, AHeadThatIsNotBuiltIsRefusedByNameAndValue) {
   for (const auto& [field, value] : {std::pair<const char*, Json>{"head_type", "tagging"},
+                                     {"head_type", "multilabel_classification"},
+                                     {"head_type", "multiple_choice"},
+                                     {"head_type", "question_answering"},
+                                     {"head_type", "causal_lm"},
                                      {"head_type", nullptr},
-                                     {"layers", 2},
+                                     {"layers", 0},
+                                     {"layers", 99},
                                      {"layers", nullptr},
-                                     {"use_pooler", false},
-                                     {"bias", false}}) {
+                                     {"use_pooler", "yes"},
+                                     {"bias", 0},
+                                     {"num_labels", 1},
+                                     {"num_labels", 3},
+                                     {"share_embeddings", true}}) {
     const Status status = ImportHub(HubConfig(), HeadWith(field, value)).status();
 
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field << " " << value;
     EXPECT_THAT(status.message(), HasSubstr("head_config.json")) << field;
+    EXPECT_THAT(status.message(),
+                HasSubstr(value.is_string() ? value.get<std::string>() : value.dump()));
   }
+  Json unknown = HeadWith("activation_function", "prelu");
+  unknown["config"]["layers"] = 2;
+  EXPECT_THAT(ImportHub(HubConfig(), unknown).status().message(),
+              HasSubstr("activation_function is \"prelu\""));
   for (const Json& head : {Json(3), Json::array(), Json::object(), With(HubHead(), "config", 3)}) {
     EXPECT_EQ(ImportHub(HubConfig(), head).status().code(), StatusCode::kInvalidArgument) << head;
   }
+}
+
+struct HeadCase {
+  int layers;
+  Json activation;
+  bool pooler, bias;
+  Json text;
+  std::vector<std::string> keys;  ///< Of the weights, "heads.oracle." before and ".weight" behind.
+};
+
+TEST(ImportHubTest, AHeadOfAnotherFormIsTakenOverUnlessItIsTheFamilys) {
+  for (const HeadCase& test :
+       {HeadCase{1, "tanh", true, true, nullptr, {"1"}},
+        {1, "tanh", false, true, "first-token", {"1"}},
+        {2, "tanh", false, true, "first-token:tanh", {"1", "4"}},
+        {2, nullptr, false, true, "first-token:linear", {"1", "3"}},
+        {3, "swish", true, false, "pooler:silu,silu/no-bias", {"1", "4", "7"}}}) {
+    Json head = HeadWith("layers", test.layers);
+    head["config"]["activation_function"] = test.activation;
+    head["config"]["use_pooler"] = test.pooler;
+    head["config"]["bias"] = test.bias;
+    Shapes shapes = {
+        {"bert.encoder.layer.0.output.adapters.oracle.adapter_down.0.weight", {6, 48}}};
+    for (const std::string& key : test.keys) shapes["heads.oracle." + key + ".weight"] = {48, 48};
+
+    const auto imported = ImportHub(HubConfig(), head, shapes);
+
+    ASSERT_TRUE(imported.ok()) << imported.status();
+    EXPECT_EQ(imported->method->ToJson().value("head", Json()), test.text);
+    EXPECT_EQ(imported->renamed_keys.at("heads.oracle." + test.keys.back() + ".weight"),
+              "classifier.weight");
+    const auto files = imported->method->ConfigFiles(TinyBert(), {"b", "a", {"no", "yes"}});
+    const Json written = Json::parse(files.at("head_config.json"))["config"];
+    for (const char* field : {"layers", "use_pooler", "bias"})
+      EXPECT_EQ(written[field], head["config"][field]) << field;
+    if (test.layers > 1) {
+      EXPECT_EQ(written["activation_function"], test.activation);
+    }
+  }
+}
+
+TEST(ImportHubTest, AModelClasssOwnHeadIsTheFamilys) {
+  const Json head = Json::parse(R"({"config": null, "hidden_size": 48, "name": null,
+    "model_class": "BertForSequenceClassification", "num_labels": 2,
+    "label2id": {"no": 0, "yes": 1}, "version": "adapters.1.3.0"})");
+  Shapes shapes = {{"bert.encoder.layer.0.output.adapters.a.adapter_down.0.weight", {6, 48}},
+                   {"classifier.weight", {2, 48}},
+                   {"classifier.bias", {2}}};
+
+  const auto imported = ImportHub(HubConfig(), head, shapes);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_FALSE(imported->method->ToJson().contains("head"));
+  EXPECT_THAT(imported->label_names, ElementsAre("no", "yes"));
+  EXPECT_EQ(imported->renamed_keys.at("classifier.weight"), "classifier.weight");
+  for (const char* other : {"BertForTokenClassification", "RobertaForSequenceClassification"}) {
+    EXPECT_THAT(ImportHub(HubConfig(), With(head, "model_class", other)).status().message(),
+                HasSubstr(other));
+  }
+  EXPECT_THAT(ImportHub(HubConfig(), With(head, "num_labels", 1)).status().message(),
+              HasSubstr("regression"));
+}
+
+TEST(ImportHubTest, AHeadOnAPoolerThatTheBaseLacksIsRefused) {
+  const Shapes shapes = {
+      {"distilbert.transformer.layer.0.output_adapters.adapters.a.adapter_down.0.weight", {6, 48}}};
+
+  const Status status = ImportMethod({{"adapter_config.json", HubConfig().dump()},
+                                      {"head_config.json", HubHead().dump()}},
+                                     shapes, TinyDistilBert())
+                            .status();
+
+  EXPECT_THAT(status.message(), HasSubstr("use_pooler is true, but this base"));
 }
 
 TEST(ImportHubTest, LabelsThatAreNoNumberingAreRefused) {

@@ -22,6 +22,8 @@ BottleneckAdapter::BottleneckAdapter(std::shared_ptr<const methods::BottleneckSp
 void BottleneckAdapter::Initialise(uint64_t seed) {
   for (size_t i = 0; i < prefixes_.size(); ++i) {
     if (prefixes_[i].empty()) continue;
+    if (spec_->trained_scaling() != methods::TrainedScaling::kNone)
+      parameters_.Get(prefixes_[i] + "scaling").detach().fill_(1);
     uint64_t index = i * 4;
     for (const char* layer : {"adapter_down", "adapter_up"}) {
       const at::Tensor& weight = parameters_.Get(prefixes_[i] + layer + ".weight");
@@ -47,14 +49,21 @@ at::Tensor BottleneckAdapter::ApplySublayer(size_t sublayer, const at::Tensor& x
     return Linear(x, parameters_.Get(prefix + layer + ".weight").to(x.scalar_type()),
                   parameters_.Get(prefix + layer + ".bias").to(x.scalar_type()));
   };
-  const bool pfeiffer = spec_->placement() == methods::BottleneckPlacement::kPfeiffer;
-  const at::Tensor h = pfeiffer ? norm(x_in + d) : d;
+  const bool normed = spec_->placement() == methods::BottleneckPlacement::kPfeiffer;
+  const at::Tensor h = normed ? norm(x_in + d) : spec_->parallel() ? x_in : d;
   at::Tensor a = project(Activate(project(h, "adapter_down"), spec_->activation()), "adapter_up");
+  if (spec_->scaling() != 1) a = a * spec_->scaling();
+  if (spec_->trained_scaling() != methods::TrainedScaling::kNone)
+    a = a * parameters_.Get(prefix + "scaling").to(a.scalar_type());
   if (rows.training && spec_->dropout() > 0)
     a = Dropout(a, spec_->dropout(), 1'000'000 + sublayer, rows);
-  // The residual is d, not h, also where the adapter reads the normed sum (AdapterHub's
-  // residual_before_ln).
-  return norm(spec_->residual() ? x_in + d + a : x_in + a);
+  if (!spec_->residual()) return norm(x_in + a);
+  // The skip is d, not h, also where the adapter reads the normed sum (AdapterHub's
+  // residual_before_ln), unless an imported adapter says otherwise.
+  if (spec_->skip() == methods::BottleneckSkip::kProjection)
+    return spec_->norm_after() ? norm(x_in + d + a) : d + a;
+  const at::Tensor y = (spec_->skip() == methods::BottleneckSkip::kNorm ? h : x_in + d) + a;
+  return spec_->norm_after() ? norm(x_in + y) : y;
 }
 
 }  // namespace graft::worker::engine

@@ -1,0 +1,129 @@
+#include "common/methods/hub_files.h"
+
+#include <optional>
+#include <utility>
+
+#include "common/methods/foreign_config.h"
+
+namespace graft::methods {
+namespace {
+
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+
+/// Where "….adapters.<name>.adapter_down.0.weight" belongs.
+struct AdapterKey {
+  const families::Sublayer* sublayer;
+  std::string ours;  ///< "adapter_down.weight"
+};
+
+std::optional<AdapterKey> FindAdapterKey(const std::string& key, const families::Layout& layout) {
+  for (const families::Sublayer& sublayer : layout.sublayers) {
+    // AdapterHub writes names with the model's prefix and without.
+    for (const std::string& path :
+         {sublayer.hub_path, sublayer.hub_path.substr(layout.prefix.size())}) {
+      if (!key.starts_with(path + ".")) continue;
+      const std::string rest = key.substr(path.size() + 1);
+      if (rest.ends_with(".scaling")) return AdapterKey{&sublayer, "scaling"};
+      for (const auto& [theirs, ours] :
+           {std::pair<std::string, std::string>{".adapter_down.0.", "adapter_down."},
+            {".adapter_up.", "adapter_up."}}) {
+        const size_t at = rest.find(theirs);
+        if (at != std::string::npos)
+          return AdapterKey{&sublayer, ours + rest.substr(at + theirs.size())};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+/// Adds the adapter's names to `renamed` and its sizes, which the tensors tell, to `fields`.
+Status ReadAdapterTensors(const Shapes& shapes, const families::Layout& layout, Json& fields,
+                          std::map<std::string, std::string>& renamed) {
+  std::map<int, int64_t> sizes;
+  for (const auto& [key, shape] : shapes) {
+    const auto found = FindAdapterKey(key, layout);
+    if (!found) continue;
+    renamed[key] = BottleneckSpec::Prefix(*found->sublayer) + found->ours;
+    if (found->ours != "adapter_down.weight" || shape.size() != 2) continue;
+    const int layer = found->sublayer->layer;
+    if (!sizes.emplace(layer, shape[0]).second && sizes[layer] != shape[0]) {
+      return InvalidArgumentError("the two adapters of layer " + std::to_string(layer) +
+                                  " have the widths " + std::to_string(sizes[layer]) + " and " +
+                                  std::to_string(shape[0]) + "; one width a layer is built");
+    }
+  }
+  if (sizes.empty()) {
+    return InvalidArgumentError(
+        "adapter_config.json: the folder's tensors hold no adapter_down of this base (" +
+        layout.hub_model_class + ")");
+  }
+  fields["size"] = sizes.begin()->second;
+  Json by_layer = Json::array();
+  for (int layer = 0; layer < layout.num_layers; ++layer)
+    by_layer.push_back(sizes.contains(layer) ? Json(sizes[layer]) : fields["size"]);
+  fields["layer_sizes"] = by_layer;
+  return OkStatus();
+}
+
+/// Adds the names of a flexible head, "heads.<name>.<position>.weight"; a static one has ours.
+void ReadHeadTensors(const Shapes& shapes, const HubHead& head, const families::Layout& layout,
+                     std::map<std::string, std::string>& renamed) {
+  const std::vector<std::string> positions = HubHeadPositions(head.form);
+  size_t next = 0;
+  for (const families::HeadLinear& linear : head.form.Linears(layout)) {
+    if (linear.in_base) continue;
+    for (const char* suffix : {".weight", ".bias"}) {
+      for (const auto& [key, shape] : shapes) {
+        const bool is_it = head.is_static ? key == linear.path + suffix
+                                          : key.starts_with("heads.") &&
+                                                key.ends_with("." + positions[next] + suffix);
+        if (is_it) renamed[key] = linear.path + suffix;
+      }
+    }
+    ++next;
+  }
+}
+
+}  // namespace
+
+std::map<std::string, std::string> HubConfigFiles(const BottleneckSpec& spec,
+                                                  const families::Layout& layout,
+                                                  const ArtifactContext& context) {
+  const Json common = {{"hidden_size", layout.hidden},
+                       {"model_class", layout.hub_model_class},
+                       {"model_name", context.base},
+                       {"model_type", layout.family},
+                       {"name", kHubName},
+                       {"version", "adapters.1.2.0"}};
+  Json adapter = common;
+  adapter["config"] = HubBnConfig(spec, layout);
+  Json head = common;
+  head["config"] = HubHeadConfig(spec.head_form(layout), context.label_names);
+  return {{"adapter_config.json", adapter.dump(2)}, {"head_config.json", head.dump(2)}};
+}
+
+StatusOr<ImportedMethod> ImportHubFolder(const std::map<std::string, std::string>& configs,
+                                         const Shapes& tensor_shapes,
+                                         const families::Layout& layout) {
+  GRAFT_ASSIGN_OR_RETURN(const Json file,
+                         ParseJson(configs.at("adapter_config.json"), "adapter_config.json"));
+  GRAFT_ASSIGN_OR_RETURN(Json fields, ReadHubBnConfig(file, layout));
+  ImportedMethod imported;
+  GRAFT_RETURN_IF_ERROR(ReadAdapterTensors(tensor_shapes, layout, fields, imported.renamed_keys));
+  const auto head_file = configs.find("head_config.json");
+  if (head_file == configs.end()) {
+    return InvalidArgumentError(
+        "adapter_config.json: the folder has no head_config.json; save the adapter with its "
+        "prediction head");
+  }
+  GRAFT_ASSIGN_OR_RETURN(const Json head_json, ParseJson(head_file->second, "head_config.json"));
+  GRAFT_ASSIGN_OR_RETURN(HubHead head, ReadHubHead(head_json, layout));
+  ReadHeadTensors(tensor_shapes, head, layout, imported.renamed_keys);
+  fields["head"] = head.form.ToText();
+  GRAFT_ASSIGN_OR_RETURN(const auto parsed, BottleneckSpec::Parse(fields));
+  GRAFT_ASSIGN_OR_RETURN(imported.method, parsed->Resolve(layout));
+  imported.label_names = std::move(head.label_names);
+  return imported;
+}
+
+}  // namespace graft::methods

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "common/artifacts/finite.h"
+#include "common/artifacts/model_folder.h"
 #include "common/base/sha256.h"
 #include "common/base/utf8.h"
 #include "common/safetensors/safetensors.h"
@@ -112,8 +113,9 @@ Manifest Seal(const Identity& identity, const Record& record, Files& files) {
 
 StatusOr<Header> ReadHeader(const Files& files) {
   GRAFT_ASSIGN_OR_RETURN(const Json json, ReadManifestJson(files));
-  Header header{
-      json["base"], json["identity"]["base_fingerprint"], json["identity"]["precision"], {}};
+  const Json& identity = json["identity"];
+  Header header{json["base"], identity["base_fingerprint"], identity["precision"],
+                identity["tokenizer"], {}};
   for (const auto& [name, hash] : json["files"].items()) header.files.push_back(name);
   return header;
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/artifacts/file_names.h"
 #include "common/base/json.h"
 #include "common/base/status.h"
 #include "common/families/layout.h"
@@ -19,8 +20,6 @@ namespace graft::artifacts {
 
 /// File name -> bytes.
 using Files = std::map<std::string, std::string>;
-
-inline constexpr std::string_view kManifestName = "graft.json";
 
 /// All that changes an answer, besides the bytes of the files themselves.
 struct Identity {
@@ -64,7 +63,7 @@ StatusOr<Manifest> Open(const Files& files, const families::Layout& layout);
 
 /// The few fields that choose a base, without checking the rest.
 struct Header {
-  std::string base, base_fingerprint, precision;
+  std::string base, base_fingerprint, precision, tokenizer;
   std::vector<std::string> files;  ///< The version's, graft.json not among them.
 };
 StatusOr<Header> ReadHeader(const Files& files);
@@ -105,10 +104,6 @@ struct Imported {
   std::vector<std::string> warnings;
   std::vector<std::string> left_aside;  ///< Names of files that the folder's format doesn't read.
 };
-
-/// True if a folder of any format may have a use for a file of this name (in its weights, its
-/// config or what it says of its tokenizer). The others needn't be sent.
-bool MayBeRead(std::string_view name);
 
 /// Checks a folder's files and seals them as a version whose base is declared, not proved. A folder
 /// that graft wrote for the same base keeps its identity, and so its hash. Files that the folder's

@@ -1,7 +1,5 @@
 #include "common/artifacts/declared.h"
 
-#include <algorithm>
-#include <array>
 #include <charconv>
 #include <set>
 
@@ -13,9 +11,6 @@
 namespace graft::artifacts {
 namespace {
 
-constexpr std::array<std::string_view, 5> kTokenizerFiles = {
-    "added_tokens.json", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json",
-    "vocab.txt"};
 constexpr size_t kMaxLabels = 10'000;
 
 StatusOr<Json> ReadObject(const Files& files, const std::string& name) {
@@ -53,11 +48,6 @@ std::string List(const std::vector<std::string>& names) {
 }
 
 }  // namespace
-
-bool SaysOfItself(std::string_view name) {
-  return name == "config.json" ||
-         std::find(kTokenizerFiles.begin(), kTokenizerFiles.end(), name) != kTokenizerFiles.end();
-}
 
 StatusOr<Declared> ReadDeclared(const Files& files) {
   Declared declared;

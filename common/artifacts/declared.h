@@ -11,9 +11,6 @@
 
 namespace graft::artifacts {
 
-/// The names of files that say something of a folder's model or tokenizer.
-bool SaysOfItself(std::string_view name);
-
 struct Declared {
   std::vector<std::string> label_names;  ///< In id order; empty if no file says, or only LABEL_0.
   int max_length = 0;                    ///< 0 if no file says.

@@ -201,11 +201,6 @@ StatusOr<Files> Rewritten(const std::vector<BoundTensor>& bound, const Identity&
 
 }  // namespace
 
-bool MayBeRead(std::string_view name) {
-  // Any of these may stand in a graft.json's list of files.
-  return name.ends_with(".json") || name.ends_with(".safetensors") || SaysOfItself(name);
-}
-
 StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& layout,
                           Files& files) {
   if (files.contains(std::string(kManifestName))) return ImportSealed(request, layout, files);
@@ -224,7 +219,7 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   }
   GRAFT_ASSIGN_OR_RETURN(methods::ImportedMethod method,
                          methods::ImportMethod(configs, shapes, layout));
-  const std::string head = layout.head.back().path + ".weight";
+  const std::string head = method.method->Head(layout).back().path + ".weight";
   for (const auto& [key, name] : method.renamed_keys) {
     const auto shape = shapes.find(key);
     if (name == head && shape != shapes.end() && !shape->second.empty())
@@ -241,7 +236,7 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   if (ChangesNothing(bound)) {
     imported.warnings.emplace_back(
         "the adapter changes nothing of the base: all that it adds is multiplied by zeros "
-        "(lora_B). It was saved before it was trained, or its trained weights were lost on saving; "
+        "(lora_B, adapter_up). It was saved before it was trained, or its trained weights were lost on saving; "
         "only its head answers");
   }
   GRAFT_ASSIGN_OR_RETURN(Files sealed, Rewritten(bound, identity, request, layout));

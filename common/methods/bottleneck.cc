@@ -215,6 +215,8 @@ std::vector<TensorSpec> BottleneckSpec::Tensors(const families::Layout& layout,
   std::vector<TensorSpec> tensors;
   for (const families::Sublayer& sublayer : layout.sublayers) {
     if (!Wraps(sublayer)) continue;
+    // Elsewhere an adapter of zeros still leaves out a residual or a norm, or adds one.
+    const bool adds_only = residual_ && norm_after_ && skip_ == BottleneckSkip::kProjection;
     const auto add = [&](const std::string& ours, const std::string& theirs,
                          std::vector<int64_t> shape) {
       tensors.push_back({.name = Prefix(sublayer) + ours,
@@ -222,7 +224,8 @@ std::vector<TensorSpec> BottleneckSpec::Tensors(const families::Layout& layout,
                          .file = kFile,
                          .key = sublayer.hub_path + "." + kHubName + "." + theirs,
                          .decay = !IsDecayExcluded(ours),
-                         .layer = sublayer.layer});
+                         .layer = sublayer.layer,
+                         .gates = adds_only && ours.starts_with("adapter_up.")});
     };
     const int64_t width = size(sublayer.layer);
     add("adapter_down.weight", "adapter_down.0.weight", {width, layout.hidden});

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "server/core/registry.h"
 #include "server/rpc/adapter_service.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/model_export.h"
 #include "server/rpc/received.h"
 
 namespace graft::server::rpc {
@@ -309,6 +311,22 @@ Awaitable<Status> AdapterService::ExportAdapter(
       if (!co_await writer.Write(std::move(message)))
         co_return CancelledError("the caller went away");
       if (last) break;
+    }
+  }
+  if (!IsWholeModel(version)) co_return OkStatus();
+  const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(version.base);
+  auto beside = [&store = backend_.objects, &version, &base] {
+    return ModelExportFiles(store, version, base);
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const artifacts::Files files,
+                            co_await OnDisk(backend_.runtime, std::move(beside)));
+  for (const auto& [name, bytes] : files) {
+    for (size_t offset = 0; offset < std::max<size_t>(bytes.size(), 1); offset += kExportChunk) {
+      graft::v1::ExportAdapterResponse message;
+      message.mutable_file()->set_name(name);
+      message.mutable_file()->set_chunk(bytes.substr(offset, kExportChunk));
+      if (!co_await writer.Write(std::move(message)))
+        co_return CancelledError("the caller went away");
     }
   }
   co_return OkStatus();

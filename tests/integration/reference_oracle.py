@@ -3,7 +3,8 @@
 Usage: reference_oracle.py TASKS.json, in one of the two reference environments. A task is
   {"library": "peft" | "adapters" | "transformers", "action": "read" | "write", "family", "base", "folder", "texts",
    "labels", "config": {...}}
-"read" loads the folder as a user of the library would; "write" makes an adapter with random, non-zero tensors and saves it.
+"read" loads the folder as a user of the library would; "write" makes an adapter with random, non-zero tensors and saves it;
+"pipeline" gives transformers' pipeline() the folder and nothing else.
 Prints one JSON line a task: its logits.
 """
 import json
@@ -76,6 +77,16 @@ def transformers_model(task):
     return model
 
 
+def pipeline_logits(task):
+    """From nothing but the exported folder, cut at the length that it says."""
+    from transformers import pipeline
+
+    classify = pipeline("text-classification", model=task["folder"])
+    answers = classify(task["texts"], top_k=None, function_to_apply="none", truncation=True)
+    scores = [{answer["label"]: answer["score"] for answer in row} for row in answers]
+    return [[row[label] for label in task["labels"]] for row in scores]
+
+
 def logits_of(model, tokenizer, texts):
     with torch.no_grad():
         return torch.stack([model(**tokenizer(text, return_tensors="pt")).logits[0] for text in texts])
@@ -100,6 +111,9 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         tasks = json.load(file)
     for task in tasks:
+        if task["action"] == "pipeline":
+            print(json.dumps(pipeline_logits(task)), flush=True)
+            continue
         model = make[task["library"]](task).eval()
         tokenizer = AutoTokenizer.from_pretrained(task["base"])
         logits = logits_of(model, tokenizer, task["texts"])

@@ -41,7 +41,7 @@ def cases(family):
         ("houlsby", "adapters", ["--method", "bottleneck", "--set", "size=6"], houlsby),
         ("pfeiffer", "adapters", ["--method", "bottleneck", "--set", "placement=PFEIFFER", "--set", "size=8"], pfeiffer),
         ("last-layers", "transformers", ["--method", "last_layers", "--set", "num_layers=1"], None),
-        ("full", "transformers", ["--method", "full"], None),
+        ("full", "pipeline", ["--method", "full"], None),
     ]
 
 
@@ -82,6 +82,8 @@ def main():
     pythons = find_oracles()
     if pythons is None:
         return SKIPPED
+    pythons["transformers"] = pythons["pipeline"] = pythons["peft"]
+    pythons["pipeline of transformers 4"] = pythons["adapters"]
 
     generator = random.Random(9)
     texts = [sentence(generator, i % 3) for i in range(12)]
@@ -92,7 +94,7 @@ def main():
         data = folder / "train.csv"
         write_data(data)
         with Graft(options.bin, folder / "bases", folder) as graft:
-            ours, theirs = {}, {"peft": [], "adapters": [], "transformers": []}
+            ours, theirs = {}, {library: [] for library in pythons}
             for family in ("bert", "distilbert"):
                 common = {"family": family, "base": str(folder / "bases" / family), "texts": texts, "labels": LABELS}
                 for name, library, submit, config in cases(family):
@@ -101,16 +103,23 @@ def main():
                                 "--lr", "1e-2" if name != "full" else "2e-3", "--precision", "FP32", "--max-length", "40", *submit)
                     exported = folder / "exported" / adapter
                     graft.run("export", adapter + "@1", exported)
-                    ours[adapter] = graft.logits(adapter + "@1", texts)
-                    theirs[library].append({**common, "library": library, "action": "read", "folder": str(exported),
-                                            "adapter": adapter})
+                    asked = texts
+                    if library == "pipeline":  # Also one that both must cut.
+                        asked = texts + [" ".join(texts)]
+                        for pipeline in ("pipeline", "pipeline of transformers 4"):
+                            theirs[pipeline].append({**common, "action": "pipeline", "folder": str(exported),
+                                                     "adapter": adapter, "texts": asked})
+                    else:
+                        theirs[library].append({**common, "library": library, "action": "read", "folder": str(exported),
+                                                "adapter": adapter})
+                    ours[adapter] = graft.logits(adapter + "@1", asked)
                     if config is not None:
                         theirs[library].append({**common, "library": library, "action": "write", "config": config,
                                                 "folder": str(folder / "made" / adapter), "adapter": adapter})
             for library, tasks in theirs.items():
                 for task, logits in zip(tasks, ask_oracle(pythons[library], ORACLE, tasks, folder)):
                     adapter = task["adapter"]
-                    if task["action"] == "read":
+                    if task["action"] != "write":
                         check(f"{library} reads {adapter}", ours[adapter][0], logits)
                         continue
                     labels = [part for label in LABELS for part in ("--label-name", label)]

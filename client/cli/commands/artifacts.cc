@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "client/cli/commands/commands.h"
-#include "common/artifacts/artifact.h"
+#include "common/artifacts/file_names.h"
 #include "common/base/file.h"
 #include "common/base/utf8.h"
 

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "common/artifacts/artifact.h"
+#include "common/artifacts/model_folder.h"
+#include "common/base/file.h"
 #include "tests/common/artifacts/versions.h"
 
 namespace graft::artifacts {
@@ -203,6 +205,29 @@ TEST(ImportTest, AMalformedConfigIsRefused) {
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << text << ": " << status;
     EXPECT_THAT(status.message(), HasSubstr("adapter_config.json")) << text;
   }
+}
+
+TEST(ImportTest, AVersionComesBackWithTheTokenizerThatItsExportAdded) {
+  Files files = FolderOf(TinyIdentity());
+  const std::string hash = Seal(TinyIdentity(), TinyRecord(), files).sha256;
+  const TempFolder folder = *TempFolder::Create();
+  ASSERT_TRUE(WriteFileDurably(folder.path() / "vocab.txt", "[PAD]\n[UNK]\n").ok());
+  ASSERT_TRUE(WriteFileDurably(folder.path() / "tokenizer_config.json",
+                               R"({"do_lower_case": false, "model_max_length": 512})")
+                  .ok());
+
+  const auto tokenizer = TokenizerFiles(folder.path(), 40);
+
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  ASSERT_EQ(tokenizer->size(), 2u);
+  EXPECT_EQ(tokenizer->at("vocab.txt"), "[PAD]\n[UNK]\n");
+  EXPECT_EQ(Json::parse(tokenizer->at("tokenizer_config.json")),
+            Json({{"do_lower_case", false}, {"model_max_length", 40}}));
+  for (const auto& [name, bytes] : *tokenizer) files[name] = bytes;
+  const auto manifest = Import(Request(), TinyBert(), files);
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->manifest.sha256, hash);
+  EXPECT_FALSE(files.contains("tokenizer_config.json"));
 }
 
 TEST(ImportTest, LabelsMustBeKnown) {

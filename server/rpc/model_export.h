@@ -1,0 +1,21 @@
+#pragma once
+/// What an export holds beside a version's own files.
+
+#include "common/artifacts/artifact.h"
+#include "common/objects/object_store.h"
+#include "server/core/rows.h"
+#include "server/intake/base_catalog.h"
+
+namespace graft::server::rpc {
+
+/// True if the version's files are a whole model, which needs a tokenizer to be one to others.
+bool IsWholeModel(const core::Version& version);
+
+/// The tokenizer's files of a whole model, if `base` has the tokenizer that the version was made
+/// with; else a README.md that says what is missing and why. For the disk threads.
+/// Errors: those of reading the version's graft.json or the base's files.
+StatusOr<artifacts::Files> ModelExportFiles(objects::ObjectStore& store,
+                                            const core::Version& version,
+                                            const StatusOr<intake::BasePtr>& base);
+
+}  // namespace graft::server::rpc

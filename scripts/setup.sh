@@ -375,10 +375,10 @@ if [ "$with_system" = 1 ]; then system_packages; fi
 libtorch
 minilm
 if [ "$with_tests" = 1 ]; then
-  oracle oracle-peft "oracle: peft $PEFT_VERSION" "import torch, transformers, peft, accelerate, safetensors
+  oracle oracle-peft "oracle: peft $PEFT_VERSION" "import torch, transformers, peft, accelerate, trl, safetensors
 assert (transformers.__version__, peft.__version__) == ('$PEFT_TRANSFORMERS_VERSION', '$PEFT_VERSION')" \
     "transformers==$PEFT_TRANSFORMERS_VERSION" "peft==$PEFT_VERSION" "accelerate==$ACCELERATE_VERSION" \
-    "safetensors==$SAFETENSORS_VERSION"
+    "trl==$TRL_VERSION" "safetensors==$SAFETENSORS_VERSION"
   oracle oracle-adapters "oracle: adapters $ADAPTERS_VERSION" "import torch, transformers, adapters, safetensors
 assert (transformers.__version__, adapters.__version__) == ('$ADAPTERS_TRANSFORMERS_VERSION', '$ADAPTERS_VERSION')" \
     "transformers==$ADAPTERS_TRANSFORMERS_VERSION" "adapters==$ADAPTERS_VERSION" "safetensors==$SAFETENSORS_VERSION"

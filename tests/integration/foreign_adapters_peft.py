@@ -65,14 +65,12 @@ ROWS = [
     ("compiled", "bert", {}, "compiled", "equal", ""),
     ("adapter-name-in-keys", "bert", {}, "name-in-keys", "equal", ""),
     ("first-versions-config", "bert", {}, "old-config", "equal", ""),
-    ("trainer-checkpoint", "bert", {}, "trainer", "equal", "left aside"),
     ("git-clone", "bert", {}, "clone", "equal", "left aside"),
     ("unpacked-zip", "bert", {}, "zip", "equal", ""),
     ("hub-snapshot", "bert", {}, "snapshot", "equal", ""),
     ("own-same-tokenizer", "bert", {}, "tokenizer", "equal", ""),
     ("labels-in-config", "bert", {}, "labels", "equal", ""),
     ("untrained", "bert", {}, "zero", "equal", "changes nothing"),
-    ("llama-factory", "bert", {}, "llama-factory", "equal", "left aside"),
     ("own-other-tokenizer", "bert", {}, "other-tokenizer", "refused", "tokenizer"),
     ("dora", "bert", {"use_dora": True}, None, "refused", "use_dora"),
     ("lora-bias", "bert", {"lora_bias": True}, None, "refused", "lora_bias"),
@@ -181,10 +179,6 @@ def change_folder(folder, change, base):
             "classifier.", "classifier.modules_to_save.default."))
     elif change == "old-config":
         old_config(folder)
-    elif change == "trainer":
-        write_beside(folder, "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "training_args.bin", "README.md")
-        tokenizer_of(folder, base)
-        nest(folder, "checkpoint-500")
     elif change == "clone":
         write_beside(folder, ".gitattributes", ".DS_Store", "README.md", "picture.png", ".git/HEAD", "adapter_model.bin")
     elif change == "zip":
@@ -198,9 +192,6 @@ def change_folder(folder, change, base):
         tokenizer_of(folder, base, ("w11", "w22"))
     elif change == "labels":
         (folder / "config.json").write_text(json.dumps({"id2label": dict(enumerate(LABELS)), "problem_type": None}))
-    elif change == "llama-factory":
-        write_beside(folder, "all_results.json", "train_results.json", "trainer_log.jsonl", "training_loss.png", "train.yaml",
-                     "chat_template.jinja")
     elif change == "token-task":
         edit(folder, task_type="TOKEN_CLS")
     elif change == "pickle":

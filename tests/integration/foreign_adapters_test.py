@@ -20,14 +20,15 @@ from live_graft import SKIPPED, Graft  # noqa: E402
 TOLERANCE = 2e-4  # Of the standard deviation of the logits; both sides compute in fp32.
 TEXTS = ["w1 w2 w3", "w40 w7 w7 w19 w80 w5", "w91", "w30 w31 w32 w33 w34 w35 w36 w37 w38 w39 w60 w61"]  # The makers' own.
 # Maker, its environment, and how many of its rows must load.
-MAKERS = [("foreign_adapters_peft.py", "oracle-peft", 40)]
+MAKERS = [("foreign_adapters_peft.py", "oracle-peft", 40), ("foreign_adapters_trainers.py", "oracle-peft", 7),
+          ("foreign_adapters_adapterhub.py", "oracle-adapters", 54)]
 
 
 def make(maker, python, source, out):
     done = subprocess.run([python, Path(__file__).with_name(maker), source, out], capture_output=True, text=True, timeout=600,
                           check=False, env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
     assert done.returncode == 0, f"{maker} failed:\n{done.stderr[-3000:]}"
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
 
 
 def difference(ours, theirs):

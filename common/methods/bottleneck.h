@@ -30,9 +30,8 @@ enum class BottleneckSkip {
 /// A factor on the network's output that is trained with it.
 enum class TrainedScaling { kNone, kOne, kChannel };
 
-/// Jobs choose placement, size, activation and what else the proto names. The rest is what an
-/// imported adapter may say: it stands in ToJson() only where it isn't the placement's default, so
-/// that no other version's hash depends on it.
+/// The forms that AdapterHub has beside the two placements stand in ToJson() only where they aren't
+/// the placement's default, so that no other version's hash depends on them.
 class BottleneckSpec : public MethodSpec {
  public:
   static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);

@@ -29,12 +29,17 @@ TOLERANCE, MUTANT = 5e-3, 5e-2
 NO_GRADIENT = ("attention.self.key.bias", "attention.k_lin.bias")
 
 
-def cases():
+def cases(family):
     """name, library, learning rate, options of graft submit."""
+    query, saved = ("query", "pooler") if family == "bert" else ("q_lin", "LayerNorm")
     return [
         ("lora", "peft", 1e-3, ["--method", "lora", "--set", "rank=4"]),
         ("rslora", "peft", 1e-3, ["--method", "lora", "--set", "rank=3", "--set", "rslora=true"]),
+        ("lora-whole-modules", "peft", 1e-3, ["--method", "lora", "--set", "rank=4", "--set", f"rank_pattern={query}:2",
+                                              "--set", "bias=lora_only", "--set", f"modules_to_save={saved}"]),
         ("houlsby", "adapters", 1e-3, ["--method", "bottleneck", "--set", "size=6"]),
+        ("parallel", "adapters", 1e-3, ["--method", "bottleneck", "--set", "size=6", "--set", "parallel=true", "--set", "scaling=2",
+                                        "--set", "trained_scaling=channel", "--set", "head=first-token:tanh"]),
         ("pfeiffer", "adapters", 1e-3, ["--method", "bottleneck", "--set", "placement=PFEIFFER", "--set", "size=8"]),
         ("houlsby-unfrozen", "adapters", 5e-4, ["--method", "bottleneck", "--set", "size=6", "--set", "unfreeze_base=true"]),
         ("last-layers", "transformers", 1e-3, ["--method", "last_layers", "--set", "num_layers=1"]),
@@ -114,7 +119,7 @@ def main():
             tasks = {library: [] for library in pythons}
             logits = {}
             for family in ("bert", "distilbert"):
-                for name, library, rate, submit in cases():
+                for name, library, rate, submit in cases(family):
                     adapter = f"{family}-{name}"
                     start, end = train(graft, folder, adapter, family, data, rate, submit)
                     logits[adapter] = graft.logits(adapter + "-end@1", texts[:12])[0]

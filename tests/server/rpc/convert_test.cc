@@ -1,0 +1,54 @@
+#include "server/rpc/convert.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+
+#include "common/methods/method_spec.h"
+
+namespace graft::server::rpc {
+namespace {
+
+/// Of the method in a version's answer, by the names of the proto.
+Json MethodTold(const Json& method) {
+  core::Version version;
+  version.method_json = method.dump();
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  EXPECT_TRUE(google::protobuf::util::MessageToJsonString(
+                  ToProto(version, core::Adapter()).method(), &text, options)
+                  .ok());
+  return Json::parse(text);
+}
+
+TEST(ConvertTest, EveryFieldOfAMethodIsTold) {
+  const std::pair<const char*, Json> methods[] = {
+      {"lora",
+       {{"rank", 4}, {"alpha", 12}, {"dropout", 0.25}, {"rslora", true}, {"bias", "lora_only"},
+        {"target_modules", {"query", "value"}}, {"rank_pattern", {{"query", 2}}},
+        {"alpha_pattern", {{"value", 3}}}, {"modules_to_save", {"pooler"}}}},
+      {"bottleneck", {{"parallel", true}, {"sublayers", "attention"}, {"head", "first-token:tanh"}}},
+      {"bottleneck",
+       {{"placement", "PFEIFFER"}, {"adds_to", "sum"}, {"norm_after", false}, {"scaling", 4},
+        {"trained_scaling", "channel"}, {"leave_out", {0}}, {"layer_sizes", {6, 12}}}},
+      {"last_layers", {{"num_layers", 1}}},
+      {"full", Json::object()}};
+  for (const auto& [name, fields] : methods) {
+    const auto method = methods::ParseMethod(name, fields);
+    ASSERT_TRUE(method.ok()) << method.status();
+    const Json stored = (*method)->ToJson();
+
+    const Json told = MethodTold({{name, stored}});
+
+    ASSERT_TRUE(told.contains(name)) << told;
+    for (const auto& [field, value] : stored.items())
+      EXPECT_EQ(told[name].value(field, Json()), value) << name << "." << field;
+  }
+}
+
+}  // namespace
+}  // namespace graft::server::rpc

@@ -198,7 +198,7 @@ Json HubActivation(const std::string& ours) {
 }
 
 std::string ActivationOfHub(const std::string& theirs) {
-  std::string name = theirs.substr(0, 64);
+  std::string name = theirs;
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   for (const auto& [hub, ours] : kRenamed) {

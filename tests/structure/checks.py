@@ -225,7 +225,6 @@ def check_threads(tree):
 
 _HAND_QUOTED = re.compile(r'\\""\s*\+|\+\s*"\\"|\\"\{[^}"]*\}\\"')
 _HAND_CUT = re.compile(r"substr\(\s*0\s*,\s*(\d+)\s*\)")
-_ELSEWHERE = ("common/methods/lora.cc", "common/methods/bottleneck.cc", "common/tokenizers/load.cc")  # Mended apart.
 _HASH_PREFIX = 12  # Digits of a hash, as they are shown; more is somebody's text.
 
 
@@ -233,7 +232,7 @@ def check_messages(tree):
     """Text of users is quoted and cut by common/base/utf8.h alone, which hides nothing and splits no character."""
     faults = []
     for path, text in sorted(_code(tree).items()):
-        if path.startswith(("tests/", "bench/")) or path == "common/base/utf8.cc" or path in _ELSEWHERE:
+        if path.startswith(("tests/", "bench/")) or path == "common/base/utf8.cc":
             continue
         for pattern, what in ((_HAND_QUOTED, "text in quotes made by hand; use Quoted()"),
                               (_HAND_CUT, "text cut between bytes; use Printable() or Quoted()")):

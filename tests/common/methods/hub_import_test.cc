@@ -1,0 +1,457 @@
+// AdapterHub's folders: what is recognised, and that nothing that graft doesn't compute is passed
+// over.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/utf8.h"
+#include "tests/common/methods/support.h"
+
+namespace graft::methods {
+namespace {
+
+using families::With;
+using families::Without;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// As adapters 1.3 writes a Houlsby adapter on the tiny BERT.
+Json HubConfig() {
+  return Json::parse(R"({
+    "config": {"adapter_residual_before_ln": false, "cross_adapter": false, "dropout": 0.25,
+      "factorized_phm_W": true, "factorized_phm_rule": false,
+      "hypercomplex_nonlinearity": "glorot-uniform", "init_weights": "bert",
+      "init_weights_seed": null, "inv_adapter": null, "inv_adapter_reduction_factor": null,
+      "is_parallel": false, "learn_phm": true, "leave_out": [], "ln_after": false,
+      "ln_before": false, "mh_adapter": true, "non_linearity": "swish", "original_ln_after": true,
+      "original_ln_before": false, "output_adapter": true, "phm_bias": true, "phm_c_init": "normal",
+      "phm_dim": 4, "phm_init_range": 0.0001, "phm_layer": false, "phm_rank": 1,
+      "reduction_factor": 8.0, "residual_before_ln": true, "scaling": 1.0, "shared_W_phm": false,
+      "shared_phm_rule": true, "stochastic_depth": 0.0, "use_gating": false},
+    "hidden_size": 48, "model_class": "BertAdapterModel", "model_name": "", "model_type": "bert",
+    "name": "oracle", "version": "adapters.1.3.0"})");
+}
+
+Json HubHead() {
+  return Json::parse(R"({
+    "config": {"activation_function": "tanh", "bias": true, "dropout_prob": null,
+      "head_type": "classification", "label2id": {"yes": 1, "no": 0}, "layers": 1,
+      "num_labels": 2, "use_pooler": true},
+    "hidden_size": 48, "model_class": "BertAdapterModel", "model_name": "", "model_type": "bert",
+    "name": "oracle", "version": "adapters.1.3.0"})");
+}
+
+Shapes HubShapes() {
+  return {{"bert.encoder.layer.0.output.adapters.oracle.adapter_down.0.weight", {6, 48}},
+          {"bert.encoder.layer.1.attention.output.adapters.oracle.adapter_up.bias", {48}},
+          {"heads.oracle.1.weight", {2, 48}},
+          {"heads.oracle.1.bias", {2}}};
+}
+
+StatusOr<ImportedMethod> ImportHub(const Json& config, const Json& head = HubHead(),
+                                   const Shapes& shapes = HubShapes()) {
+  return ImportMethod({{"adapter_config.json", config.dump()}, {"head_config.json", head.dump()}},
+                      shapes, TinyBert());
+}
+
+Json HubWith(const char* field, Json value) {
+  Json config = HubConfig();
+  config["config"][field] = std::move(value);
+  return config;
+}
+
+Json HeadWith(const char* field, Json value) {
+  Json head = HubHead();
+  head["config"][field] = std::move(value);
+  return head;
+}
+
+TEST(ImportHubTest, FieldsAndTheSizeOfTheTensorsAreTaken) {
+  const auto imported = ImportHub(HubConfig());
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->method->ToJson(), Json({{"placement", "HOULSBY"},
+                                              {"size", 6},
+                                              {"activation", "silu"},
+                                              {"init_std", 0.01},
+                                              {"dropout", 0.25},
+                                              {"unfreeze_base", false},
+                                              {"residual", true},
+                                              {"freeze_head", false}}));
+  EXPECT_THAT(imported->label_names, ElementsAre("no", "yes"));
+}
+
+TEST(ImportHubTest, PfeifferIsKnownByItsNorm) {
+  Json config = HubWith("original_ln_before", true);
+  config["config"]["mh_adapter"] = false;
+  config["config"]["non_linearity"] = "relu";
+
+  const auto imported = ImportHub(config);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->method->ToJson()["placement"], "PFEIFFER");
+}
+
+TEST(ImportHubTest, KeysAreRenamedFromTheFoldersAdapter) {
+  const auto imported = ImportHub(HubConfig());
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->renamed_keys,
+            (std::map<std::string, std::string>{
+                {"bert.encoder.layer.0.output.adapters.oracle.adapter_down.0.weight",
+                 "bert.encoder.layer.0.output.adapters.adapter_down.weight"},
+                {"bert.encoder.layer.1.attention.output.adapters.oracle.adapter_up.bias",
+                 "bert.encoder.layer.1.attention.output.adapters.adapter_up.bias"},
+                {"heads.oracle.1.weight", "classifier.weight"},
+                {"heads.oracle.1.bias", "classifier.bias"}}));
+}
+
+TEST(ImportHubTest, KeysMayLackTheModelsPrefix) {
+  const std::string key = "encoder.layer.0.output.adapters.a.adapter_up.weight";
+
+  Shapes shapes = HubShapes();
+  shapes[key] = {48, 6};
+
+  const auto imported = ImportHub(HubConfig(), HubHead(), shapes);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->renamed_keys.at(key),
+            "bert.encoder.layer.0.output.adapters.adapter_up.weight");
+}
+
+TEST(ImportHubTest, WhatGraftWritesItReads) {
+  for (const families::Layout& layout : {TinyBert(), TinyDistilBert()}) {
+    for (const char* placement : {"HOULSBY", "PFEIFFER"}) {
+      const Method method = Resolved(
+          "bottleneck", {{"placement", placement}, {"size", 13}, {"dropout", 0.5}}, layout);
+      const auto tensors = method->Tensors(layout, 2);
+      Shapes shapes;
+      for (const TensorSpec& tensor : tensors) shapes[tensor.key] = tensor.shape;
+
+      const auto imported =
+          ImportMethod(method->ConfigFiles(layout, {"b", "a", {"no", "yes"}}), shapes, layout);
+
+      ASSERT_TRUE(imported.ok()) << imported.status();
+      EXPECT_EQ(imported->method->ToJson(), method->ToJson());
+      EXPECT_THAT(imported->label_names, ElementsAre("no", "yes"));
+      for (const TensorSpec& tensor : tensors) {
+        EXPECT_EQ(imported->renamed_keys.at(tensor.key), tensor.name);
+      }
+    }
+  }
+}
+
+TEST(ImportHubTest, EveryFormThatGraftWritesItReads) {
+  const families::Layout layout = TinyBert();
+  for (const Json& form :
+       {Json{{"parallel", true}, {"sublayers", "feed-forward"}, {"scaling", 4.0}},
+        Json{{"placement", "PFEIFFER"}, {"adds_to", "sum"}},
+        Json{{"placement", "PFEIFFER"},
+             {"adds_to", "norm"},
+             {"norm_after", false},
+             {"trained_scaling", "channel"}},
+        Json{{"trained_scaling", "one"}, {"leave_out", {0}}},
+        Json{{"layer_sizes", {3, 5}}, {"size", 3}},
+        Json{{"head", "first-token:gelu,gelu"}, {"activation", "relu6"}},
+        Json{{"head", "pooler/no-bias"}}, Json{{"head", "first-token:linear"}}}) {
+    const Method method =
+        Resolved("bottleneck", form.contains("size") ? form : With(form, "size", 4), layout);
+    Shapes shapes;
+    for (const TensorSpec& tensor : method->Tensors(layout, 2)) shapes[tensor.key] = tensor.shape;
+
+    const auto imported =
+        ImportMethod(method->ConfigFiles(layout, {"b", "a", {"no", "yes"}}), shapes, layout);
+
+    ASSERT_TRUE(imported.ok()) << form << imported.status();
+    EXPECT_EQ(imported->method->ToJson(), method->ToJson());
+    for (const TensorSpec& tensor : method->Tensors(layout, 2))
+      EXPECT_EQ(imported->renamed_keys.at(tensor.key), tensor.name);
+  }
+}
+
+TEST(ImportHubTest, AFieldThatIsNotBuiltIsRefusedByNameAndValue) {
+  for (const auto& [field, value] : {std::pair<const char*, Json>{"architecture", "lora"},
+                                     {"cross_adapter", true},
+                                     {"inv_adapter", "nice"},
+                                     {"is_parallel", 1},
+                                     {"leave_out", "all"},
+                                     {"ln_after", true},
+                                     {"ln_before", true},
+                                     {"mh_adapter", "yes"},
+                                     {"phm_layer", true},
+                                     {"residual_before_ln", "post_add"},
+                                     {"residual_before_ln", "pre"},
+                                     {"scaling", "trained"},
+                                     {"stochastic_depth", 0.1},
+                                     {"use_gating", true},
+                                     {"non_linearity", "prelu"},
+                                     {"non_linearity", 3}}) {
+    const Status status = ImportHub(HubWith(field, value)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field << " " << value;
+    EXPECT_THAT(status.message(), HasSubstr(field)) << value;
+    EXPECT_THAT(status.message(),
+                HasSubstr(value.is_string() ? value.get<std::string>() : value.dump()));
+  }
+  for (const Json& dropout : {Json(1.0), Json("x")}) {
+    EXPECT_EQ(ImportHub(HubWith("dropout", dropout)).status().code(), StatusCode::kInvalidArgument);
+  }
+}
+
+/// What a field makes of the method, beyond Houlsby's.
+Json Beyond(const char* field, const Json& value) {
+  const auto imported = ImportHub(HubWith(field, value));
+  if (!imported.ok()) return Json(std::string(imported.status().message()));
+  Json method = imported->method->ToJson();
+  for (const char* plain :
+       {"size", "init_std", "dropout", "unfreeze_base", "residual", "freeze_head"}) {
+    method.erase(plain);
+  }
+  return method;
+}
+
+TEST(ImportHubTest, OtherFormsAreTakenOver) {
+  const Json houlsby = {{"placement", "HOULSBY"}, {"activation", "silu"}};
+  const Json pfeiffer = {{"placement", "PFEIFFER"}, {"activation", "silu"}, {"sublayers", "both"}};
+
+  EXPECT_EQ(Beyond("adapter_residual_before_ln", true), houlsby);
+  EXPECT_EQ(Beyond("residual_before_ln", false), houlsby);
+  EXPECT_EQ(Beyond("original_ln_before", true), pfeiffer);
+  EXPECT_EQ(Beyond("mh_adapter", false), With(houlsby, "sublayers", "feed-forward"));
+  EXPECT_EQ(Beyond("output_adapter", false), With(houlsby, "sublayers", "attention"));
+  EXPECT_EQ(Beyond("original_ln_after", false), With(houlsby, "norm_after", false));
+  EXPECT_EQ(Beyond("is_parallel", true), With(houlsby, "parallel", true));
+  EXPECT_EQ(Beyond("leave_out", {1, 1, 7, -1}), With(houlsby, "leave_out", {1}));
+  EXPECT_EQ(Beyond("scaling", 4.0), With(houlsby, "scaling", 4.0));
+  EXPECT_EQ(Beyond("scaling", "learned"), With(houlsby, "trained_scaling", "one"));
+  EXPECT_EQ(Beyond("scaling", "channel"), With(houlsby, "trained_scaling", "channel"));
+  EXPECT_EQ(Beyond("non_linearity", "LeakyReLU"), With(houlsby, "activation", "leaky_relu"));
+  EXPECT_EQ(Beyond("non_linearity", "gelu_new"), With(houlsby, "activation", "gelu_new"));
+}
+
+TEST(ImportHubTest, WhatPfeiffersAddsToIsTakenOver) {
+  Json config = HubWith("original_ln_before", true);
+  for (const auto& [skip, adds_to] :
+       {std::pair<Json, Json>{true, nullptr}, {false, "norm"}, {"post_add", "sum"}}) {
+    config["config"]["residual_before_ln"] = skip;
+
+    const auto imported = ImportHub(config);
+
+    ASSERT_TRUE(imported.ok()) << imported.status();
+    EXPECT_EQ(imported->method->ToJson().value("adds_to", Json()), adds_to) << skip;
+  }
+}
+
+TEST(ImportHubTest, LayersMayHaveWidthsOfTheirOwn) {
+  Shapes shapes = HubShapes();
+  shapes["bert.encoder.layer.1.output.adapters.oracle.adapter_down.0.weight"] = {12, 48};
+
+  const auto imported = ImportHub(HubConfig(), HubHead(), shapes);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->method->ToJson()["layer_sizes"], Json({6, 12}));
+  shapes["bert.encoder.layer.1.attention.output.adapters.oracle.adapter_down.0.weight"] = {6, 48};
+  EXPECT_THAT(ImportHub(HubConfig(), HubHead(), shapes).status().message(),
+              HasSubstr("layer 1 have the widths"));
+}
+
+TEST(ImportHubTest, AFieldThatNobodyKnowsIsRefusedUnlessItIsOff) {
+  const Status status = ImportHub(HubWith("use_newgate", true)).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("use_newgate"));
+  EXPECT_TRUE(ImportHub(HubWith("use_newgate", false)).ok());
+  EXPECT_TRUE(ImportHub(HubWith("use_newgate", nullptr)).ok());
+}
+
+TEST(ImportHubTest, AnAbsurdValueIsCutBetweenCharacters) {
+  const Json value = std::string(38, 'x') + "\xC3\xA9" + std::string(38, 'x') + "\xC3\xA9" +
+                     std::string(99999, 'y');
+  for (const char* field : {"architecture", "scaling", "use_newgate"}) {
+    const Status status = ImportHub(HubWith(field, value)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field;
+    EXPECT_LT(status.message().size(), 400u) << field;
+    EXPECT_EQ(FirstInvalidUtf8(status.message()), std::string::npos) << status;
+  }
+}
+
+TEST(ImportHubTest, BeforeTheAdaptersLibraryGeluMeantItsApproximation) {
+  for (const auto& [theirs, ours] :
+       {std::pair<const char*, const char*>{"gelu", "gelu_new"}, {"gelu_orig", "gelu"}}) {
+    const auto imported = ImportHub(Without(HubWith("non_linearity", theirs), "version"));
+
+    ASSERT_TRUE(imported.ok()) << imported.status();
+    EXPECT_EQ(imported->method->ToJson()["activation"], ours);
+  }
+  EXPECT_EQ(ImportHub(HubWith("non_linearity", "gelu"))->method->ToJson()["activation"], "gelu");
+}
+
+TEST(ImportHubTest, AConfigThatIsNoObjectIsRefused) {
+  for (const Json& config : {Json("houlsby"), Json(3), Json(nullptr), Json::array()}) {
+    EXPECT_EQ(ImportHub(With(HubConfig(), "config", config)).status().code(),
+              StatusCode::kInvalidArgument)
+        << config;
+  }
+}
+
+TEST(ImportHubTest, ASizeThatTheBaseCantHoldIsRefused) {
+  for (const int64_t size : {int64_t{0}, int64_t{49}, int64_t{1} << 40}) {
+    Shapes shapes = HubShapes();
+    shapes["bert.encoder.layer.0.output.adapters.oracle.adapter_down.0.weight"] = {size, 48};
+
+    EXPECT_EQ(ImportHub(HubConfig(), HubHead(), shapes).status().code(),
+              StatusCode::kInvalidArgument)
+        << size;
+  }
+}
+
+TEST(ImportHubTest, AFolderOfAnotherModelIsRefused) {
+  const Shapes shapes = {
+      {"distilbert.transformer.layer.0.output_adapters.adapters.a.adapter_down.0.weight", {6, 48}},
+      {"heads.a.1.weight", {2, 48}}};
+
+  const Status status = ImportHub(HubConfig(), HubHead(), shapes).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("no adapter_down of this base (BertAdapterModel)"));
+}
+
+TEST(ImportHubTest, AFolderWithoutAHeadIsRefused) {
+  const Status status =
+      ImportMethod({{"adapter_config.json", HubConfig().dump()}}, HubShapes(), TinyBert()).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("head_config.json"));
+}
+
+TEST(ImportHubTest, AHeadThatIsNotBuiltIsRefusedByNameAndValue) {
+  for (const auto& [field, value] : {std::pair<const char*, Json>{"head_type", "tagging"},
+                                     {"head_type", "multilabel_classification"},
+                                     {"head_type", "multiple_choice"},
+                                     {"head_type", "question_answering"},
+                                     {"head_type", "causal_lm"},
+                                     {"head_type", nullptr},
+                                     {"layers", 0},
+                                     {"layers", 99},
+                                     {"layers", nullptr},
+                                     {"use_pooler", "yes"},
+                                     {"bias", 0},
+                                     {"num_labels", 1},
+                                     {"num_labels", 3},
+                                     {"share_embeddings", true}}) {
+    const Status status = ImportHub(HubConfig(), HeadWith(field, value)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field << " " << value;
+    EXPECT_THAT(status.message(), HasSubstr("head_config.json")) << field;
+    EXPECT_THAT(status.message(),
+                HasSubstr(value.is_string() ? value.get<std::string>() : value.dump()));
+  }
+  Json unknown = HeadWith("activation_function", "prelu");
+  unknown["config"]["layers"] = 2;
+  EXPECT_THAT(ImportHub(HubConfig(), unknown).status().message(),
+              HasSubstr("activation_function is \"prelu\""));
+  for (const Json& head : {Json(3), Json::array(), Json::object(), With(HubHead(), "config", 3)}) {
+    EXPECT_EQ(ImportHub(HubConfig(), head).status().code(), StatusCode::kInvalidArgument) << head;
+  }
+}
+
+struct HeadCase {
+  int layers;
+  Json activation;
+  bool pooler, bias;
+  Json text;
+  std::vector<std::string> keys;  ///< Of the weights, "heads.oracle." before and ".weight" behind.
+};
+
+TEST(ImportHubTest, AHeadOfAnotherFormIsTakenOverUnlessItIsTheFamilys) {
+  for (const HeadCase& test :
+       {HeadCase{1, "tanh", true, true, nullptr, {"1"}},
+        {1, "tanh", false, true, "first-token", {"1"}},
+        {2, "tanh", false, true, "first-token:tanh", {"1", "4"}},
+        {2, nullptr, false, true, "first-token:linear", {"1", "3"}},
+        {3, "swish", true, false, "pooler:silu,silu/no-bias", {"1", "4", "7"}}}) {
+    Json head = HeadWith("layers", test.layers);
+    head["config"]["activation_function"] = test.activation;
+    head["config"]["use_pooler"] = test.pooler;
+    head["config"]["bias"] = test.bias;
+    Shapes shapes = {
+        {"bert.encoder.layer.0.output.adapters.oracle.adapter_down.0.weight", {6, 48}}};
+    for (const std::string& key : test.keys) shapes["heads.oracle." + key + ".weight"] = {48, 48};
+
+    const auto imported = ImportHub(HubConfig(), head, shapes);
+
+    ASSERT_TRUE(imported.ok()) << imported.status();
+    EXPECT_EQ(imported->method->ToJson().value("head", Json()), test.text);
+    EXPECT_EQ(imported->renamed_keys.at("heads.oracle." + test.keys.back() + ".weight"),
+              "classifier.weight");
+    const auto files = imported->method->ConfigFiles(TinyBert(), {"b", "a", {"no", "yes"}});
+    const Json written = Json::parse(files.at("head_config.json"))["config"];
+    for (const char* field : {"layers", "use_pooler", "bias"})
+      EXPECT_EQ(written[field], head["config"][field]) << field;
+    if (test.layers > 1) {
+      EXPECT_EQ(written["activation_function"], test.activation);
+    }
+  }
+}
+
+TEST(ImportHubTest, AModelClasssOwnHeadIsTheFamilys) {
+  const Json head = Json::parse(R"({"config": null, "hidden_size": 48, "name": null,
+    "model_class": "BertForSequenceClassification", "num_labels": 2,
+    "label2id": {"no": 0, "yes": 1}, "version": "adapters.1.3.0"})");
+  Shapes shapes = {{"bert.encoder.layer.0.output.adapters.a.adapter_down.0.weight", {6, 48}},
+                   {"classifier.weight", {2, 48}},
+                   {"classifier.bias", {2}}};
+
+  const auto imported = ImportHub(HubConfig(), head, shapes);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_FALSE(imported->method->ToJson().contains("head"));
+  EXPECT_THAT(imported->label_names, ElementsAre("no", "yes"));
+  EXPECT_EQ(imported->renamed_keys.at("classifier.weight"), "classifier.weight");
+  for (const char* other : {"BertForTokenClassification", "RobertaForSequenceClassification"}) {
+    EXPECT_THAT(ImportHub(HubConfig(), With(head, "model_class", other)).status().message(),
+                HasSubstr(other));
+  }
+  EXPECT_THAT(ImportHub(HubConfig(), With(head, "num_labels", 1)).status().message(),
+              HasSubstr("regression"));
+}
+
+TEST(ImportHubTest, AHeadOnAPoolerThatTheBaseLacksIsRefused) {
+  const Shapes shapes = {
+      {"distilbert.transformer.layer.0.output_adapters.adapters.a.adapter_down.0.weight", {6, 48}}};
+
+  const Status status = ImportMethod({{"adapter_config.json", HubConfig().dump()},
+                                      {"head_config.json", HubHead().dump()}},
+                                     shapes, TinyDistilBert())
+                            .status();
+
+  EXPECT_THAT(status.message(), HasSubstr("use_pooler is true, but this base"));
+}
+
+TEST(ImportHubTest, LabelsThatAreNoNumberingAreRefused) {
+  for (const Json& labels :
+       {Json{{"a", 0}, {"b", 0}}, Json{{"a", 1}, {"b", 2}}, Json{{"a", 0}, {"b", -1}},
+        Json{{"a", 0}, {"b", "1"}}, Json{{"a", 0}, {"b", 1.0}}, Json{{"a", 0}, {"b", nullptr}}}) {
+    const Status status = ImportHub(HubConfig(), HeadWith("label2id", labels)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << labels;
+    EXPECT_THAT(status.message(), HasSubstr("label2id")) << labels;
+  }
+}
+
+TEST(ImportHubTest, WithoutLabelsThereAreNoNames) {
+  const auto imported = ImportHub(HubConfig(), HeadWith("label2id", nullptr));
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_THAT(imported->label_names, IsEmpty());
+}
+
+}  // namespace
+}  // namespace graft::methods

@@ -103,6 +103,8 @@ void BottleneckSpec::ParseForm(Fields& fields) {
   scaling_ = fields.Number("scaling", -1e6, 1e6, 1);
   trained_scaling_ =
       static_cast<TrainedScaling>(fields.Choice("trained_scaling", kTrainedScalings, 0));
+  if (scaling_ != 1 && trained_scaling_ != TrainedScaling::kNone)
+    fields.Fail("scaling", "can't be given beside trained_scaling; AdapterHub's files hold one");
   leave_out_ = Integers(fields, "leave_out", 0, 1023);
   layer_sizes_ = Integers(fields, "layer_sizes", 1, 1 << 16);
   std::sort(leave_out_.begin(), leave_out_.end());

@@ -147,6 +147,49 @@ TEST(ImportHubTest, WhatGraftWritesItReads) {
   }
 }
 
+/// Writes a method's files and reads them again.
+void ExpectReadAsWritten(const Method& method, const families::Layout& layout) {
+  Shapes shapes;
+  for (const TensorSpec& tensor : method->Tensors(layout, 2)) shapes[tensor.key] = tensor.shape;
+
+  const auto imported =
+      ImportMethod(method->ConfigFiles(layout, {"b", "a", {"no", "yes"}}), shapes, layout);
+
+  ASSERT_TRUE(imported.ok()) << method->ToJson() << imported.status();
+  EXPECT_EQ(imported->method->ToJson(), method->ToJson());
+  for (const TensorSpec& tensor : method->Tensors(layout, 2))
+    EXPECT_EQ(imported->renamed_keys.at(tensor.key), tensor.name);
+}
+
+/// `forms` with each of the values in a field, and without it.
+std::vector<Json> Times(const std::vector<Json>& forms, const char* field,
+                        const std::vector<Json>& values) {
+  std::vector<Json> result = forms;
+  for (const Json& form : forms) {
+    for (const Json& value : values) result.push_back(With(form, field, value));
+  }
+  return result;
+}
+
+TEST(ImportHubTest, EveryFormThatAJobMayNameIsWrittenWhole) {
+  std::vector<Json> forms = {Json{{"size", 4}}};
+  forms = Times(forms, "placement", {"PFEIFFER"});
+  forms = Times(forms, "sublayers", {"both", "attention", "feed-forward"});
+  forms = Times(forms, "parallel", {true});
+  forms = Times(forms, "adds_to", {"norm", "sum"});
+  forms = Times(forms, "norm_after", {false});
+  forms = Times(forms, "scaling", {4.0});
+  forms = Times(forms, "trained_scaling", {"one", "channel"});
+  int accepted = 0;
+  for (const Json& form : forms) {
+    const auto method = ParseMethod("bottleneck", form);
+    if (!method.ok()) continue;
+    ++accepted;
+    ExpectReadAsWritten(*(*method)->Resolve(TinyBert()), TinyBert());
+  }
+  EXPECT_EQ(accepted, 4 * 2 * 4 * (2 + 3));  // Houlsby's parallel or not; Pfeiffer's by their skip.
+}
+
 TEST(ImportHubTest, EveryFormThatGraftWritesItReads) {
   const families::Layout layout = TinyBert();
   for (const Json& form :
@@ -160,18 +203,9 @@ TEST(ImportHubTest, EveryFormThatGraftWritesItReads) {
         Json{{"layer_sizes", {3, 5}}, {"size", 3}},
         Json{{"head", "first-token:gelu,gelu"}, {"activation", "relu6"}},
         Json{{"head", "pooler/no-bias"}}, Json{{"head", "first-token:linear"}}}) {
-    const Method method =
-        Resolved("bottleneck", form.contains("size") ? form : With(form, "size", 4), layout);
-    Shapes shapes;
-    for (const TensorSpec& tensor : method->Tensors(layout, 2)) shapes[tensor.key] = tensor.shape;
-
-    const auto imported =
-        ImportMethod(method->ConfigFiles(layout, {"b", "a", {"no", "yes"}}), shapes, layout);
-
-    ASSERT_TRUE(imported.ok()) << form << imported.status();
-    EXPECT_EQ(imported->method->ToJson(), method->ToJson());
-    for (const TensorSpec& tensor : method->Tensors(layout, 2))
-      EXPECT_EQ(imported->renamed_keys.at(tensor.key), tensor.name);
+    ExpectReadAsWritten(
+        Resolved("bottleneck", form.contains("size") ? form : With(form, "size", 4), layout),
+        layout);
   }
 }
 

@@ -86,7 +86,7 @@ def serving(chosen, folder, environment):
     with tempfile.TemporaryDirectory(dir=folder) as data, Graft(chosen.bin, chosen.bases, pathlib.Path(data)) as graft:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-        graft.train("--base", "minilm", "--adapter", "waits", "--train", folder / "train.jsonl", "--max-steps", "2",
+        graft.train("--base", "minilm", "--adapter", "waits", "--train", folder / "train.jsonl", "--method", "lora", "--max-steps", "2",
                     "--promote")
         yield graft
 

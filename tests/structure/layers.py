@@ -68,7 +68,9 @@ LAYERS = {
         "common proto server/core server/stores server/supervisor server/intake server/rpc server/http",
         RPC + " prometheus cli11 yaml",
     ),
-    "worker/engine": Layer("common", "torch json"),
+    # Which texts a pass computes: pure, without torch.
+    "worker/engine/serving/scheduler": Layer(),
+    "worker/engine": Layer("common worker/engine/serving/scheduler", "torch json"),
     "worker/agent": Layer("common proto worker/engine", RPC),
     "worker/app": Layer("common proto worker/engine worker/agent", RPC + " prometheus cli11 yaml"),
     "client/lib": Layer("common proto", "grpc protobuf json absl"),
@@ -77,7 +79,7 @@ LAYERS = {
 
 # Tests may see what their subject's side sees, and googletest. What stands above the sides may see all.
 _SERVER = "server/core server/stores server/supervisor server/intake server/rpc server/http server/app"
-_WORKER = "worker/engine worker/agent worker/app"
+_WORKER = "worker/engine worker/engine/serving/scheduler worker/agent worker/app"
 LAYERS.update({
     "tests/support": Layer("common", "gtest json"),
     "tests/common": Layer("common tests/support", "gtest json zlib"),
@@ -85,6 +87,7 @@ LAYERS.update({
     "tests/server": Layer("common proto tests/support " + _SERVER,
                           RPC + " gtest sqlite postgres prometheus cli11 yaml"),
     "tests/worker": Layer("common proto tests/support " + _WORKER, RPC + " gtest torch prometheus"),
+    "tests/worker/engine/serving/scheduler": Layer("worker/engine/serving/scheduler", "gtest"),
     "tests/worker/engine": Layer("common tests/support worker/engine", "gtest torch json"),
     "tests/client": Layer("common proto tests/support client/lib client/cli", RPC + " gtest cli11"),
 })

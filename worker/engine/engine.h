@@ -21,6 +21,9 @@ struct EngineOptions {
   int64_t max_base_bytes = 0;
   int64_t max_adapter_bytes = int64_t{4} << 30;  ///< Adapters kept resident, likewise.
   size_t max_waiting = 4096;  ///< Inputs that may wait for serving; beyond it RESOURCE_EXHAUSTED.
+  /// What a serving pass may take, by what passes before it took: as long as newcomers and
+  /// promotions wait.
+  double pass_seconds = 0.05;
 };
 
 struct DeviceFacts {

@@ -84,20 +84,28 @@ void Loop::Count(EngineFigures& figures) const {
 void Loop::ServeAndRunTasks() {
   // Autograd of a training layer may be on around us; nothing here may join its graph.
   const at::NoGradGuard no_grad;
-  serving_.ServeWaiting([this](int64_t rows) {
+  const auto on_pass = [this](int64_t rows) {
     ++served_passes_;
     if (probe_.serving_pass) probe_.serving_pass(rows);
-  });
-  for (;;) {
-    std::function<void()> task;
-    {
-      const std::lock_guard lock(mutex_);
-      if (tasks_.empty()) return;
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
-    }
-    task();
+  };
+  int64_t left = serving_.WaitingTokens();
+  do {
+    const int64_t served = left > 0 ? serving_.ServePass(left, on_pass) : 0;
+    left = served > 0 ? left - served : 0;
+  } while (RunTask() && left > 0);
+}
+
+bool Loop::RunTask() {
+  std::function<void()> task;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return false;
+    if (tasks_.empty()) return true;
+    task = std::move(tasks_.front());
+    tasks_.pop_front();
   }
+  task();
+  return true;
 }
 
 void Loop::Run() {

@@ -1,7 +1,8 @@
 #pragma once
 /// The engine's one thread. It takes one training step, or one pass of an evaluation, of each job
-/// in turn; between two layers it answers waiting requests and runs short tasks, so serving waits
-/// for one layer at most.
+/// in turn; between two layers it answers waiting requests, a short pass at a time, and runs a
+/// short task behind each. So serving waits for one layer at most, and tasks and newcomers for one
+/// pass.
 
 #include <atomic>
 #include <chrono>
@@ -30,8 +31,9 @@ class Loop {
     std::function<void(const Status&)> fail;  ///< Called instead of any further turn.
   };
 
-  Loop(at::Device device, size_t max_waiting, const Engine::Probe& probe)
-      : device_(device), probe_(probe), serving_(max_waiting) {}
+  /// `max_waiting`, `pass_seconds`: see EngineOptions.
+  Loop(at::Device device, size_t max_waiting, double pass_seconds, const Engine::Probe& probe)
+      : device_(device), probe_(probe), serving_(max_waiting, pass_seconds) {}
 
   void Start();
   /// Fails everything that waits, and ends the thread.
@@ -39,7 +41,7 @@ class Loop {
 
   /// Trains `run` from the next turn on. UNAVAILABLE: stopping; nothing was told to `observer`.
   Status AddJob(std::unique_ptr<TrainRun> run, std::shared_ptr<TrainObserver> observer);
-  /// Runs `task` behind requests and between layers.
+  /// Runs `task` between passes and between layers.
   void Post(std::function<void()> task);
   void Post(LongTask task);
   /// Answers through the request's `done`, also if the queue is full.
@@ -58,8 +60,11 @@ class Loop {
 
   void Run();
   bool Idle() const { return tasks_.empty() && new_jobs_.empty() && serving_.empty(); }
-  /// What runs between two layers: requests, and short tasks.
+  /// What runs between two layers: passes of as many tokens as wait at the beginning, for training
+  /// goes on behind them whoever comes meanwhile; and short tasks, one behind each pass.
   void ServeAndRunTasks();
+  /// Runs a short task, if one waits. False: stopping.
+  bool RunTask();
   /// One turn of the next job, if there is one.
   void AdvanceTraining();
   /// One turn of `job`; its end, if this was the last.

@@ -36,10 +36,12 @@ datasets::Example MakeExample(PhiloxSequence& random) {
 
 }  // namespace
 
-std::unique_ptr<Engine> MakeEngine(size_t max_waiting, int64_t max_base_bytes) {
+std::unique_ptr<Engine> MakeEngine(size_t max_waiting, int64_t max_base_bytes,
+                                   double pass_seconds) {
   EngineOptions options;
   options.max_base_bytes = max_base_bytes;
   options.max_waiting = max_waiting;
+  options.pass_seconds = pass_seconds;
   options.bases = GoldenFolder();
   options.threads = 2;
   return Must(Engine::Create(std::move(options)));

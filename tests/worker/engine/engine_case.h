@@ -15,7 +15,8 @@ namespace graft::worker::engine::testing {
 using Hyper = spec::Hyperparameters;
 
 /// An engine on the CPU with two threads over the golden bases. Throws if it can't start.
-std::unique_ptr<Engine> MakeEngine(size_t max_waiting = 4096, int64_t max_base_bytes = 0);
+std::unique_ptr<Engine> MakeEngine(size_t max_waiting = 4096, int64_t max_base_bytes = 0,
+                                   double pass_seconds = 0.05);
 
 /// A resolved spec on base-bert: 2 epochs of micro-batches of 4, fp32; `change` may alter any
 /// hyperparameter.

@@ -23,6 +23,9 @@ using testing::Recorder;
 using testing::RunJob;
 using testing::TrainAndLoad;
 
+/// Nothing is that fast: passes are as small as they get.
+constexpr double kShortPasses = 1e-9;
+
 const Json kLora = {{"lora", {{"rank", 4}, {"target_modules", {"query", "value"}}}}};
 
 /// Methods of all kinds: some wrap linears, some sublayers, two replace base weights.
@@ -101,6 +104,55 @@ TEST(ServingTest, ABatchOfMixedAdaptersAnswersAsEachAlone) {
   // The five that leave the base alone share one pass; the two that replace its weights have one
   // each.
   EXPECT_EQ(engine->figures().served_passes - passes, 3);
+}
+
+/// A batch of long texts, and behind it a short request: of its own adapter and of another.
+TEST(ServingTest, AShortRequestBesideABatchIsAnsweredWithinTwoPasses) {
+  const auto engine = MakeEngine(/*max_waiting=*/4096, /*max_base_bytes=*/0, kShortPasses);
+  const VersionId heavy = TrainAndLoad(*engine, kLora).sha256;
+  const VersionId light = TrainAndLoad(*engine, Methods()[0]).sha256;
+  std::string much;
+  for (int i = 0; i < 30; ++i) much += "w1 ";
+  for (const VersionId& version : {heavy, light}) {
+    std::promise<StatusOr<ClassifyResult>> batch;
+    std::promise<int64_t> passes;
+    Blocked blocked(*engine, heavy);
+    engine->Classify(RequestFor(heavy, std::vector<std::string>(128, much)),
+                     [&](StatusOr<ClassifyResult> r) { batch.set_value(std::move(r)); });
+    // Answered within the batch's first passes; what it asks then comes beside the rest.
+    engine->Classify(RequestFor(light, {"w1"}), [&](const StatusOr<ClassifyResult>&) {
+      const int64_t before = engine->figures().served_passes;
+      engine->Classify(RequestFor(version, {"w1"}), [&, before](const StatusOr<ClassifyResult>& r) {
+        EXPECT_TRUE(r.ok()) << r.status();
+        passes.set_value(engine->figures().served_passes - before);
+      });
+    });
+    const int64_t before = engine->figures().served_passes;
+
+    blocked.Release();
+
+    EXPECT_LE(passes.get_future().get(), 2);
+    EXPECT_TRUE(batch.get_future().get().ok());
+    EXPECT_GT(engine->figures().served_passes - before, 50);
+  }
+}
+
+TEST(ServingTest, ABatchOfManyPassesAnswersAsOne) {
+  const auto whole = MakeEngine();
+  const auto parts = MakeEngine(/*max_waiting=*/4096, /*max_base_bytes=*/0, kShortPasses);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 90; ++i)
+    texts.push_back("w" + std::to_string(i) + (i % 3 == 0 ? " w5 w6 w7 w8 w9 w10" : ""));
+  for (const Json& method : Methods()) {
+    const auto expected = LogitsOf(Classify(*whole, TrainAndLoad(*whole, method).sha256, texts));
+    const VersionId version = TrainAndLoad(*parts, method).sha256;
+    const int64_t passes = parts->figures().served_passes;
+
+    const auto logits = LogitsOf(Classify(*parts, version, texts));
+
+    EXPECT_GT(parts->figures().served_passes - passes, 5);
+    EXPECT_LE(WorstDifference(logits, expected), 1e-5) << method;
+  }
 }
 
 TEST(ServingTest, ThePlainBaseAndAdaptersShareEmbeddingPasses) {

@@ -1,27 +1,38 @@
 #include "worker/engine/serving/serving_queue.h"
 
 #include <algorithm>
-#include <cmath>
-#include <tuple>
+#include <chrono>
+#include <cstdint>
+#include <iterator>
+#include <utility>
 
 #include "worker/engine/device.h"
 #include "worker/engine/head.h"
-#include "worker/engine/training/evaluation.h"
 #include "worker/engine/training/layer_walk.h"
 
 namespace graft::worker::engine {
 namespace {
 
-/// Inputs that may share a pass have equal keys: one base, one kind of output; an adapter that
-/// replaces base weights runs alone.
-auto PassKey(const ServingRequest& request) {
-  const bool alone = request.version != nullptr && request.version->adapter->overrides_base();
-  return std::make_tuple(request.on.base.get(), request.embed,
-                         alone ? request.version.get() : nullptr);
-}
-
 const Adapter* Owner(const ServingRequest& request) {
   return request.version != nullptr ? request.version->adapter.get() : nullptr;
+}
+
+/// Inputs of a pass share the base and the kind of output; an adapter that replaces base weights
+/// runs alone.
+PassKind KindOf(const ServingRequest& request) {
+  const Adapter* alone = Owner(request);
+  if (alone != nullptr && !alone->overrides_base()) alone = nullptr;
+  // Objects lie at even addresses.
+  return {.base = reinterpret_cast<uintptr_t>(request.on.base.get()),
+          .variant = reinterpret_cast<uintptr_t>(alone) + (request.embed ? 1 : 0)};
+}
+
+PassScheduler::Request ToSchedule(const ServingRequest& request) {
+  PassScheduler::Request result{
+      .kind = KindOf(request), .owner = reinterpret_cast<uintptr_t>(Owner(request)), .lengths = {}};
+  for (const tokenizers::Encoding& encoding : request.inputs)
+    result.lengths.push_back(std::max<int64_t>(static_cast<int64_t>(encoding.ids.size()), 1));
+  return result;
 }
 
 std::vector<float> ToVector(const at::Tensor& row) {
@@ -49,48 +60,51 @@ Status ServingQueue::Push(std::shared_ptr<ServingRequest> request) {
   }
   request->remaining = inputs;
   request->outputs.resize(inputs);
-  requests_.push_back(std::move(request));
+  new_requests_.push_back(std::move(request));
   waiting_ += inputs;
   return OkStatus();
 }
 
-ServingQueue::Items ServingQueue::TakeAll() {
-  Items items;
+void ServingQueue::Admit() {
+  std::deque<std::shared_ptr<ServingRequest>> requests;
   {
     const std::lock_guard lock(mutex_);
-    for (const std::shared_ptr<ServingRequest>& request : requests_) {
-      for (size_t i = 0; i < request->inputs.size(); ++i) items.push_back({request, i});
-    }
-    requests_.clear();
+    requests.swap(new_requests_);
   }
-  // Within an owner the order of arrival stays.
-  std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
-    return std::make_pair(PassKey(*a.request), Owner(*a.request)) <
-           std::make_pair(PassKey(*b.request), Owner(*b.request));
-  });
-  return items;
+  for (std::shared_ptr<ServingRequest>& request : requests) {
+    scheduler_.Add(next_id_, ToSchedule(*request));
+    requests_.emplace_hint(requests_.end(), next_id_++, std::move(request));
+  }
 }
 
-ServingQueue::Items ServingQueue::NextPass(const Items& items, size_t& begin, int64_t& rows) {
-  Items pass;
-  for (; begin < items.size(); ++begin) {
-    const Item& item = items[begin];
-    ServingRequest& request = *item.request;
-    if (request.done != nullptr && request.abandoned && request.abandoned())
-      std::exchange(request.done, nullptr)(NobodyWaits());
-    if (request.done == nullptr) {
-      --waiting_;
-      continue;
-    }
-    const auto length = static_cast<int64_t>(request.inputs[item.input].ids.size());
-    if (!pass.empty() &&
-        (PassKey(request) != PassKey(*pass.front().request) || rows + length > kForwardTokens)) {
-      break;
-    }
-    rows += length;
-    pass.push_back(item);
+void ServingQueue::DropAbandoned() {
+  for (auto it = requests_.begin(); it != requests_.end();) {
+    const Abandoned& abandoned = it->second->abandoned;
+    it = abandoned && abandoned() ? Finish(it, NobodyWaits()) : std::next(it);
   }
-  return pass;
+}
+
+ServingQueue::Requests::iterator ServingQueue::Finish(Requests::iterator request,
+                                                      const Status& status) {
+  const std::shared_ptr<ServingRequest> finished = std::move(request->second);
+  scheduler_.Remove(request->first);
+  const auto next = requests_.erase(request);
+  waiting_ -= finished->remaining;
+  std::exchange(finished->done, nullptr)(status);
+  return next;
+}
+
+void ServingQueue::Settle(uint64_t id, size_t inputs, const Status& status) {
+  const auto request = requests_.find(id);
+  waiting_ -= inputs;
+  request->second->remaining -= inputs;
+  if (!status.ok() || request->second->remaining == 0) Finish(request, status);
+}
+
+int64_t ServingQueue::WaitingTokens() {
+  Admit();
+  DropAbandoned();
+  return scheduler_.tokens();
 }
 
 Status ServingQueue::RunGuarded(const Items& pass) {
@@ -100,38 +114,28 @@ Status ServingQueue::RunGuarded(const Items& pass) {
   });
 }
 
-void ServingQueue::Settle(const Item& item, const Status& status) {
-  ServingRequest& request = *item.request;
-  if (request.done == nullptr) return;  // Already failed.
-  if (!status.ok()) {
-    std::exchange(request.done, nullptr)(status);
-  } else if (--request.remaining == 0) {
-    std::exchange(request.done, nullptr)(OkStatus());
+int64_t ServingQueue::ServePass(int64_t most, const std::function<void(int64_t)>& on_pass) {
+  if (WaitingTokens() == 0) return 0;
+  const PassPlan plan = scheduler_.NextPass(most);
+  Items pass;
+  for (const ScheduledText& text : plan.texts)
+    pass.push_back({requests_.at(text.request), text.index});
+  const auto start = std::chrono::steady_clock::now();
+  const Status status = RunGuarded(pass);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  // One that failed ended early, and says nothing.
+  if (status.ok()) scheduler_.Ran(plan, took.count());
+  if (on_pass) on_pass(plan.tokens);
+  const bool shared = plan.texts.front().request != plan.texts.back().request;
+  for (size_t at = 0; at < pass.size();) {
+    size_t end = at;
+    while (end < pass.size() && pass[end].request == pass[at].request) ++end;
+    const Items own(pass.begin() + static_cast<ptrdiff_t>(at),
+                    pass.begin() + static_cast<ptrdiff_t>(end));
+    Settle(plan.texts[at].request, own.size(), !status.ok() && shared ? RunGuarded(own) : status);
+    at = end;
   }
-}
-
-void ServingQueue::ServeWaiting(const std::function<void(int64_t)>& on_pass) {
-  if (empty()) return;
-  const Items items = TakeAll();
-  for (size_t begin = 0; begin < items.size();) {
-    int64_t rows = 0;
-    const Items pass = NextPass(items, begin, rows);
-    if (pass.empty()) continue;
-    const Status status = RunGuarded(pass);
-    if (on_pass) on_pass(rows);
-    waiting_ -= pass.size();
-    const bool shared = std::ranges::any_of(
-        pass, [&](const Item& item) { return item.request != pass.front().request; });
-    for (size_t at = 0; at < pass.size();) {
-      size_t end = at;
-      while (end < pass.size() && pass[end].request == pass[at].request) ++end;
-      const Items own(pass.begin() + static_cast<ptrdiff_t>(at),
-                      pass.begin() + static_cast<ptrdiff_t>(end));
-      const Status own_status = !status.ok() && shared ? RunGuarded(own) : status;
-      for (const Item& item : own) Settle(item, own_status);
-      at = end;
-    }
-  }
+  return plan.tokens;
 }
 
 void ServingQueue::RunPass(const Items& items) {
@@ -171,13 +175,8 @@ void ServingQueue::RunPass(const Items& items) {
 }
 
 void ServingQueue::FailAll(const Status& status) {
-  std::deque<std::shared_ptr<ServingRequest>> requests;
-  {
-    const std::lock_guard lock(mutex_);
-    requests.swap(requests_);
-    waiting_ = 0;
-  }
-  for (const auto& request : requests) std::exchange(request->done, nullptr)(status);
+  Admit();
+  for (auto it = requests_.begin(); it != requests_.end();) it = Finish(it, status);
 }
 
 }  // namespace graft::worker::engine

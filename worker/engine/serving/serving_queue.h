@@ -1,16 +1,18 @@
 #pragma once
-/// Requests that wait for a pass, and the passes that answer them: every input that waits is packed
-/// with the others over the same base, each with its own adapter.
+/// Requests that wait for a pass, and the passes that answer them, one at a time: inputs over the
+/// same base are packed together, each with its own adapter. Which come next the scheduler says.
 
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 #include "common/tokenizers/tokenizer.h"
 #include "worker/engine/adapter_cache.h"
+#include "worker/engine/serving/scheduler/pass_scheduler.h"
 #include "worker/engine/types.h"
 
 namespace graft::worker::engine {
@@ -32,20 +34,24 @@ struct ServingRequest {
 
 Status NobodyWaits();
 
-/// Thread safety: Push from any thread; ServeWaiting on the engine's thread only.
+/// Thread safety: Push, empty and waiting from any thread; the others on the engine's thread only.
 class ServingQueue {
  public:
-  explicit ServingQueue(size_t max_waiting) : max_waiting_(max_waiting) {}
+  /// `pass_seconds`: what a pass may take by its estimate.
+  ServingQueue(size_t max_waiting, double pass_seconds)
+      : max_waiting_(max_waiting), scheduler_(PassSize::Limits{.seconds = pass_seconds}) {}
 
   /// Errors: ResourceExhausted if too many inputs wait; then `done` isn't called.
   Status Push(std::shared_ptr<ServingRequest> request);
   bool empty() const { return waiting_ == 0; }
   int64_t waiting() const { return static_cast<int64_t>(waiting_.load()); }
-  /// Runs everything that waits now, but for requests that were abandoned. `on_pass` is told the
-  /// rows of each pass. A pass that fails is run again a request at a time, so that one owner's
-  /// fault isn't another's.
-  void ServeWaiting(const std::function<void(int64_t rows)>& on_pass);
-  /// Answers everything that waits with `status`.
+  /// Tokens of all that waits, when the requests that were abandoned have left.
+  int64_t WaitingTokens();
+  /// Runs the next pass, if something waits: of `most` tokens at most, but of one input at least.
+  /// `on_pass` is told its rows. Returns them; 0 if nothing waits. A pass that fails is run again a
+  /// request at a time, so that one owner's fault isn't another's.
+  int64_t ServePass(int64_t most, const std::function<void(int64_t rows)>& on_pass);
+  /// Answers everything that waits, also what is answered in part, with `status`.
   void FailAll(const Status& status);
 
  private:
@@ -54,20 +60,26 @@ class ServingQueue {
     size_t input = 0;
   };
   using Items = std::vector<Item>;
+  using Requests = std::map<uint64_t, std::shared_ptr<ServingRequest>>;
 
-  /// Takes what waits, owners as neighbours.
-  Items TakeAll();
-  /// The next pass's inputs, from `begin` on, which moves behind them; those that need no answer
-  /// any more are passed over.
-  Items NextPass(const Items& items, size_t& begin, int64_t& rows);
+  /// Hands new requests to the scheduler.
+  void Admit();
+  /// Lets go of those that nobody waits for.
+  void DropAbandoned();
+  /// Answers a request, and drops what of it still waits. Returns the next.
+  Requests::iterator Finish(Requests::iterator request, const Status& status);
+  /// Notes the outcome for `inputs` of a request.
+  void Settle(uint64_t id, size_t inputs, const Status& status);
   Status RunGuarded(const Items& pass);
   void RunPass(const Items& items);
-  static void Settle(const Item& item, const Status& status);
 
   const size_t max_waiting_;
   std::mutex mutex_;
-  std::deque<std::shared_ptr<ServingRequest>> requests_;
-  std::atomic<size_t> waiting_{0};
+  std::deque<std::shared_ptr<ServingRequest>> new_requests_;  ///< Guarded by mutex_.
+  std::atomic<size_t> waiting_{0};                            ///< Inputs without an answer.
+  PassScheduler scheduler_;
+  Requests requests_;  ///< The scheduler's, by number in the order of arrival.
+  uint64_t next_id_ = 1;
 };
 
 }  // namespace graft::worker::engine

@@ -11,8 +11,7 @@
 
 namespace graft::worker::engine {
 
-/// Most tokens that an evaluation or serving pass packs; fixed, so that results don't depend on
-/// load.
+/// Most tokens that an evaluation's pass packs; fixed, so that results don't depend on load.
 inline constexpr int64_t kForwardTokens = 4096;
 
 /// Runs a split in its own order. What it has counted so far is not checkpointed: a resumed job

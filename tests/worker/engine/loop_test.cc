@@ -1,0 +1,178 @@
+/// The engine's loop alone: passes, tasks and turns in counted order, over the plain tiny base.
+
+#include "worker/engine/loop.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <memory>
+#include <thread>
+
+#include <ATen/Parallel.h>
+
+#include "tests/worker/engine/golden_case.h"
+#include "worker/engine/base_cache.h"
+
+namespace graft::worker::engine {
+namespace {
+
+constexpr int kLength = 30;
+/// Nothing is that fast, so passes are as small as they get: a text of kLength tokens each.
+constexpr double kNoTime = 1e-9;
+
+class LoopTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    at::set_num_threads(1);  // Many tiny passes: threads would mostly wait for each other.
+    probe_.serving_pass = [this](int64_t rows) {
+      ++passes_;
+      rows_ += rows;
+      if (on_pass_) on_pass_();
+    };
+    BaseCache bases(testing::GoldenFolder(), at::kCPU, int64_t{1} << 40);
+    auto on = bases.Get("base-bert", at::kFloat);
+    ASSERT_TRUE(on.ok()) << on.status();
+    on_ = *on;
+    loop_ = std::make_unique<Loop>(at::kCPU, /*max_waiting=*/4096, kNoTime, probe_);
+  }
+  void TearDown() override {
+    if (loop_ != nullptr) loop_->Stop();
+    at::set_num_threads(threads_);
+  }
+
+  /// Asks for the embeddings of so many texts; `done`, if set, is told in front of the answer.
+  std::future<Status> Ask(int texts, std::function<void()> done = {}, Abandoned abandoned = {}) {
+    auto request = std::make_shared<ServingRequest>();
+    request->on = on_;
+    request->embed = true;
+    for (int i = 0; i < texts; ++i) {
+      request->inputs.push_back(
+          {std::vector<int32_t>(kLength, 7), std::vector<int32_t>(kLength, 0), false});
+    }
+    request->abandoned = std::move(abandoned);
+    auto answer = std::make_shared<std::promise<Status>>();
+    request->done = [answer, done = std::move(done)](const Status& status) {
+      if (done) done();
+      answer->set_value(status);
+    };
+    loop_->Serve(std::move(request));
+    return answer->get_future();
+  }
+  int64_t Waiting() const {
+    EngineFigures figures;
+    loop_->Count(figures);
+    return figures.requests_waiting;
+  }
+
+  const int threads_ = at::get_num_threads();
+  LoadedBase on_;
+  std::function<void()> on_pass_;  ///< On the loop's thread, behind each pass.
+  int64_t passes_ = 0, rows_ = 0;
+  Engine::Probe probe_;
+  std::unique_ptr<Loop> loop_;
+};
+
+TEST_F(LoopTest, ABatchIsServedInShortPasses) {
+  auto answer = Ask(128);
+  loop_->Start();
+
+  EXPECT_TRUE(answer.get().ok());
+  // Until the first passes have shown how slow the device is, they are longer.
+  EXPECT_GE(passes_, 100);
+  EXPECT_EQ(rows_, 128 * kLength);
+  EXPECT_EQ(Waiting(), 0);
+}
+
+TEST_F(LoopTest, ANewcomerIsAnsweredWithinTwoPasses) {
+  std::future<Status> newcomer;
+  int64_t at = 0, answered_at = 0;
+  on_pass_ = [&] {
+    if (passes_ != 20) return;
+    at = passes_;
+    newcomer = Ask(1, [&] { answered_at = passes_; });
+  };
+  auto batch = Ask(128);
+  loop_->Start();
+
+  EXPECT_TRUE(batch.get().ok());
+  EXPECT_TRUE(newcomer.get().ok());
+  EXPECT_GT(answered_at, at);
+  EXPECT_LE(answered_at, at + 2);
+}
+
+TEST_F(LoopTest, TasksRunBetweenPasses) {
+  std::vector<int64_t> ran_at;
+  on_pass_ = [&] {
+    if (passes_ != 20) return;
+    for (int i = 0; i < 3; ++i) loop_->Post([&] { ran_at.push_back(passes_); });
+  };
+  auto batch = Ask(128);
+  loop_->Start();
+
+  EXPECT_TRUE(batch.get().ok());
+  EXPECT_EQ(ran_at, (std::vector<int64_t>{20, 21, 22})) << "one behind each pass";
+}
+
+TEST_F(LoopTest, ARequestThatIsGivenUpLeavesBetweenPasses) {
+  std::atomic<bool> given_up{false};
+  int64_t left_at = 0;
+  on_pass_ = [&] { given_up = passes_ >= 20; };
+  auto batch = Ask(
+      128, [&] { left_at = passes_; }, [&] { return given_up.load(); });
+  auto other = Ask(60);
+  loop_->Start();
+
+  EXPECT_EQ(batch.get().code(), StatusCode::kCancelled);
+  EXPECT_TRUE(other.get().ok());
+  EXPECT_EQ(left_at, 20);
+  EXPECT_LT(rows_, 100 * kLength) << "nothing was computed for it any more";
+  EXPECT_EQ(Waiting(), 0);
+}
+
+TEST_F(LoopTest, ALoopThatStopsAnswersWhatIsServedInPart) {
+  std::thread stopper;
+  on_pass_ = [&] {
+    if (passes_ != 20) return;
+    stopper = std::thread([&] { loop_->Stop(); });
+    // A stopping loop runs a task at once.
+    for (bool stopping = false; !stopping;) {
+      const auto ran = std::make_shared<std::atomic<bool>>(false);
+      loop_->Post([ran] { *ran = true; });
+      stopping = *ran;
+    }
+  };
+  auto batch = Ask(128);
+  loop_->Start();
+
+  EXPECT_EQ(batch.get().code(), StatusCode::kUnavailable);
+  stopper.join();
+  EXPECT_EQ(passes_, 20);
+  EXPECT_EQ(Waiting(), 0);
+  loop_.reset();
+}
+
+TEST_F(LoopTest, ATurnOfTrainingWaitsForNoMoreThanWaitedAtItsYield) {
+  // As a training step does, from between its layers.
+  std::promise<int64_t> rows_of_a_yield;
+  int newcomers = 0;
+  on_pass_ = [&] {
+    if (++newcomers <= 200) Ask(8);
+  };
+  const auto advance = [&](const Yield& yield) {
+    Ask(40);
+    const int64_t before = rows_;
+    yield();
+    rows_of_a_yield.set_value(rows_ - before);
+    return false;
+  };
+  loop_->Post(Loop::LongTask{advance, [](const Status&) {}});
+  loop_->Start();
+
+  const int64_t rows = rows_of_a_yield.get_future().get();
+  EXPECT_GE(rows, 40 * kLength);
+  EXPECT_LE(rows, 41 * kLength);
+}
+
+}  // namespace
+}  // namespace graft::worker::engine

@@ -1,0 +1,38 @@
+#pragma once
+/// How many tokens a pass over one base may hold so that it takes at most a given time on the
+/// device at hand; learnt from the passes that ran.
+
+#include <cstdint>
+
+namespace graft::worker::engine {
+
+/// Thread safety: none; a value of the scheduler's.
+class PassSize {
+ public:
+  struct Limits {
+    double seconds = 0.05;  ///< What a pass may take.
+    int64_t first = 256;    ///< Tokens, before any pass ran.
+    int64_t least = 32;     ///< Fewer take hardly less time: each pass reads all weights.
+    int64_t most = 4096;    ///< For its memory.
+  };
+
+  explicit PassSize(const Limits& limits)
+      : limits_(limits), tokens_(static_cast<double>(limits.first)) {}
+
+  /// In [least, most].
+  int64_t tokens() const { return static_cast<int64_t>(tokens_); }
+  /// What a pass of so many tokens is expected to take at most.
+  double Seconds(int64_t tokens) const {
+    return limits_.seconds * static_cast<double>(tokens) / tokens_;
+  }
+  /// Learns from a pass. The estimate moves half way (in proportions) to what the pass shows, and
+  /// by a factor of 4 at most, so that one pass that was held up by others doesn't decide. A short
+  /// pass that was fast says only that longer ones may be: its fixed costs count for more.
+  void Ran(int64_t tokens, double seconds);
+
+ private:
+  Limits limits_;
+  double tokens_;
+};
+
+}  // namespace graft::worker::engine

@@ -24,7 +24,8 @@ inline constexpr std::chrono::minutes kEvaluateTimeout{30};  ///< A worker runs 
 struct Context {
   std::ostream& out;
   std::ostream& err;
-  bool terminal = false;  ///< Standard output is one.
+  bool terminal = false;      ///< Standard output is one.
+  bool err_terminal = false;  ///< Standard error is one.
   bool json = false;
   client::ClientOptions options;
   std::optional<std::chrono::milliseconds> chosen_timeout;  ///< --timeout, if it was given.

@@ -37,6 +37,7 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   Context context{.out = out,
                   .err = err,
                   .terminal = environment.terminal,
+                  .err_terminal = environment.err_terminal,
                   .json = false,
                   .options = {},
                   .chosen_timeout = {},

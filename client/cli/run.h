@@ -8,9 +8,10 @@
 namespace graft::cli {
 
 struct Environment {
-  std::string server;     ///< GRAFT_SERVER
-  std::string token;      ///< GRAFT_TOKEN
-  bool terminal = false;  ///< Standard output is a terminal.
+  std::string server;         ///< GRAFT_SERVER
+  std::string token;          ///< GRAFT_TOKEN
+  bool terminal = false;      ///< Standard output is a terminal.
+  bool err_terminal = false;  ///< Standard error is one.
 };
 
 /// Runs one command line (without the program's name); returns its exit code.

@@ -41,6 +41,7 @@ class FakeServer final : public v1::FinetuningService::Service,
   std::chrono::milliseconds quiet{0};  ///< Before a watch breaks or ends.
   bool hang = false;                   ///< Calls wait until their deadline.
   int hang_after = -1;                 ///< Those behind the first so many do; -1: as `hang` says.
+  int hang_above = 1 << 20;            ///< Those of Classify with more inputs do.
   v1::Job job;                         ///< What jobs' methods return.
   v1::AdapterVersion version = Version();  ///< What ListVersions returns.
   Watches watches;                         ///< Of each WatchJob; all but the last break.
@@ -198,6 +199,8 @@ class FakeServer final : public v1::FinetuningService::Service,
   grpc::Status Classify(Context* context, const v1::ClassifyRequest* request,
                         v1::ClassifyResponse* reply) override {
     batches.push_back(request->inputs_size());
+    while (request->inputs_size() > hang_above && !context->IsCancelled()) {
+    }
     for (int i = 0; i < request->inputs_size(); ++i) {
       auto& prediction = *reply->add_predictions();
       for (const auto& [label, probability] : {std::pair{"bad", 0.25}, {"good", 0.75}}) {
@@ -307,7 +310,7 @@ struct Outcome {
 inline Outcome RunCli(const std::string& address, const std::vector<std::string>& arguments,
                       bool terminal = false) {
   std::ostringstream out, err;
-  const int code = cli::Run(arguments, {address, "", terminal}, out, err);
+  const int code = cli::Run(arguments, {address, "", terminal, terminal}, out, err);
   return {code, out.str(), err.str()};
 }
 

@@ -35,9 +35,10 @@ int ListBases(Context& context) {
 
 int Upload(Context& context, const std::string& path) {
   const auto dataset = context.client->Upload(path, [&](int64_t sent) {
-    if (context.terminal && !context.json) context.err << "\r\033[K" << Bytes(sent) << std::flush;
+    if (context.err_terminal && !context.json)
+      context.err << "\r\033[K" << Bytes(sent) << std::flush;
   });
-  if (context.terminal && !context.json) context.err << "\r\033[K";
+  if (context.err_terminal && !context.json) context.err << "\r\033[K";
   if (!dataset.ok()) return Refuse(context, dataset.status());
   if (context.json) {
     PrintJson(context, *dataset);

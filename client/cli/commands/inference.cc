@@ -3,16 +3,13 @@
 #include <memory>
 
 #include "client/cli/commands/commands.h"
+#include "client/cli/portions.h"
 #include "client/cli/text_inputs.h"
 
 namespace graft::cli {
 namespace {
 
 using Stub = graft::v1::InferenceService::Stub;
-// Of one request; a longer list goes as several.
-constexpr size_t kMaxInputs = 256;
-constexpr size_t kMaxBytes = 1 << 20;
-
 struct Flags {
   std::string adapter, base;
   std::vector<std::string> texts;
@@ -25,70 +22,63 @@ StatusOr<TextInputs> Inputs(const Flags& flags) {
   return TextInputs::Read(flags.texts, flags.pair, std::cin);
 }
 
-/// Where the request ends that begins with `begin`; it holds one text at least.
-size_t RequestEnd(const TextInputs& inputs, size_t begin) {
-  size_t end = begin;
-  for (size_t bytes = 0; end < inputs.size() && end - begin < kMaxInputs; ++end) {
-    bytes += inputs[end].ByteSizeLong();
-    if (end > begin && bytes > kMaxBytes) break;
+void PrintPredictions(Context& context, const graft::v1::ClassifyResponse& answer,
+                      const TextInputs& inputs, size_t begin, size_t top) {
+  for (int i = 0; i < answer.predictions_size(); ++i) {
+    auto probabilities = answer.predictions(i).probabilities();
+    std::stable_sort(probabilities.begin(), probabilities.end(), [](const auto& a, const auto& b) {
+      return a.probability() > b.probability();
+    });
+    for (size_t k = 0; k < std::min(top, static_cast<size_t>(probabilities.size())); ++k) {
+      context.out << (k > 0 ? "  " : "") << probabilities[static_cast<int>(k)].label() << " "
+                  << Fixed(probabilities[static_cast<int>(k)].probability(), 4);
+    }
+    context.out << "  " << inputs[begin + static_cast<size_t>(i)].text()
+                << (answer.predictions(i).truncated() ? "  (cut)" : "") << "\n";
   }
-  return end;
 }
 
 int Classify(Context& context, const Flags& flags) {
   const auto inputs = Inputs(flags);
   if (!inputs.ok()) return Refuse(context, inputs.status());
-  for (size_t begin = 0, end = 0; begin < inputs->size(); begin = end) {
+  graft::v1::ClassifyResponse answer;
+  const auto ask = [&](size_t begin, size_t end) -> Status {
     graft::v1::ClassifyRequest request;
     request.set_adapter(flags.adapter);
     request.set_return_logits(flags.logits);
-    end = RequestEnd(*inputs, begin);
     for (size_t i = begin; i < end; ++i) *request.add_inputs() = (*inputs)[i];
-    const auto answer = context.client->Call(context.client->inference(), &Stub::Classify, request);
-    if (!answer.ok()) return Refuse(context, inputs->Locate(answer.status(), begin));
-    if (context.json) {
-      PrintJson(context, *answer);
-      continue;
-    }
-    for (int i = 0; i < answer->predictions_size(); ++i) {
-      auto probabilities = answer->predictions(i).probabilities();
-      std::stable_sort(
-          probabilities.begin(), probabilities.end(),
-          [](const auto& a, const auto& b) { return a.probability() > b.probability(); });
-      for (size_t k = 0; k < std::min(flags.top, static_cast<size_t>(probabilities.size())); ++k) {
-        context.out << (k > 0 ? "  " : "") << probabilities[static_cast<int>(k)].label() << " "
-                    << Fixed(probabilities[static_cast<int>(k)].probability(), 4);
-      }
-      context.out << "  " << (*inputs)[begin + static_cast<size_t>(i)].text()
-                  << (answer->predictions(i).truncated() ? "  (cut)" : "") << "\n";
-    }
-  }
-  return kOk;
+    GRAFT_ASSIGN_OR_RETURN(
+        answer, context.client->Call(context.client->inference(), &Stub::Classify, request));
+    return OkStatus();
+  };
+  return SendInPortions(context, *inputs, ask, [&](size_t begin) {
+    if (context.json) return PrintJson(context, answer);
+    PrintPredictions(context, answer, *inputs, begin, flags.top);
+  });
 }
 
 int Embed(Context& context, const Flags& flags) {
   const auto inputs = Inputs(flags);
   if (!inputs.ok()) return Refuse(context, inputs.status());
-  for (size_t begin = 0, end = 0; begin < inputs->size(); begin = end) {
+  graft::v1::EmbedResponse answer;
+  const auto ask = [&](size_t begin, size_t end) -> Status {
     graft::v1::EmbedRequest request;
     request.set_adapter(flags.adapter);
     request.set_base(flags.base);
     request.set_normalize(flags.normalize);
-    end = RequestEnd(*inputs, begin);
     for (size_t i = begin; i < end; ++i) *request.add_inputs() = (*inputs)[i];
-    const auto answer = context.client->Call(context.client->inference(), &Stub::Embed, request);
-    if (!answer.ok()) return Refuse(context, inputs->Locate(answer.status(), begin));
-    if (context.json) {
-      PrintJson(context, *answer);
-      continue;
-    }
-    for (const auto& embedding : answer->embeddings()) {
+    GRAFT_ASSIGN_OR_RETURN(
+        answer, context.client->Call(context.client->inference(), &Stub::Embed, request));
+    return OkStatus();
+  };
+  return SendInPortions(context, *inputs, ask, [&](size_t) {
+    if (context.json) return PrintJson(context, answer);
+    for (const auto& embedding : answer.embeddings()) {
       for (int i = 0; i < embedding.values_size(); ++i)
         context.out << (i > 0 ? " " : "") << Fixed(embedding.values(i), 6);
       context.out << "\n";
     }
-  }
-  return kOk;
+  });
 }
 
 int Generate(Context& context, const Flags& flags) {

@@ -1,29 +1,18 @@
-#include <algorithm>
 #include <iostream>
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/faults.h"
+#include "client/cli/progress.h"
 
 namespace graft::cli {
 namespace {
 
-std::string Duration(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
-  if (whole < 60) return std::to_string(whole) + "s";
-  if (whole < 3600) return std::to_string(whole / 60) + "m" + std::to_string(whole % 60) + "s";
-  return std::to_string(whole / 3600) + "h" + std::to_string(whole % 3600 / 60) + "m";
-}
-
 std::string ProgressLine(const graft::v1::Progress& p, bool bar) {
   std::string line;
   if (bar) {
-    constexpr int kWidth = 24;
-    const double share = p.total_steps() > 0
-                             ? static_cast<double>(p.step()) / static_cast<double>(p.total_steps())
-                             : 0;
-    const int full = std::clamp(static_cast<int>(share * kWidth), 0, kWidth);
-    line = "[" + std::string(static_cast<size_t>(full), '=') +
-           std::string(static_cast<size_t>(kWidth - full), ' ') + "] ";
+    line = Bar(p.total_steps() > 0
+                   ? static_cast<double>(p.step()) / static_cast<double>(p.total_steps())
+                   : 0);
   }
   line += "step " + std::to_string(p.step()) + "/" + std::to_string(p.total_steps()) + "  epoch " +
           Fixed(p.epoch(), 2) + "  loss " + Fixed(p.loss(), 4) + "  " +

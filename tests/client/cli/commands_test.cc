@@ -1,6 +1,7 @@
 #include "client/cli/commands/commands.h"
 
 #include <filesystem>
+#include <numeric>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +14,7 @@
 namespace graft::cli {
 namespace {
 
+using testing::Contains;
 using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -270,6 +272,67 @@ TEST_F(CommandTest, LongTextsGoAsSmallerRequests) {
             kOk);
 
   EXPECT_THAT(server_.batches, ElementsAre(1, 2));
+}
+
+TEST_F(CommandTest, LongLinesGoFewAtATimeAndNoneIsLost) {
+  std::vector<std::string> words = {"classify", "--adapter", "a"};
+  words.insert(words.end(), 40, std::string(3000, 'x'));
+
+  const Outcome outcome = Run(words);
+
+  EXPECT_EQ(outcome.code, kOk);
+  EXPECT_EQ(server_.batches.at(0), 5);
+  EXPECT_EQ(std::accumulate(server_.batches.begin(), server_.batches.end(), 0), 40);
+  EXPECT_THAT(outcome.Lines(), SizeIs(40));
+  EXPECT_EQ(outcome.err, "");
+}
+
+TEST_F(CommandTest, SeveralRequestsShowOnATerminalHowFarTheyAre) {
+  for (const char* command : {"classify", "embed"}) {
+    std::vector<std::string> words = {command, "--adapter", "a"};
+    words.insert(words.end(), 300, "short");
+
+    const Outcome seen = RunCli(server_.address(), words, /*terminal=*/true);
+    const Outcome piped = RunCli(server_.address(), words, /*terminal=*/false);
+    words.emplace_back("--json");
+    const Outcome json = RunCli(server_.address(), words, /*terminal=*/true);
+    words.resize(6);
+    const Outcome one = RunCli(server_.address(), words, /*terminal=*/true);
+
+    EXPECT_THAT(seen.err, testing::StartsWith("\r\033[K[                        ] 0/300 texts\r"));
+    EXPECT_THAT(seen.err, HasSubstr("\r\033[K[====================    ] 256/300 texts  "));
+    EXPECT_THAT(seen.err, testing::EndsWith(" left\r\033[K"));
+    EXPECT_THAT(seen.out, Not(HasSubstr("\r")));
+    EXPECT_EQ(piped.out, seen.out);
+    EXPECT_EQ(piped.err, "");
+    EXPECT_EQ(json.err, "");
+    EXPECT_EQ(one.err, "") << "one request is soon answered";
+  }
+}
+
+TEST_F(CommandTest, ARequestThatIsNotAnsweredInTimeIsCut) {
+  server_.hang_above = 10;
+  std::vector<std::string> words = {"--timeout", "1", "classify", "--adapter", "a"};
+  words.insert(words.end(), 40, std::string(3000, 'x'));
+
+  const Outcome outcome = RunCli(server_.address(), words, /*terminal=*/true);
+
+  EXPECT_EQ(outcome.code, kOk) << outcome.err;
+  EXPECT_THAT(outcome.Lines(), SizeIs(40));
+  EXPECT_THAT(server_.batches, Contains(testing::Gt(10)));
+  EXPECT_THAT(outcome.err, Not(HasSubstr("deadline")));
+}
+
+TEST_F(CommandTest, ARequestThatIsNeverAnsweredSaysHowLongItWaited) {
+  server_.hang_after = 1;
+  std::vector<std::string> words = {"--timeout", "1", "classify", "--adapter", "a"};
+  words.insert(words.end(), 40, std::string(3000, 'x'));
+
+  const Outcome outcome = Run(words);
+
+  EXPECT_EQ(outcome.code, kUnreachable);
+  EXPECT_THAT(outcome.err, HasSubstr("within 1 s"));
+  EXPECT_THAT(outcome.Lines(), SizeIs(server_.batches.front())) << "what was answered is printed";
 }
 
 TEST_F(CommandTest, UnusableBaseSaysWhy) {

@@ -25,6 +25,8 @@ using testing::TrainAndLoad;
 
 /// Nothing is that fast: passes are as small as they get.
 constexpr double kShortPasses = 1e-9;
+/// All that waits fits into one, however busy the machine is.
+constexpr double kLongPasses = 3600;
 
 const Json kLora = {{"lora", {{"rank", 4}, {"target_modules", {"query", "value"}}}}};
 
@@ -76,7 +78,7 @@ ClassifyRequest RequestFor(const VersionId& version,
 }
 
 TEST(ServingTest, ABatchOfMixedAdaptersAnswersAsEachAlone) {
-  const auto engine = MakeEngine();
+  const auto engine = MakeEngine(/*max_waiting=*/4096, /*max_base_bytes=*/0, kLongPasses);
   std::vector<VersionId> versions;
   for (const Json& method : Methods()) versions.push_back(TrainAndLoad(*engine, method).sha256);
   std::vector<std::vector<std::vector<float>>> alone;
@@ -138,7 +140,7 @@ TEST(ServingTest, AShortRequestBesideABatchIsAnsweredWithinTwoPasses) {
 }
 
 TEST(ServingTest, ABatchOfManyPassesAnswersAsOne) {
-  const auto whole = MakeEngine();
+  const auto whole = MakeEngine(/*max_waiting=*/4096, /*max_base_bytes=*/0, kLongPasses);
   const auto parts = MakeEngine(/*max_waiting=*/4096, /*max_base_bytes=*/0, kShortPasses);
   std::vector<std::string> texts;
   for (int i = 0; i < 90; ++i)

@@ -26,8 +26,9 @@ class PassSize {
     return limits_.seconds * static_cast<double>(tokens) / tokens_;
   }
   /// Learns from a pass. The estimate moves half way (in proportions) to what the pass shows, and
-  /// by a factor of 4 at most, so that one pass that was held up by others doesn't decide. A short
-  /// pass that was fast says only that longer ones may be: its fixed costs count for more.
+  /// by a factor of 4 at most, so that one pass that was held up by others doesn't decide. A pass
+  /// of less than half the estimate can raise it, for its fixed costs count for more; if it took
+  /// too long, it halves an estimate beyond `first`.
   void Ran(int64_t tokens, double seconds);
 
  private:

@@ -84,6 +84,18 @@ TEST(PassSizeTest, SmallPassesThatAreFastMakeRoomForLongerOnes) {
   EXPECT_GT(size.tokens(), 1000);
 }
 
+TEST(PassSizeTest, SmallPassesThatAreSlowLeaveItToALongerOneToTell) {
+  const Device slow{20e-3, 2e-3};
+  PassSize size(kLimits);
+  RunPasses(size, {1e-3, 25e-6}, 8);
+
+  for (int i = 0; i < 10; ++i) size.Ran(24, slow.Seconds(24));
+  EXPECT_EQ(size.tokens(), kLimits.first);
+
+  RunPasses(size, slow, 5);
+  EXPECT_EQ(size.tokens(), kLimits.least);
+}
+
 TEST(PassSizeTest, OnePassThatWasHeldUpDoesntDecide) {
   const Device device{1e-3, 25e-6};
   PassSize size(kLimits);

@@ -196,7 +196,8 @@ def import_rows(folder):
             "base_model.model.bert.x"),
         Row("missing tensor", make("missing", lambda t: t.pop(first)), "INVALID_ARGUMENT", first),
         Row("head of three labels for two names", make("head", lambda t: t.__setitem__(
-            "base_model.model.classifier.weight", ([3, 32], [0.1] * 96))), "INVALID_ARGUMENT", "classifier"),
+            "base_model.model.classifier.weight", ([3, 32], [0.1] * 96))), "INVALID_ARGUMENT", "3 outputs",
+            "header.label_names", "LABEL_COUNT"),
         Row("pickle", pickle, "INVALID_ARGUMENT", "safetensors"),
         Row("folder without adapter_config.json", remove(make("bare"), folder / "bare" / "adapter_config.json"),
             "INVALID_ARGUMENT", "adapter_config.json"),

@@ -6,6 +6,9 @@
 #   services  plain, gRPC, protobuf, Asio, logging
 #   torch     plain and the engine's part of libtorch
 #
+# GCC's hold no instantiated template: what the headers' plain functions use is instantiated anew at the end of each file,
+# needed or not (-ftime-report: "phase lang. deferred"). A header that brings much of that is better left to those who use it.
+#
 # GCC takes a precompiled header only where every option and macro that it depends on is the same, so those are set here.
 
 # All code ends in executables: one kind of position independence for libraries and programs.

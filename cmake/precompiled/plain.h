@@ -29,4 +29,4 @@
 #include <variant>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include "common/base/json_library.h"

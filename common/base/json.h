@@ -5,8 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
+#include "common/base/json_library.h"
 #include "common/base/status.h"
 
 namespace graft {

@@ -136,7 +136,10 @@ class [[nodiscard]] StatusOr {
   StatusOr(U&& value) : rep_(std::in_place_index<1>, std::forward<U>(value)) {}  // NOLINT
 
   bool ok() const { return rep_.index() == 1; }
-  Status status() const { return ok() ? OkStatus() : std::get<0>(rep_); }
+  Status status() const {
+    const Status* error = std::get_if<0>(&rep_);
+    return error != nullptr ? *error : OkStatus();
+  }
 
   /// Requires: ok().
   T& value() & { return std::get<1>(rep_); }

@@ -7,6 +7,7 @@
 #include <ATen/ops/bmm.h>
 
 #include "worker/engine/attention_rows.h"
+#include "worker/engine/autograd.h"
 #include "worker/engine/products.h"
 
 namespace graft::worker::engine::cpu {

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "worker/engine/attention_cpu.h"
+#include "worker/engine/autograd.h"
 
 namespace graft::worker::engine::cpu {
 namespace {

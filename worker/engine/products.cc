@@ -4,6 +4,8 @@
 #include <cpuid.h>
 #endif
 
+#include "worker/engine/autograd.h"
+
 namespace graft::worker::engine {
 namespace {
 

@@ -9,8 +9,6 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorIndexing.h>

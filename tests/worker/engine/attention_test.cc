@@ -113,7 +113,7 @@ TEST_P(AttentionTest, EverySequenceAttendsToItselfAlone) {
   qkv.requires_grad_(true);
 
   const at::Tensor out = Attend(qkv, batch, kHeads);
-  torch::autograd::backward({out}, {d_out});
+  out.backward(d_out);
 
   ExpectClose(out.detach(), expected.out, GetParam(), "out");
   ExpectClose(qkv.grad().narrow(1, 0, kWidth), expected.dq, GetParam(), "dq");
@@ -133,7 +133,7 @@ TEST_P(AttentionTest, PooledIsTheFirstRowOfEachSequence) {
   kv.requires_grad_(true);
 
   const at::Tensor out = AttendPooled(q, kv, batch, kHeads);
-  torch::autograd::backward({out}, {d_out});
+  out.backward(d_out);
 
   ExpectClose(out.detach(), expected.out, GetParam(), "out");
   ExpectClose(q.grad(), expected.dq, GetParam(), "dq");
@@ -186,7 +186,7 @@ TEST(AttendAlignedTest, HeadsOfAnySizeGetTheResultOfAlignedOnes) {
   const at::Tensor out =
       AttendAligned(parts.select(1, 0), parts.select(1, 1), parts.select(1, 2), attend)
           .reshape({kRows, kWidth});
-  torch::autograd::backward({out}, {d_out});
+  out.backward(d_out);
 
   ExpectClose(out.detach(), expected.out, at::kFloat, "out");
   ExpectClose(qkv.grad().narrow(1, 0, kWidth), expected.dq, at::kFloat, "dq");

@@ -43,7 +43,7 @@ Result Train(const GoldenCase& golden, const PackedBatch& batch) {
   const at::Tensor labels = at::empty({static_cast<int64_t>(golden.labels.size())}, at::kLong);
   std::copy(golden.labels.begin(), golden.labels.end(), labels.mutable_data_ptr<int64_t>());
   const at::Tensor loss = at::cross_entropy_loss(logits, labels);
-  torch::autograd::backward({loss}, {at::Tensor()});
+  loss.backward();
   walk.Backward();
   return {logits.detach(), loss.item<double>()};
 }

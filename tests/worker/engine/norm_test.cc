@@ -29,7 +29,7 @@ TEST_P(LayerNormTest, RowsOfAnyTypeMeetWeightsInFp32) {
   for (at::Tensor* leaf : {&x, &weight, &bias}) leaf->requires_grad_(true);
 
   const at::Tensor out = LayerNorm(x, weight, bias, 1e-12);
-  torch::autograd::backward({out}, {d_out});
+  out.backward(d_out);
 
   const double tolerance = GetParam() == at::kFloat ? 1e-5 : 5e-2;
   const auto error = [](const at::Tensor& a, const at::Tensor& b) {

@@ -43,15 +43,15 @@ TEST_P(ProductsTest, LinearHasTheGradientsOfALinearLayer) {
     exact.push_back(tensor.to(at::kDouble).requires_grad_(true));
     tensor.requires_grad_(true);
   }
-  torch::autograd::backward({Linear(narrow[0], narrow[1], narrow[2])}, {dy});
-  torch::autograd::backward({at::linear(exact[0], exact[1], exact[2])}, {dy.to(at::kDouble)});
+  Linear(narrow[0], narrow[1], narrow[2]).backward(dy);
+  at::linear(exact[0], exact[1], exact[2]).backward(dy.to(at::kDouble));
   for (size_t i = 0; i < narrow.size(); ++i) ExpectRoundedOnce(narrow[i].grad(), exact[i].grad());
 }
 
 TEST_P(ProductsTest, LinearGivesAFrozenWeightNoGradient) {
   const at::Tensor x = Make({rows(), 96}).requires_grad_(true);
   const at::Tensor w = Make({40, 96}), b = Make({40}), dy = Make({rows(), 40});
-  torch::autograd::backward({Linear(x, w, b)}, {dy});
+  Linear(x, w, b).backward(dy);
   EXPECT_FALSE(w.grad().defined());
   ExpectRoundedOnce(x.grad(), at::mm(dy.to(at::kDouble), w.to(at::kDouble)));
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "worker/engine/autograd.h"
 #include "worker/engine/dropout.h"
 #include "worker/engine/initialise.h"
 #include "worker/engine/products.h"

@@ -52,7 +52,7 @@ void LayerWalk::Backward() {
     yield_();
     Step step = std::move(tape_.back());
     tape_.pop_back();
-    torch::autograd::backward({step.out}, {grad});
+    step.out.backward(grad);
     grad = step.in.defined() ? step.in.grad() : at::Tensor();
   }
 }

@@ -101,7 +101,7 @@ StatusOr<double> TrainRun::RunPass(const std::vector<uint32_t>& examples, double
       at::cross_entropy_loss(logits, labels.to(base.device()), {}, at::Reduction::Sum);
   const double value = loss.item<double>();
   if (!std::isfinite(value)) return NonFinite(step_);
-  if (loss.requires_grad()) torch::autograd::backward({loss / divisor}, {at::Tensor()});
+  if (loss.requires_grad()) (loss / divisor).backward();
   walk.Backward();
   return value;
 }

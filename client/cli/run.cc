@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include <CLI/CLI.hpp>
-
+#include "client/cli/command_line.h"
 #include "client/cli/commands/commands.h"
 #include "common/base/utf8.h"
 
@@ -46,25 +45,22 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   context.options.token = environment.token;
   double timeout = 0;
 
-  CLI::App app{
+  CommandLine line(
+      "graft", "0.1.0",
       "graft: finetune adapters on one base model and serve them.\n"
-      "Exit codes: 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused."};
-  app.name("graft");
-  app.set_version_flag("--version", "0.1.0");
-  app.require_subcommand(1);
-  app.fallthrough();  // --json and the like may stand behind the command too.
-  app.add_option("--server", context.options.server, "The server, HOST:PORT (GRAFT_SERVER)")
-      ->capture_default_str();
-  app.add_option("--token", context.options.token, "Bearer token (GRAFT_TOKEN)");
-  const CLI::Option* chosen_timeout =
-      app.add_option("--timeout", timeout, TimeoutHelp(context.options));
-  app.add_flag("--json", context.json, "Print the response messages as JSON, one a line");
+      "Exit codes: 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused.");
+  Command root = line.root();
+  root.Add("--server", context.options.server, "The server, HOST:PORT (GRAFT_SERVER)")
+      .ShowDefault();
+  root.Add("--token", context.options.token, "Bearer token (GRAFT_TOKEN)");
+  const Option chosen_timeout = root.Add("--timeout", timeout, TimeoutHelp(context.options));
+  root.AddFlag("--json", context.json, "Print the response messages as JSON, one a line");
   Action run;
-  AddJobCommands(app, run);
-  AddAdapterCommands(app, run);
-  AddArtifactCommands(app, run);
-  AddInferenceCommands(app, run);
-  AddDataCommands(app, run);
+  AddJobCommands(root, run);
+  AddAdapterCommands(root, run);
+  AddArtifactCommands(root, run);
+  AddInferenceCommands(root, run);
+  AddDataCommands(root, run);
   // gRPC itself says nothing useful about such a text.
   std::string not_text;
   for (const std::string& argument : arguments) {
@@ -73,19 +69,15 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   // Where parsing fails, it may not have come to --json yet.
   const auto texts = std::find(arguments.begin(), arguments.end(), "--");
   const bool json = std::find(arguments.begin(), texts, "--json") != texts;
-  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back.
-  try {
-    app.parse(arguments);
-  } catch (const CLI::ParseError& error) {
-    const bool is_fault = error.get_exit_code() != 0;  // Else help or the version was asked for.
+  if (const auto answer = line.Parse(std::move(arguments))) {
     context.json = json;
-    if (is_fault && json) return Refuse(context, UsageError(error.what()));
-    app.exit(error, out, err);
-    return is_fault ? kUsage : kOk;
+    if (answer->is_fault && json) return Refuse(context, UsageError(answer->message));
+    (answer->is_fault ? err : out) << answer->text;
+    return answer->is_fault ? kUsage : kOk;
   }
   if (!not_text.empty())
     return Refuse(context, UsageError("the argument " + not_text + " isn't UTF-8"));
-  if (chosen_timeout->count() > 0) {
+  if (chosen_timeout.is_given()) {
     if (const Status set = SetTimeout(context, timeout); !set.ok()) return Refuse(context, set);
   }
   auto client = client::Client::Create(context.options);

@@ -129,46 +129,43 @@ Status UploadIfPath(Context& context, std::string* uri) {
 
 }  // namespace
 
-void AddFormatFlags(CLI::App& command, SpecFlags& flags) {
-  command.add_option("--text-column", flags.text_columns,
-                     "Column with the text; twice for pairs (default: text)");
-  command.add_option("--label-column", flags.label_column,
-                     "Column with the label (default: label)");
-  command.add_option("--format", flags.format,
-                     "csv, tsv, jsonl or json (default: by the file's name)");
-  command.add_flag("--no-header", flags.no_header, "The file has no header; columns are 1, 2, ...");
-  command.add_option("--max-examples", flags.max_examples,
-                     "Use at most so many examples (of the training data)");
+void AddFormatFlags(Command command, SpecFlags& flags) {
+  command.Add("--text-column", flags.text_columns,
+              "Column with the text; twice for pairs (default: text)");
+  command.Add("--label-column", flags.label_column, "Column with the label (default: label)");
+  command.Add("--format", flags.format, "csv, tsv, jsonl or json (default: by the file's name)");
+  command.AddFlag("--no-header", flags.no_header, "The file has no header; columns are 1, 2, ...");
+  command.Add("--max-examples", flags.max_examples,
+              "Use at most so many examples (of the training data)");
 }
 
-void AddDataFlags(CLI::App& command, SpecFlags& flags) {
+void AddDataFlags(Command command, SpecFlags& flags) {
   AddFormatFlags(command, flags);
-  command.add_option("--validation", flags.validation, "Validation data: a file or a URI");
-  command.add_option("--test", flags.test, "Test data: a file or a URI");
-  command.add_option("--validation-fraction", flags.validation_fraction,
-                     "Take this part of the training data as validation data");
-  command.add_option("--test-fraction", flags.test_fraction,
-                     "Take this part of the training data as test data");
+  command.Add("--validation", flags.validation, "Validation data: a file or a URI");
+  command.Add("--test", flags.test, "Test data: a file or a URI");
+  command.Add("--validation-fraction", flags.validation_fraction,
+              "Take this part of the training data as validation data");
+  command.Add("--test-fraction", flags.test_fraction,
+              "Take this part of the training data as test data");
 }
 
-void AddSpecFlags(CLI::App& command, SpecFlags& flags) {
-  command.add_option("--spec", flags.file, "File with a JobSpec in JSON; flags win over it");
-  command.add_option("--base", flags.base, "Base model; `graft bases` lists them");
-  command.add_option("--adapter", flags.adapter, "What the result becomes a version of");
-  command.add_option("--train", flags.train,
-                     "Training data: a file (uploaded), file://..., graft://datasets/...");
+void AddSpecFlags(Command command, SpecFlags& flags) {
+  command.Add("--spec", flags.file, "File with a JobSpec in JSON; flags win over it");
+  command.Add("--base", flags.base, "Base model; `graft bases` lists them");
+  command.Add("--adapter", flags.adapter, "What the result becomes a version of");
+  command.Add("--train", flags.train,
+              "Training data: a file (uploaded), file://..., graft://datasets/...");
   AddDataFlags(command, flags);
-  command.add_option("--label-name", flags.label_names,
-                     "Label names in id order (default: from the data)");
-  command.add_option("--method", flags.method, "lora, bottleneck, last_layers or full");
-  command.add_option("--set", flags.set, "NAME=VALUE: a field of the method, e.g. rank=8");
-  command.add_option("--hp", flags.hyperparameters,
-                     "NAME=VALUE: a hyperparameter, e.g. warmup_ratio=0.1");
-  command.add_option("--init-from", flags.init_from, "A version to continue, e.g. support@3");
-  command.add_option("--priority", flags.priority, "-100 to 100; higher runs first");
-  command.add_option("--label", flags.labels, "KEY=VALUE: a note of your own on the job");
-  command.add_option("--description", flags.description, "A sentence about the job");
-  command.add_flag("--promote", flags.promote, "Make the new version live when the job succeeds");
+  command.Add("--label-name", flags.label_names,
+              "Label names in id order (default: from the data)");
+  command.Add("--method", flags.method, "lora, bottleneck, last_layers or full");
+  command.Add("--set", flags.set, "NAME=VALUE: a field of the method, e.g. rank=8");
+  command.Add("--hp", flags.hyperparameters, "NAME=VALUE: a hyperparameter, e.g. warmup_ratio=0.1");
+  command.Add("--init-from", flags.init_from, "A version to continue, e.g. support@3");
+  command.Add("--priority", flags.priority, "-100 to 100; higher runs first");
+  command.Add("--label", flags.labels, "KEY=VALUE: a note of your own on the job");
+  command.Add("--description", flags.description, "A sentence about the job");
+  command.AddFlag("--promote", flags.promote, "Make the new version live when the job succeeds");
   for (const auto& [flag, name] : {std::pair<const char*, const char*>{"--epochs", "epochs"},
                                    {"--max-steps", "max_steps"},
                                    {"--batch-size", "batch_size"},
@@ -177,7 +174,7 @@ void AddSpecFlags(CLI::App& command, SpecFlags& flags) {
                                    {"--seed", "seed"},
                                    {"--precision", "precision"},
                                    {"--schedule", "lr_schedule"}}) {
-    command.add_option_function<std::string>(
+    command.AddFunction(
         flag,
         [&flags, name = std::string(name)](const std::string& value) {
           flags.hyperparameters.push_back(name + "=" + value);

@@ -129,22 +129,22 @@ int Evaluate(Context& context, const std::string& name, const SpecFlags& flags) 
 
 }  // namespace
 
-void AddAdapterCommands(CLI::App& app, Action& run) {
-  app.add_subcommand("adapters", "List adapters")->callback([&run] { run = ListAdapters; });
+void AddAdapterCommands(Command root, Action& run) {
+  root.AddCommand("adapters", "List adapters").OnChosen([&run] { run = ListAdapters; });
   auto name = std::make_shared<std::string>();
   auto second = std::make_shared<std::string>();
   auto alias = std::make_shared<std::string>("live");
 
-  CLI::App* show = app.add_subcommand("adapter", "Show an adapter with its versions");
-  show->add_option("name", *name, "Adapter")->required();
-  show->callback([&run, name] { run = [name](Context& c) { return ShowAdapter(c, *name); }; });
+  Command show = root.AddCommand("adapter", "Show an adapter with its versions");
+  show.Add("name", *name, "Adapter").Required();
+  show.OnChosen([&run, name] { run = [name](Context& c) { return ShowAdapter(c, *name); }; });
 
-  CLI::App* promote =
-      app.add_subcommand("promote", "Point an alias (live) at a version, without losing a request");
-  promote->add_option("name", *name, "Adapter")->required();
-  promote->add_option("version", *second, "A number, latest, an alias, or sha256:...")->required();
-  promote->add_option("--alias", *alias, "Which alias")->capture_default_str();
-  promote->callback([&run, name, second, alias] {
+  Command promote =
+      root.AddCommand("promote", "Point an alias (live) at a version, without losing a request");
+  promote.Add("name", *name, "Adapter").Required();
+  promote.Add("version", *second, "A number, latest, an alias, or sha256:...").Required();
+  promote.Add("--alias", *alias, "Which alias").ShowDefault();
+  promote.OnChosen([&run, name, second, alias] {
     run = [=](Context& c) {
       graft::v1::SetAliasRequest request;
       request.set_adapter(WithPrefix("adapters/", *name));
@@ -155,11 +155,11 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
     };
   });
 
-  CLI::App* rollback =
-      app.add_subcommand("rollback", "Point an alias (live) back at what it pointed at before");
-  rollback->add_option("name", *name, "Adapter")->required();
-  rollback->add_option("--alias", *alias, "Which alias")->capture_default_str();
-  rollback->callback([&run, name, alias] {
+  Command rollback =
+      root.AddCommand("rollback", "Point an alias (live) back at what it pointed at before");
+  rollback.Add("name", *name, "Adapter").Required();
+  rollback.Add("--alias", *alias, "Which alias").ShowDefault();
+  rollback.OnChosen([&run, name, alias] {
     run = [=](Context& c) {
       // With the etag, a call that was repeated because its answer got lost goes back only once.
       graft::v1::GetAdapterRequest read;
@@ -176,11 +176,11 @@ void AddAdapterCommands(CLI::App& app, Action& run) {
   });
 
   auto flags = std::make_shared<SpecFlags>();
-  CLI::App* evaluate = app.add_subcommand("evaluate", "Run a version over a data set");
-  evaluate->add_option("name", *name, "Adapter, NAME[@VERSION]")->required();
-  evaluate->add_option("data", flags->train, "A file (uploaded) or a URI")->required();
-  AddFormatFlags(*evaluate, *flags);
-  evaluate->callback(
+  Command evaluate = root.AddCommand("evaluate", "Run a version over a data set");
+  evaluate.Add("name", *name, "Adapter, NAME[@VERSION]").Required();
+  evaluate.Add("data", flags->train, "A file (uploaded) or a URI").Required();
+  AddFormatFlags(evaluate, *flags);
+  evaluate.OnChosen(
       [&run, name, flags] { run = [=](Context& c) { return Evaluate(c, *name, *flags); }; });
 }
 

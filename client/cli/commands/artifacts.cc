@@ -145,32 +145,32 @@ int Import(Context& context, const fs::path& named, const ImportFlags& flags) {
 
 }  // namespace
 
-void AddArtifactCommands(CLI::App& app, Action& run) {
+void AddArtifactCommands(Command root, Action& run) {
   auto name = std::make_shared<std::string>();
   auto folder = std::make_shared<std::string>();
   auto force = std::make_shared<bool>(false);
-  CLI::App* export_command = app.add_subcommand(
+  Command export_command = root.AddCommand(
       "export", "Write a version's files into a folder that PEFT or AdapterHub reads");
-  export_command->add_option("name", *name, "Adapter, NAME[@VERSION]")->required();
-  export_command->add_option("folder", *folder, "Where to")->required();
-  export_command->add_flag("--force", *force, "Also into a folder that isn't empty");
-  export_command->callback([&run, name, folder, force] {
+  export_command.Add("name", *name, "Adapter, NAME[@VERSION]").Required();
+  export_command.Add("folder", *folder, "Where to").Required();
+  export_command.AddFlag("--force", *force, "Also into a folder that isn't empty");
+  export_command.OnChosen([&run, name, folder, force] {
     run = [=](Context& c) { return Export(c, *name, *folder, *force); };
   });
 
   auto flags = std::make_shared<ImportFlags>();
-  CLI::App* import_command =
-      app.add_subcommand("import", "Store a PEFT or AdapterHub folder as a version");
-  import_command->add_option("folder", *folder, "The folder")->required();
-  import_command->add_option("--base", flags->base, "The base it was trained on")->required();
-  import_command->add_option("--adapter", flags->adapter, "What to call it")->required();
-  import_command->add_option("--label-name", flags->label_names,
-                             "Label names in id order, if the folder doesn't say");
-  import_command->add_option("--max-length", flags->max_length,
-                             "Tokens per text (default: what the folder says, else 512)");
-  import_command->add_option("--description", flags->description, "A sentence about the version");
-  import_command->add_flag("--promote", flags->promote, "Make it live");
-  import_command->callback(
+  Command import_command =
+      root.AddCommand("import", "Store a PEFT or AdapterHub folder as a version");
+  import_command.Add("folder", *folder, "The folder").Required();
+  import_command.Add("--base", flags->base, "The base it was trained on").Required();
+  import_command.Add("--adapter", flags->adapter, "What to call it").Required();
+  import_command.Add("--label-name", flags->label_names,
+                     "Label names in id order, if the folder doesn't say");
+  import_command.Add("--max-length", flags->max_length,
+                     "Tokens per text (default: what the folder says, else 512)");
+  import_command.Add("--description", flags->description, "A sentence about the version");
+  import_command.AddFlag("--promote", flags->promote, "Make it live");
+  import_command.OnChosen(
       [&run, folder, flags] { run = [=](Context& c) { return Import(c, *folder, *flags); }; });
 }
 

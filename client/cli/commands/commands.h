@@ -1,11 +1,10 @@
 #pragma once
-/// One function a command family: adds its commands to the app. `run` collects what the chosen
+/// One function a command family: adds its commands to the root. `run` collects what the chosen
 /// command does.
 
 #include <functional>
 
-#include <CLI/CLI.hpp>
-
+#include "client/cli/command_line.h"
 #include "client/cli/context.h"
 
 namespace graft::cli {
@@ -13,15 +12,15 @@ namespace graft::cli {
 using Action = std::function<int(Context&)>;
 
 /// submit, estimate, jobs, job, watch, cancel, pause, resume, delete
-void AddJobCommands(CLI::App& app, Action& run);
+void AddJobCommands(Command root, Action& run);
 /// adapters, adapter, promote, rollback, evaluate
-void AddAdapterCommands(CLI::App& app, Action& run);
+void AddAdapterCommands(Command root, Action& run);
 /// export, import
-void AddArtifactCommands(CLI::App& app, Action& run);
+void AddArtifactCommands(Command root, Action& run);
 /// classify, embed, generate, score
-void AddInferenceCommands(CLI::App& app, Action& run);
+void AddInferenceCommands(Command root, Action& run);
 /// bases, upload, check
-void AddDataCommands(CLI::App& app, Action& run);
+void AddDataCommands(Command root, Action& run);
 
 /// Follows a job on the screen: a progress bar on a terminal, lines elsewhere. Returns kOk,
 /// kJobFailed, ...

@@ -78,18 +78,18 @@ int Check(Context& context, const SpecFlags& flags) {
 
 }  // namespace
 
-void AddDataCommands(CLI::App& app, Action& run) {
-  app.add_subcommand("bases", "List base models")->callback([&run] { run = ListBases; });
+void AddDataCommands(Command root, Action& run) {
+  root.AddCommand("bases", "List base models").OnChosen([&run] { run = ListBases; });
   auto path = std::make_shared<std::string>();
-  CLI::App* upload = app.add_subcommand("upload", "Store a file as a data set; prints its URI");
-  upload->add_option("file", *path, "The file")->required();
-  upload->callback([&run, path] { run = [path](Context& c) { return Upload(c, *path); }; });
+  Command upload = root.AddCommand("upload", "Store a file as a data set; prints its URI");
+  upload.Add("file", *path, "The file").Required();
+  upload.OnChosen([&run, path] { run = [path](Context& c) { return Upload(c, *path); }; });
   auto flags = std::make_shared<SpecFlags>();
-  CLI::App* check = app.add_subcommand(
+  Command check = root.AddCommand(
       "check", "Read a data set as a job would, and report on it; exits 1 if it has faults");
-  check->add_option("data", flags->train, "A file (uploaded) or a URI")->required();
-  AddDataFlags(*check, *flags);
-  check->callback([&run, flags] { run = [flags](Context& c) { return Check(c, *flags); }; });
+  check.Add("data", flags->train, "A file (uploaded) or a URI").Required();
+  AddDataFlags(check, *flags);
+  check.OnChosen([&run, flags] { run = [flags](Context& c) { return Check(c, *flags); }; });
 }
 
 }  // namespace graft::cli

@@ -119,27 +119,26 @@ int Score(Context& context, const Flags& flags) {
 
 }  // namespace
 
-void AddInferenceCommands(CLI::App& app, Action& run) {
+void AddInferenceCommands(Command root, Action& run) {
   auto flags = std::make_shared<Flags>();
   const auto add = [&](const char* name, const char* help, int (*action)(Context&, const Flags&)) {
-    CLI::App* command = app.add_subcommand(name, help);
-    command->add_option("--adapter", flags->adapter, "NAME, NAME@VERSION, NAME@sha256:...");
-    command->add_option("texts", flags->texts, "Texts; - reads lines from standard input");
-    command->callback(
+    Command command = root.AddCommand(name, help);
+    command.Add("--adapter", flags->adapter, "NAME, NAME@VERSION, NAME@sha256:...");
+    command.Add("texts", flags->texts, "Texts; - reads lines from standard input");
+    command.OnChosen(
         [&run, flags, action] { run = [=](Context& context) { return action(context, *flags); }; });
     return command;
   };
-  CLI::App* classify = add("classify", "Classify texts", Classify);
-  classify->add_flag("--pair", flags->pair, "Texts are pairs: A1 B1 A2 B2 ...");
-  classify->add_option("--top", flags->top, "Show the k most probable labels");
-  classify->add_flag("--logits", flags->logits, "Ask for logits too (seen with --json)");
-  CLI::App* embed =
-      add("embed", "Sentence embeddings of a base, or of one under an adapter", Embed);
-  embed->add_option("--base", flags->base, "The plain base");
-  embed->add_flag("--normalize", flags->normalize, "To length 1");
-  embed->add_flag("--pair", flags->pair, "Texts are pairs");
+  Command classify = add("classify", "Classify texts", Classify);
+  classify.AddFlag("--pair", flags->pair, "Texts are pairs: A1 B1 A2 B2 ...");
+  classify.Add("--top", flags->top, "Show the k most probable labels");
+  classify.AddFlag("--logits", flags->logits, "Ask for logits too (seen with --json)");
+  Command embed = add("embed", "Sentence embeddings of a base, or of one under an adapter", Embed);
+  embed.Add("--base", flags->base, "The plain base");
+  embed.AddFlag("--normalize", flags->normalize, "To length 1");
+  embed.AddFlag("--pair", flags->pair, "Texts are pairs");
   add("generate", "Continue a prompt (not served yet by graft-server 0.1)", Generate)
-      ->add_option("--max-tokens", flags->max_tokens, "At most so many tokens");
+      .Add("--max-tokens", flags->max_tokens, "At most so many tokens");
   add("score", "Log-probabilities of texts (not served yet by graft-server 0.1)", Score);
 }
 

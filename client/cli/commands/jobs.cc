@@ -175,24 +175,24 @@ int ListJobs(Context& context, const std::string& filter, int limit) {
 
 }  // namespace
 
-void AddJobCommands(CLI::App& app, Action& run) {
+void AddJobCommands(Command root, Action& run) {
   auto flags = std::make_shared<SpecFlags>();
   auto watch = std::make_shared<bool>(false);
   auto check = std::make_shared<bool>(false);
-  CLI::App* submit = app.add_subcommand("submit", "Submit a finetuning job");
-  AddSpecFlags(*submit, *flags);
+  Command submit = root.AddCommand("submit", "Submit a finetuning job");
+  AddSpecFlags(submit, *flags);
   auto request_id = std::make_shared<std::string>();
-  submit->add_option("--request-id", *request_id,
-                     "Submitting again with the same id returns the first job; default: a new one");
-  submit->add_flag("--watch", *watch, "Follow the job; exits 1 if it fails");
-  submit->add_flag("--check-only", *check, "Check spec and data, start nothing");
-  submit->callback([&run, flags, request_id, watch, check] {
+  submit.Add("--request-id", *request_id,
+             "Submitting again with the same id returns the first job; default: a new one");
+  submit.AddFlag("--watch", *watch, "Follow the job; exits 1 if it fails");
+  submit.AddFlag("--check-only", *check, "Check spec and data, start nothing");
+  submit.OnChosen([&run, flags, request_id, watch, check] {
     run = [=](Context& context) { return Submit(context, *flags, *request_id, *watch, *check); };
   });
 
-  CLI::App* estimate = app.add_subcommand("estimate", "Say what a job would cost");
-  AddSpecFlags(*estimate, *flags);
-  estimate->callback([&run, flags] {
+  Command estimate = root.AddCommand("estimate", "Say what a job would cost");
+  AddSpecFlags(estimate, *flags);
+  estimate.OnChosen([&run, flags] {
     run = [=](Context& context) {
       auto spec = BuildSpec(context, *flags);
       if (!spec.ok()) return Refuse(context, spec.status());
@@ -214,18 +214,18 @@ void AddJobCommands(CLI::App& app, Action& run) {
 
   auto filter = std::make_shared<std::string>();
   auto limit = std::make_shared<int>(50);
-  CLI::App* jobs = app.add_subcommand("jobs", "List jobs, newest first");
-  jobs->add_option("--filter", *filter, "E.g. \"state=RUNNING adapter=support label.team=x\"");
-  jobs->add_option("--limit", *limit, "How many")->check(CLI::Range(1, 1'000'000));
-  jobs->callback([&run, filter, limit] {
+  Command jobs = root.AddCommand("jobs", "List jobs, newest first");
+  jobs.Add("--filter", *filter, "E.g. \"state=RUNNING adapter=support label.team=x\"");
+  jobs.Add("--limit", *limit, "How many").Between(1, 1'000'000);
+  jobs.OnChosen([&run, filter, limit] {
     run = [=](Context& context) { return ListJobs(context, *filter, *limit); };
   });
 
   auto id = std::make_shared<std::string>();
   const auto with_id = [&](const char* name, const char* help, Action action) {
-    CLI::App* command = app.add_subcommand(name, help);
-    command->add_option("id", *id, "Job id")->required();
-    command->callback([&run, action] { run = action; });
+    Command command = root.AddCommand(name, help);
+    command.Add("id", *id, "Job id").Required();
+    command.OnChosen([&run, action] { run = action; });
     return command;
   };
   with_id("job", "Show a job", [id](Context& c) { return JobCall(c, &Stub::GetJob, *id); });
@@ -248,7 +248,7 @@ void AddJobCommands(CLI::App& app, Action& run) {
   auto after = std::make_shared<int64_t>(0);
   with_id("watch", "Follow a job until it ends; Ctrl-C stops watching, not the job",
           [id, after](Context& c) { return WatchJob(c, *id, *after); })
-      ->add_option("--after-event", *after, "Begin behind this event");
+      .Add("--after-event", *after, "Begin behind this event");
 }
 
 }  // namespace graft::cli

@@ -135,7 +135,7 @@ TEST(ServingTest, AShortRequestBesideABatchIsAnsweredWithinTwoPasses) {
 
     EXPECT_LE(passes.get_future().get(), 2);
     EXPECT_TRUE(batch.get_future().get().ok());
-    EXPECT_GT(engine->figures().served_passes - before, 50);
+    EXPECT_GT(engine->figures().served_passes - before, 20);
   }
 }
 
@@ -143,8 +143,8 @@ TEST(ServingTest, ABatchOfManyPassesAnswersAsOne) {
   const auto whole = MakeEngine(/*max_waiting=*/4096, /*max_base_bytes=*/0, kLongPasses);
   const auto parts = MakeEngine(/*max_waiting=*/4096, /*max_base_bytes=*/0, kShortPasses);
   std::vector<std::string> texts;
-  for (int i = 0; i < 90; ++i)
-    texts.push_back("w" + std::to_string(i) + (i % 3 == 0 ? " w5 w6 w7 w8 w9 w10" : ""));
+  for (int i = 0; i < 250; ++i)
+    texts.push_back("w" + std::to_string(i % 92) + (i % 3 == 0 ? " w5 w6 w7 w8 w9 w10" : ""));
   for (const Json& method : Methods()) {
     const auto expected = LogitsOf(Classify(*whole, TrainAndLoad(*whole, method).sha256, texts));
     const VersionId version = TrainAndLoad(*parts, method).sha256;

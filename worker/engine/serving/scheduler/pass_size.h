@@ -12,8 +12,9 @@ class PassSize {
   struct Limits {
     double seconds = 0.05;  ///< What a pass may take.
     int64_t first = 256;    ///< Tokens, before any pass ran.
-    int64_t least = 32;     ///< Fewer take hardly less time: each pass reads all weights.
-    int64_t most = 4096;    ///< For its memory.
+    /// Of fewer, what each pass costs by itself, such as reading all weights, is too large a part.
+    int64_t least = 128;
+    int64_t most = 4096;  ///< For its memory.
   };
 
   explicit PassSize(const Limits& limits)

@@ -114,7 +114,7 @@ TEST(PassSchedulerTest, EachTextComesOnceAndThenNothingIsLeft) {
 }
 
 TEST(PassSchedulerTest, PassesTakeTheirTimeAtMostOnceTheDeviceIsKnown) {
-  for (const double per_token : {5e-6, 25e-6, 100e-6, 500e-6}) {
+  for (const double per_token : {5e-6, 25e-6, 100e-6, 300e-6}) {
     Simulation sim(per_token);
     sim.AddBatch(1, 2000, 30);
     for (int i = 0; i < 8; ++i) sim.Pass();
@@ -225,7 +225,7 @@ TEST(PassSchedulerTest, LongRequestsOfOneOwnerTakeTurns) {
 }
 
 TEST(PassSchedulerTest, TextsLongerThanATurnDontStopAnOwner) {
-  Simulation sim(1.5e-3);  // A pass has room for some 32 tokens, a turn for 8.
+  Simulation sim(1.5e-3);  // A pass has room for 128 tokens, a turn for 32.
   sim.WarmUp();
   std::vector<uint64_t> ids;
   for (const uint64_t owner : {1, 1, 2, 2}) ids.push_back(sim.AddBatch(owner, 4, 512));

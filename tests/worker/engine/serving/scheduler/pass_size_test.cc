@@ -26,7 +26,7 @@ TEST(PassSizeTest, ItBeginsSmall) {
 }
 
 TEST(PassSizeTest, PassesComeToTheTimeOfTheDevice) {
-  for (const double per_token : {15e-6, 25e-6, 100e-6, 400e-6, 1.5e-3}) {
+  for (const double per_token : {15e-6, 25e-6, 100e-6, 200e-6, 350e-6}) {
     for (const double fixed : {0.0, 1e-3, 5e-3}) {
       if (fixed + per_token * static_cast<double>(kLimits.least) > kLimits.seconds) continue;
       const Device device{fixed, per_token};
@@ -54,7 +54,7 @@ TEST(PassSizeTest, NeitherAFastNorASlowDeviceLeavesTheLimits) {
 }
 
 TEST(PassSizeTest, ADeviceThatChangesIsFollowed) {
-  const Device fast{1e-3, 25e-6}, slow{1e-3, 400e-6};
+  const Device fast{1e-3, 25e-6}, slow{1e-3, 200e-6};
   PassSize size(kLimits);
   RunPasses(size, fast, 8);
 

@@ -31,9 +31,10 @@ TEST(ConvertTest, EveryFieldOfAMethodIsTold) {
        {{"rank", 4}, {"alpha", 12}, {"dropout", 0.25}, {"rslora", true}, {"bias", "lora_only"},
         {"target_modules", {"query", "value"}}, {"rank_pattern", {{"query", 2}}},
         {"alpha_pattern", {{"value", 3}}}, {"modules_to_save", {"pooler"}}}},
-      {"bottleneck", {{"parallel", true}, {"sublayers", "attention"}, {"head", "first-token:tanh"}}},
       {"bottleneck",
-       {{"placement", "PFEIFFER"}, {"adds_to", "sum"}, {"norm_after", false}, {"scaling", 4},
+       {{"parallel", true}, {"sublayers", "attention"}, {"scaling", 4.5}, {"head", "first-token:tanh"}}},
+      {"bottleneck",
+       {{"placement", "PFEIFFER"}, {"adds_to", "sum"}, {"norm_after", false},
         {"trained_scaling", "channel"}, {"leave_out", {0}}, {"layer_sizes", {6, 12}}}},
       {"last_layers", {{"num_layers", 1}}},
       {"full", Json::object()}};

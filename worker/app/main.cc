@@ -20,6 +20,7 @@
 #include "worker/agent/agent.h"
 #include "worker/agent/engine_service.h"
 #include "worker/app/metrics.h"
+#include "worker/app/openmp.h"
 #include "worker/engine/engine.h"
 
 namespace {
@@ -190,6 +191,7 @@ Status CheckAddresses(const Flags& flags) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  app::LetThreadsSleep(argv);
   Flags flags;
   CLI::App app{
       "graft-worker: trains and serves adapters for a graft-server. The server usually starts it "

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""A worker's OpenMP threads sleep where they wait, whoever starts it, unless its user says otherwise."""
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from live_graft import Graft, Process, poll  # noqa: E402
+
+NAMES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
+
+def waiting_of(pid):
+    """The settings of a process, once it is the worker: the program that starts again has the same number."""
+    def look():
+        words = dict(entry.split("=", 1) for entry in Path(f"/proc/{pid}/environ").read_text().split("\0") if "=" in entry)
+        found = {name: words[name] for name in NAMES if name in words}
+        return found or None
+    return poll("the worker's environment", look)
+
+
+def child_of(pid):
+    def look():
+        children = [task.read_text().split() for task in Path(f"/proc/{pid}/task").glob("*/children")]
+        return next((child for some in children for child in some if name_of(child) == "graft-worker"), None)
+    return poll("the worker's start", look)
+
+
+def name_of(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return None
+
+
+def expect(what, found, wanted):
+    print(f"{what:28} {found}", flush=True)
+    assert found == wanted, f"{what}: {found}, not {wanted}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", type=Path, required=True)
+    options = parser.parse_args()
+    for name in NAMES:
+        os.environ.pop(name, None)
+    with tempfile.TemporaryDirectory() as temp:
+        folder = Path(temp)
+        (folder / "bases").mkdir()
+        with Graft(options.bin, folder / "bases", folder) as graft:
+            expect("started by the server", waiting_of(child_of(graft.process.child.pid)), {"GOMP_SPINCOUNT": "0"})
+        for name, value in (("OMP_WAIT_POLICY", "ACTIVE"), ("GOMP_SPINCOUNT", "7000")):
+            command = [options.bin / "graft-worker", "--server", "127.0.0.1:1", "--bases", folder / "bases"]
+            worker = Process(f"worker-{name}", command, folder, {**os.environ, name: value})
+            try:
+                poll("the worker's start", lambda: "engine at" in worker.text())
+                expect(f"{name}={value}", waiting_of(worker.child.pid), {name: value})
+            finally:
+                worker.stop()
+        worker = Process("worker", command, folder, dict(os.environ))
+        try:
+            poll("the worker's start", lambda: "engine at" in worker.text())
+            expect("started by hand", waiting_of(worker.child.pid), {"GOMP_SPINCOUNT": "0"})
+            assert name_of(worker.child.pid) == "graft-worker"
+        finally:
+            worker.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

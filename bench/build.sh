@@ -66,10 +66,11 @@ TEXT
 What shortened them: precompiled headers by kind of file (cmake/GraftPrecompiled.cmake). GCC's hold no instantiated
 template: what a header's plain functions use is instantiated anew at the end of each file, needed or not, so such
 functions are kept out of them (nlohmann::json's literal, libtorch's autograd). CLI11 is compiled in one file of the
-client, waiting in the server's coroutines in one (server/rpc/await.cc), and generated protobuf code at -O1.
+client, and generated protobuf code at -O1.
 
-Tried and left: clang 19 compiles the same files in 1 / 1.37 of GCC 12's time (12 files of all kinds, 128 s against
-176 s of one core), but it starts a second OpenMP runtime beside libtorch's.
+Tried and left: clang 19 compiles the same files in 1 / 1.37 of GCC 12's time (11 files of all kinds, 128 s against
+176 s of one core), but it starts a second OpenMP runtime beside libtorch's. Waiting in the server's coroutines behind one
+std::function instead of a template a type: no gain.
 TEXT
 } >"$scratch/build.md"
 mv "$scratch/build.md" "$out"

@@ -4,13 +4,12 @@
 ///
 ///   * A pass is as long as its base computes in a given time (PassSize), and one text at least.
 ///     Who looks between two passes therefore waits for one such time at most.
-///   * Short requests (one text, or a sixteenth of a pass or its least) wait in a lane of their own,
-///     which comes first, yet has half a pass at most while longer ones of its kind wait; and a pass that it
-///     took to itself is followed by one of theirs. So a short request is answered within two
-///     passes beside any number of long ones, and these never stand still.
+///   * Short requests (one text, or a sixteenth of a pass or its least) wait in a lane of their
+///     own, which comes first, yet has half a pass at most while longer ones of its kind wait;
+///     and a pass that it took to itself is followed by one of theirs. So a short request is
+///     answered within two passes beside any number of long ones, and these never stand still.
 ///   * Kinds of pass (bases, embeddings or logits) take turns; every other pass goes to one that
-///   has
-///     short requests. Within a kind owners (adapters) take turns by deficit round robin over
+///     has short requests. Within a kind owners (adapters) take turns by deficit round robin over
 ///     tokens, and so do the long requests of one owner.
 
 #include <cstddef>

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -20,7 +21,6 @@
 #include "worker/agent/agent.h"
 #include "worker/agent/engine_service.h"
 #include "worker/app/metrics.h"
-#include "worker/app/openmp.h"
 #include "worker/engine/engine.h"
 
 namespace {
@@ -188,10 +188,23 @@ Status CheckAddresses(const Flags& flags) {
   return OkStatus();
 }
 
+/// libgomp's threads spin for a while before they sleep, and on busy cores take them from those that
+/// they wait for (docs/results/waiting.md). Has them sleep at once, unless the user says how they
+/// are to wait. libgomp reads its environment before main begins, so this starts the program again
+/// in this process; it returns where nothing is to be changed, or can be.
+void LetThreadsSleep(char** arguments) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  // By its own path, so that the process keeps its name.
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error || ::setenv("GOMP_SPINCOUNT", "0", 0) != 0) return;
+  ::execv(program.c_str(), arguments);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  app::LetThreadsSleep(argv);
+  LetThreadsSleep(argv);
   Flags flags;
   CLI::App app{
       "graft-worker: trains and serves adapters for a graft-server. The server usually starts it "

@@ -89,23 +89,25 @@ void Loop::ServeAndRunTasks() {
     if (probe_.serving_pass) probe_.serving_pass(rows);
   };
   int64_t left = serving_.WaitingTokens();
-  do {
+  for (TaskTurn turn = TaskTurn::kRan; turn != TaskTurn::kStopping;) {
     const int64_t served = left > 0 ? serving_.ServePass(left, on_pass) : 0;
     left = served > 0 ? left - served : 0;
-  } while (RunTask() && left > 0);
+    turn = RunTask();
+    if (left <= 0 && (turn == TaskTurn::kNone || !serving_.empty())) return;
+  }
 }
 
-bool Loop::RunTask() {
+Loop::TaskTurn Loop::RunTask() {
   std::function<void()> task;
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return false;
-    if (tasks_.empty()) return true;
+    if (stopping_) return TaskTurn::kStopping;
+    if (tasks_.empty()) return TaskTurn::kNone;
     task = std::move(tasks_.front());
     tasks_.pop_front();
   }
   task();
-  return true;
+  return TaskTurn::kRan;
 }
 
 void Loop::Run() {

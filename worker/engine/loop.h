@@ -61,10 +61,12 @@ class Loop {
   void Run();
   bool Idle() const { return tasks_.empty() && new_jobs_.empty() && serving_.empty(); }
   /// What runs between two layers: passes of as many tokens as wait at the beginning, for training
-  /// goes on behind them whoever comes meanwhile; and short tasks, one behind each pass.
+  /// goes on behind them whoever comes meanwhile; and short tasks, one behind each pass and all
+  /// where nothing is to be served.
   void ServeAndRunTasks();
-  /// Runs a short task, if one waits. False: stopping.
-  bool RunTask();
+  enum class TaskTurn { kRan, kNone, kStopping };
+  /// Runs a short task, if one waits.
+  TaskTurn RunTask();
   /// One turn of the next job, if there is one.
   void AdvanceTraining();
   /// One turn of `job`; its end, if this was the last.

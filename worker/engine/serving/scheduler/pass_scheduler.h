@@ -54,6 +54,8 @@ class PassScheduler {
 
   /// Tokens of the texts that are in no plan yet.
   int64_t tokens() const { return tokens_; }
+  /// Bases whose speed is remembered.
+  size_t bases() const { return sizes_.size(); }
 
  private:
   struct Kind {

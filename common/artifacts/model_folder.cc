@@ -2,25 +2,18 @@
 
 #include <string>
 
-#include "common/base/file.h"
-
 namespace graft::artifacts {
 namespace {
 
 constexpr std::string_view kConfig = "tokenizer_config.json";
-constexpr size_t kMaxBytes = size_t{256} << 20;
 
 }  // namespace
 
-StatusOr<Files> TokenizerFiles(const std::filesystem::path& folder, int max_length) {
+StatusOr<Files> ExportedTokenizer(const tokenizers::TokenizerFiles& of_base, int max_length) {
   Files files;
   for (const std::string_view name : kTokenizerFiles) {
-    StatusOr<std::string> bytes = ReadFile(folder / name, kMaxBytes);
-    if (bytes.ok()) {
-      files[std::string(name)] = *std::move(bytes);
-    } else if (bytes.status().code() != StatusCode::kNotFound) {
-      return bytes.status();
-    }
+    const auto file = of_base.find(std::string(name));
+    if (file != of_base.end()) files[file->first] = file->second;
   }
   std::string& text = files[std::string(kConfig)];
   Json config = Json::object();

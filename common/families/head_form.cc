@@ -50,6 +50,10 @@ StatusOr<HeadForm> HeadForm::Parse(std::string_view text) {
     if (name != kLinear && !IsActivation(name)) return malformed();
     form.hidden.emplace_back(name == kLinear ? "" : name);
     if (form.hidden.size() > kMaxHiddenLayers) return malformed();
+    if (form.hidden.back() != form.hidden.front()) {
+      return InvalidArgumentError("is " + Quoted(text) +
+                                  "; all hidden layers have one activation, as AdapterHub's do");
+    }
     if (comma == std::string_view::npos) return form;
     rest.remove_prefix(comma + 1);
   }

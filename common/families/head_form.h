@@ -15,7 +15,7 @@ namespace graft::families {
 /// with an activation each, then one linear layer to the labels.
 struct HeadForm {
   bool pooler = false;
-  std::vector<std::string> hidden;  ///< Activation of each hidden layer; empty: none.
+  std::vector<std::string> hidden;  ///< Activation of each hidden layer, one for all; empty: none.
   bool bias = true;                 ///< Of the last layer.
 
   bool operator==(const HeadForm&) const = default;

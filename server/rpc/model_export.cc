@@ -4,20 +4,27 @@
 
 #include "common/artifacts/model_folder.h"
 #include "common/base/json.h"
+#include "common/tokenizers/tokenizer.h"
 
 namespace graft::server::rpc {
 namespace {
 
 constexpr uint64_t kMaxManifest = uint64_t{64} << 20;
 
-/// Why the base's tokenizer can't be given along; empty if it can.
-std::string WhyWithout(const core::Version& version, const artifacts::Header& header,
-                       const StatusOr<intake::BasePtr>& base) {
-  if (!base.ok()) return std::string(base.status().message());
-  const std::string& now = (*base)->tokenizer->fingerprint();
-  if (header.tokenizer.empty() || header.tokenizer == now) return {};
-  return fmt::format("{} now has a tokenizer with fingerprint {}, the version was made with {}",
-                     version.base, now.substr(0, 12), header.tokenizer.substr(0, 12));
+/// The files of the base's tokenizer, read now.
+/// Errors: FailedPrecondition, with the reason, if the version wasn't made with that tokenizer.
+StatusOr<artifacts::Files> TokenizerOf(const core::Version& version, const std::string& made_with,
+                                       const StatusOr<intake::BasePtr>& base) {
+  GRAFT_RETURN_IF_ERROR(base.status());
+  GRAFT_ASSIGN_OR_RETURN(const auto files, tokenizers::ReadTokenizerFiles((*base)->folder));
+  GRAFT_ASSIGN_OR_RETURN(const auto tokenizer, tokenizers::LoadTokenizer(files));
+  const std::string& now = tokenizer->fingerprint();
+  if (!made_with.empty() && made_with != now) {
+    return FailedPreconditionError(
+        fmt::format("{} now has a tokenizer with fingerprint {}, the version was made with {}",
+                    version.base, now.substr(0, 12), made_with.substr(0, 12)));
+  }
+  return artifacts::ExportedTokenizer(files, version.max_length);
 }
 
 }  // namespace
@@ -35,14 +42,14 @@ StatusOr<artifacts::Files> ModelExportFiles(objects::ObjectStore& store,
                          store.ReadRange(version.artifact_prefix + name, 0, kMaxManifest));
   GRAFT_ASSIGN_OR_RETURN(const artifacts::Header header,
                          artifacts::ReadHeader({{name, std::move(manifest)}}));
-  const std::string why = WhyWithout(version, header, base);
-  if (why.empty()) return artifacts::TokenizerFiles((*base)->folder, version.max_length);
+  StatusOr<artifacts::Files> files = TokenizerOf(version, header.tokenizer, base);
+  if (files.ok()) return files;
   return artifacts::Files{
       {"README.md",
        fmt::format("This folder lacks its tokenizer: {}.\n\nBefore transformers reads it, copy the "
                    "tokenizer's files (tokenizer.json, tokenizer_config.json, vocab.txt) of the "
                    "{} that it was trained on into it; without them every word is unknown.\n",
-                   why, version.base)}};
+                   files.status().message(), version.base)}};
 }
 
 }  // namespace graft::server::rpc

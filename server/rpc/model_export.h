@@ -13,7 +13,7 @@ bool IsWholeModel(const core::Version& version);
 
 /// The tokenizer's files of a whole model, if `base` has the tokenizer that the version was made
 /// with; else a README.md that says what is missing and why. For the disk threads.
-/// Errors: those of reading the version's graft.json or the base's files.
+/// Errors: those of reading the version's graft.json.
 StatusOr<artifacts::Files> ModelExportFiles(objects::ObjectStore& store,
                                             const core::Version& version,
                                             const StatusOr<intake::BasePtr>& base);

@@ -487,5 +487,13 @@ TEST(ImportHubTest, WithoutLabelsThereAreNoNames) {
   EXPECT_THAT(imported->label_names, IsEmpty());
 }
 
+TEST(ImportHubTest, AHeadWhoseLayersDifferHasNoFileAndIsRefused) {
+  const Status status =
+      ParseMethod("bottleneck", {{"head", "first-token:tanh,relu"}}).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("one activation"));
+}
+
 }  // namespace
 }  // namespace graft::methods

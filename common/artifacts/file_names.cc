@@ -9,9 +9,26 @@ bool SaysOfItself(std::string_view name) {
          std::find(kTokenizerFiles.begin(), kTokenizerFiles.end(), name) != kTokenizerFiles.end();
 }
 
-bool MayBeRead(std::string_view name) {
-  // Any of these may stand in a graft.json's list of files.
-  return name.ends_with(".json") || name.ends_with(".safetensors") || SaysOfItself(name);
+bool IsPeftWeights(std::string_view name) {
+  constexpr std::string_view kBegin = "adapter_model", kEnd = ".safetensors";
+  if (!name.starts_with(kBegin) || !name.ends_with(kEnd)) return false;
+  const std::string_view shard =
+      name.substr(kBegin.size(), name.size() - kBegin.size() - kEnd.size());
+  return shard.empty() ||
+         (shard.front() == '-' && shard.find_first_not_of("-of0123456789") == shard.npos);
+}
+
+bool IsHubWeights(std::string_view name) {
+  return name == "adapter.safetensors" || name == "model_head.safetensors" ||
+         name == "base_overrides.safetensors";
+}
+
+bool MayBeRead(std::string_view name, bool is_version) {
+  if (name == kManifestName || name == "adapter_config.json" || name == "head_config.json")
+    return true;
+  // A whole model beside an adapter is somebody else's; of a version it may be all.
+  if (name == "model.safetensors") return is_version;
+  return IsPeftWeights(name) || IsHubWeights(name) || SaysOfItself(name);
 }
 
 }  // namespace graft::artifacts

@@ -16,8 +16,13 @@ inline constexpr std::array<std::string_view, 5> kTokenizerFiles = {
 /// True for a file that says something of a folder's model or tokenizer.
 bool SaysOfItself(std::string_view name);
 
-/// True if a folder of any format may have a use for a file of this name (in its weights, its
-/// config or what it says of itself). The others needn't be sent.
-bool MayBeRead(std::string_view name);
+/// adapter_model.safetensors, or a shard of it.
+bool IsPeftWeights(std::string_view name);
+/// AdapterHub's, and what graft adds to them.
+bool IsHubWeights(std::string_view name);
+
+/// True if a folder may have a use for a file of this name (in its weights, its configs or what it
+/// says of itself). The others needn't be sent. `is_version`: it has a graft.json.
+bool MayBeRead(std::string_view name, bool is_version);
 
 }  // namespace graft::artifacts

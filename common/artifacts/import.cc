@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "common/artifacts/artifact.h"
 #include "common/artifacts/declared.h"
@@ -12,6 +13,10 @@ namespace graft::artifacts {
 namespace {
 
 constexpr std::string_view kConfigName = "adapter_config.json";
+constexpr const char* kChangesNothing =
+    "the adapter changes nothing of the base: all that it adds is multiplied by zeros (lora_B, "
+    "adapter_up). It was saved before it was trained, or its trained weights were lost on saving; "
+    "only its head answers";
 
 bool IsPickledWeights(std::string_view name) {
   // What Trainer keeps beside the weights to continue a run.
@@ -35,13 +40,8 @@ Format FormatOf(const Files& files) {
 }
 
 bool HoldsWeights(std::string_view name, Format format) {
-  if (!name.ends_with(".safetensors")) return false;
-  const std::string_view stem =
-      name.substr(0, name.size() - std::string_view(".safetensors").size());
-  if (stem == "adapter_model" || stem.starts_with("adapter_model-"))
-    return format != Format::kAdapterHub;
-  return format != Format::kPeft &&
-         (stem == "adapter" || stem == "model_head" || stem == "base_overrides");
+  if (IsPeftWeights(name)) return format != Format::kAdapterHub;
+  return format != Format::kPeft && IsHubWeights(name);
 }
 
 /// Takes the files out that aren't read; returns their names.
@@ -57,6 +57,29 @@ std::vector<std::string> LeaveAside(Files& files, const Reads& reads) {
     }
   }
   return names;
+}
+
+bool IsZero(const BoundTensor& tensor) {
+  // Also -0.0, whose only bit is the sign; no float's other bits matter when all are zero.
+  size_t width = 4;
+  if (tensor.dtype == "F64") width = 8;
+  if (tensor.dtype == "BF16" || tensor.dtype == "F16") width = 2;
+  for (size_t i = 0; i < tensor.data.size(); ++i) {
+    const bool sign_byte = i % width == width - 1;
+    if ((static_cast<uint8_t>(tensor.data[i]) & (sign_byte ? 0x7F : 0xFF)) != 0) return false;
+  }
+  return true;
+}
+
+bool ChangesNothing(const std::vector<BoundTensor>& bound) {
+  bool gated = false;
+  for (const BoundTensor& tensor : bound) {
+    if (tensor.spec->overrides_base) return false;
+    if (!tensor.spec->gates) continue;
+    gated = true;
+    if (!IsZero(tensor)) return false;
+  }
+  return gated;
 }
 
 StatusOr<Imported> ImportSealed(const ImportRequest& request, const families::Layout& layout,
@@ -88,9 +111,11 @@ StatusOr<Imported> ImportSealed(const ImportRequest& request, const families::La
                                 " as in the folder's graft.json, not the " +
                                 std::to_string(request.max_length) + " given");
   }
-  const auto specs = manifest.identity.method->Tensors(
-      layout, static_cast<int64_t>(manifest.identity.label_names.size()));
-  GRAFT_RETURN_IF_ERROR(BindTensors(files, specs).status());
+  const std::vector<std::string>& labels = manifest.identity.label_names;
+  GRAFT_RETURN_IF_ERROR(CheckLabels(labels, /*head_outputs=*/0, /*names_given=*/false));
+  const auto specs = manifest.identity.method->Tensors(layout, static_cast<int64_t>(labels.size()));
+  GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs));
+  if (ChangesNothing(bound)) imported.warnings.emplace_back(kChangesNothing);
   return imported;
 }
 
@@ -121,36 +146,21 @@ std::string LastName(std::string text) {
   return text.substr(text.rfind('/') + 1);
 }
 
-bool IsZero(const BoundTensor& tensor) {
-  // Also -0.0, whose only bit is the sign; no float's other bits matter when all are zero.
-  size_t width = 4;
-  if (tensor.dtype == "F64") width = 8;
-  if (tensor.dtype == "BF16" || tensor.dtype == "F16") width = 2;
-  for (size_t i = 0; i < tensor.data.size(); ++i) {
-    const bool sign_byte = i % width == width - 1;
-    if ((static_cast<uint8_t>(tensor.data[i]) & (sign_byte ? 0x7F : 0xFF)) != 0) return false;
-  }
-  return true;
-}
-
-bool ChangesNothing(const std::vector<BoundTensor>& bound) {
-  bool gated = false;
-  for (const BoundTensor& tensor : bound) {
-    if (tensor.spec->overrides_base) return false;
-    if (!tensor.spec->gates) continue;
-    gated = true;
-    if (!IsZero(tensor)) return false;
-  }
-  return gated;
-}
-
 StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::Layout& layout,
                                 const methods::ImportedMethod& method, const Declared& declared,
                                 std::vector<std::string>& warnings) {
   std::vector<std::string> labels = method.label_names;
   if (labels.empty()) labels = declared.label_names;
-  const bool given = labels.empty();
+  const auto fits = [&](const std::vector<std::string>& names) {
+    return std::cmp_equal(names.size(), method.head_outputs);
+  };
+  const bool given = labels.empty() || (!fits(labels) && fits(request.label_names));
   if (given) {
+    if (!labels.empty()) {
+      warnings.push_back("the labels are those given: the folder names " +
+                         std::to_string(labels.size()) + ", and its head has " +
+                         std::to_string(method.head_outputs) + " outputs");
+    }
     labels = request.label_names;
   } else if (!request.label_names.empty() && request.label_names != labels) {
     warnings.emplace_back("the labels are those that the folder itself names, not those given");
@@ -233,12 +243,7 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
       method.method->Tensors(layout, static_cast<int64_t>(identity.label_names.size()));
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs, method.renamed_keys));
   imported.warnings.insert(imported.warnings.end(), method.warnings.begin(), method.warnings.end());
-  if (ChangesNothing(bound)) {
-    imported.warnings.emplace_back(
-        "the adapter changes nothing of the base: all that it adds is multiplied by zeros "
-        "(lora_B, adapter_up). It was saved before it was trained, or its trained weights were lost on saving; "
-        "only its head answers");
-  }
+  if (ChangesNothing(bound)) imported.warnings.emplace_back(kChangesNothing);
   GRAFT_ASSIGN_OR_RETURN(Files sealed, Rewritten(bound, identity, request, layout));
   imported.manifest =
       Seal(identity, {.base = request.base, .base_proved = false, .probe = {}, .job = {}}, sealed);

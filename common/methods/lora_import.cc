@@ -266,6 +266,12 @@ std::set<std::string> SavedModules(const Contents& contents, const std::string& 
 }
 
 /// rank_pattern or alpha_pattern for the modules that are adapted, by their paths.
+bool HasLargeObject(const Json& json) {
+  constexpr size_t kMostEntries = 4096;
+  if (json.is_object() && json.size() > kMostEntries) return true;
+  return json.is_structured() && std::any_of(json.begin(), json.end(), HasLargeObject);
+}
+
 StatusOr<Json> Expanded(const OrderedJson& config, const char* field, const Json& common,
                         const Contents& contents) {
   GRAFT_ASSIGN_OR_RETURN(const PeftPattern pattern,
@@ -306,7 +312,9 @@ StatusOr<ImportedMethod> LoraSpec::Import(const std::string& adapter_config, con
   GRAFT_RETURN_IF_ERROR(CheckSaved(config, contents, layout));
   fields["target_modules"] = TargetModules(rule, contents, layout);
   fields["modules_to_save"] = SavedModules(contents, fields.value("bias", "none"));
-  // Once more in the file's order, which decides between patterns.
+  // Once more in the file's order, which decides between patterns. Such objects look each new key
+  // up from their beginning.
+  if (HasLargeObject(config)) return Bad("an object in it has more than 4096 entries");
   const OrderedJson ordered = OrderedJson::parse(adapter_config);
   GRAFT_ASSIGN_OR_RETURN(fields["rank_pattern"],
                          Expanded(ordered, "rank_pattern", fields["rank"], contents));

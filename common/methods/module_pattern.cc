@@ -10,7 +10,7 @@ namespace graft::methods {
 namespace {
 
 constexpr size_t kMaxBytes = 4096;
-constexpr size_t kMaxInstructions = 20'000;
+constexpr size_t kMaxInstructions = 10'000;
 constexpr int kMaxDepth = 50;
 constexpr size_t kMaxRepeats = 1000;
 constexpr size_t kNoLimit = SIZE_MAX;
@@ -103,16 +103,23 @@ class PatternParser {
 
   Code Alternatives(int depth) {
     if (depth > kMaxDepth) Fail("nests its groups too deep");
-    Code left = Sequence(depth);
+    std::vector<Code> choices = {Sequence(depth)};
+    size_t end = choices.back().size();
     while (Take("|")) {
-      const Code right = Sequence(depth);
-      Code both = {{.op = Op::kSplit, .next = 1, .other = left.size() + 2}};
-      Append(both, left);
-      both.push_back({.op = Op::kJump, .next = left.size() + right.size() + 2});
-      Append(both, right);
-      left = std::move(both);
+      choices.push_back(Sequence(depth));
+      end += choices.back().size() + 2;
     }
-    return left;
+    if (choices.size() == 1) return std::move(choices.front());
+    Code code;
+    for (size_t i = 0; i + 1 < choices.size() && status_.ok(); ++i) {
+      const size_t begin = code.size();
+      code.push_back(
+          {.op = Op::kSplit, .next = begin + 1, .other = begin + choices[i].size() + 2});
+      Append(code, choices[i]);
+      code.push_back({.op = Op::kJump, .next = end});
+    }
+    Append(code, choices.back());
+    return code;
   }
 
   Code Sequence(int depth) {

@@ -26,6 +26,9 @@ class ModulePattern {
   /// True if all of `text` matches: Python's re.fullmatch.
   bool Matches(std::string_view text) const;
 
+  /// Steps of its program, for limits over several: a match takes at most size() for each byte.
+  size_t size() const { return program_.size(); }
+
  private:
   friend class PatternParser;
   enum class Op : uint8_t { kByte, kSplit, kJump, kBegin, kEnd, kBoundary, kNotBoundary, kMatch };

@@ -10,6 +10,8 @@ namespace graft::methods {
 namespace {
 
 constexpr size_t kMaxNames = 4096;
+/// Of all expressions that a path is compared with: their steps are taken for each of its bytes.
+constexpr size_t kMaxSteps = 50'000;
 
 /// Written: graft's constant value; discarded where graft writes none or a computed one. Allowed:
 /// the values under which the adapter means what graft computes; empty where the import reads the
@@ -73,6 +75,22 @@ const std::vector<Field>& Table() {
 }
 
 Status Bad(const std::string& what) { return InvalidArgumentError("adapter_config.json: " + what); }
+
+/// Reads expressions, within a limit over all.
+class Patterns {
+ public:
+  StatusOr<ModulePattern> Parse(const std::string& pattern, const std::string& key) {
+    GRAFT_ASSIGN_OR_RETURN(ModulePattern made,
+                           ModulePattern::Parse(pattern, "adapter_config.json: " + key));
+    steps_ += made.size();
+    if (steps_ > kMaxSteps)
+      return Bad("the names and regular expressions up to " + key + " are too large together");
+    return made;
+  }
+
+ private:
+  size_t steps_ = 0;
+};
 
 /// A list of names, or null.
 StatusOr<std::vector<std::string>> Names(const Json& config, const char* key) {
@@ -142,25 +160,25 @@ Status CheckPeftFields(const Json& config) {
 
 StatusOr<PeftTargets> PeftTargets::Parse(const Json& config) {
   PeftTargets rule;
-  const auto pattern = [](const std::string& text, const char* key) {
-    return ModulePattern::Parse(text, std::string("adapter_config.json: ") + key);
-  };
+  Patterns patterns;
   const Json targets = config.value("target_modules", Json());
   if (targets.is_string() && !IsAllLinear(targets)) {
-    GRAFT_ASSIGN_OR_RETURN(rule.pattern_, pattern(targets.get<std::string>(), "target_modules"));
+    GRAFT_ASSIGN_OR_RETURN(rule.pattern_,
+                           patterns.Parse(targets.get<std::string>(), "target_modules"));
   } else if (!targets.is_string() && !targets.is_null()) {
     GRAFT_ASSIGN_OR_RETURN(rule.names_, Names(config, "target_modules"));
   }
   if (const Json excluded = config.value("exclude_modules", Json()); excluded.is_string()) {
     GRAFT_ASSIGN_OR_RETURN(rule.excluded_pattern_,
-                           pattern(excluded.get<std::string>(), "exclude_modules"));
+                           patterns.Parse(excluded.get<std::string>(), "exclude_modules"));
   } else {
     GRAFT_ASSIGN_OR_RETURN(rule.excluded_, Names(config, "exclude_modules"));
   }
   GRAFT_ASSIGN_OR_RETURN(const auto saved, Names(config, "modules_to_save"));
   for (const std::string& name : saved) {
-    GRAFT_ASSIGN_OR_RETURN(ModulePattern parsed,
-                           pattern("(^|.*\\.)" + name + "($|\\..*)", "modules_to_save"));
+    GRAFT_ASSIGN_OR_RETURN(
+        ModulePattern parsed,
+        patterns.Parse("(^|.*\\.)" + name + "($|\\..*)", "modules_to_save"));
     rule.saved_.push_back(std::move(parsed));
   }
   if (const Json layers = config.value("layers_to_transform", Json()); layers.is_number_integer()) {
@@ -180,7 +198,7 @@ StatusOr<PeftTargets> PeftTargets::Parse(const Json& config) {
                          Names({{"layers_pattern", names}}, "layers_pattern"));
   for (const std::string& name : layer_names) {
     GRAFT_ASSIGN_OR_RETURN(ModulePattern parsed,
-                           pattern("(.*\\.)?" + name + "\\.\\d+\\.", "layers_pattern"));
+                           patterns.Parse("(.*\\.)?" + name + "\\.\\d+\\.", "layers_pattern"));
     rule.layer_patterns_.push_back(std::move(parsed));
   }
   return rule;
@@ -229,10 +247,9 @@ StatusOr<PeftPattern> PeftPattern::Parse(const OrderedJson& field, const std::st
   if (field.is_null()) return made;
   if (!field.is_object() || field.size() > kMaxNames)
     return Bad(what + " isn't an object of at most 4096 entries");
+  Patterns patterns;
   for (const auto& [key, value] : field.items()) {
-    GRAFT_ASSIGN_OR_RETURN(
-        ModulePattern pattern,
-        ModulePattern::Parse("(.*\\.)?(" + key + ")", "adapter_config.json: " + what));
+    GRAFT_ASSIGN_OR_RETURN(ModulePattern pattern, patterns.Parse("(.*\\.)?(" + key + ")", what));
     made.entries_.emplace_back(std::move(pattern), Json::parse(value.dump()));
   }
   return made;

@@ -70,11 +70,12 @@ class FileCollector {
     if (chunk.size() > kMaxChunk)
       return InvalidArgumentError("chunks may have up to 1 MiB").At("file.chunk");
     if (name != current_ && files_.contains(name)) {
-      return InvalidArgumentError("the chunks of " + name + " must follow one another")
+      return InvalidArgumentError("the chunks of " + Quoted(name) + " must follow one another")
           .At("file.name");
     }
     hash_.Update(chunk);
-    if (!artifacts::MayBeRead(name)) {
+    // Whether a graft.json comes isn't known yet.
+    if (!artifacts::MayBeRead(name, /*is_version=*/true)) {
       // Nobody reads it: its bytes pass by, and only its name is kept.
       left_aside_.insert(name);
       if (left_aside_.size() <= kMaxLeftAside) return OkStatus();
@@ -315,7 +316,7 @@ Awaitable<Status> AdapterService::ExportAdapter(
   }
   if (!IsWholeModel(version)) co_return OkStatus();
   const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(version.base);
-  auto beside = [&store = backend_.objects, &version, &base] {
+  auto beside = [&store = backend_.objects, version, base] {
     return ModelExportFiles(store, version, base);
   };
   GRAFT_CO_ASSIGN_OR_RETURN(const artifacts::Files files,

@@ -56,8 +56,8 @@ ROWS = [
     ("adapter-residual", ("bert",), {**SEQ, "adapter_residual_before_ln": True}, TANH, "equal", ""),
     *[(f"{act}-adapter", ("bert",), {**SEQ, "non_linearity": act}, TANH, "equal", "")
       for act in ("gelu", "gelu_new", "leakyrelu", "tanh", "sigmoid", "mish", "quick_gelu", "relu6")],
-    ("prelu", ("bert",), {**SEQ, "non_linearity": "laplace"}, TANH, "refused", "laplace"),
-    ("norm-before", ("bert",), {**SEQ, "ln_after": True}, TANH, "refused", "ln_after"),
+    ("laplace", ("bert",), {**SEQ, "non_linearity": "laplace"}, TANH, "refused", "laplace"),
+    ("norm-behind", ("bert",), {**SEQ, "ln_after": True}, TANH, "refused", "ln_after"),
     ("gated", ("bert",), {**SEQ, "use_gating": True}, TANH, "refused", "use_gating"),
     ("compacter", ("bert",), "compacter[phm_dim=2,reduction_factor=8]", TANH, "refused", "phm_layer"),
     ("inverting", ("bert",), "seq_bn_inv", TANH, "refused", "inv_adapter"),

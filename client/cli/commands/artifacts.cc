@@ -90,12 +90,13 @@ StatusOr<fs::path> AdapterFolder(const fs::path& folder) {
 StatusOr<client::Client::Files> ReadFolder(const fs::path& folder) {
   client::Client::Files files;
   std::error_code error;
+  const bool is_version = fs::exists(folder / artifacts::kManifestName, error);
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     std::error_code unreadable;
     const std::string name = it->path().filename().string();
     if (it->is_directory(unreadable)) continue;
     std::string& bytes = files[name];
-    if (!artifacts::MayBeRead(name)) continue;
+    if (!artifacts::MayBeRead(name, is_version)) continue;
     auto read = ReadFile(it->path());
     if (!read.ok()) return UsageError(read.status().message());
     bytes = *std::move(read);

@@ -6,7 +6,6 @@
 
 #include "common/artifacts/artifact.h"
 #include "common/artifacts/model_folder.h"
-#include "common/base/file.h"
 #include "tests/common/artifacts/versions.h"
 
 namespace graft::artifacts {
@@ -210,13 +209,12 @@ TEST(ImportTest, AMalformedConfigIsRefused) {
 TEST(ImportTest, AVersionComesBackWithTheTokenizerThatItsExportAdded) {
   Files files = FolderOf(TinyIdentity());
   const std::string hash = Seal(TinyIdentity(), TinyRecord(), files).sha256;
-  const TempFolder folder = *TempFolder::Create();
-  ASSERT_TRUE(WriteFileDurably(folder.path() / "vocab.txt", "[PAD]\n[UNK]\n").ok());
-  ASSERT_TRUE(WriteFileDurably(folder.path() / "tokenizer_config.json",
-                               R"({"do_lower_case": false, "model_max_length": 512})")
-                  .ok());
+  const tokenizers::TokenizerFiles of_base = {
+      {"config.json", "{}"},
+      {"vocab.txt", "[PAD]\n[UNK]\n"},
+      {"tokenizer_config.json", R"({"do_lower_case": false, "model_max_length": 512})"}};
 
-  const auto tokenizer = TokenizerFiles(folder.path(), 40);
+  const auto tokenizer = ExportedTokenizer(of_base, 40);
 
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   ASSERT_EQ(tokenizer->size(), 2u);
@@ -344,6 +342,57 @@ TEST(ImportTest, AnAdapterHubFolderKeepsItsLabelsUnderGraftsNames) {
   EXPECT_EQ(manifest->manifest.identity.method->name(), "bottleneck");
   EXPECT_THAT(manifest->manifest.identity.label_names, ElementsAre("no", "yes"));
   EXPECT_TRUE(BindTensors(files, specs).ok());
+}
+
+TEST(ImportTest, AFolderWithAGraftJsonIsCheckedAsOthersAre) {
+  for (const std::vector<std::string>& labels :
+       {std::vector<std::string>{"only"}, {"twin", "twin "}, {"", "full"}}) {
+    Identity identity = TinyIdentity();
+    identity.label_names = labels;
+    Files files = {{"adapter_config.json", "{}"}};
+    files[kWeights] = Pack(TensorsOf(*identity.method, static_cast<int64_t>(labels.size())));
+    Seal(identity, TinyRecord(), files);
+    EXPECT_EQ(Import(Request(), TinyBert(), files).status().code(), StatusCode::kInvalidArgument)
+        << labels.front();
+  }
+  std::vector<Tensor> tensors = TensorsOf(*TinyIdentity().method);
+  for (Tensor& tensor : tensors) {
+    if (tensor.key.find("lora_B") != std::string::npos)
+      tensor.data.assign(tensor.data.size(), '\0');
+  }
+  Files files = FolderOf(TinyIdentity());
+  files[kWeights] = Pack(tensors);
+  Seal(TinyIdentity(), TinyRecord(), files);
+
+  const auto imported = Import(Request(), TinyBert(), files);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_THAT(imported->warnings, ElementsAre(HasSubstr("changes nothing")));
+}
+
+TEST(ImportTest, LabelsThatDontFitTheHeadGiveWayToThoseThatDo) {
+  Files files = FolderOf(TinyIdentity());
+  files["config.json"] = R"({"id2label": {"0": "a", "1": "b", "2": "stale"}})";
+
+  const auto imported = Import(Request(), TinyBert(), files);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_THAT(imported->manifest.identity.label_names, ElementsAre("neg", "pos"));
+  EXPECT_THAT(imported->warnings, ElementsAre(HasSubstr("the folder names 3, and its head has 2")));
+}
+
+TEST(FileNamesTest, OnlyWhatAFormatReadsIsSent) {
+  for (const char* name : {"graft.json", "adapter_config.json", "head_config.json", "config.json",
+                           "adapter_model.safetensors", "adapter_model-00001-of-00002.safetensors",
+                           "adapter.safetensors", "model_head.safetensors", "vocab.txt"}) {
+    EXPECT_TRUE(MayBeRead(name, /*is_version=*/false)) << name;
+  }
+  for (const char* name : {"trainer_state.json", "model-00001-of-00002.safetensors",
+                           "adapter_model-\x1b[2J.safetensors", "adapter_model.bin", "README.md"}) {
+    EXPECT_FALSE(MayBeRead(name, /*is_version=*/true)) << name;
+  }
+  EXPECT_TRUE(MayBeRead("model.safetensors", /*is_version=*/true));
+  EXPECT_FALSE(MayBeRead("model.safetensors", /*is_version=*/false));
 }
 
 }  // namespace

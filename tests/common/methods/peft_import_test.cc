@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 
 #include "common/methods/lora.h"
 #include "tests/common/methods/support.h"
@@ -257,6 +258,26 @@ TEST(PeftImportTest, GraftReadsWhatItWritesOfEachOption) {
 
 TEST(PeftImportTest, AbsentOptionsLeaveTheStoredFormAsItWas) {
   EXPECT_EQ(Resolved("lora", Json::object(), TinyBert())->ToJson().size(), 5u);
+}
+
+TEST(PeftImportTest, AConfigThatWouldTakeForeverIsRefused) {
+  const Shapes shapes = ShapesOf({{"rank", 4}}, TinyBert());
+  Json many = Json::array();
+  Json ranks = Json::object();
+  Json large = Json::object();
+  for (int i = 0; i < 4000; ++i) {
+    many.push_back("(.{0,20}){30}" + std::to_string(i));
+    ranks["(a{50}){60}" + std::to_string(i)] = 4;
+  }
+  for (int i = 0; i < 5000; ++i) large["key" + std::to_string(i)] = i;
+  for (const auto& [field, value, words] :
+       {std::tuple("modules_to_save", many, "too large together"),
+        std::tuple("rank_pattern", ranks, "too large together"),
+        std::tuple("eva_config", large, "more than 4096 entries")}) {
+    const Status status = ImportFolder({{field, value}}, shapes).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field;
+    EXPECT_THAT(status.message(), HasSubstr(words)) << field;
+  }
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ StatusOr<Files> ExportedTokenizer(const tokenizers::TokenizerFiles& of_base, int
   Json config = Json::object();
   if (!text.empty()) {
     GRAFT_ASSIGN_OR_RETURN(config, ParseJson(text, kConfig));
-    if (!config.is_object()) return InvalidArgumentError(std::string(kConfig) + " isn't an object");
+    if (!config.is_object()) return InvalidArgumentError("tokenizer_config.json isn't an object");
   }
   config["model_max_length"] = max_length;
   text = config.dump(2) + "\n";

@@ -52,7 +52,7 @@ def main():
         with Graft(options.bin, folder / "bases", folder) as graft:
             expect("started by the server", waiting_of(child_of(graft.process.child.pid)), {"GOMP_SPINCOUNT": "0"})
         for name, value in (("OMP_WAIT_POLICY", "ACTIVE"), ("GOMP_SPINCOUNT", "7000")):
-            command = [options.bin / "graft-worker", "--server", "127.0.0.1:1", "--bases", folder / "bases"]
+            command = [options.bin.resolve() / "graft-worker", "--server", "127.0.0.1:1", "--bases", folder / "bases"]
             worker = Process(f"worker-{name}", command, folder, {**os.environ, name: value})
             try:
                 poll("the worker's start", lambda: "engine at" in worker.text())

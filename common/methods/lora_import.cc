@@ -30,6 +30,7 @@ struct PlainName {
   std::string name;
   bool plain = true;      ///< PEFT loads exactly this key; other keys of the same name are copies.
   bool original = false;  ///< The base's own copy of a module that is saved beside it.
+  std::string saved_at = {};  ///< The module that modules_to_save made a copy of; empty if none.
 };
 
 PlainName Plain(const std::string& key, const families::Layout& layout) {
@@ -53,6 +54,7 @@ PlainName Plain(const std::string& key, const families::Layout& layout) {
     const size_t dot = name.find('.', begin);
     const bool named = dot != std::string::npos;
     if (saved) made.plain = false;
+    if (saved) made.saved_at = name.substr(0, at);
     if (named) name.erase(begin, dot + 1 - begin);
     if (saved) name.erase(at, std::string_view(part).size() - 1);
   }
@@ -109,6 +111,7 @@ class Reader {
   StatusOr<Contents> Read(const Shapes& shapes) {
     Contents contents;
     std::map<std::string, std::string> taken;
+    GRAFT_RETURN_IF_ERROR(CheckNesting());
     for (const auto& [key, shape] : shapes) {
       const PlainName& plain = plain_.at(key);
       const bool copy = plain.original || (!plain.plain && loaded_.contains(plain.name));
@@ -127,6 +130,23 @@ class Reader {
   }
 
  private:
+  /// A module that is saved within another one is in the file more than once, with other values, and
+  /// PEFT can't load it again.
+  Status CheckNesting() const {
+    std::map<std::string, std::string> modules;
+    for (const auto& [key, plain] : plain_) {
+      if (plain.saved_at.empty() || plain.original) continue;
+      const auto [other, added] = modules.emplace(plain.name, plain.saved_at);
+      if (added || other->second == plain.saved_at) continue;
+      return BadTensor(key, "is saved with " + Printable(other->second, 200) + " and with " +
+                                Printable(plain.saved_at, 200) +
+                                ": modules_to_save names a module and one within it, and the file "
+                                "holds more than one state of both. Train it again with names of "
+                                "which none ends another's path");
+    }
+    return OkStatus();
+  }
+
   Status Place(const std::string& key, const std::string& name, const std::vector<int64_t>& shape,
                Contents& contents) {
     for (const char* suffix : {".lora_A.weight", ".lora_B.weight"}) {

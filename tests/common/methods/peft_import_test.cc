@@ -280,5 +280,20 @@ TEST(PeftImportTest, AConfigThatWouldTakeForeverIsRefused) {
   }
 }
 
+TEST(PeftImportTest, AModuleSavedWithinAnotherIsRefused) {
+  Shapes shapes = ShapesOf({{"rank", 4}}, TinyBert());
+  const std::string embeddings = "base_model.model.bert.embeddings.";
+  for (const char* name : {"word_embeddings.weight", "word_embeddings.modules_to_save.weight",
+                           "modules_to_save.default.word_embeddings.weight"}) {
+    shapes[embeddings + name] = {97, 48};
+  }
+
+  const Status status =
+      ImportFolder({{"modules_to_save", {"classifier", "embeddings"}}}, shapes).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("a module and one within it"));
+}
+
 }  // namespace
 }  // namespace graft::methods

@@ -44,6 +44,7 @@ class Adapter {
           int64_t num_labels, at::Device device)
       : method_(std::move(method)),
         num_labels_(num_labels),
+        head_(method_->Head(layout)),
         parameters_(method_->Tensors(layout, num_labels), device) {}
   virtual ~Adapter() = default;
   Adapter(const Adapter&) = delete;
@@ -69,7 +70,7 @@ class Adapter {
                                    const Norm& norm, const RowContext&) const {
     return norm(x_in + d);
   }
-  /// Returns the output of head linear `head` (an index of Layout::head) for inputs x, given its
+  /// Returns the output of head linear `head` (an index of head()) for inputs x, given its
   /// own output y. Shapes: x [S, in], y [S, out], fp32. `rows` is null outside of training.
   virtual at::Tensor ApplyHeadLinear(size_t /*head*/, const at::Tensor& /*x*/, at::Tensor y,
                                      const RowContext* /*rows*/) const {
@@ -88,12 +89,15 @@ class Adapter {
   const methods::MethodSpec& method() const { return *method_; }
   std::shared_ptr<const methods::MethodSpec> shared_method() const { return method_; }
   int64_t num_labels() const { return num_labels_; }
+  /// The classification head's layers in forward order.
+  const std::vector<families::HeadLinear>& head() const { return head_; }
   ParameterSet& parameters() { return parameters_; }
   const ParameterSet& parameters() const { return parameters_; }
 
  private:
   std::shared_ptr<const methods::MethodSpec> method_;
   int64_t num_labels_;
+  std::vector<families::HeadLinear> head_;
 
  protected:
   ParameterSet parameters_;

@@ -5,13 +5,13 @@
 namespace graft::worker::engine {
 
 at::Tensor HeadLogits(const at::Tensor& pooled_SD, const WeightSet& weights, const Adapter& adapter,
-                      const families::Layout& layout, const RowContext* rows) {
+                      const RowContext* rows) {
   const auto tensor = [&](const std::string& name) {
     const ParameterSet& own = adapter.parameters();
     return (own.Has(name) ? own.Get(name) : weights.base().Tensor(name)).to(at::kFloat);
   };
   at::Tensor x = pooled_SD.to(at::kFloat);
-  const std::vector<families::HeadLinear> linears = adapter.method().Head(layout);
+  const std::vector<families::HeadLinear>& linears = adapter.head();
   for (size_t i = 0; i < linears.size(); ++i) {
     const families::HeadLinear& linear = linears[i];
     const at::Tensor bias = linear.bias ? tensor(linear.path + ".bias") : at::Tensor();

@@ -13,6 +13,6 @@ namespace graft::worker::engine {
 /// the base. `rows` describes the pooled rows in training, for dropout; null elsewhere.
 /// Shapes: pooled [S, D] any type; returns [S, C] fp32.
 at::Tensor HeadLogits(const at::Tensor& pooled_SD, const WeightSet& weights, const Adapter& adapter,
-                      const families::Layout& layout, const RowContext* rows = nullptr);
+                      const RowContext* rows = nullptr);
 
 }  // namespace graft::worker::engine

@@ -41,7 +41,7 @@ void FillNormal(const at::Tensor& tensor, double std, double clip, uint64_t seed
 Status InitialiseAdapter(Adapter& adapter, const Base& base, uint64_t seed) {
   const at::NoGradGuard no_grad;
   adapter.Initialise(seed);
-  const std::vector<families::HeadLinear> head = adapter.method().Head(base.layout());
+  const std::vector<families::HeadLinear>& head = adapter.head();
   ParameterSet& parameters = adapter.parameters();
   for (size_t i = 0; i < head.size(); ++i) {
     const families::HeadLinear& linear = head[i];

@@ -34,9 +34,7 @@ StatusOr<std::vector<float>> ProbeLogits(const Model& model, const Base& base,
   const WeightSet weights(base, &adapter);
   const Pass pass(batch, weights, {});
   const at::Tensor logits =
-      HeadLogits(Forward(model, pass, /*pooled=*/true, [] {}), weights, adapter, base.layout())
-          .cpu()
-          .contiguous();
+      HeadLogits(Forward(model, pass, /*pooled=*/true, [] {}), weights, adapter).cpu().contiguous();
   std::vector<float> values(logits.const_data_ptr<float>(),
                             logits.const_data_ptr<float>() + logits.numel());
   if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) {

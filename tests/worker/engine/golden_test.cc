@@ -39,7 +39,7 @@ Result Train(const GoldenCase& golden, const PackedBatch& batch) {
                  no_yield);
   const at::Tensor pooled = walk.Forward();
   const at::AutoGradMode with_grad(true);
-  const at::Tensor logits = HeadLogits(pooled, weights, adapter, golden.base->layout());
+  const at::Tensor logits = HeadLogits(pooled, weights, adapter);
   const at::Tensor labels = at::empty({static_cast<int64_t>(golden.labels.size())}, at::kLong);
   std::copy(golden.labels.begin(), golden.labels.end(), labels.mutable_data_ptr<int64_t>());
   const at::Tensor loss = at::cross_entropy_loss(logits, labels);

@@ -76,9 +76,9 @@ LoraAdapter::LoraAdapter(std::shared_ptr<const methods::LoraSpec> spec,
     paths_.push_back(spec_->Targets(linear) ? linear.path : std::string());
   }
   first_head_ = paths_.size();
-  for (const families::HeadLinear& head : layout.head) {
-    const bool adapted = parameters_.Has(head.path + ".lora_A.weight");
-    paths_.push_back(adapted ? head.path : std::string());
+  for (const families::HeadLinear& linear : head()) {
+    const bool adapted = parameters_.Has(linear.path + ".lora_A.weight");
+    paths_.push_back(adapted ? linear.path : std::string());
   }
   BindPairs();
 }

@@ -34,9 +34,8 @@ class LoraAdapter : public Adapter {
   void BindPairs();
 
   std::shared_ptr<const methods::LoraSpec> spec_;
-  size_t first_head_ = 0;  ///< Index of the first head linear's pair.
-  std::vector<std::string>
-      paths_;  ///< Per Layout::linears, then Layout::head; empty: not targeted.
+  size_t first_head_ = 0;           ///< Index of the first head linear's pair.
+  std::vector<std::string> paths_;  ///< Per Layout::linears, then head(); empty: not targeted.
   std::vector<Pair> pairs_;
 };
 

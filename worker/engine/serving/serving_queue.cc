@@ -166,7 +166,7 @@ void ServingQueue::RunPass(const Items& items) {
   for (const Segment& segment : batch.segments) {
     const at::Tensor logits = HeadLogits(
         hidden.narrow(0, segment.sequence_begin, segment.sequence_end - segment.sequence_begin),
-        weights, *segment.adapter, base.layout());
+        weights, *segment.adapter);
     for (int64_t s = segment.sequence_begin; s < segment.sequence_end; ++s) {
       const Item& item = items[static_cast<size_t>(s)];
       item.request->outputs[item.input] = ToVector(logits.select(0, s - segment.sequence_begin));

@@ -56,8 +56,7 @@ Status SplitEvaluation::RunPass(int64_t end, const Yield& yield) {
   const WeightSet weights(base_, &adapter_);
   const Pass pass(batch, weights, {});
   const at::Tensor pooled = Forward(model_, pass, /*pooled=*/true, yield);
-  const at::Tensor log_p =
-      at::log_softmax(HeadLogits(pooled, weights, adapter_, base_.layout()), 1).cpu();
+  const at::Tensor log_p = at::log_softmax(HeadLogits(pooled, weights, adapter_), 1).cpu();
   if (!at::isfinite(log_p).all().item<bool>()) {
     return FailedPreconditionError(
                "the adapter's logits aren't finite; train with a lower learning rate")

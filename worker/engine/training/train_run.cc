@@ -96,7 +96,7 @@ StatusOr<double> TrainRun::RunPass(const std::vector<uint32_t>& examples, double
                            .examples = &batch.examples,
                            .sequence_end = batch.num_sequences(),
                            .pooled = true};
-  const at::Tensor logits = HeadLogits(pooled, weights, *adapter_, base.layout(), &rows);
+  const at::Tensor logits = HeadLogits(pooled, weights, *adapter_, &rows);
   const at::Tensor loss =
       at::cross_entropy_loss(logits, labels.to(base.device()), {}, at::Reduction::Sum);
   const double value = loss.item<double>();

@@ -1,7 +1,6 @@
 // Foreign folders as versions.
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "common/artifacts/artifact.h"
@@ -227,14 +226,8 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   for (const auto& [name, text] : files) {
     if (name.ends_with(".json")) configs[name] = text;
   }
-  GRAFT_ASSIGN_OR_RETURN(methods::ImportedMethod method,
+  GRAFT_ASSIGN_OR_RETURN(const methods::ImportedMethod method,
                          methods::ImportMethod(configs, shapes, layout));
-  const std::string head = method.method->Head(layout).back().path + ".weight";
-  for (const auto& [key, name] : method.renamed_keys) {
-    const auto shape = shapes.find(key);
-    if (name == head && shape != shapes.end() && !shape->second.empty())
-      method.head_outputs = shape->second[0];
-  }
   GRAFT_ASSIGN_OR_RETURN(const Declared declared, ReadDeclared(files));
   GRAFT_RETURN_IF_ERROR(CheckTokenizer(request, files));
   GRAFT_ASSIGN_OR_RETURN(const Identity identity,
@@ -242,7 +235,6 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   const auto specs =
       method.method->Tensors(layout, static_cast<int64_t>(identity.label_names.size()));
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs, method.renamed_keys));
-  imported.warnings.insert(imported.warnings.end(), method.warnings.begin(), method.warnings.end());
   if (ChangesNothing(bound)) imported.warnings.emplace_back(kChangesNothing);
   GRAFT_ASSIGN_OR_RETURN(Files sealed, Rewritten(bound, identity, request, layout));
   imported.manifest =

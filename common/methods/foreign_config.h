@@ -13,6 +13,11 @@
 
 namespace graft::methods {
 
+/// A fault of the file that both libraries keep an adapter's fields in.
+inline Status BadConfig(const std::string& what) {
+  return InvalidArgumentError("adapter_config.json: " + what);
+}
+
 /// A value as errors show it: its JSON, cut.
 inline std::string Shown(const Json& value) { return Printable(value.dump(), 80); }
 

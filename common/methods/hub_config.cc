@@ -85,10 +85,8 @@ double ReductionFactor(int64_t hidden, int size) {
   return factor;
 }
 
-Status Bad(const std::string& what) { return InvalidArgumentError("adapter_config.json: " + what); }
-
 Status NotBuilt(const std::string& name, const Json& value, const std::string& instead) {
-  return Bad(name + " is " + Shown(value) + ", which isn't built; " + instead);
+  return BadConfig(name + " is " + Shown(value) + ", which isn't built; " + instead);
 }
 
 /// Reads one field after another and keeps the first fault.
@@ -107,7 +105,7 @@ class Reader {
   bool Flag(const char* name) {
     const Json& value = Value(name);
     if (!value.is_boolean())
-      Fail(Bad(std::string(name) + " is " + Shown(value) + "; it must be true or false"));
+      Fail(BadConfig(std::string(name) + " is " + Shown(value) + "; it must be true or false"));
     return value == Json(true);
   }
   void Fail(Status status) {
@@ -126,7 +124,7 @@ void ReadPlace(Reader& read, Json& fields) {
   const bool attention = read.Flag("mh_adapter");
   const bool feed_forward = read.Flag("output_adapter");
   if (!attention && !feed_forward)
-    read.Fail(Bad("neither mh_adapter nor output_adapter is true: it adapts nothing"));
+    read.Fail(BadConfig("neither mh_adapter nor output_adapter is true: it adapts nothing"));
   fields["sublayers"] = attention && feed_forward ? "both"
                         : attention               ? "attention"
                                                   : "feed-forward";
@@ -167,7 +165,7 @@ void ReadLeaveOut(Reader& read, const families::Layout& layout, Json& fields) {
   Json layers = Json::array();
   for (const Json& layer : list) {
     if (!list.is_array() || !layer.is_number_integer()) {
-      return read.Fail(Bad("leave_out is " + Shown(list) + "; it must be a list of layers"));
+      return read.Fail(BadConfig("leave_out is " + Shown(list) + "; it must be a list of layers"));
     }
     if (layer >= 0 && layer < layout.num_layers) layers.push_back(layer);
   }
@@ -238,10 +236,10 @@ Json HubBnConfig(const BottleneckSpec& spec, const families::Layout& layout) {
 
 StatusOr<Json> ReadHubBnConfig(const Json& file, const families::Layout& layout) {
   const Json& config = file["config"];
-  if (!config.is_object()) return Bad("config is " + Shown(config) + ", not an object");
+  if (!config.is_object()) return BadConfig("config is " + Shown(config) + ", not an object");
   if (!config.value("architecture", Json()).is_null()) {
-    return Bad("the architecture " + Shown(config["architecture"]) +
-               " isn't built; bottleneck adapters are, and LoRA in PEFT's form");
+    return BadConfig("the architecture " + Shown(config["architecture"]) +
+                     " isn't built; bottleneck adapters are, and LoRA in PEFT's form");
   }
   std::vector<std::string_view> known;
   for (const HubField& field : HubFields()) {

@@ -102,11 +102,10 @@ std::map<std::string, std::string> HubConfigFiles(const BottleneckSpec& spec,
   return {{"adapter_config.json", adapter.dump(2)}, {"head_config.json", head.dump(2)}};
 }
 
-StatusOr<ImportedMethod> ImportHubFolder(const std::map<std::string, std::string>& configs,
+StatusOr<ImportedMethod> ImportHubFolder(const Json& file,
+                                         const std::map<std::string, std::string>& configs,
                                          const Shapes& tensor_shapes,
                                          const families::Layout& layout) {
-  GRAFT_ASSIGN_OR_RETURN(const Json file,
-                         ParseJson(configs.at("adapter_config.json"), "adapter_config.json"));
   GRAFT_ASSIGN_OR_RETURN(Json fields, ReadHubBnConfig(file, layout));
   ImportedMethod imported;
   GRAFT_RETURN_IF_ERROR(ReadAdapterTensors(tensor_shapes, layout, fields, imported.renamed_keys));

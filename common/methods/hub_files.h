@@ -21,9 +21,9 @@ std::map<std::string, std::string> HubConfigFiles(const BottleneckSpec& spec,
                                                   const families::Layout& layout,
                                                   const ArtifactContext& context);
 
-/// See ImportMethod. Requires: `configs` holds an adapter_config.json.
+/// See ImportMethod. `file`: the text of adapter_config.json as JSON, an object.
 StatusOr<ImportedMethod> ImportHubFolder(
-    const std::map<std::string, std::string>& configs,
+    const Json& file, const std::map<std::string, std::string>& configs,
     const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
     const families::Layout& layout);
 

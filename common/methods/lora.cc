@@ -14,11 +14,6 @@ namespace {
 constexpr const char* kFile = "adapter_model.safetensors";
 constexpr const char* kKeyPrefix = "base_model.model.";
 
-/// PEFT's rule for a list: the whole path, or its end behind a dot.
-bool Matches(const std::string& path, const std::string& target) {
-  return path == target || path.ends_with("." + target);
-}
-
 const std::vector<std::string>& BiasNames() {
   static const auto* names = new std::vector<std::string>{"none", "all", "lora_only"};
   return *names;
@@ -27,7 +22,7 @@ const std::vector<std::string>& BiasNames() {
 /// True if `path` lies in a module that `name` names by its path or the path's end.
 bool LiesIn(const std::string& path, const std::string& name) {
   for (size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', dot + 1)) {
-    if (Matches(path.substr(0, dot), name)) return true;
+    if (IsOrEndsWith(path.substr(0, dot), name)) return true;
   }
   return false;
 }
@@ -48,7 +43,7 @@ std::vector<std::string> HeadModules(const families::Layout& layout) {
 template <typename Value>
 const Value* FindByName(const std::map<std::string, Value>& values, const std::string& path) {
   for (const auto& [name, value] : values) {
-    if (Matches(path, name)) return &value;
+    if (IsOrEndsWith(path, name)) return &value;
   }
   return nullptr;
 }
@@ -75,7 +70,7 @@ Status CheckPattern(const std::map<std::string, Value>& pattern, const char* fie
   for (const auto& [name, value] : pattern) {
     bool found = false;
     for (const families::Linear& linear : adapted) {
-      if (!Matches(linear.path, name)) continue;
+      if (!IsOrEndsWith(linear.path, name)) continue;
       found = true;
       if (const auto [other, added] = by_module.emplace(linear.path, name); !added) {
         return InvalidArgumentError(path + ": " + Quoted(name) + " and " + Quoted(other->second) +
@@ -165,15 +160,15 @@ StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(
     for (const families::HeadLinear& head : layout.head) {
       // PEFT would wrap it too, by the same rule, and the files would mean different things to
       // both.
-      if (head.in_base || !Matches(head.path, target)) continue;
+      if (head.in_base || !IsOrEndsWith(head.path, target)) continue;
       return InvalidArgumentError("method.lora.target_modules: " + Quoted(target) +
                                   " also names the head's " + head.path +
                                   ", which is trained whole; name the layers in full: " + known)
           .At("method.lora.target_modules");
     }
-    const bool found =
-        std::any_of(adaptable.begin(), adaptable.end(),
-                    [&](const families::Linear& linear) { return Matches(linear.path, target); });
+    const bool found = std::any_of(
+        adaptable.begin(), adaptable.end(),
+        [&](const families::Linear& linear) { return IsOrEndsWith(linear.path, target); });
     if (!found) {
       return InvalidArgumentError(
                  "method.lora.target_modules: no linear layer of this base is "
@@ -205,10 +200,6 @@ StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(
   return std::shared_ptr<const MethodSpec>(std::move(spec));
 }
 
-double LoraSpec::scaling() const {
-  return rslora_ ? alpha_ / std::sqrt(static_cast<double>(rank_)) : alpha_ / rank_;
-}
-
 int LoraSpec::RankOf(const std::string& path) const {
   const int* own = FindByName(rank_pattern_, path);
   return own != nullptr ? *own : rank_;
@@ -226,7 +217,7 @@ double LoraSpec::ScalingOf(const std::string& path) const {
 
 bool LoraSpec::Targets(const families::Linear& linear) const {
   return std::any_of(target_modules_.begin(), target_modules_.end(),
-                     [&](const std::string& target) { return Matches(linear.path, target); });
+                     [&](const std::string& target) { return IsOrEndsWith(linear.path, target); });
 }
 
 bool LoraSpec::Replaces(const families::TensorShape& tensor, bool bias_of_adapted) const {

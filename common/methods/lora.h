@@ -19,9 +19,10 @@ class LoraSpec : public MethodSpec {
 
   static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);
   /// Reads a PEFT folder. What its file holds says which modules are adapted and which tensors of
-  /// the base are replaced; its config must say the same. `adapter_config` is the file's text.
+  /// the base are replaced; its config must say the same. `text` is that of `config`, for the order
+  /// in its objects. Requires: `config` is an object.
   static StatusOr<ImportedMethod> Import(
-      const std::string& adapter_config,
+      const Json& config, const std::string& text,
       const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
       const families::Layout& layout);
 
@@ -42,9 +43,9 @@ class LoraSpec : public MethodSpec {
   double dropout() const { return dropout_; }
   bool rslora() const { return rslora_; }
   const std::vector<std::string>& target_modules() const { return target_modules_; }
-  /// alpha / rank, or alpha / sqrt(rank), of modules without a rank or alpha of their own.
-  double scaling() const;
+  /// A module's own rank, or the common one.
   int RankOf(const std::string& path) const;
+  /// alpha / rank, or alpha / sqrt(rank), each the module's own if it has one.
   double ScalingOf(const std::string& path) const;
   /// True if `path`'s last name is targeted.
   bool Targets(const families::Linear& linear) const;

@@ -15,7 +15,6 @@ namespace {
 
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
-Status Bad(const std::string& what) { return InvalidArgumentError("adapter_config.json: " + what); }
 Status BadTensor(const std::string& key, const std::string& what) {
   return InvalidArgumentError("adapter_model.safetensors: the tensor " + Printable(key, 200) + " " +
                               what);
@@ -77,7 +76,6 @@ struct Contents {
   std::set<std::string> adapted;             ///< Paths of modules with lora_A or lora_B.
   std::set<std::string> replaced;            ///< Base tensors.
   std::set<std::string> head;                ///< Tensors of new head linears.
-  int64_t head_outputs = 0;
 };
 
 /// Why a tensor that PEFT may save has no place here.
@@ -94,7 +92,7 @@ std::string Foreign(const std::string& name) {
 
 class Reader {
  public:
-  Reader(const Shapes& shapes, const families::Layout& layout) : layout_(layout) {
+  Reader(const Shapes& shapes, const families::Layout& layout) {
     for (const families::Linear& linear : LoraSpec::Adaptable(layout)) linears_.insert(linear.path);
     for (const families::TensorShape& tensor : layout.tensors) base_.insert(tensor.name);
     for (const families::HeadLinear& head : layout.head) {
@@ -130,8 +128,8 @@ class Reader {
   }
 
  private:
-  /// A module that is saved within another one is in the file more than once, with other values, and
-  /// PEFT can't load it again.
+  /// A module that is saved within another one is in the file more than once, with other values,
+  /// and PEFT can't load it again.
   Status CheckNesting() const {
     std::map<std::string, std::string> modules;
     for (const auto& [key, plain] : plain_) {
@@ -168,8 +166,6 @@ class Reader {
     }
     if (new_head_.contains(name)) {
       contents.head.insert(name);
-      if (name == layout_.head.back().path + ".weight" && !shape.empty())
-        contents.head_outputs = shape[0];
       return OkStatus();
     }
     if (!base_.contains(name)) return BadTensor(key, Foreign(name));
@@ -177,7 +173,6 @@ class Reader {
     return OkStatus();
   }
 
-  const families::Layout& layout_;
   std::set<std::string> linears_, base_, new_head_;
   std::map<std::string, PlainName> plain_;
   std::set<std::string> loaded_;
@@ -187,11 +182,11 @@ Status CheckTask(const Json& config) {
   const Json task = config.value("task_type", Json());
   if (task.is_null() || task == "SEQ_CLS") return OkStatus();
   if (task == "FEATURE_EXTRACTION") {
-    return Bad(
+    return BadConfig(
         "task_type is \"FEATURE_EXTRACTION\": the adapter was trained on a model without a "
         "classification head, and graft serves classifiers; train it with a head (SEQ_CLS)");
   }
-  return Bad("task_type is " + Shown(task) + "; only SEQ_CLS is built for this base");
+  return BadConfig("task_type is " + Shown(task) + "; only SEQ_CLS is built for this base");
 }
 
 Status CheckHead(const Json& config, const Contents& contents, const families::Layout& layout) {
@@ -199,10 +194,10 @@ Status CheckHead(const Json& config, const Contents& contents, const families::L
     if (head.in_base) continue;
     for (const char* suffix : {".weight", ".bias"}) {
       if (contents.head.contains(head.path + suffix)) continue;
-      return Bad("the folder lacks the head's " + head.path + suffix + " (modules_to_save is " +
-                 Shown(config.value("modules_to_save", Json())) +
-                 "): it can't classify without it. Train and save the adapter with task_type "
-                 "SEQ_CLS, or with the head in modules_to_save");
+      return BadConfig("the folder lacks the head's " + head.path + suffix +
+                       " (modules_to_save is " + Shown(config.value("modules_to_save", Json())) +
+                       "): it can't classify without it. Train and save the adapter with task_type "
+                       "SEQ_CLS, or with the head in modules_to_save");
     }
   }
   return OkStatus();
@@ -222,11 +217,11 @@ Status CheckTargets(const PeftTargets& rule, const Contents& contents,
   for (const std::string& path : paths) {
     const bool adapted = contents.adapted.contains(path);
     if (adapted == rule.Adapts(path)) continue;
-    return Bad(adapted
-                   ? "by its target_modules and the fields beside it, " + path +
-                         " isn't adapted, but adapter_model.safetensors holds LoRA tensors of it"
-                   : "by its target_modules and the fields beside it, " + path +
-                         " is adapted, but adapter_model.safetensors lacks its LoRA tensors");
+    return BadConfig(
+        adapted ? "by its target_modules and the fields beside it, " + path +
+                      " isn't adapted, but adapter_model.safetensors holds LoRA tensors of it"
+                : "by its target_modules and the fields beside it, " + path +
+                      " is adapted, but adapter_model.safetensors lacks its LoRA tensors");
   }
   return OkStatus();
 }
@@ -245,8 +240,8 @@ Status CheckSaved(const Json& config, const Contents& contents, const families::
         named |= std::string_view(tensor.name).substr(0, dot).ends_with(text);
       }
       if (!named || contents.replaced.contains(tensor.name)) continue;
-      return Bad("modules_to_save names " + Quoted(text) +
-                 ", but adapter_model.safetensors lacks " + tensor.name);
+      return BadConfig("modules_to_save names " + Quoted(text) +
+                       ", but adapter_model.safetensors lacks " + tensor.name);
     }
   }
   return OkStatus();
@@ -262,7 +257,7 @@ Json TargetModules(const PeftTargets& rule, const Contents& contents,
   for (const std::string& name : rule.names().value_or(layout.default_lora_targets)) {
     bool used = false;
     for (const families::Linear& linear : linears) {
-      if (linear.path != name && !linear.path.ends_with("." + name)) continue;
+      if (!IsOrEndsWith(linear.path, name)) continue;
       named.insert(linear.path);
       used = true;
     }
@@ -285,13 +280,13 @@ std::set<std::string> SavedModules(const Contents& contents, const std::string& 
   return modules;
 }
 
-/// rank_pattern or alpha_pattern for the modules that are adapted, by their paths.
 bool HasLargeObject(const Json& json) {
   constexpr size_t kMostEntries = 4096;
   if (json.is_object() && json.size() > kMostEntries) return true;
   return json.is_structured() && std::any_of(json.begin(), json.end(), HasLargeObject);
 }
 
+/// rank_pattern or alpha_pattern for the modules that are adapted, by their paths.
 StatusOr<Json> Expanded(const OrderedJson& config, const char* field, const Json& common,
                         const Contents& contents) {
   GRAFT_ASSIGN_OR_RETURN(const PeftPattern pattern,
@@ -306,10 +301,8 @@ StatusOr<Json> Expanded(const OrderedJson& config, const char* field, const Json
 
 }  // namespace
 
-StatusOr<ImportedMethod> LoraSpec::Import(const std::string& adapter_config, const Shapes& shapes,
-                                          const families::Layout& layout) {
-  GRAFT_ASSIGN_OR_RETURN(const Json config,
-                         ParseJson(adapter_config, "adapter_config.json", {.max_bytes = 1 << 20}));
+StatusOr<ImportedMethod> LoraSpec::Import(const Json& config, const std::string& text,
+                                          const Shapes& shapes, const families::Layout& layout) {
   GRAFT_RETURN_IF_ERROR(CheckPeftFields(config));
   GRAFT_RETURN_IF_ERROR(CheckTask(config));
   Json fields = Json::object();
@@ -319,7 +312,7 @@ StatusOr<ImportedMethod> LoraSpec::Import(const std::string& adapter_config, con
                                      {"use_rslora", "rslora"},
                                      {"bias", "bias"}}) {
     if (!config.contains(theirs)) continue;
-    if (config[theirs].is_null()) return Bad(std::string(theirs) + " is null");
+    if (config[theirs].is_null()) return BadConfig(std::string(theirs) + " is null");
     fields[ours] = config[theirs];
   }
   // PEFT's defaults, which aren't all graft's.
@@ -334,8 +327,8 @@ StatusOr<ImportedMethod> LoraSpec::Import(const std::string& adapter_config, con
   fields["modules_to_save"] = SavedModules(contents, fields.value("bias", "none"));
   // Once more in the file's order, which decides between patterns. Such objects look each new key
   // up from their beginning.
-  if (HasLargeObject(config)) return Bad("an object in it has more than 4096 entries");
-  const OrderedJson ordered = OrderedJson::parse(adapter_config);
+  if (HasLargeObject(config)) return BadConfig("an object in it has more than 4096 entries");
+  const OrderedJson ordered = OrderedJson::parse(text);
   GRAFT_ASSIGN_OR_RETURN(fields["rank_pattern"],
                          Expanded(ordered, "rank_pattern", fields["rank"], contents));
   GRAFT_ASSIGN_OR_RETURN(fields["alpha_pattern"],
@@ -344,7 +337,6 @@ StatusOr<ImportedMethod> LoraSpec::Import(const std::string& adapter_config, con
   ImportedMethod imported;
   GRAFT_ASSIGN_OR_RETURN(imported.method, parsed->Resolve(layout));
   imported.renamed_keys = contents.names;
-  imported.head_outputs = contents.head_outputs;
   if (const Json base = config.value("base_model_name_or_path", Json()); base.is_string())
     imported.declared_base = base.get<std::string>();
   return imported;

@@ -84,12 +84,11 @@ struct ImportedMethod {
   std::shared_ptr<const MethodSpec> method;  ///< Resolved.
   std::vector<std::string> label_names;      ///< Empty if the folder doesn't say.
   /// File key -> TensorSpec::name, for keys whose names depend on the folder (AdapterHub's adapter
-  /// name). A key that is neither here nor a TensorSpec::key of the method is an error of the
-  /// folder.
-  std::map<std::string, std::string> renamed_keys;  ///< To an empty name: a copy to pass over.
-  int64_t head_outputs = 0;                ///< Of the classification head; 0 if nothing tells.
-  std::string declared_base;               ///< The base's name or path; empty if nothing tells.
-  std::vector<std::string> warnings = {};  ///< Sentences on what was taken otherwise than it says.
+  /// name); to an empty name: a copy to pass over. A key that is neither here nor a TensorSpec::key
+  /// of the method is an error of the folder.
+  std::map<std::string, std::string> renamed_keys;
+  int64_t head_outputs = 0;   ///< Of the classification head; 0 if nothing tells.
+  std::string declared_base;  ///< The base's name or path; empty if nothing tells.
 };
 
 /// Recognises a folder by its adapter_config.json (`peft_type`: PEFT; `config`: AdapterHub) or

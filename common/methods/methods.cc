@@ -63,7 +63,9 @@ std::string FunctionDifference(const MethodSpec& from, const MethodSpec& to) {
   return {};
 }
 
-StatusOr<ImportedMethod> ImportMethod(
+namespace {
+
+StatusOr<ImportedMethod> ReadFolder(
     const std::map<std::string, std::string>& configs,
     const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
     const families::Layout& layout) {
@@ -75,13 +77,30 @@ StatusOr<ImportedMethod> ImportMethod(
   if (!config.is_object()) return InvalidArgumentError("adapter_config.json isn't an object");
   // Both libraries use this file's name; only PEFT's has a peft_type.
   if (config.contains("peft_type")) {
-    if (config["peft_type"] == "LORA") return LoraSpec::Import(file->second, tensor_shapes, layout);
+    if (config["peft_type"] == "LORA")
+      return LoraSpec::Import(config, file->second, tensor_shapes, layout);
     return UnimplementedError("adapter_config.json: PEFT adapters of type " +
                               Shown(config["peft_type"]) + " aren't built; LORA is");
   }
-  if (config.contains("config")) return ImportHubFolder(configs, tensor_shapes, layout);
+  if (config.contains("config")) return ImportHubFolder(config, configs, tensor_shapes, layout);
   return InvalidArgumentError(
       "adapter_config.json is neither PEFT's (peft_type) nor AdapterHub's (config)");
+}
+
+}  // namespace
+
+StatusOr<ImportedMethod> ImportMethod(
+    const std::map<std::string, std::string>& configs,
+    const std::map<std::string, std::vector<int64_t>>& tensor_shapes,
+    const families::Layout& layout) {
+  GRAFT_ASSIGN_OR_RETURN(ImportedMethod imported, ReadFolder(configs, tensor_shapes, layout));
+  const std::string head = imported.method->Head(layout).back().path + ".weight";
+  for (const auto& [key, name] : imported.renamed_keys) {
+    const auto shape = tensor_shapes.find(key);
+    if (name == head && shape != tensor_shapes.end() && !shape->second.empty())
+      imported.head_outputs = shape->second[0];
+  }
+  return imported;
 }
 
 int64_t TrainableParameters(const std::vector<TensorSpec>& tensors) {

@@ -113,8 +113,7 @@ class PatternParser {
     Code code;
     for (size_t i = 0; i + 1 < choices.size() && status_.ok(); ++i) {
       const size_t begin = code.size();
-      code.push_back(
-          {.op = Op::kSplit, .next = begin + 1, .other = begin + choices[i].size() + 2});
+      code.push_back({.op = Op::kSplit, .next = begin + 1, .other = begin + choices[i].size() + 2});
       Append(code, choices[i]);
       code.push_back({.op = Op::kJump, .next = end});
     }

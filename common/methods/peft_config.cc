@@ -74,8 +74,6 @@ const std::vector<Field>& Table() {
   return *table;
 }
 
-Status Bad(const std::string& what) { return InvalidArgumentError("adapter_config.json: " + what); }
-
 /// Reads expressions, within a limit over all.
 class Patterns {
  public:
@@ -84,7 +82,8 @@ class Patterns {
                            ModulePattern::Parse(pattern, "adapter_config.json: " + key));
     steps_ += made.size();
     if (steps_ > kMaxSteps)
-      return Bad("the names and regular expressions up to " + key + " are too large together");
+      return BadConfig("the names and regular expressions up to " + key +
+                       " are too large together");
     return made;
   }
 
@@ -98,19 +97,16 @@ StatusOr<std::vector<std::string>> Names(const Json& config, const char* key) {
   const Json value = config.value(key, Json());
   if (value.is_null()) return names;
   if (!value.is_array() || value.size() > kMaxNames) {
-    return Bad(std::string(key) + " is " + Shown(value) + ", not a list of at most 4096 names");
+    return BadConfig(std::string(key) + " is " + Shown(value) +
+                     ", not a list of at most 4096 names");
   }
   for (const Json& name : value) {
     if (!name.is_string() || name.get_ref<const std::string&>().empty()) {
-      return Bad(std::string(key) + " holds " + Shown(name) + ", which is no module's name");
+      return BadConfig(std::string(key) + " holds " + Shown(name) + ", which is no module's name");
     }
     names.push_back(name.get<std::string>());
   }
   return names;
-}
-
-bool IsOrEndsWith(const std::string& path, const std::string& name) {
-  return path == name || path.ends_with("." + name);
 }
 
 bool IsAllLinear(const Json& value) {
@@ -152,8 +148,8 @@ Status CheckPeftFields(const Json& config) {
     known.emplace_back(key);
     if (!config.contains(key) || allowed.empty()) continue;
     if (std::find(allowed.begin(), allowed.end(), config[key]) != allowed.end()) continue;
-    return Bad(std::string(key) + " is " + Shown(config[key]) +
-               ", which graft doesn't implement; the adapter would compute something else");
+    return BadConfig(std::string(key) + " is " + Shown(config[key]) +
+                     ", which graft doesn't implement; the adapter would compute something else");
   }
   return RefuseUnknown(config, "adapter_config.json", known);
 }
@@ -176,9 +172,8 @@ StatusOr<PeftTargets> PeftTargets::Parse(const Json& config) {
   }
   GRAFT_ASSIGN_OR_RETURN(const auto saved, Names(config, "modules_to_save"));
   for (const std::string& name : saved) {
-    GRAFT_ASSIGN_OR_RETURN(
-        ModulePattern parsed,
-        patterns.Parse("(^|.*\\.)" + name + "($|\\..*)", "modules_to_save"));
+    GRAFT_ASSIGN_OR_RETURN(ModulePattern parsed,
+                           patterns.Parse("(^|.*\\.)" + name + "($|\\..*)", "modules_to_save"));
     rule.saved_.push_back(std::move(parsed));
   }
   if (const Json layers = config.value("layers_to_transform", Json()); layers.is_number_integer()) {
@@ -186,11 +181,11 @@ StatusOr<PeftTargets> PeftTargets::Parse(const Json& config) {
   } else if (layers.is_array() && !layers.empty()) {
     rule.layers_.emplace();
     for (const Json& layer : layers) {
-      if (!layer.is_number_integer()) return Bad("layers_to_transform holds " + Shown(layer));
+      if (!layer.is_number_integer()) return BadConfig("layers_to_transform holds " + Shown(layer));
       rule.layers_->push_back(layer.get<int64_t>());
     }
   } else if (!layers.is_null() && !layers.is_array()) {
-    return Bad("layers_to_transform is " + Shown(layers) + ", not a list of numbers");
+    return BadConfig("layers_to_transform is " + Shown(layers) + ", not a list of numbers");
   }
   Json names = config.value("layers_pattern", Json());
   if (names.is_string()) names = names.get_ref<const std::string&>().empty() ? Json() : Json{names};
@@ -246,7 +241,7 @@ StatusOr<PeftPattern> PeftPattern::Parse(const OrderedJson& field, const std::st
   PeftPattern made;
   if (field.is_null()) return made;
   if (!field.is_object() || field.size() > kMaxNames)
-    return Bad(what + " isn't an object of at most 4096 entries");
+    return BadConfig(what + " isn't an object of at most 4096 entries");
   Patterns patterns;
   for (const auto& [key, value] : field.items()) {
     GRAFT_ASSIGN_OR_RETURN(ModulePattern pattern, patterns.Parse("(.*\\.)?(" + key + ")", what));

@@ -11,6 +11,11 @@
 
 namespace graft::methods {
 
+/// PEFT's rule for a list: the whole path, or its end behind a dot.
+inline bool IsOrEndsWith(const std::string& path, const std::string& name) {
+  return path == name || path.ends_with("." + name);
+}
+
 /// The fields that are the same in every folder that graft writes.
 Json ConstantPeftFields();
 

@@ -488,8 +488,7 @@ TEST(ImportHubTest, WithoutLabelsThereAreNoNames) {
 }
 
 TEST(ImportHubTest, AHeadWhoseLayersDifferHasNoFileAndIsRefused) {
-  const Status status =
-      ParseMethod("bottleneck", {{"head", "first-token:tanh,relu"}}).status();
+  const Status status = ParseMethod("bottleneck", {{"head", "first-token:tanh,relu"}}).status();
 
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("one activation"));

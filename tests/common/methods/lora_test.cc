@@ -94,9 +94,10 @@ TEST(LoraSpecTest, EachFaultNamesItsField) {
 }
 
 TEST(LoraSpecTest, ScalingIsAlphaOverTheRankOrItsRoot) {
-  EXPECT_DOUBLE_EQ(AsLora(Parsed("lora", {{"rank", 16}, {"alpha", 8}})).scaling(), 0.5);
-  EXPECT_DOUBLE_EQ(AsLora(Parsed("lora", {{"rank", 16}, {"alpha", 8}, {"rslora", true}})).scaling(),
-                   2);
+  const Method plain = Parsed("lora", {{"rank", 16}, {"alpha", 8}});
+  const Method rslora = Parsed("lora", {{"rank", 16}, {"alpha", 8}, {"rslora", true}});
+  EXPECT_DOUBLE_EQ(AsLora(plain).ScalingOf("query"), 0.5);
+  EXPECT_DOUBLE_EQ(AsLora(rslora).ScalingOf("query"), 2);
 }
 
 TEST(LoraSpecTest, TargetsDefaultToTheFamilys) {

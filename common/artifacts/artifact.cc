@@ -4,7 +4,6 @@
 #include <set>
 
 #include "common/artifacts/finite.h"
-#include "common/artifacts/model_folder.h"
 #include "common/base/sha256.h"
 #include "common/base/utf8.h"
 #include "common/safetensors/safetensors.h"
@@ -114,8 +113,8 @@ Manifest Seal(const Identity& identity, const Record& record, Files& files) {
 StatusOr<Header> ReadHeader(const Files& files) {
   GRAFT_ASSIGN_OR_RETURN(const Json json, ReadManifestJson(files));
   const Json& identity = json["identity"];
-  Header header{json["base"], identity["base_fingerprint"], identity["precision"],
-                identity["tokenizer"], {}};
+  Header header{
+      json["base"], identity["base_fingerprint"], identity["precision"], identity["tokenizer"], {}};
   for (const auto& [name, hash] : json["files"].items()) header.files.push_back(name);
   return header;
 }

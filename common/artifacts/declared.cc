@@ -70,11 +70,7 @@ StatusOr<Declared> ReadDeclared(const Files& files) {
 
 Status CheckTokenizer(const ImportRequest& request, const Files& files) {
   if (request.base_tokenizer == nullptr) return OkStatus();
-  tokenizers::TokenizerFiles own;
-  for (const std::string_view name : kTokenizerFiles) {
-    const auto file = files.find(std::string(name));
-    if (file != files.end()) own[file->first] = file->second;
-  }
+  const tokenizers::TokenizerFiles own = TokenizerFilesAmong(files);
   if (own.empty()) return OkStatus();
   const auto loaded =
       tokenizers::LoadTokenizer(tokenizers::OverlaidFiles(request.tokenizer_files, own));

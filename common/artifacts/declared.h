@@ -2,7 +2,6 @@
 /// What a foreign adapter's folder says of itself beside its method: labels, the kind of problem,
 /// the length of its texts, its tokenizer. Each is used, or the difference is said.
 
-#include <map>
 #include <string>
 #include <vector>
 

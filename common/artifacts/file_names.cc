@@ -1,8 +1,26 @@
 #include "common/artifacts/file_names.h"
 
 #include <algorithm>
+#include <array>
 
 namespace graft::artifacts {
+namespace {
+
+constexpr std::array<std::string_view, 5> kTokenizerFiles = {
+    "added_tokens.json", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json",
+    "vocab.txt"};
+
+}  // namespace
+
+std::map<std::string, std::string> TokenizerFilesAmong(
+    const std::map<std::string, std::string>& files) {
+  std::map<std::string, std::string> found;
+  for (const std::string_view name : kTokenizerFiles) {
+    const auto file = files.find(std::string(name));
+    if (file != files.end()) found.insert(*file);
+  }
+  return found;
+}
 
 bool SaysOfItself(std::string_view name) {
   return name == "config.json" ||

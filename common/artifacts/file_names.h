@@ -1,17 +1,17 @@
 #pragma once
 /// The names of the files in an adapter's folder, and what they are to graft.
 
-#include <array>
+#include <map>
+#include <string>
 #include <string_view>
 
 namespace graft::artifacts {
 
 inline constexpr std::string_view kManifestName = "graft.json";
 
-/// What transformers keeps a tokenizer in.
-inline constexpr std::array<std::string_view, 5> kTokenizerFiles = {
-    "added_tokens.json", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json",
-    "vocab.txt"};
+/// Those of `files` (name -> bytes) in which transformers keeps a tokenizer.
+std::map<std::string, std::string> TokenizerFilesAmong(
+    const std::map<std::string, std::string>& files);
 
 /// True for a file that says something of a folder's model or tokenizer.
 bool SaysOfItself(std::string_view name);

@@ -10,11 +10,7 @@ constexpr std::string_view kConfig = "tokenizer_config.json";
 }  // namespace
 
 StatusOr<Files> ExportedTokenizer(const tokenizers::TokenizerFiles& of_base, int max_length) {
-  Files files;
-  for (const std::string_view name : kTokenizerFiles) {
-    const auto file = of_base.find(std::string(name));
-    if (file != of_base.end()) files[file->first] = file->second;
-  }
+  Files files = TokenizerFilesAmong(of_base);
   std::string& text = files[std::string(kConfig)];
   Json config = Json::object();
   if (!text.empty()) {

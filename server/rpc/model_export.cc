@@ -1,10 +1,12 @@
 #include "server/rpc/model_export.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "common/artifacts/model_folder.h"
 #include "common/base/json.h"
 #include "common/tokenizers/tokenizer.h"
+#include "server/rpc/convert.h"
 
 namespace graft::server::rpc {
 namespace {
@@ -44,6 +46,8 @@ StatusOr<artifacts::Files> ModelExportFiles(objects::ObjectStore& store,
                          artifacts::ReadHeader({{name, std::move(manifest)}}));
   StatusOr<artifacts::Files> files = TokenizerOf(version, header.tokenizer, base);
   if (files.ok()) return files;
+  spdlog::warn("the export of {} lacks its tokenizer: {}",
+               VersionName(version.adapter, version.number), files.status().message());
   return artifacts::Files{
       {"README.md",
        fmt::format("This folder lacks its tokenizer: {}.\n\nBefore transformers reads it, copy the "

@@ -173,6 +173,37 @@ int ListJobs(Context& context, const std::string& filter, int limit) {
   return kOk;
 }
 
+int Estimate(Context& context, const SpecFlags& flags) {
+  auto spec = BuildSpec(context, flags);
+  if (!spec.ok()) return Refuse(context, spec.status());
+  graft::v1::EstimateJobRequest request;
+  *request.mutable_spec() = *spec;
+  const auto answer = context.client->Call(context.client->jobs(), &Stub::EstimateJob, request,
+                                           context.Timeout(kDataTimeout));
+  if (!answer.ok()) return Refuse(context, answer.status());
+  if (context.json) {
+    PrintJson(context, *answer);
+  } else {
+    PrintFacts(context, answer->facts());
+    for (const auto& warning : answer->warnings())
+      context.out << "  warning      " << warning << "\n";
+  }
+  return kOk;
+}
+
+int Delete(Context& context, const std::string& id) {
+  graft::v1::DeleteJobRequest request;
+  request.set_name(WithPrefix("jobs/", id));
+  const auto answer = context.client->Call(context.client->jobs(), &Stub::DeleteJob, request);
+  if (!answer.ok()) return Refuse(context, answer.status());
+  if (context.json) {
+    PrintJson(context, *answer);
+  } else {
+    context.out << "deleted " << request.name() << "\n";
+  }
+  return kOk;
+}
+
 }  // namespace
 
 void AddJobCommands(Command root, Action& run) {
@@ -192,25 +223,8 @@ void AddJobCommands(Command root, Action& run) {
 
   Command estimate = root.AddCommand("estimate", "Say what a job would cost");
   AddSpecFlags(estimate, *flags);
-  estimate.OnChosen([&run, flags] {
-    run = [=](Context& context) {
-      auto spec = BuildSpec(context, *flags);
-      if (!spec.ok()) return Refuse(context, spec.status());
-      graft::v1::EstimateJobRequest request;
-      *request.mutable_spec() = *spec;
-      const auto answer = context.client->Call(context.client->jobs(), &Stub::EstimateJob, request,
-                                               context.Timeout(kDataTimeout));
-      if (!answer.ok()) return Refuse(context, answer.status());
-      if (context.json) {
-        PrintJson(context, *answer);
-      } else {
-        PrintFacts(context, answer->facts());
-        for (const auto& warning : answer->warnings())
-          context.out << "  warning      " << warning << "\n";
-      }
-      return static_cast<int>(kOk);
-    };
-  });
+  estimate.OnChosen(
+      [&run, flags] { run = [flags](Context& context) { return Estimate(context, *flags); }; });
 
   auto filter = std::make_shared<std::string>();
   auto limit = std::make_shared<int>(50);
@@ -233,18 +247,7 @@ void AddJobCommands(Command root, Action& run) {
   with_id("pause", "Pause a job", [id](Context& c) { return JobCall(c, &Stub::PauseJob, *id); });
   with_id("resume", "Resume a paused job",
           [id](Context& c) { return JobCall(c, &Stub::ResumeJob, *id); });
-  with_id("delete", "Delete a job that has ended", [id](Context& c) {
-    graft::v1::DeleteJobRequest request;
-    request.set_name(WithPrefix("jobs/", *id));
-    const auto answer = c.client->Call(c.client->jobs(), &Stub::DeleteJob, request);
-    if (!answer.ok()) return Refuse(c, answer.status());
-    if (c.json) {
-      PrintJson(c, *answer);
-    } else {
-      c.out << "deleted " << request.name() << "\n";
-    }
-    return static_cast<int>(kOk);
-  });
+  with_id("delete", "Delete a job that has ended", [id](Context& c) { return Delete(c, *id); });
   auto after = std::make_shared<int64_t>(0);
   with_id("watch", "Follow a job until it ends; Ctrl-C stops watching, not the job",
           [id, after](Context& c) { return WatchJob(c, *id, *after); })

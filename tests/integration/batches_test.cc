@@ -6,43 +6,26 @@
 
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <functional>
 #include <thread>
 
-#include "tests/integration/live_server.h"
-#include "tests/support/lora_folder.h"
+#include "tests/integration/live_bert.h"
 
 namespace graft {
 namespace {
 
 namespace v1 = graft::v1;
-namespace fs = std::filesystem;
 using client::Client;
 
 constexpr int kClients = 16;
 constexpr int kTries = 15;
 
-class BatchesTest : public ::testing::Test {
+class BatchesTest : public testing::LiveBertTest {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("graft_batches_" + std::to_string(::getpid()));
-    fs::create_directories(folder_ / "bases");
-    fs::copy(fs::path(GRAFT_SOURCE_DIR) / "tests/golden/data/base-bert",
-             folder_ / "bases" / "bert");
-    auto server =
-        testing::LiveServer::Start(GRAFT_PROGRAMS_DIR, folder_ / "bases", folder_, {"--workers=1"});
-    ASSERT_TRUE(server.ok()) << server.status().ToString();
-    server_ = std::move(*server);
-    client_ = server_->Connect(/*max_attempts=*/5);
+    ASSERT_NO_FATAL_FAILURE(LiveBertTest::SetUp());
     for (const char* adapter : {"heavy", "light", "light"}) {
-      v1::ImportAdapterRequest::Header header;
-      header.set_base("bert");
-      header.set_adapter(adapter);
-      header.set_max_length(40);
-      header.set_promote(true);
-      for (const char* name : {"a", "b"}) header.add_label_names(name);
-      const auto made = client_->Import(header, testing::ConstantLora(3, 48, 4, {1, -1}));
+      const auto made = Import(adapter, {1, -1}, /*promote=*/true);
       ASSERT_TRUE(made.ok()) << made.status().ToString();
     }
   }
@@ -50,8 +33,7 @@ class BatchesTest : public ::testing::Test {
     stop_ = true;
     for (std::thread& heavy : heavies_) heavy.join();
     EXPECT_EQ(failed_, 0) << server_->Log();
-    server_.reset();
-    fs::remove_all(folder_);
+    LiveBertTest::TearDown();
   }
 
   static Status Classify(Client& client, const std::string& adapter, int texts, int words) {
@@ -92,9 +74,6 @@ class BatchesTest : public ::testing::Test {
     return batches[kTries / 2];
   }
 
-  fs::path folder_;
-  std::unique_ptr<testing::LiveServer> server_;
-  std::unique_ptr<Client> client_;
   std::atomic<bool> stop_{false};
   std::atomic<int> batches_{0}, failed_{0};
   std::vector<std::thread> heavies_;

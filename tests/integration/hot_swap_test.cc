@@ -7,18 +7,15 @@
 #include <algorithm>
 #include <array>
 #include <condition_variable>
-#include <filesystem>
 #include <mutex>
 #include <thread>
 
-#include "tests/integration/live_server.h"
-#include "tests/support/lora_folder.h"
+#include "tests/integration/live_bert.h"
 
 namespace graft {
 namespace {
 
 namespace v1 = graft::v1;
-namespace fs = std::filesystem;
 using client::Client;
 
 constexpr int kClients = 16;
@@ -31,33 +28,15 @@ std::vector<float> Logits(int version) {
   return {10 * v, -5 * v, 1 + v};
 }
 
-class HotSwapTest : public ::testing::Test {
+class HotSwapTest : public testing::LiveBertTest {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("graft_hot_swap_" + std::to_string(::getpid()));
-    fs::create_directories(folder_ / "bases");
-    fs::copy(fs::path(GRAFT_SOURCE_DIR) / "tests/golden/data/base-bert",
-             folder_ / "bases" / "bert");
-    auto server =
-        testing::LiveServer::Start(GRAFT_PROGRAMS_DIR, folder_ / "bases", folder_, {"--workers=1"});
-    ASSERT_TRUE(server.ok()) << server.status().ToString();
-    server_ = std::move(*server);
-    client_ = server_->Connect(/*max_attempts=*/5);
+    ASSERT_NO_FATAL_FAILURE(LiveBertTest::SetUp());
     for (int version = 1; version <= kPromotions + 1; ++version) {
-      v1::ImportAdapterRequest::Header header;
-      header.set_base("bert");
-      header.set_adapter("swap");
-      header.set_max_length(40);
-      header.set_promote(version == 1);
-      for (const char* name : {"a", "b", "c"}) header.add_label_names(name);
-      const auto made = client_->Import(header, testing::ConstantLora(3, 48, 4, Logits(version)));
+      const auto made = Import("swap", Logits(version), /*promote=*/version == 1);
       ASSERT_TRUE(made.ok()) << made.status().ToString();
       ASSERT_EQ(made->name(), "adapters/swap/versions/" + std::to_string(version));
     }
-  }
-  void TearDown() override {
-    server_.reset();
-    fs::remove_all(folder_);
   }
 
   static StatusOr<v1::ClassifyResponse> Classify(Client& client, const std::string& adapter,
@@ -76,10 +55,6 @@ class HotSwapTest : public ::testing::Test {
     return client_->Call(client_->adapters(), &v1::AdapterService::Stub::SetAlias, request)
         .status();
   }
-
-  fs::path folder_;
-  std::unique_ptr<testing::LiveServer> server_;
-  std::unique_ptr<Client> client_;
 };
 
 int VersionOf(const v1::ClassifyResponse& response) {

@@ -190,8 +190,9 @@ Status CheckAddresses(const Flags& flags) {
 
 /// libgomp's threads spin for a while before they sleep, and on busy cores may take them from those
 /// that they wait for. Has them sleep at once, unless the user says how they are to wait; what that
-/// costs and gains: docs/results/waiting.md. libgomp reads its environment before main begins, so this starts the program again
-/// in this process; it returns where nothing is to be changed, or can be.
+/// costs and gains: docs/results/waiting.md. libgomp reads its environment before main begins, so
+/// this starts the program again in this process; it returns where nothing is to be changed, or can
+/// be.
 void LetThreadsSleep(char** arguments) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
   // By its own path, so that the process keeps its name.

@@ -26,21 +26,30 @@ Json MethodTold(const Json& method) {
 }
 
 TEST(ConvertTest, EveryFieldOfAMethodIsTold) {
-  const std::pair<const char*, Json> methods[] = {
-      {"lora",
-       {{"rank", 4}, {"alpha", 12}, {"dropout", 0.25}, {"rslora", true}, {"bias", "lora_only"},
-        {"target_modules", {"query", "value"}}, {"rank_pattern", {{"query", 2}}},
-        {"alpha_pattern", {{"value", 3}}}, {"modules_to_save", {"pooler"}}}},
-      {"bottleneck",
-       {{"parallel", true},
-        {"sublayers", "attention"},
-        {"scaling", 4.5},
-        {"head", "first-token:tanh"}}},
-      {"bottleneck",
-       {{"placement", "PFEIFFER"}, {"adds_to", "sum"}, {"norm_after", false},
-        {"trained_scaling", "channel"}, {"leave_out", {0}}, {"layer_sizes", {6, 12}}}},
-      {"last_layers", {{"num_layers", 1}}},
-      {"full", Json::object()}};
+  const std::pair<const char*, Json> methods[] = {{"lora",
+                                                   {{"rank", 4},
+                                                    {"alpha", 12},
+                                                    {"dropout", 0.25},
+                                                    {"rslora", true},
+                                                    {"bias", "lora_only"},
+                                                    {"target_modules", {"query", "value"}},
+                                                    {"rank_pattern", {{"query", 2}}},
+                                                    {"alpha_pattern", {{"value", 3}}},
+                                                    {"modules_to_save", {"pooler"}}}},
+                                                  {"bottleneck",
+                                                   {{"parallel", true},
+                                                    {"sublayers", "attention"},
+                                                    {"scaling", 4.5},
+                                                    {"head", "first-token:tanh"}}},
+                                                  {"bottleneck",
+                                                   {{"placement", "PFEIFFER"},
+                                                    {"adds_to", "sum"},
+                                                    {"norm_after", false},
+                                                    {"trained_scaling", "channel"},
+                                                    {"leave_out", {0}},
+                                                    {"layer_sizes", {6, 12}}}},
+                                                  {"last_layers", {{"num_layers", 1}}},
+                                                  {"full", Json::object()}};
   for (const auto& [name, fields] : methods) {
     const auto method = methods::ParseMethod(name, fields);
     ASSERT_TRUE(method.ok()) << method.status();

@@ -1,7 +1,7 @@
-"""The peer's half of bench/quality: PEFT's LoRA in a plain PyTorch loop, on the CPU.
+"""The peer's half of bench/quality: PEFT's LoRA in a plain PyTorch loop.
 
 Usage: peft_loop.py TASK.json, in the environment that scripts/setup.sh makes for the tests. The task:
-  {"base": folder, "train": [[text, class], ...], "test": [...], "labels": N, "seed": N, "threads": N,
+  {"base": folder, "train": [[text, class], ...], "test": [...], "labels": N, "seed": N, "threads": N, "device": "cpu" or "cuda:N",
    "start": folder of a version whose tensors are the initial values, or null: own draws,
    "batches": [[indices], ...] of each step, or null: own permutations,
    "epochs", "batch", "rate", "rank", "alpha", "max_length"}
@@ -32,6 +32,7 @@ if task["start"]:
 else:
     model = get_peft_model(model, LoraConfig(task_type="SEQ_CLS", r=task["rank"], lora_alpha=task["alpha"],
                                              target_modules=["query", "value"]))
+model.to(task["device"])
 
 
 def encode(rows):
@@ -39,7 +40,7 @@ def encode(rows):
 
 
 def logits(examples):
-    batch = tokenizer.pad({"input_ids": [ids for ids, _ in examples]}, return_tensors="pt")
+    batch = tokenizer.pad({"input_ids": [ids for ids, _ in examples]}, return_tensors="pt").to(task["device"])
     return model(**batch).logits
 
 
@@ -52,7 +53,7 @@ def own_batches(count):
 
 
 def loss_of(examples, reduction):
-    labels = torch.tensor([label for _, label in examples])
+    labels = torch.tensor([label for _, label in examples], device=task["device"])
     scores = logits(examples)
     return torch.nn.functional.cross_entropy(scores, labels, reduction=reduction), (scores.argmax(1) == labels).sum()
 

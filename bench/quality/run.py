@@ -4,7 +4,8 @@
 LoRA rank 8 on query and value, alpha 16, on MiniLM and CLINC150's small set (150 intents, 50 examples each): learning rate
 1e-3, linear without warm-up, batches of 16, 3 epochs, at most 128 tokens, no dropout, clipping at 1, fp32. Each side draws
 its own initial values and orders. --exchange also runs PEFT from graft's initial values, from its orders, and from both;
-with both it must end where graft does. Needs a release build; standard library only.
+with both it must end where graft does. Needs train_bench (cmake --build build/release --target train_bench makes it) and, for
+the peer, a Python with PEFT; standard library only.
 
   bench/quality/run.py --data data_small.json --seeds 12
 """
@@ -18,13 +19,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 import philox  # noqa: E402
-from live_graft import Graft, poll  # noqa: E402
 
 CACHE = pathlib.Path(os.environ.get("GRAFT_CACHE", pathlib.Path.home() / ".cache" / "graft"))
+BASE = "minilm"
 EPOCHS, BATCH, RATE, RANK, ALPHA, MAX_LENGTH = 3, 16, 1e-3, 8, 16, 128
 EXCHANGES = {"graft's initial values": (True, False), "graft's orders": (False, True), "both": (True, True)}
 
@@ -36,7 +39,9 @@ def options():
     parser.add_argument("--examples", type=int, default=0, help="only so many training examples")
     parser.add_argument("--exchange", action="store_true", help="also exchange initial values and orders")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda:N, of both sides")
+    parser.add_argument("--parallel", type=int, default=1, help="so many runs at a time")
+    parser.add_argument("--graft", type=pathlib.Path, default=ROOT / "build/release/bin/train_bench")
     parser.add_argument("--bases", type=pathlib.Path, default=CACHE / "bases")
     parser.add_argument("--python", default=str(CACHE / "oracle-peft/bin/python"))
     parser.add_argument("--results", type=pathlib.Path, help="JSON lines; what stands there isn't run again")
@@ -61,47 +66,56 @@ def write_rows(path, rows):
     return path
 
 
-class Ours:
-    """graft's runs, through a server as a user would have them."""
+class Bench:
+    """Runs of both sides."""
 
-    def __init__(self, graft, train, test, folder):
-        self.graft, self.train, self.test, self.folder = graft, train, test, folder
+    def __init__(self, chosen, data, index, folder):
+        self.chosen, self.folder = chosen, folder
+        self.data = [[[text, index[label]] for text, label in rows] for rows in data]
+        self.labels = len(index)
+        self.files = [write_rows(folder / f"{name}.jsonl", rows) for name, rows in zip(("train", "test"), data)]
+        self.starts = threading.Lock()
+        self.steps = EPOCHS * -(-len(data[0]) // BATCH)
 
-    def _job(self, adapter, seed, *more):
-        arguments = ["--base", "minilm", "--adapter", adapter, "--train", self.train, "--method", "lora", "--set",
-                     f"rank={RANK}", "--set", f"alpha={ALPHA}", "--set", "target_modules=query,value", "--batch-size",
-                     str(BATCH), "--seed", str(seed), "--precision", "FP32", "--max-length", str(MAX_LENGTH), *more]
-        name = self.graft.submit(*arguments)
-        job = poll(f"job {name}", lambda: self.graft._ended(name), deadline=3600, pause=0.5)
-        assert job["state"] == "SUCCEEDED", job
-        return job
+    def graft(self, seed, folder=None):
+        """Loss and accuracy. With a folder only its initial values, written there: one step at a rate that changes nothing."""
+        length = {"epochs": EPOCHS, "learning_rate": RATE} if folder is None else {"max_steps": 1, "learning_rate": 1e-30}
+        job = {"base": BASE, "adapter": "bench", "task": {"sequence_classification": {}},
+               "method": {"lora": {"rank": RANK, "alpha": ALPHA, "target_modules": ["query", "value"]}},
+               "dataset": {"train": "bench", "text_columns": ["text"], "label_column": "label"},
+               "hyperparameters": {"batch_size": BATCH, "max_length": MAX_LENGTH, "seed": seed, "precision": "FP32", **length}}
+        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+            json.dump(job, file)
+            file.flush()
+            figures = ask([self.chosen.graft, "--device", self.chosen.device, "--threads", str(self.chosen.threads), "--warmup", "0",
+                           *(["--test", self.files[1]] if folder is None else ["--write", folder]),
+                           self.chosen.bases, BASE, file.name, self.files[0]])
+        return folder is None and {"loss": figures["test_loss"], "accuracy": figures["test_accuracy"]}
 
-    def run(self, seed):
-        job = self._job(f"seed-{seed}", seed, "--lr", str(RATE), "--epochs", str(EPOCHS), "--test", self.test)
-        figures = next(e for e in job["evaluations"] if e["split"] == "test")
-        return {"loss": figures["loss"], "accuracy": figures["accuracy"]}
+    def peer(self, seed, values, orders):
+        start = self.folder / f"start-{seed}"
+        with self.starts:
+            if values and not start.exists():
+                self.graft(seed, start)
+        task = {"base": str(self.chosen.bases / BASE), "train": self.data[0], "test": self.data[1], "labels": self.labels,
+                "seed": seed, "threads": self.chosen.threads, "device": self.chosen.device, "start": str(start) if values else None,
+                "batches": philox.batches(len(self.data[0]), BATCH, seed, self.steps) if orders else None, "epochs": EPOCHS,
+                "batch": BATCH, "rate": RATE, "rank": RANK, "alpha": ALPHA, "max_length": MAX_LENGTH}
+        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+            json.dump(task, file)
+            file.flush()
+            return ask([self.chosen.python, pathlib.Path(__file__).with_name("peft_loop.py"), file.name])
 
-    def start(self, seed):
-        """A folder with the initial values of a seed: one step at a rate that changes nothing."""
-        folder = self.folder / f"start-{seed}"
-        if not folder.exists():
-            self._job(f"start-{seed}", seed, "--lr", "1e-30", "--max-steps", "1")
-            self.graft.run("export", f"start-{seed}@1", folder)
-        return str(folder)
+    def run(self, name, seed):
+        if name == "graft":
+            return self.graft(seed)
+        return self.peer(seed, *EXCHANGES.get(name.removeprefix("PEFT from "), (False, False)))
 
 
-def run_peer(chosen, data, index, seed, start=None, batches=None):
-    train, test = ([[text, index[label]] for text, label in rows] for rows in data)
-    task = {"base": str(chosen.bases / "minilm"), "train": train, "test": test, "labels": len(index), "seed": seed,
-            "threads": chosen.threads, "start": start, "batches": batches, "epochs": EPOCHS, "batch": BATCH, "rate": RATE,
-            "rank": RANK, "alpha": ALPHA, "max_length": MAX_LENGTH}
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump(task, file)
-        file.flush()
-        done = subprocess.run([chosen.python, pathlib.Path(__file__).with_name("peft_loop.py"), file.name],
-                              capture_output=True, text=True, check=False)
+def ask(command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"peft_loop.py ended with {done.returncode}:\n{done.stderr[-2000:]}")
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -135,38 +149,29 @@ def report(results, chosen, size):
     return "\n".join(lines) + "\n"
 
 
+def read_results(path):
+    lines = path.read_text().splitlines() if path and path.exists() else []
+    return {(row["runs"], row["seed"]): row for row in map(json.loads, lines)}
+
+
 def main():
     chosen = options()
     train, test, index = read_data(chosen.data, chosen.examples)
-    results = {"graft": {}, "PEFT": {}, **({f"PEFT from {name}": {} for name in EXCHANGES} if chosen.exchange else {})}
-    if chosen.results and chosen.results.exists():
-        for line in chosen.results.read_text().splitlines():
-            row = json.loads(line)
-            results.setdefault(row["runs"], {})[row["seed"]] = row
-    with tempfile.TemporaryDirectory() as temp:
-        folder = pathlib.Path(temp)
-        files = write_rows(folder / "train.jsonl", train), write_rows(folder / "test.jsonl", test)
-        with Graft(chosen.bin, chosen.bases, folder) as graft:
-            ours = Ours(graft, *files, folder)
-            steps = EPOCHS * -(-len(train) // BATCH)
-
-            def run(name, seed):
-                if name == "graft":
-                    return ours.run(seed)
-                values, orders = EXCHANGES.get(name.removeprefix("PEFT from "), (False, False))
-                return run_peer(chosen, (train, test), index, seed, ours.start(seed) if values else None,
-                                philox.batches(len(train), BATCH, seed, steps) if orders else None)
-
-            for seed in range(1, chosen.seeds + 1):
-                for name in results:
-                    if seed in results[name]:
-                        continue
-                    results[name][seed] = {"runs": name, "seed": seed, **run(name, seed)}
-                    row = results[name][seed]
-                    print(f"seed {seed:3}  {name:32} loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}", flush=True)
-                    if chosen.results:
-                        with open(chosen.results, "a", encoding="utf-8") as file:
-                            file.write(json.dumps(row) + "\n")
+    names = ["graft", "PEFT", *(f"PEFT from {name}" for name in EXCHANGES if chosen.exchange)]
+    done = read_results(chosen.results)
+    # A seed's runs stand together, so that all sides are as far when the time is up.
+    wanted = [(name, seed) for seed in range(1, chosen.seeds + 1) for name in names if (name, seed) not in done]
+    with tempfile.TemporaryDirectory() as temp, ThreadPoolExecutor(chosen.parallel) as pool:
+        bench = Bench(chosen, (train, test), index, pathlib.Path(temp))
+        runs = {pool.submit(bench.run, *which): which for which in wanted}
+        for run in as_completed(runs):
+            name, seed = runs[run]
+            row = done[name, seed] = {"runs": name, "seed": seed, **run.result()}
+            print(f"seed {seed:3}  {name:32} loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}", flush=True)
+            if chosen.results:
+                with open(chosen.results, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+    results = {name: {seed: row for (runs, seed), row in sorted(done.items()) if runs == name} for name in names}
     text = report(results, chosen, (len(train), len(test), len(index)))
     print("\n" + text)
     if chosen.write:

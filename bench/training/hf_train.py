@@ -1,4 +1,4 @@
-"""The peer's half of bench/training: transformers' Trainer with a PEFT LoRA, on the CPU.
+"""The peer's half of bench/training: transformers' Trainer with a PEFT LoRA.
 
 Usage: hf_train.py BASE_FOLDER DATA.jsonl [--precision bf16|fp32] [--defaults] [--compile] ...
 Prints one JSON line like train_bench's: real (non-padding) tokens and seconds of the steps after the warm-up.
@@ -18,6 +18,7 @@ parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
 parser.add_argument("--defaults", action="store_true")
 parser.add_argument("--compile", action="store_true")
 parser.add_argument("--attention", choices=["sdpa", "eager"], default="sdpa")
+parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 parser.add_argument("--batch", type=int, default=16)
 parser.add_argument("--max-length", type=int, default=512)
@@ -28,6 +29,9 @@ parser.add_argument("--output", default="/tmp/hf_train")
 arguments = parser.parse_args()
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+on_cpu = arguments.device == "cpu"
+if not on_cpu:  # Trainer takes every GPU that it sees.
+    os.environ["CUDA_VISIBLE_DEVICES"] = arguments.device.removeprefix("cuda:")
 import torch  # noqa: E402
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import (  # noqa: E402
@@ -87,7 +91,7 @@ trainer = Trainer(
     model=model,
     args=TrainingArguments(
         output_dir=arguments.output, per_device_train_batch_size=arguments.batch, num_train_epochs=arguments.epochs,
-        learning_rate=5e-4, bf16=arguments.precision == "bf16", use_cpu=True, torch_compile=arguments.compile,
+        learning_rate=5e-4, bf16=arguments.precision == "bf16", use_cpu=on_cpu, torch_compile=arguments.compile,
         save_strategy="no", report_to=[], logging_strategy="no", disable_tqdm=True, remove_unused_columns=False,
         dataloader_num_workers=0, **best),
     train_dataset=examples, data_collator=collator, callbacks=[clock])

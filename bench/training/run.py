@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Training speed: graft against transformers' Trainer with PEFT, side by side on the same cores.
+"""Training speed: graft against transformers' Trainer with PEFT, side by side on the same cores or GPU.
 
 The job: LoRA rank 8 on query and value, batches of 16 reviews cut at 512 tokens, one epoch. Each round runs every program once, in
 turn, so that whatever else the machine does meets them all; what counts is the median over rounds of the ratio of real
@@ -34,6 +34,7 @@ def options():
     parser.add_argument("--reviews", type=int, default=288, help="the first --warmup steps of 16 aren't timed")
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda:N, of both sides")
     parser.add_argument("--bases", default=str(CACHE / "bases"))
     parser.add_argument("--base", default="minilm")
     parser.add_argument("--graft", default=str(ROOT / "build/release/bin/train_bench"),
@@ -76,11 +77,12 @@ def commands(options, folder):
     for precision in ("fp32", "bf16"):
         spec = folder / f"{precision}.json"
         spec.write_text(json.dumps(job(options.base, precision.upper())))
-        result["graft " + precision] = [options.graft, options.bases, options.base, str(spec), str(data),
-                                        str(options.threads), str(options.warmup)]
+        result["graft " + precision] = [
+            options.graft, "--threads", str(options.threads), "--warmup", str(options.warmup), "--device", options.device,
+            options.bases, options.base, str(spec), str(data)]
     peer = [options.python, str(pathlib.Path(__file__).with_name("hf_train.py")),
             str(pathlib.Path(options.bases) / options.base), str(data), "--threads", str(options.threads),
-            "--warmup", str(options.warmup), "--output", str(folder / "hf")]
+            "--warmup", str(options.warmup), "--device", options.device, "--output", str(folder / "hf")]
     for precision in ("fp32", "bf16"):
         result["peer " + precision] = [*peer, "--precision", precision]
         if options.compile:

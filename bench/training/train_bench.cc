@@ -1,8 +1,7 @@
-// graft's half of bench/training: one job through the engine, as a worker runs it, without a
-// service around it. Usage: train_bench BASES_FOLDER BASE JOB.json DATA [THREADS [WARMUP_STEPS
-// [DEVICE]]] JOB.json is a graft.v1.JobSpec in JSON; DATA is a CSV, TSV or JSONL file with its
-// columns. Prints one JSON line: tokens and seconds of the steps after the warm-up (from the end of
-// the last warm-up step to the end of the last one), the mean loss and the peak memory.
+/// graft's half of bench/training and bench/quality: one job through the engine, as a worker runs
+/// it, without a service around it. See kUsage.
+
+#include <getopt.h>
 
 #include <chrono>
 #include <cstdio>
@@ -25,6 +24,27 @@ namespace {
 namespace engine = graft::worker::engine;
 using Clock = std::chrono::steady_clock;
 
+constexpr char kUsage[] =
+    R"(usage: train_bench [OPTIONS] BASES_FOLDER BASE JOB.json DATA
+
+JOB.json is a graft.v1.JobSpec in JSON; DATA is a CSV, TSV or JSONL file with its columns. Prints one JSON line: tokens
+and seconds of the steps after the warm-up (from the end of its last step to the end of the job's), the mean loss, the
+peak memory, and the loss and the accuracy on the test data.
+
+  --device D       cpu (default) or cuda:N
+  --threads N      CPU threads; 0 (default): one a core
+  --warmup N       steps that aren't timed (default 2); 0: nothing is timed
+  --test FILE      test data in DATA's columns
+  --write FOLDER   write the files of the version there
+)";
+
+struct Options {
+  engine::EngineOptions engine;
+  size_t warmup = 2;
+  std::string base, job, data, test;
+  std::filesystem::path write;
+};
+
 struct StepEnd {
   Clock::time_point when;
   int64_t tokens = 0;
@@ -44,11 +64,16 @@ class Observer : public engine::TrainObserver {
   double loss_ = 0;
 };
 
+void Must(const graft::Status& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "train_bench: %s\n", status.ToString().c_str());
+  std::exit(2);
+}
+
 template <typename T>
 T Must(graft::StatusOr<T> result) {
-  if (result.ok()) return std::move(*result);
-  std::fprintf(stderr, "train_bench: %s\n", result.status().ToString().c_str());
-  std::exit(2);
+  if (!result.ok()) Must(result.status());
+  return std::move(*result);
 }
 
 graft::StatusOr<graft::spec::JobSpec> ReadSpec(const std::string& path,
@@ -64,9 +89,13 @@ graft::StatusOr<graft::spec::JobSpec> ReadSpec(const std::string& path,
 }
 
 graft::StatusOr<std::shared_ptr<const graft::datasets::IngestedDataset>> ReadData(
-    const std::string& path, const graft::spec::DatasetSpec& spec) {
+    const Options& options, const graft::spec::DatasetSpec& spec) {
+  const auto source = [](const std::string& path) {
+    return graft::datasets::SourceFile{path, [path] { return graft::datasets::FromFile(path); }};
+  };
   graft::datasets::IngestSpec ingest;
-  ingest.train = {path, [path] { return graft::datasets::FromFile(path); }};
+  ingest.train = source(options.data);
+  if (!options.test.empty()) ingest.test = source(options.test);
   ingest.text_columns = spec.text_columns;
   ingest.label_column = spec.label_column;
   auto dataset = std::make_shared<graft::datasets::IngestedDataset>();
@@ -75,60 +104,101 @@ graft::StatusOr<std::shared_ptr<const graft::datasets::IngestedDataset>> ReadDat
   return std::shared_ptr<const graft::datasets::IngestedDataset>(std::move(dataset));
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc < 5) {
-    std::fprintf(stderr,
-                 "usage: train_bench BASES_FOLDER BASE JOB.json DATA [THREADS [WARMUP_STEPS "
-                 "[DEVICE]]]\n");
-    return 2;
+/// Ends the program if the command line is wrong.
+Options ReadOptions(int argc, char** argv) {
+  constexpr option kOptions[] = {{"device", required_argument, nullptr, 'd'},
+                                 {"threads", required_argument, nullptr, 't'},
+                                 {"warmup", required_argument, nullptr, 'w'},
+                                 {"test", required_argument, nullptr, 'e'},
+                                 {"write", required_argument, nullptr, 'o'},
+                                 {"help", no_argument, nullptr, 'h'},
+                                 {}};
+  Options options;
+  for (int which; (which = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
+    switch (which) {
+      case 'd':
+        options.engine.device = optarg;
+        break;
+      case 't':
+        options.engine.threads = std::atoi(optarg);
+        break;
+      case 'w':
+        options.warmup = std::strtoul(optarg, nullptr, 10);
+        break;
+      case 'e':
+        options.test = optarg;
+        break;
+      case 'o':
+        options.write = optarg;
+        break;
+      default:
+        std::fputs(kUsage, which == 'h' ? stdout : stderr), std::exit(which == 'h' ? 0 : 2);
+    }
   }
-  const std::filesystem::path bases = argv[1];
-  auto spec = std::make_shared<graft::spec::JobSpec>(Must(ReadSpec(argv[3], bases / argv[2])));
-  const auto dataset = Must(ReadData(argv[4], spec->dataset));
-  const size_t warmup = argc > 6 ? std::strtoul(argv[6], nullptr, 10) : 2;
+  if (argc - optind != 4) std::fputs(kUsage, stderr), std::exit(2);
+  options.engine.bases = argv[optind];
+  options.base = argv[optind + 1];
+  options.job = argv[optind + 2];
+  options.data = argv[optind + 3];
+  return options;
+}
+
+/// Trains; `ends` gets the end of each step.
+engine::TrainOutcome Train(const Options& options, std::vector<StepEnd>& ends, double& loss) {
+  engine::TrainRequest request;
+  request.job_id = "bench";
+  request.base = options.base;
+  request.spec = std::make_shared<graft::spec::JobSpec>(
+      Must(ReadSpec(options.job, options.engine.bases / options.base)));
+  request.dataset = Must(ReadData(options, request.spec->dataset));
 
   std::unique_ptr<engine::Engine> running;
-  std::vector<StepEnd> ends;
   engine::Engine::Probe probe;
   probe.train_step = [&](double) {
     ends.push_back({Clock::now(), running->figures().train_tokens});
   };
-  engine::EngineOptions options;
-  options.bases = bases;
-  options.threads = argc > 5 ? std::atoi(argv[5]) : 0;
-  options.device = argc > 7 ? argv[7] : "cpu";
-  running = Must(engine::Engine::Create(options, probe));
-
-  engine::TrainRequest request;
-  request.job_id = "bench";
-  request.base = argv[2];
-  request.spec = spec;
-  request.dataset = dataset;
+  running = Must(engine::Engine::Create(options.engine, probe));
   auto observer = std::make_shared<Observer>();
   auto done = observer->done();
-  const graft::Status started = running->Train(std::move(request), observer);
-  if (!started.ok()) {
-    std::fprintf(stderr, "train_bench: %s\n", started.ToString().c_str());
-    return 2;
+  Must(running->Train(std::move(request), observer));
+  engine::TrainOutcome outcome = Must(done.get());
+  loss = observer->loss();
+  return outcome;
+}
+
+void Write(const engine::Files& files, const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  for (const auto& [name, bytes] : files) Must(graft::WriteFileDurably(folder / name, bytes));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = ReadOptions(argc, argv);
+  std::vector<StepEnd> ends;
+  double loss = 0;
+  const engine::TrainOutcome outcome = Train(options, ends, loss);
+  graft::Json figures = {{"loss", loss},
+                         {"precision", outcome.precision},
+                         {"peak_bytes", outcome.facts.peak_memory_bytes}};
+  if (options.warmup > 0) {
+    if (ends.size() <= options.warmup) {
+      std::fprintf(stderr, "train_bench: %zu steps are too few for %zu to warm up\n", ends.size(),
+                   options.warmup);
+      return 2;
+    }
+    const StepEnd& from = ends[options.warmup - 1];
+    const StepEnd& to = ends.back();
+    figures["tokens"] = to.tokens - from.tokens;
+    figures["seconds"] = std::chrono::duration<double>(to.when - from.when).count();
+    figures["steps"] = ends.size() - options.warmup;
   }
-  const engine::TrainOutcome outcome = Must(done.get());
-  if (warmup == 0 || ends.size() <= warmup) {
-    std::fprintf(stderr, "train_bench: %zu steps are too few for %zu to warm up, at least 1\n",
-                 ends.size(), warmup);
-    return 2;
+  for (const engine::Evaluation& evaluation : outcome.evaluations) {
+    if (evaluation.split != "test") continue;
+    figures["test_loss"] = evaluation.loss;
+    figures["test_accuracy"] = evaluation.accuracy;
   }
-  const StepEnd& from = ends[warmup - 1];
-  const StepEnd& to = ends.back();
-  const double seconds = std::chrono::duration<double>(to.when - from.when).count();
-  std::printf("%s\n", graft::Json({{"tokens", to.tokens - from.tokens},
-                                   {"seconds", seconds},
-                                   {"steps", ends.size() - warmup},
-                                   {"loss", observer->loss()},
-                                   {"precision", outcome.precision},
-                                   {"peak_bytes", outcome.facts.peak_memory_bytes}})
-                          .dump()
-                          .c_str());
+  if (!options.write.empty()) Write(outcome.artifact.files, options.write);
+  std::printf("%s\n", figures.dump().c_str());
   return 0;
 }

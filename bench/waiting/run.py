@@ -63,8 +63,8 @@ def write_data(path, examples):
 
 
 def train(chosen, folder, environment):
-    command = [chosen.bin / "train_bench", chosen.bases, "minilm", folder / "job.json", folder / "train.jsonl",
-               str(chosen.threads), "2"]
+    command = [chosen.bin / "train_bench", "--threads", str(chosen.threads), chosen.bases, "minilm", folder / "job.json",
+               folder / "train.jsonl"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **environment})
     result = json.loads(done.stdout.splitlines()[-1])
     return result["tokens"] / result["seconds"]

@@ -54,7 +54,9 @@ if(Libtorch_FOUND AND NOT TARGET Libtorch::libtorch)
   # at::parallel_for is inlined into the caller: without -fopenmp it silently runs serial.
   target_compile_options(Libtorch::libtorch INTERFACE -fopenmp)
   # Without --no-as-needed the linker drops torch_cuda, which nothing names, and CUDA "isn't available".
-  set(_libs -Wl,--no-as-needed ${LIBTORCH_TORCH_LIBRARY} ${LIBTORCH_CPU_LIBRARY} ${LIBTORCH_C10_LIBRARY})
+  # libstdc++ stands before torch: the wheel's libraries export parts of another one (std::filesystem's), which programs would
+  # call instead; torch 2.11's end in a null pointer.
+  set(_libs -Wl,--no-as-needed stdc++ ${LIBTORCH_TORCH_LIBRARY} ${LIBTORCH_CPU_LIBRARY} ${LIBTORCH_C10_LIBRARY})
   if(LIBTORCH_CUDA_LIBRARY)
     list(APPEND _libs ${LIBTORCH_CUDA_LIBRARY} ${LIBTORCH_C10_CUDA_LIBRARY})
     # torch's headers about devices include CUDA's. Those of a toolkit come first; pip's nvidia packages have them too.

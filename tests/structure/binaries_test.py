@@ -1,4 +1,5 @@
-"""The programs are hardened as cmake/GraftHardening.cmake says, as read from the binaries themselves.
+"""The programs are hardened as cmake/GraftHardening.cmake says and take the C++ library from libstdc++, as read from the
+binaries themselves.
 
 Usage: binaries_test.py PROGRAM...    (needs binutils' readelf)
 """
@@ -38,11 +39,24 @@ def faults_of(program, x86):
     return faults
 
 
+def takes_cxx_from_torch(dynamic):
+    """The loader takes a symbol from the first library that has it, and torch's export parts of a C++ library."""
+    needed = re.findall(r"NEEDED.*\[(.*?)\]", dynamic)
+    torch = [i for i, name in enumerate(needed) if name.startswith(("libtorch", "libc10"))]
+    return bool(torch) and min(torch) < needed.index("libstdc++.so.6")
+
+
 class BinariesTest(unittest.TestCase):
     def test_every_program_is_hardened(self):
         x86 = "X86-64" in readelf("-h", PROGRAMS[0])
         for program in PROGRAMS:
             self.assertEqual([], faults_of(program, x86), program)
+
+    def test_the_cxx_library_stands_before_torch(self):
+        for program in PROGRAMS:
+            self.assertFalse(takes_cxx_from_torch(readelf("-d", program)), program)
+        lines = "0x1 (NEEDED) Shared library: [libtorch_cpu.so]\n0x1 (NEEDED) Shared library: [libstdc++.so.6]\n"
+        self.assertTrue(takes_cxx_from_torch(lines))
 
     def test_a_plain_program_is_found_out(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -5,13 +5,13 @@
 /// Thread safety: a Status is a value.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace graft {
@@ -51,75 +51,67 @@ struct ErrorDetail {
   friend bool operator==(const ErrorDetail&, const ErrorDetail&) = default;
 };
 
+/// One word: null if OK, so that success costs nothing and callers compile to little.
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
-
-  bool ok() const { return code_ == StatusCode::kOk; }
-  StatusCode code() const { return code_; }
-  const std::string& message() const { return message_; }
-
-  /// Structured details, at most a few dozen; the first is the most important.
-  const std::vector<ErrorDetail>& details() const { return details_; }
-  Status& AddDetail(ErrorDetail detail) & {
-    details_.push_back(std::move(detail));
+  /// Without a message if `code` is kOk.
+  Status(StatusCode code, std::string message);
+  Status(const Status& other) : fault_(other.ok() ? nullptr : other.Copy()) {}
+  Status& operator=(const Status& other) {
+    fault_.reset(other.ok() ? nullptr : other.Copy());
     return *this;
   }
-  Status&& AddDetail(ErrorDetail detail) && {
-    details_.push_back(std::move(detail));
-    return std::move(*this);
-  }
+  Status(Status&&) = default;  ///< Leaves OK behind.
+  Status& operator=(Status&&) = default;
+  ~Status() = default;
+
+  bool ok() const { return fault_ == nullptr; }
+  StatusCode code() const { return ok() ? StatusCode::kOk : CodeOfFault(); }
+  const std::string& message() const;
+
+  /// Structured details, at most a few dozen; the first is the most important.
+  const std::vector<ErrorDetail>& details() const;
+  /// OK takes none.
+  Status& AddDetail(ErrorDetail detail) &;
+  Status&& AddDetail(ErrorDetail detail) &&;
   /// Shorthand for a fault in one request field.
-  Status&& At(std::string field, std::string reason = "INVALID_FIELD") && {
-    return std::move(*this).AddDetail({std::move(reason), std::move(field), 0, {}, message_});
-  }
+  Status&& At(std::string field, std::string reason = "INVALID_FIELD") &&;
 
   /// "NOT_FOUND: no base named x"; "OK".
   std::string ToString() const;
 
-  friend bool operator==(const Status&, const Status&) = default;
+  friend bool operator==(const Status& a, const Status& b);
 
  private:
-  StatusCode code_ = StatusCode::kOk;
-  std::string message_;
-  std::vector<ErrorDetail> details_;
+  struct Fault;
+  struct Delete {
+    void operator()(Fault* fault) const;
+  };
+  Fault* Copy() const;
+  StatusCode CodeOfFault() const;
+
+  std::unique_ptr<Fault, Delete> fault_;
 };
 
 std::ostream& operator<<(std::ostream& out, const Status& status);
 
 inline Status OkStatus() { return {}; }
-inline Status CancelledError(std::string m) { return {StatusCode::kCancelled, std::move(m)}; }
-inline Status InvalidArgumentError(std::string m) {
-  return {StatusCode::kInvalidArgument, std::move(m)};
-}
-inline Status DeadlineExceededError(std::string m) {
-  return {StatusCode::kDeadlineExceeded, std::move(m)};
-}
-inline Status NotFoundError(std::string m) { return {StatusCode::kNotFound, std::move(m)}; }
-inline Status AlreadyExistsError(std::string m) {
-  return {StatusCode::kAlreadyExists, std::move(m)};
-}
-inline Status PermissionDeniedError(std::string m) {
-  return {StatusCode::kPermissionDenied, std::move(m)};
-}
-inline Status ResourceExhaustedError(std::string m) {
-  return {StatusCode::kResourceExhausted, std::move(m)};
-}
-inline Status FailedPreconditionError(std::string m) {
-  return {StatusCode::kFailedPrecondition, std::move(m)};
-}
-inline Status AbortedError(std::string m) { return {StatusCode::kAborted, std::move(m)}; }
-inline Status OutOfRangeError(std::string m) { return {StatusCode::kOutOfRange, std::move(m)}; }
-inline Status UnimplementedError(std::string m) {
-  return {StatusCode::kUnimplemented, std::move(m)};
-}
-inline Status InternalError(std::string m) { return {StatusCode::kInternal, std::move(m)}; }
-inline Status UnavailableError(std::string m) { return {StatusCode::kUnavailable, std::move(m)}; }
-inline Status DataLossError(std::string m) { return {StatusCode::kDataLoss, std::move(m)}; }
-inline Status UnauthenticatedError(std::string m) {
-  return {StatusCode::kUnauthenticated, std::move(m)};
-}
+Status CancelledError(std::string message);
+Status InvalidArgumentError(std::string message);
+Status DeadlineExceededError(std::string message);
+Status NotFoundError(std::string message);
+Status AlreadyExistsError(std::string message);
+Status PermissionDeniedError(std::string message);
+Status ResourceExhaustedError(std::string message);
+Status FailedPreconditionError(std::string message);
+Status AbortedError(std::string message);
+Status OutOfRangeError(std::string message);
+Status UnimplementedError(std::string message);
+Status InternalError(std::string message);
+Status UnavailableError(std::string message);
+Status DataLossError(std::string message);
+Status UnauthenticatedError(std::string message);
 
 /// A value or the Status that says why there is none.
 template <typename T>
@@ -128,23 +120,21 @@ class [[nodiscard]] StatusOr {
   using value_type = T;
   /// An OK status without a value is a bug, and becomes Internal.
   StatusOr(Status status)  // NOLINT: implicit on purpose
-      : rep_(status.ok() ? InternalError("a StatusOr was made of OK without a value")
-                         : std::move(status)) {}
+      : status_(status.ok() ? InternalError("a StatusOr was made of OK without a value")
+                            : std::move(status)) {}
   template <typename U = T, typename = std::enable_if_t<std::is_constructible_v<T, U&&> &&
                                                         !std::is_same_v<std::decay_t<U>, Status> &&
                                                         !std::is_same_v<std::decay_t<U>, StatusOr>>>
-  StatusOr(U&& value) : rep_(std::in_place_index<1>, std::forward<U>(value)) {}  // NOLINT
+  StatusOr(U&& value) : value_(std::in_place, std::forward<U>(value)) {}  // NOLINT
 
-  bool ok() const { return rep_.index() == 1; }
-  Status status() const {
-    const Status* error = std::get_if<0>(&rep_);
-    return error != nullptr ? *error : OkStatus();
-  }
+  bool ok() const { return value_.has_value(); }
+  Status status() const& { return status_; }
+  Status status() && { return std::move(status_); }
 
   /// Requires: ok().
-  T& value() & { return std::get<1>(rep_); }
-  const T& value() const& { return std::get<1>(rep_); }
-  T&& value() && { return std::get<1>(std::move(rep_)); }
+  T& value() & { return value_.value(); }
+  const T& value() const& { return value_.value(); }
+  T&& value() && { return std::move(value_).value(); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
@@ -152,7 +142,8 @@ class [[nodiscard]] StatusOr {
   const T* operator->() const { return &value(); }
 
  private:
-  std::variant<Status, T> rep_;
+  Status status_;
+  std::optional<T> value_;
 };
 
 #define GRAFT_CONCAT_INNER_(a, b) a##b
@@ -169,7 +160,7 @@ class [[nodiscard]] StatusOr {
   GRAFT_ASSIGN_OR_RETURN_IMPL_(GRAFT_CONCAT_(graft_statusor_, __LINE__), lhs, expr)
 #define GRAFT_ASSIGN_OR_RETURN_IMPL_(tmp, lhs, expr) \
   auto tmp = (expr);                                 \
-  if (!tmp.ok()) return tmp.status();                \
+  if (!tmp.ok()) return std::move(tmp).status();     \
   lhs = std::move(tmp).value()
 
 /// The same two for coroutines (asio::awaitable).
@@ -181,7 +172,7 @@ class [[nodiscard]] StatusOr {
   GRAFT_CO_ASSIGN_OR_RETURN_IMPL_(GRAFT_CONCAT_(graft_statusor_, __LINE__), lhs, expr)
 #define GRAFT_CO_ASSIGN_OR_RETURN_IMPL_(tmp, lhs, expr) \
   auto tmp = (expr);                                    \
-  if (!tmp.ok()) co_return tmp.status();                \
+  if (!tmp.ok()) co_return std::move(tmp).status();     \
   lhs = std::move(tmp).value()
 
 }  // namespace graft

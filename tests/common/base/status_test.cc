@@ -80,6 +80,37 @@ TEST(StatusTest, DetailsKeepTheirOrderAndCount) {
   EXPECT_NE(status, InvalidArgumentError("bad lines"));
 }
 
+TEST(StatusTest, CopiesAreApart) {
+  Status status = InvalidArgumentError("bad lines").At("dataset");
+  Status copy = status;
+
+  copy.AddDetail({"MORE", "f", 1, "c", "m"});
+  EXPECT_EQ(status.details().size(), 1U);
+  EXPECT_EQ(copy.details().size(), 2U);
+  copy = status;
+  EXPECT_EQ(copy, status);
+  copy = OkStatus();
+  EXPECT_TRUE(copy.ok());
+  EXPECT_FALSE(status.ok());
+}
+
+TEST(StatusTest, AMovedOneLeavesOkBehind) {
+  Status status = NotFoundError("gone");
+  const Status taken = std::move(status);
+
+  EXPECT_EQ(taken, NotFoundError("gone"));
+  EXPECT_TRUE(status.ok());  // NOLINT: promised
+}
+
+TEST(StatusTest, SuccessHasNothingToSay) {
+  Status status(StatusCode::kOk, "fine");
+  status.AddDetail({"R", "f", 1, "c", "m"});
+
+  EXPECT_EQ(status, OkStatus());
+  EXPECT_EQ(status.message(), "");
+  EXPECT_TRUE(status.details().empty());
+}
+
 TEST(StatusOrTest, HoldsAValue) {
   StatusOr<std::string> value = std::string("x");
 
@@ -101,6 +132,13 @@ TEST(StatusOrTest, OkWithoutAValueIsABugAndNotSuccess) {
 
   EXPECT_FALSE(value.ok());
   EXPECT_EQ(value.status().code(), StatusCode::kInternal);
+}
+
+TEST(StatusOrTest, GivesItsErrorAway) {
+  StatusOr<std::string> value = NotFoundError("gone");
+
+  EXPECT_EQ(std::move(value).status(), NotFoundError("gone"));
+  EXPECT_FALSE(value.ok());  // NOLINT: it never becomes a value
 }
 
 StatusOr<int> Half(int n) {

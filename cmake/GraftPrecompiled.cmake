@@ -11,6 +11,9 @@
 #
 # GCC takes a precompiled header only where every option and macro that it depends on is the same, so those are set here.
 
+# GCC collects its own garbage as soon as it holds 128 MB, which a precompiled header alone does: a tenth of the time.
+add_compile_options("$<$<CXX_COMPILER_ID:GNU>:SHELL:--param ggc-min-heapsize=1048576>")
+
 # All code ends in executables: one kind of position independence for libraries and programs.
 add_compile_options(-fPIE -pthread)
 add_link_options(-pie -pthread)
@@ -22,9 +25,11 @@ target_compile_definitions(graft_kind_services INTERFACE
   SPDLOG_COMPILED_LIB SPDLOG_SHARED_LIB SPDLOG_FMT_EXTERNAL FMT_SHARED BOOST_ASIO_SEPARATE_COMPILATION)
 
 if(GRAFT_BUILD_SERVICES)
-  add_library(graft_asio STATIC ${PROJECT_SOURCE_DIR}/cmake/precompiled/asio.cc)
-  target_compile_definitions(graft_asio PRIVATE BOOST_ASIO_SEPARATE_COMPILATION)
-  target_link_libraries(graft_kind_services INTERFACE graft_asio)
+  add_library(graft_libraries STATIC ${PROJECT_SOURCE_DIR}/cmake/precompiled/libraries.cc)
+  target_compile_definitions(graft_libraries PRIVATE BOOST_ASIO_SEPARATE_COMPILATION FMT_SHARED)
+  target_include_directories(graft_libraries PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(graft_libraries PUBLIC fmt::fmt)
+  target_link_libraries(graft_kind_services INTERFACE graft_libraries)
 endif()
 
 # graft_precompiled_header(services LIBS ...): makes the headers of a kind and of its tests.

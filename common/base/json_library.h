@@ -10,3 +10,7 @@
   nlohmann::json ParseLiteral(const Char* s, std::size_t n)
 #include <nlohmann/json.hpp>
 #undef _json
+
+// Compiled once, in json_library.cc: without these words each file that uses JSON has its own copy of what it uses.
+extern template class nlohmann::basic_json<>;
+extern template class nlohmann::detail::serializer<nlohmann::json>;

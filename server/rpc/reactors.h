@@ -75,14 +75,13 @@ Awaitable<Status> Store(Awaitable<StatusOr<Response>> running, Response* respons
   co_return OkStatus();
 }
 
-template <typename Request, typename Response>
+/// One for all methods: what differs between them is in `body`.
 class UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
   UnaryReactor(CallHost& host, const CallOptions& options, grpc::CallbackServerContext* context,
-               const Request* request, Response* response, UnaryBody<Request, Response> body)
+               CallState::Body body)
       : state_(std::make_shared<CallState>(host, options, *context)) {
-    state_->Start([request, response, body = std::move(body)](
-                      CallContext& call) { return Store(body(call, *request), response); },
+    state_->Start(std::move(body),
                   [this](grpc::Status status) { this->Finish(std::move(status)); });
   }
   void OnCancel() override { state_->Cancel(); }
@@ -186,8 +185,10 @@ template <typename Request, typename Response>
 grpc::ServerUnaryReactor* Unary(CallHost& host, const CallOptions& options,
                                 grpc::CallbackServerContext* context, const Request* request,
                                 Response* response, UnaryBody<Request, Response> body) {
-  return new internal::UnaryReactor<Request, Response>(host, options, context, request, response,
-                                                       std::move(body));
+  return new internal::UnaryReactor(host, options, context,
+                                    [request, response, body = std::move(body)](CallContext& call) {
+                                      return internal::Store(body(call, *request), response);
+                                    });
 }
 
 template <typename Request, typename Response>

@@ -543,7 +543,8 @@ TEST_F(LeasesTest, AResultThatArrivesWithItsLastEventsKeepsThem) {
 
 TEST_F(LeasesTest, ALongErrorIsCutBetweenCharacters) {
   Completion completion = Ended(Running(), Outcome::kRetry);
-  completion.error.message = std::string(499, 'x') + "\xC3\xA9\xC3\xA9";
+  completion.error.message.assign(499, 'x');
+  completion.error.message += "\xC3\xA9\xC3\xA9";
 
   const auto job = Complete(completion);
 

@@ -46,8 +46,9 @@ TEST(GuardedTest, EveryWayToRunOutOfMemoryIsTheSameFault) {
 
 TEST(GuardedTest, AFailureOfTheDeviceIsToldFromABug) {
   const Status lost = StatusOf("CUDA error: an illegal memory access was encountered");
-  const Status failed =
-      StatusOf(std::string(4000, '.') + "CUDA error: device-side assert triggered");
+  std::string long_text(4000, '.');
+  long_text += "CUDA error: device-side assert triggered";
+  const Status failed = StatusOf(long_text);
   const Status bug = StatusOf("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)");
 
   for (const Status& status : {lost, failed, bug}) {

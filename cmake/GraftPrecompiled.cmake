@@ -28,7 +28,7 @@ if(GRAFT_BUILD_SERVICES)
   add_library(graft_libraries STATIC ${PROJECT_SOURCE_DIR}/cmake/precompiled/libraries.cc)
   target_compile_definitions(graft_libraries PRIVATE BOOST_ASIO_SEPARATE_COMPILATION FMT_SHARED)
   target_include_directories(graft_libraries PRIVATE ${PROJECT_SOURCE_DIR})
-  target_link_libraries(graft_libraries PUBLIC fmt::fmt)
+  target_link_libraries(graft_libraries PUBLIC fmt::fmt PRIVATE Boost::headers)
   target_link_libraries(graft_kind_services INTERFACE graft_libraries)
 endif()
 

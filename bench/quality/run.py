@@ -78,7 +78,7 @@ class Bench:
         self.steps = EPOCHS * -(-len(data[0]) // BATCH)
 
     def graft(self, seed, folder=None):
-        """Loss and accuracy. With a folder only its initial values, written there: one step at a rate that changes nothing."""
+        """Loss and accuracy. With a folder nothing but the initial values, written there: one step at a rate that changes nothing."""
         length = {"epochs": EPOCHS, "learning_rate": RATE} if folder is None else {"max_steps": 1, "learning_rate": 1e-30}
         job = {"base": BASE, "adapter": "bench", "task": {"sequence_classification": {}},
                "method": {"lora": {"rank": RANK, "alpha": ALPHA, "target_modules": ["query", "value"]}},
@@ -90,13 +90,14 @@ class Bench:
             figures = ask([self.chosen.graft, "--device", self.chosen.device, "--threads", str(self.chosen.threads), "--warmup", "0",
                            *(["--test", self.files[1]] if folder is None else ["--write", folder]),
                            self.chosen.bases, BASE, file.name, self.files[0]])
-        return folder is None and {"loss": figures["test_loss"], "accuracy": figures["test_accuracy"]}
+        return {"loss": figures["test_loss"], "accuracy": figures["test_accuracy"]} if folder is None else None
 
     def peer(self, seed, values, orders):
         start = self.folder / f"start-{seed}"
-        with self.starts:
-            if values and not start.exists():
-                self.graft(seed, start)
+        if values:
+            with self.starts:
+                if not start.exists():
+                    self.graft(seed, start)
         task = {"base": str(self.chosen.bases / BASE), "train": self.data[0], "test": self.data[1], "labels": self.labels,
                 "seed": seed, "threads": self.chosen.threads, "device": self.chosen.device, "start": str(start) if values else None,
                 "batches": philox.batches(len(self.data[0]), BATCH, seed, self.steps) if orders else None, "epochs": EPOCHS,
@@ -115,7 +116,8 @@ class Bench:
 def ask(command):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+        program = next(pathlib.Path(word).name for word in command if not pathlib.Path(word).name.startswith("python"))
+        raise RuntimeError(f"{program} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -149,29 +151,65 @@ def report(results, chosen, size):
     return "\n".join(lines) + "\n"
 
 
-def read_results(path):
+def settings(chosen):
+    """What two rows of one table must have in common."""
+    return {"data": pathlib.Path(chosen.data).name, "examples": chosen.examples, "device": chosen.device.split(":")[0]}
+
+
+def read_results(path, common):
+    """{(runs, seed): row} of an earlier call."""
     lines = path.read_text().splitlines() if path and path.exists() else []
-    return {(row["runs"], row["seed"]): row for row in map(json.loads, lines)}
+    rows = [json.loads(line) for line in lines]
+    if any(row.get(key) != value for row in rows for key, value in common.items()):
+        sys.exit(f"{path} holds runs with other settings than {common}; give another file as --results")
+    return {(row["runs"], row["seed"]): row for row in rows}
+
+
+def run_all(bench, wanted, parallel, keep):
+    """Calls keep(name, seed, figures) after each run; once one has failed none begins."""
+    failed = threading.Event()
+
+    def run_one(which):
+        if failed.is_set():
+            return None
+        try:
+            return bench.run(*which)
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(parallel) as pool:
+        runs = {pool.submit(run_one, which): which for which in wanted}
+        try:
+            for run in as_completed(runs):
+                if figures := run.result():
+                    keep(*runs[run], figures)
+        finally:
+            failed.set()
 
 
 def main():
     chosen = options()
     train, test, index = read_data(chosen.data, chosen.examples)
     names = ["graft", "PEFT", *(f"PEFT from {name}" for name in EXCHANGES if chosen.exchange)]
-    done = read_results(chosen.results)
+    common = settings(chosen)
+    done = read_results(chosen.results, common)
     # A seed's runs stand together, so that all sides are as far when the time is up.
     wanted = [(name, seed) for seed in range(1, chosen.seeds + 1) for name in names if (name, seed) not in done]
-    with tempfile.TemporaryDirectory() as temp, ThreadPoolExecutor(chosen.parallel) as pool:
-        bench = Bench(chosen, (train, test), index, pathlib.Path(temp))
-        runs = {pool.submit(bench.run, *which): which for which in wanted}
-        for run in as_completed(runs):
-            name, seed = runs[run]
-            row = done[name, seed] = {"runs": name, "seed": seed, **run.result()}
-            print(f"seed {seed:3}  {name:32} loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}", flush=True)
-            if chosen.results:
-                with open(chosen.results, "a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
-    results = {name: {seed: row for (runs, seed), row in sorted(done.items()) if runs == name} for name in names}
+
+    def keep(name, seed, figures):
+        row = done[name, seed] = {"runs": name, "seed": seed, **common, **figures}
+        print(f"seed {seed:3}  {name:32} loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}", flush=True)
+        if chosen.results:
+            with open(chosen.results, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+    with tempfile.TemporaryDirectory() as temp:
+        try:
+            run_all(Bench(chosen, (train, test), index, pathlib.Path(temp)), wanted, chosen.parallel, keep)
+        except (RuntimeError, OSError) as error:
+            sys.exit(str(error))
+    results = {name: {seed: done[name, seed] for seed in range(1, chosen.seeds + 1)} for name in names}
     text = report(results, chosen, (len(train), len(test), len(index)))
     print("\n" + text)
     if chosen.write:

@@ -31,7 +31,9 @@ arguments = parser.parse_args()
 os.environ["HF_HUB_OFFLINE"] = "1"
 on_cpu = arguments.device == "cpu"
 if not on_cpu:  # Trainer takes every GPU that it sees.
-    os.environ["CUDA_VISIBLE_DEVICES"] = arguments.device.removeprefix("cuda:")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    chosen = int(arguments.device.removeprefix("cuda").removeprefix(":") or 0)
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[chosen] if visible else str(chosen)
 import torch  # noqa: E402
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import (  # noqa: E402
@@ -39,6 +41,8 @@ from transformers import (  # noqa: E402
     TrainingArguments)
 from transformers.utils import logging  # noqa: E402
 
+if not on_cpu and not torch.cuda.is_available():
+    raise SystemExit(f"this Python's torch can't use {arguments.device}")
 logging.set_verbosity_error()
 torch.set_num_threads(arguments.threads)
 torch.manual_seed(42)

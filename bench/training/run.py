@@ -43,7 +43,10 @@ def options():
     parser.add_argument("--defaults", action="store_true", help="also run the peer as it comes, in the first round")
     parser.add_argument("--compile", action="store_true", help="also run the peer under torch.compile")
     parser.add_argument("--write", help="Markdown file for the result")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.warmup < 1:
+        parser.error("--warmup must be 1 or more: the clock starts at the end of a step")
+    return chosen
 
 
 def reviews(path, count):

@@ -43,6 +43,8 @@ def takes_cxx_from_torch(dynamic):
     """The loader takes a symbol from the first library that has it, and torch's export parts of a C++ library."""
     needed = re.findall(r"NEEDED.*\[(.*?)\]", dynamic)
     torch = [i for i, name in enumerate(needed) if name.startswith(("libtorch", "libc10"))]
+    if "libstdc++.so.6" not in needed:
+        return bool(torch)
     return bool(torch) and min(torch) < needed.index("libstdc++.so.6")
 
 

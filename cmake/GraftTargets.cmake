@@ -5,11 +5,11 @@
 add_library(graft_warnings INTERFACE)
 target_compile_options(graft_warnings INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
                        $<$<BOOL:${GRAFT_WERROR}>:-Werror>)
-# GCC finds these by following values through inlined code, and errs about the C++ library's own (GCC 13 in
-# std::variant and std::vector): told, but no error.
+# GCC finds these by following values through inlined code, and errs about the C++ library's own (GCC 12 in std::string + "text",
+# GCC 13 in std::variant and std::vector); which it finds changes with every edit. Fortified copies and asan look for the real ones.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(graft_warnings INTERFACE -Wno-error=maybe-uninitialized -Wno-error=array-bounds
-                         -Wno-error=stringop-overflow -Wno-error=stringop-overread -Wno-error=restrict)
+  target_compile_options(graft_warnings INTERFACE -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
+                         -Wno-stringop-overread -Wno-restrict)
 endif()
 target_include_directories(graft_warnings INTERFACE ${PROJECT_SOURCE_DIR})
 

@@ -58,7 +58,7 @@ $(date -u +%F), $(nproc) cores ($(awk -F ': ' '/^model name/ { print $2; exit }'
 | build | before | now | at most | steps | warnings |
 |---|---|---|---|---|---|
 TEXT
-  row programs "the first of the three programs, as shipped" "14 min 16 s (225 steps); 12 min 26 s (257 steps) with precompiled headers alone" 360
+  row programs "the first of the three programs, as shipped" "14 min 16 s (225 steps); 12 min 26 s (257 steps) with precompiled headers alone; 10 min 22 s before JSON and fmt were instantiated once" 360
   row everything "all, with tests" "not measured" 900
   row relinked "the programs again after one .cc of the engine" "not measured" 30
   cat <<'TEXT'
@@ -70,12 +70,13 @@ was thrown away by the linker, as other files had the same: so fmt's formatter a
 CLI11 is compiled in one file of the client, and a Status is one word whose copies are no inline code. Generated protobuf code is
 compiled at -O1. GCC collects its garbage later (ggc-min-heapsize).
 
-Where the rest goes, by the time of single files: server/rpc a fifth (coroutines and gRPC's handlers, of three files two thirds optimising),
-the engine another, generated code a tenth, and some two seconds a file that reading a precompiled header and starting cost.
+Where the rest goes, by the time of single files: server/rpc a fifth (coroutines and gRPC's handlers; in three files that were
+looked at, two thirds of it is optimising), the engine another, generated code a tenth.
 
 Tried and left: clang 19 compiles the same files in 1 / 1.37 of GCC 12's time (11 files of all kinds, 128 s against
 176 s of one core), but it starts a second OpenMP runtime beside libtorch's. Waiting in the server's coroutines behind one
-std::function instead of a template a type: no gain. -O1 for the services: a sixth of those files' time, which isn't worth a second level of optimisation.
+std::function instead of a template a type: no gain. -O1 for the services: a tenth to a fifth of a file's time, which isn't worth a
+second level of optimisation.
 TEXT
 } >"$scratch/build.md"
 mv "$scratch/build.md" "$out"

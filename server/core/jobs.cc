@@ -44,9 +44,9 @@ JobError ToJobError(const Status& status) {
           std::string(FaultName(FaultOf(status)))};
 }
 
-JobEvent Fail(Job& job, const JobError& error, TimeUs now) {
+JobEvent Fail(Job& job, const JobError& error, TimeUs now, std::string_view reason) {
   job.error = error;
-  JobEvent event = ChangeState(job, JobState::kFailed, "ERROR", now);
+  JobEvent event = ChangeState(job, JobState::kFailed, reason, now);
   event.error = error;
   return event;
 }
@@ -185,10 +185,8 @@ StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token
 StatusOr<Job> FailValidation(Transaction& tx, const JobKey& key, int64_t token,
                              const JobError& error) {
   GRAFT_ASSIGN_OR_RETURN(Job job, ForValidation(tx, key, token));
-  job.error = error;
-  JobEvent event = ChangeState(job, JobState::kFailed, "BAD_DATA", tx.Now());
-  event.error = error;
-  GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
+  const bool data = error.fault == FaultName(Fault::kData);
+  GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {Fail(job, error, tx.Now(), data ? "BAD_DATA" : "ERROR")}));
   return job;
 }
 

@@ -58,7 +58,8 @@ StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token
                                const std::string& dataset_sha256, const JobFacts& facts,
                                const std::vector<std::string>& warnings);
 
-/// VALIDATING -> FAILED. Errors: as FinishValidation.
+/// VALIDATING -> FAILED, with the reason BAD_DATA if the data caused it, else ERROR.
+/// Errors: as FinishValidation.
 StatusOr<Job> FailValidation(Transaction& tx, const JobKey& key, int64_t token,
                              const JobError& error);
 
@@ -100,7 +101,7 @@ JobEvent ChangeState(Job& job, JobState to, std::string_view reason, TimeUs now)
 void CloseAttempt(Job& job, std::string_view reason, TimeUs now);
 
 /// Ends the job FAILED; returns the event that says why.
-JobEvent Fail(Job& job, const JobError& error, TimeUs now);
+JobEvent Fail(Job& job, const JobError& error, TimeUs now, std::string_view reason = "ERROR");
 
 /// A Status as the value that a FAILED job carries.
 JobError ToJobError(const Status& status);

@@ -196,6 +196,20 @@ TEST_F(JobsTest, BadDataEndsTheJobWithItsError) {
   EXPECT_EQ(job->error->code, StatusCode::kInvalidArgument);
   EXPECT_EQ(job->error->details, fault.details());
   EXPECT_EQ(Events(key).back().error->message, fault.message());
+  EXPECT_EQ(Events(key).back().reason, "BAD_DATA");
+}
+
+TEST_F(JobsTest, WhatIsNotTheDatasFaultIsNotCalledBadData) {
+  const JobKey key = Create();
+  const int64_t token = Claim(key)->lease.token;
+  const Status fault = InvalidArgumentError("the base has another head").At("base_model", "BASE");
+
+  const auto job =
+      Do([&](Transaction& tx) { return FailValidation(tx, key, token, ToJobError(fault)); });
+
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->state, JobState::kFailed);
+  EXPECT_EQ(Events(key).back().reason, "ERROR");
 }
 
 TEST_F(JobsTest, ACancelDuringValidationWins) {

@@ -3,12 +3,14 @@
 
 #include <getopt.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <future>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/file.h"
@@ -104,6 +106,15 @@ graft::StatusOr<std::shared_ptr<const graft::datasets::IngestedDataset>> ReadDat
   return std::shared_ptr<const graft::datasets::IngestedDataset>(std::move(dataset));
 }
 
+/// Ends the program if `text` isn't a count.
+int ReadCount(std::string_view text) {
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error == std::errc() && end == text.data() + text.size() && count >= 0) return count;
+  std::fprintf(stderr, "train_bench: \"%s\" is not a count\n", std::string(text).c_str());
+  std::exit(2);
+}
+
 /// Ends the program if the command line is wrong.
 Options ReadOptions(int argc, char** argv) {
   constexpr option kOptions[] = {{"device", required_argument, nullptr, 'd'},
@@ -120,10 +131,10 @@ Options ReadOptions(int argc, char** argv) {
         options.engine.device = optarg;
         break;
       case 't':
-        options.engine.threads = std::atoi(optarg);
+        options.engine.threads = ReadCount(optarg);
         break;
       case 'w':
-        options.warmup = std::strtoul(optarg, nullptr, 10);
+        options.warmup = static_cast<size_t>(ReadCount(optarg));
         break;
       case 'e':
         options.test = optarg;

@@ -67,7 +67,7 @@ What shortened them: precompiled headers by kind of file (cmake/GraftPrecompiled
 template: what a header's plain functions use is instantiated anew at the end of each file, needed or not, so such
 functions are kept out of them (nlohmann::json's literal, libtorch's autograd). Two fifths of the code that the compiler wrote
 was thrown away by the linker, as other files had the same: so fmt's formatter and nlohmann::json are instantiated in one file,
-CLI11 is compiled in one file of the client, and a Status is one word whose copies are no inline code. Generated protobuf code is
+CLI11 is compiled in one file too, and a Status is one word whose copies are no inline code. Generated protobuf code is
 compiled at -O1. GCC collects its garbage later (ggc-min-heapsize).
 
 Where the rest goes, by the time of single files: server/rpc a fifth (coroutines and gRPC's handlers; in three files that were

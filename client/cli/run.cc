@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "client/cli/command_line.h"
 #include "client/cli/commands/commands.h"
 #include "common/base/utf8.h"
+#include "common/command_line/command_line.h"
 
 namespace graft::cli {
 namespace {
@@ -45,10 +45,11 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   context.options.token = environment.token;
   double timeout = 0;
 
-  CommandLine line(
+  command_line::CommandLine line(
       "graft", "0.1.0",
       "graft: finetune adapters on one base model and serve them.\n"
       "Exit codes: 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused.");
+  line.RequireCommand();
   Command root = line.root();
   root.Add("--server", context.options.server, "The server, HOST:PORT (GRAFT_SERVER)")
       .ShowDefault();

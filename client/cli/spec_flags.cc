@@ -129,7 +129,7 @@ Status UploadIfPath(Context& context, std::string* uri) {
 
 }  // namespace
 
-void AddFormatFlags(Command command, SpecFlags& flags) {
+void AddFormatFlags(command_line::Command command, SpecFlags& flags) {
   command.Add("--text-column", flags.text_columns,
               "Column with the text; twice for pairs (default: text)");
   command.Add("--label-column", flags.label_column, "Column with the label (default: label)");
@@ -139,7 +139,7 @@ void AddFormatFlags(Command command, SpecFlags& flags) {
               "Use at most so many examples (of the training data)");
 }
 
-void AddDataFlags(Command command, SpecFlags& flags) {
+void AddDataFlags(command_line::Command command, SpecFlags& flags) {
   AddFormatFlags(command, flags);
   command.Add("--validation", flags.validation, "Validation data: a file or a URI");
   command.Add("--test", flags.test, "Test data: a file or a URI");
@@ -149,7 +149,7 @@ void AddDataFlags(Command command, SpecFlags& flags) {
               "Take this part of the training data as test data");
 }
 
-void AddSpecFlags(Command command, SpecFlags& flags) {
+void AddSpecFlags(command_line::Command command, SpecFlags& flags) {
   command.Add("--spec", flags.file, "File with a JobSpec in JSON; flags win over it");
   command.Add("--base", flags.base, "Base model; `graft bases` lists them");
   command.Add("--adapter", flags.adapter, "What the result becomes a version of");

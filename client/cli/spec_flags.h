@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "client/cli/command_line.h"
 #include "client/cli/context.h"
+#include "common/command_line/command_line.h"
 #include "graft/v1/job.pb.h"
 
 namespace graft::cli {
@@ -25,11 +25,11 @@ struct SpecFlags {
 };
 
 /// Add flags to a command, each all of the one before; `flags` must outlive it. How a file is read:
-void AddFormatFlags(Command command, SpecFlags& flags);
+void AddFormatFlags(command_line::Command command, SpecFlags& flags);
 /// And what it is validated and tested on, or how it is split.
-void AddDataFlags(Command command, SpecFlags& flags);
+void AddDataFlags(command_line::Command command, SpecFlags& flags);
 /// And the rest of a job, --train among it.
-void AddSpecFlags(Command command, SpecFlags& flags);
+void AddSpecFlags(command_line::Command command, SpecFlags& flags);
 
 /// Builds the spec; a data set given as a path is uploaded first.
 /// Errors: InvalidArgument naming the flag, and what there is, for a wrong method, field or value;

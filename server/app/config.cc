@@ -7,11 +7,11 @@
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
-#include <CLI/CLI.hpp>
 
 #include "common/base/failpoint.h"
 #include "common/base/file.h"
 #include "common/base/utf8.h"
+#include "common/command_line/command_line.h"
 
 namespace graft::server::app {
 namespace {
@@ -26,12 +26,15 @@ std::string VariableName(const std::string& option) {
   return name;
 }
 
+using Options = std::map<std::string, command_line::Option>;
+
 /// Adds every option; returns those that a file or variable may also set, by name.
-std::map<std::string, CLI::Option*> AddOptions(CLI::App& app, Config& c) {
-  std::map<std::string, CLI::Option*> options;
-  const auto add = [&](const char* name, auto& value, const char* help) {
-    return options[name] =
-               app.add_option(std::string("--") + name, value, help)->capture_default_str();
+Options AddOptions(command_line::Command root, Config& c) {
+  Options options;
+  const auto add = [&](const std::string& name, auto& value, const char* help) {
+    command_line::Option option = root.Add("--" + name, value, help).ShowDefault();
+    options.emplace(name, option);
+    return option;
   };
   add("data", c.data, "Folder for everything that must not be lost");
   add("bases", c.bases, "Folder whose sub-folders are HuggingFace models");
@@ -43,30 +46,31 @@ std::map<std::string, CLI::Option*> AddOptions(CLI::App& app, Config& c) {
       "Workers to run: auto (one a GPU, else one on the CPU), none, or a number");
   add("data-roots", c.data_roots,
       "Folders that file:// URIs may name, separated by commas; none by default")
-      ->delimiter(',');
+      .SplitAt(',');
   add("job-store", c.job_store, "sqlite or memory (which forgets everything at exit)")
-      ->check(CLI::IsMember({"sqlite", "memory"}));
+      .OneOf({"sqlite", "memory"});
   add("object-store", c.object_store, "local or memory (which forgets everything at exit)")
-      ->check(CLI::IsMember({"local", "memory"}));
+      .OneOf({"local", "memory"});
   add("worker-binary", c.worker_binary, "Path of graft-worker; default: beside this program");
   add("worker-token", c.worker_token,
       "Secret with which workers may dial in over TCP; better set as GRAFT_WORKER_TOKEN than as a "
       "flag");
-  options["insecure"] = app.add_flag("--insecure", c.insecure,
-                                     "Listen off loopback although there is no TLS and no token");
+  options.emplace("insecure",
+                  root.AddFlag("--insecure", c.insecure,
+                               "Listen off loopback although there is no TLS and no token"));
   add("lease-seconds", c.lease_seconds,
       "How long a worker may be silent before its jobs are given away")
-      ->check(CLI::Range(0.5, 3600.0));
+      .Between(0.5, 3600.0);
   add("stall-seconds", c.stall_seconds,
       "How long a running job may make no progress before it is given away")
-      ->check(CLI::Range(1.0, 1e6));
+      .Between(1.0, 1e6);
   add("drain-seconds", c.drain_seconds, "What calls and workers get to finish at shutdown")
-      ->check(CLI::Range(0.0, 3600.0));
+      .Between(0.0, 3600.0);
   add("max-queued-jobs", c.max_queued_jobs, "Jobs that may wait before new ones are refused")
-      ->check(CLI::Range(1, 100'000'000));
+      .Between(1, 100'000'000);
   add("failpoints", c.failpoints, "For tests: name=crash[@N],... (see --list-failpoints)");
   add("log-level", c.log_level, "trace, debug, info, warn or error")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+      .OneOf({"trace", "debug", "info", "warn", "error"});
   return options;
 }
 
@@ -86,7 +90,7 @@ StatusOr<std::string> YamlValue(const std::string& key, const YAML::Node& node) 
 }
 
 StatusOr<std::map<std::string, std::string>> ReadConfigFile(
-    const std::string& path, const std::map<std::string, CLI::Option*>& options) {
+    const std::string& path, const Options& options) {
   GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
   std::map<std::string, std::string> values;
   try {
@@ -107,19 +111,13 @@ StatusOr<std::map<std::string, std::string>> ReadConfigFile(
   return values;
 }
 
-/// Gives `option` a value from elsewhere than the command line.
-Status Set(CLI::Option* option, const std::string& name, const std::string& value,
+/// Gives `option` a value that `source` has for it.
+Status Set(command_line::Option& option, const std::string& name, const std::string& value,
            const std::string& source) {
-  try {
-    // An option without a value is a flag: it would take "--insecure false" as set.
-    option->add_result(
-        option->get_items_expected_max() == 0 ? option->get_flag_value("--" + name, value) : value);
-    option->run_callback();
-  } catch (const CLI::Error& error) {
-    return InvalidArgumentError(
-        fmt::format("{} {} is no value for {}: {}", source, Quoted(value), name, error.what()));
-  }
-  return OkStatus();
+  const Status status = option.Set(value);
+  if (status.ok()) return status;
+  return InvalidArgumentError(
+      fmt::format("{} {} is no value for {}: {}", source, Quoted(value), name, status.message()));
 }
 
 Status Check(const Config& config) {
@@ -185,28 +183,22 @@ StatusOr<Address> ParseAddress(const std::string& text) {
 
 StatusOr<Invocation> ParseCommandLine(int argc, const char* const* argv, Environment environment) {
   Invocation invocation;
-  CLI::App app(
+  command_line::CommandLine line(
+      "graft-server", "graft-server 0.1.0",
       "graft-server: admits, validates and queues finetuning jobs, keeps adapters and routes "
-      "requests to "
-      "workers.\nEvery option may also stand in the --config file under the same name, or in a "
-      "variable "
-      "GRAFT_<NAME>; a flag wins over the file, the file over a variable.",
-      "graft-server");
+      "requests to workers.\nEvery option may also stand in the --config file under the same name, "
+      "or in a variable GRAFT_<NAME>; a flag wins over the file, the file over a variable.");
   std::string config_file;
   bool list_failpoints = false;
-  auto options = AddOptions(app, invocation.config);
-  app.add_option("--config", config_file, "YAML file with the options above");
-  app.add_flag("--list-failpoints", list_failpoints, "Print the names of all failpoints and exit");
-  app.set_version_flag("--version", "graft-server 0.1.0");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& success) {
+  Options options = AddOptions(line.root(), invocation.config);
+  line.root().Add("--config", config_file, "YAML file with the options above");
+  line.root().AddFlag("--list-failpoints", list_failpoints,
+                      "Print the names of all failpoints and exit");
+  if (const auto answer = line.Parse(argc, argv)) {
+    if (answer->is_fault) return InvalidArgumentError(answer->message + " (see --help)");
     invocation.action = Invocation::Action::kPrintAndExit;
-    invocation.text =
-        success.get_name() == "CallForVersion" ? std::string(success.what()) + "\n" : app.help();
+    invocation.text = answer->text;
     return invocation;
-  } catch (const CLI::ParseError& error) {
-    return InvalidArgumentError(std::string(error.what()) + " (see --help)");
   }
   if (list_failpoints) {
     invocation.action = Invocation::Action::kPrintAndExit;
@@ -221,8 +213,8 @@ StatusOr<Invocation> ParseCommandLine(int argc, const char* const* argv, Environ
   if (!config_file.empty()) {
     GRAFT_ASSIGN_OR_RETURN(file, ReadConfigFile(config_file, options));
   }
-  for (const auto& [name, option] : options) {
-    if (option->count() > 0) continue;
+  for (auto& [name, option] : options) {
+    if (option.is_given()) continue;
     if (const auto found = file.find(name); found != file.end()) {
       GRAFT_RETURN_IF_ERROR(Set(option, name, found->second, config_file + ":"));
     } else if (const char* value = environment(VariableName(name).c_str()); value != nullptr) {

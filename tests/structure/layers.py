@@ -58,6 +58,7 @@ LAYERS = {
     # proto/graft/v1/*.proto is included as "graft/v1/*.pb.h"; beside it stands what both ends of a call share.
     "proto": Layer("common", "grpc protobuf"),
     "common": Layer("", "json zlib"),
+    "common/command_line": Layer("common", "cli11"),
     "server/core": Layer("common", "json"),
     "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),
     "server/supervisor": Layer("common server/core", "boost spdlog json"),
@@ -65,16 +66,16 @@ LAYERS = {
     "server/rpc": Layer("common proto server/core server/intake", RPC),
     "server/http": Layer("common server/core server/intake server/rpc proto", RPC),
     "server/app": Layer(
-        "common proto server/core server/stores server/supervisor server/intake server/rpc server/http",
-        RPC + " prometheus cli11 yaml",
+        "common common/command_line proto server/core server/stores server/supervisor server/intake server/rpc server/http",
+        RPC + " prometheus yaml",
     ),
     # Which texts a pass computes: pure, without torch.
     "worker/engine/serving/scheduler": Layer(),
     "worker/engine": Layer("common worker/engine/serving/scheduler", "torch json"),
     "worker/agent": Layer("common proto worker/engine", RPC),
-    "worker/app": Layer("common proto worker/engine worker/agent", RPC + " prometheus cli11 yaml"),
+    "worker/app": Layer("common common/command_line proto worker/engine worker/agent", RPC + " prometheus"),
     "client/lib": Layer("common proto", "grpc protobuf json absl"),
-    "client/cli": Layer("common proto client/lib", "grpc protobuf json absl cli11 yaml spdlog"),
+    "client/cli": Layer("common common/command_line proto client/lib", "grpc protobuf json absl spdlog"),
 }
 
 # Tests may see what their subject's side sees, and googletest. What stands above the sides may see all.
@@ -82,14 +83,14 @@ _SERVER = "server/core server/stores server/supervisor server/intake server/rpc 
 _WORKER = "worker/engine worker/engine/serving/scheduler worker/agent worker/app"
 LAYERS.update({
     "tests/support": Layer("common", "gtest json"),
-    "tests/common": Layer("common tests/support", "gtest json zlib"),
+    "tests/common": Layer("common common/command_line tests/support", "gtest json zlib"),
     "tests/proto": Layer("common proto", RPC + " gtest"),
     "tests/server": Layer("common proto tests/support " + _SERVER,
-                          RPC + " gtest sqlite postgres prometheus cli11 yaml"),
+                          RPC + " gtest sqlite postgres prometheus yaml"),
     "tests/worker": Layer("common proto tests/support " + _WORKER, RPC + " gtest torch prometheus"),
     "tests/worker/engine/serving/scheduler": Layer("worker/engine/serving/scheduler", "gtest"),
     "tests/worker/engine": Layer("common tests/support worker/engine", "gtest torch json"),
-    "tests/client": Layer("common proto tests/support client/lib client/cli", RPC + " gtest cli11"),
+    "tests/client": Layer("common common/command_line proto tests/support client/lib client/cli", RPC + " gtest"),
 })
 
 # Folders whose programs put everything together, or stand beside graft.

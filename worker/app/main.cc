@@ -14,10 +14,10 @@
 #include <grpcpp/server_builder.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-#include <CLI/CLI.hpp>
 
 #include "common/base/failpoint.h"
 #include "common/base/ids.h"
+#include "common/command_line/command_line.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/engine_service.h"
 #include "worker/app/metrics.h"
@@ -139,41 +139,39 @@ int Run(const Flags& flags) {
   return device_failed ? 1 : 0;
 }
 
-void AddOptions(CLI::App& app, Flags& flags) {
-  app.add_option("--server", flags.server, "The server's worker address: host:port or unix:/path");
-  app.add_option("--bases", flags.bases, "Folder whose sub-folders are HuggingFace models");
-  app.add_option("--device", flags.device, "cpu or cuda:N")->capture_default_str();
-  app.add_option("--listen", flags.listen, "Where the server reaches this worker; port 0 picks one")
-      ->capture_default_str();
-  app.add_option("--metrics", flags.metrics, "Where Prometheus scrapes /metrics; port 0 picks one")
-      ->capture_default_str();
-  app.add_option("--threads", flags.threads, "CPU threads; 0: one a core")
-      ->check(CLI::Range(0, 1024));
-  app.add_option("--base-memory", flags.base_memory,
-                 "Bases kept in memory, e.g. 16G; the least recently used that nobody uses leaves "
-                 "first; default: half of the device's memory")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
-      ->envname("GRAFT_BASE_MEMORY");
-  app.add_option("--adapter-memory", flags.adapter_memory, "Adapters kept in memory, likewise")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
-      ->envname("GRAFT_ADAPTER_MEMORY")
-      ->default_str("4G");
-  app.add_option("--worker-id", flags.worker_id, "Name of this worker; default: a new one");
-  app.add_option("--worker-token", flags.worker_token,
-                 "The server's secret for workers over TCP; better set as GRAFT_WORKER_TOKEN than "
-                 "as a flag")
-      ->envname("GRAFT_WORKER_TOKEN");
-  app.add_option("--supervised-by", flags.supervised_by, "Process to die with");
-  app.add_option("--drain-seconds", flags.drain_seconds, "How long SIGTERM may take")
-      ->capture_default_str();
-  app.add_flag("--insecure", flags.insecure,
+void AddOptions(command_line::Command root, Flags& flags) {
+  root.Add("--server", flags.server, "The server's worker address: host:port or unix:/path");
+  root.Add("--bases", flags.bases, "Folder whose sub-folders are HuggingFace models");
+  root.Add("--device", flags.device, "cpu or cuda:N").ShowDefault();
+  root.Add("--listen", flags.listen, "Where the server reaches this worker; port 0 picks one")
+      .ShowDefault();
+  root.Add("--metrics", flags.metrics, "Where Prometheus scrapes /metrics; port 0 picks one")
+      .ShowDefault();
+  root.Add("--threads", flags.threads, "CPU threads; 0: one a core").Between(0, 1024);
+  root.Add("--base-memory", flags.base_memory,
+           "Bases kept in memory, e.g. 16G; the least recently used that nobody uses leaves first; "
+           "default: half of the device's memory")
+      .InBytes()
+      .OrVariable("GRAFT_BASE_MEMORY");
+  root.Add("--adapter-memory", flags.adapter_memory, "Adapters kept in memory, likewise")
+      .InBytes()
+      .OrVariable("GRAFT_ADAPTER_MEMORY")
+      .ShowDefault("4G");
+  root.Add("--worker-id", flags.worker_id, "Name of this worker; default: a new one");
+  root.Add("--worker-token", flags.worker_token,
+           "The server's secret for workers over TCP; better set as GRAFT_WORKER_TOKEN than as a "
+           "flag")
+      .OrVariable("GRAFT_WORKER_TOKEN");
+  root.Add("--supervised-by", flags.supervised_by, "Process to die with");
+  root.Add("--drain-seconds", flags.drain_seconds, "How long SIGTERM may take").ShowDefault();
+  root.AddFlag("--insecure", flags.insecure,
                "Listen off loopback although there is no TLS and no token");
-  app.add_option("--failpoints", flags.failpoints, "Where to crash, for tests: name=crash[@n],...")
-      ->envname("GRAFT_FAILPOINTS");
-  app.add_flag("--list-failpoints", flags.list_failpoints, "Print the failpoints and exit");
-  app.add_option("--log-level", flags.log_level, "trace, debug, info, warn or error")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
-      ->capture_default_str();
+  root.Add("--failpoints", flags.failpoints, "Where to crash, for tests: name=crash[@n],...")
+      .OrVariable("GRAFT_FAILPOINTS");
+  root.AddFlag("--list-failpoints", flags.list_failpoints, "Print the failpoints and exit");
+  root.Add("--log-level", flags.log_level, "trace, debug, info, warn or error")
+      .OneOf({"trace", "debug", "info", "warn", "error"})
+      .ShowDefault();
 }
 
 /// Errors: InvalidArgument if other machines could reach what has no TLS.
@@ -207,15 +205,14 @@ void LetThreadsSleep(char** arguments) {
 int main(int argc, char** argv) {
   LetThreadsSleep(argv);
   Flags flags;
-  CLI::App app{
+  command_line::CommandLine line(
+      "graft-worker", kBuild,
       "graft-worker: trains and serves adapters for a graft-server. The server usually starts it "
-      "by itself."};
-  app.set_version_flag("--version", kBuild);
-  AddOptions(app, flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+      "by itself.");
+  AddOptions(line.root(), flags);
+  if (const auto answer = line.Parse(argc, argv)) {
+    (answer->is_fault ? std::cerr : std::cout) << answer->text;
+    return answer->is_fault ? 2 : 0;
   }
   if (flags.list_failpoints) {
     for (const std::string_view name : FailpointNames()) std::cout << name << "\n";

@@ -4,11 +4,13 @@
 
 #include <functional>
 
-#include "client/cli/command_line.h"
 #include "client/cli/context.h"
+#include "common/command_line/command_line.h"
 
 namespace graft::cli {
 
+using command_line::Command;
+using command_line::Option;
 using Action = std::function<int(Context&)>;
 
 /// submit, estimate, jobs, job, watch, cancel, pause, resume, delete

@@ -122,7 +122,7 @@ TEST_F(CommandTest, EachCommandHasHelpAndAllAreListed) {
 }
 
 TEST_F(CommandTest, NoCommandIsMissingFromThisTable) {
-  CommandLine line("graft", "0", "");
+  command_line::CommandLine line("graft", "0", "");
   Action run;
   AddJobCommands(line.root(), run);
   AddAdapterCommands(line.root(), run);

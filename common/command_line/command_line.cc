@@ -1,11 +1,11 @@
-#include "client/cli/command_line.h"
+#include "common/command_line/command_line.h"
 
 #include <algorithm>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
 
-namespace graft::cli {
+namespace graft::command_line {
 
 Option Option::Required() { return Option(option_->required()); }
 
@@ -13,9 +13,41 @@ Option Option::Between(int least, int most) {
   return Option(option_->check(CLI::Range(least, most)));
 }
 
+Option Option::Between(double least, double most) {
+  return Option(option_->check(CLI::Range(least, most)));
+}
+
+Option Option::OneOf(std::vector<std::string> values) {
+  return Option(option_->check(CLI::IsMember(std::move(values))));
+}
+
+Option Option::SplitAt(char delimiter) { return Option(option_->delimiter(delimiter)); }
+
+Option Option::InBytes() {
+  return Option(option_->transform(CLI::AsSizeValue(/*kb_is_1000=*/false)));
+}
+
+Option Option::OrVariable(const std::string& variable) {
+  return Option(option_->envname(variable));
+}
+
 Option Option::ShowDefault() { return Option(option_->capture_default_str()); }
 
+Option Option::ShowDefault(const std::string& text) { return Option(option_->default_str(text)); }
+
 bool Option::is_given() const { return option_->count() > 0; }
+
+Status Option::Set(const std::string& value) {
+  try {
+    // An option without a value is a flag: it would take "--insecure false" as set.
+    const bool is_flag = option_->get_items_expected_max() == 0;
+    option_->add_result(is_flag ? option_->get_flag_value(option_->get_name(), value) : value);
+    option_->run_callback();
+  } catch (const CLI::Error& error) {
+    return InvalidArgumentError(error.what());
+  }
+  return OkStatus();
+}
 
 Command Command::AddCommand(const std::string& name, const std::string& help) {
   return Command(command_->add_subcommand(name, help));
@@ -29,7 +61,7 @@ template Option Command::Add(const std::string&, std::string&, const std::string
 template Option Command::Add(const std::string&, std::vector<std::string>&, const std::string&);
 template Option Command::Add(const std::string&, int&, const std::string&);
 template Option Command::Add(const std::string&, int64_t&, const std::string&);
-template Option Command::Add(const std::string&, size_t&, const std::string&);
+template Option Command::Add(const std::string&, uint64_t&, const std::string&);
 template Option Command::Add(const std::string&, double&, const std::string&);
 
 Option Command::AddFlag(const std::string& name, bool& value, const std::string& help) {
@@ -55,11 +87,14 @@ CommandLine::CommandLine(const std::string& name, const std::string& version,
     : app_(std::make_unique<CLI::App>(description)) {
   app_->name(name);
   app_->set_version_flag("--version", version);
-  app_->require_subcommand(1);
-  app_->fallthrough();
 }
 
 CommandLine::~CommandLine() = default;
+
+void CommandLine::RequireCommand() {
+  app_->require_subcommand(1);
+  app_->fallthrough();
+}
 
 std::optional<CommandLine::Answer> CommandLine::Parse(std::vector<std::string> arguments) {
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back.
@@ -73,4 +108,8 @@ std::optional<CommandLine::Answer> CommandLine::Parse(std::vector<std::string> a
   return std::nullopt;
 }
 
-}  // namespace graft::cli
+std::optional<CommandLine::Answer> CommandLine::Parse(int argc, const char* const* argv) {
+  return Parse(std::vector<std::string>(argv + 1, argv + argc));
+}
+
+}  // namespace graft::command_line

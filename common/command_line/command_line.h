@@ -1,6 +1,7 @@
 #pragma once
-/// A command line: commands, their options, and how it is read. CLI11 does the work, behind this:
-/// all of it is compiled anew in each file that includes it, so one does.
+/// A program's command line: options, commands with options of their own, and how it is read. CLI11
+/// does the work, behind this: all of it is compiled anew in each file that includes it, so one does.
+/// Thread safety: thread-compatible.
 
 #include <functional>
 #include <memory>
@@ -8,12 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "common/base/status.h"
+
 namespace CLI {
 class App;
 class Option;
 }  // namespace CLI
 
-namespace graft::cli {
+namespace graft::command_line {
 
 /// Refers to an option; the command line that it belongs to must outlive it.
 class Option {
@@ -23,10 +26,24 @@ class Option {
   Option Required();
   /// Only values from `least` to `most`.
   Option Between(int least, int most);
+  Option Between(double least, double most);
+  Option OneOf(std::vector<std::string> values);
+  /// The texts of a list may also stand in one value, with `delimiter` between them.
+  Option SplitAt(char delimiter);
+  /// A number of bytes, which may end in K, M, G or T (times 1024).
+  Option InBytes();
+  /// Where the line doesn't have it, the environment's `variable` is taken.
+  Option OrVariable(const std::string& variable);
   /// Help shows the value that it has now.
   Option ShowDefault();
+  /// Help shows `text` as what it has now.
+  Option ShowDefault(const std::string& text);
 
+  /// True if the line, its variable or Set gave it a value.
   bool is_given() const;
+  /// Gives it a value from elsewhere, as the line would have. Errors: InvalidArgument that says what
+  /// is wrong with `value`.
+  Status Set(const std::string& value);
 
  private:
   CLI::Option* option_;
@@ -40,7 +57,7 @@ class Command {
   Command AddCommand(const std::string& name, const std::string& help);
 
   /// `--name`, or `name` for an argument without one. Parsing writes `value`, which must live until
-  /// then. Value: std::string, a vector of it (may be given again), int, int64_t, size_t, double.
+  /// then. Value: std::string, a vector of it (may be given again), int, int64_t, uint64_t, double.
   template <typename Value>
   Option Add(const std::string& name, Value& value, const std::string& help);
   Option AddFlag(const std::string& name, bool& value, const std::string& help);
@@ -66,17 +83,23 @@ class CommandLine {
     std::string text;       ///< For the screen.
   };
 
+  /// `version` is what --version prints.
   CommandLine(const std::string& name, const std::string& version, const std::string& description);
   ~CommandLine();
 
-  /// Where all begins. Its options may stand behind a command too; one command must be chosen.
+  /// Where all begins.
   Command root() { return Command(app_.get()); }
+  /// A line must name one of the root's commands; the root's options may also stand behind it.
+  /// Comes before the commands are added.
+  void RequireCommand();
 
-  /// Reads a line without the program's name. Returns nothing if a command was chosen.
+  /// Reads a line without the program's name. Returns nothing if the program is to go on.
   std::optional<Answer> Parse(std::vector<std::string> arguments);
+  /// The same of main's arguments.
+  std::optional<Answer> Parse(int argc, const char* const* argv);
 
  private:
   std::unique_ptr<CLI::App> app_;
 };
 
-}  // namespace graft::cli
+}  // namespace graft::command_line

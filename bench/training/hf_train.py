@@ -72,6 +72,8 @@ class Clock(TrainerCallback):
         self.ends = []
 
     def on_step_end(self, args, state, control, **kwargs):
+        if not on_cpu:
+            torch.cuda.synchronize()  # graft's steps end with the device's answer too: the gradient's norm.
         self.ends.append(time.perf_counter())
 
 

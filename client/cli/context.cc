@@ -6,6 +6,7 @@
 
 #include "client/cli/faults.h"
 #include "common/base/json.h"
+#include "common/base/utf8.h"
 #include "proto/grpc_status.h"
 
 namespace graft::cli {
@@ -24,7 +25,7 @@ void PrintJsonError(Context& context, const Status& status) {
 }
 
 void PrintError(Context& context, const Status& status) {
-  context.err << "graft: " << status.message() << "\n";
+  context.err << "graft: " << OnOneLine(status.message()) << "\n";
   PrintFaults(context.err, proto::ToErrorInfo(status));
 }
 

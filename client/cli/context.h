@@ -13,8 +13,16 @@
 
 namespace graft::cli {
 
-/// 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused.
-enum ExitCode { kOk = 0, kJobFailed = 1, kUsage = 2, kUnreachable = 3, kRefused = 4 };
+/// 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused, 5 the answer could not be
+/// written.
+enum ExitCode {
+  kOk = 0,
+  kJobFailed = 1,
+  kUsage = 2,
+  kUnreachable = 3,
+  kRefused = 4,
+  kNotWritten = 5
+};
 
 /// How long calls may take that do more than look something up, unless --timeout says otherwise.
 inline constexpr std::chrono::minutes kPromoteTimeout{5};    ///< Workers load and prove a version.

@@ -1,5 +1,7 @@
 #include "client/cli/faults.h"
 
+#include "common/base/utf8.h"
+
 namespace graft::cli {
 namespace {
 
@@ -8,7 +10,7 @@ std::string Where(const graft::v1::ErrorDetail& fault) {
   std::string where = fault.field();
   if (fault.line() > 0)
     where += (where.empty() ? "line " : " line ") + std::to_string(fault.line());
-  if (!fault.column().empty()) where += (where.empty() ? "column " : ", column ") + fault.column();
+  if (!fault.column().empty()) where += (where.empty() ? "column " : ", column ") + OnOneLine(fault.column());
   return where;
 }
 
@@ -20,7 +22,7 @@ void PrintFaults(std::ostream& out, const graft::v1::ErrorInfo& error, const std
     const bool is_news = !fault.message().empty() && fault.message() != error.message();
     if (!is_news && where.empty()) continue;
     out << indent << where << (is_news && !where.empty() ? ": " : "")
-        << (is_news ? fault.message() : "")
+        << (is_news ? OnOneLine(fault.message()) : "")
         << (fault.reason().empty() ? "" : " (" + fault.reason() + ")") << "\n";
   }
   if (error.omitted_details() > 0) out << indent << "and " << error.omitted_details() << " more\n";

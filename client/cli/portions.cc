@@ -80,6 +80,7 @@ int SendInPortions(Context& context, const TextInputs& inputs,
     if (!status.ok()) return Refuse(context, inputs.Locate(status, begin));
     portions.Answered(inputs, begin, end, std::chrono::steady_clock::now() - start);
     print(begin);
+    if (!context.out) break;  // Run says so.
     begin = end;
   }
   return kOk;

@@ -29,9 +29,7 @@ Status SetTimeout(Context& context, double seconds) {
   return OkStatus();
 }
 
-}  // namespace
-
-int Run(std::vector<std::string> arguments, const Environment& environment, std::ostream& out,
+int RunLine(std::vector<std::string> arguments, const Environment& environment, std::ostream& out,
         std::ostream& err) {
   Context context{.out = out,
                   .err = err,
@@ -48,7 +46,7 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   command_line::CommandLine line(
       "graft", "0.1.0",
       "graft: finetune adapters on one base model and serve them.\n"
-      "Exit codes: 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused.");
+      "Exit codes: 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused, 5 the answer could not be written.");
   line.RequireCommand();
   Command root = line.root();
   root.Add("--server", context.options.server, "The server, HOST:PORT (GRAFT_SERVER)")
@@ -85,6 +83,16 @@ int Run(std::vector<std::string> arguments, const Environment& environment, std:
   if (!client.ok()) return Refuse(context, UsageError(client.status().message()));
   context.client = std::move(*client);
   return run(context);
+}
+
+}  // namespace
+
+int Run(std::vector<std::string> arguments, const Environment& environment, std::ostream& out,
+        std::ostream& err) {
+  const int code = RunLine(std::move(arguments), environment, out, err);
+  if (out.flush()) return code;
+  err << "graft: not all of the answer could be written; is the disk full, or what read it gone?\n";
+  return code == kOk ? kNotWritten : code;
 }
 
 }  // namespace graft::cli

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "common/base/json.h"
@@ -84,18 +85,24 @@ StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& m
     const std::string shown = flag + " " + Printable(pair, 200);
     const size_t equals = pair.find('=');
     const FieldDescriptor* field = FindField(message, pair.substr(0, equals));
+    if (message.field_count() == 0)
+      return UsageError(shown + ": the method " + message.name() + " has no fields");
     if (equals == std::string::npos || field == nullptr) {
       return UsageError(shown + ": use NAME=VALUE with one of " + FieldNames(message));
     }
     const std::string& name = field->name();
+    if (json.contains(name)) return UsageError(shown + ": " + name + " is given twice");
     const std::string value = pair.substr(equals + 1);
     if (field->is_map()) {  // MODULE:NUMBER,...
       std::istringstream items(value);
       for (std::string item; std::getline(items, item, ',');) {
         const size_t colon = item.rfind(':');
         if (colon == std::string::npos)
-          return UsageError(flag + " " + pair + ": use " + name + "=MODULE:NUMBER,...");
-        json[name][item.substr(0, colon)] = item.substr(colon + 1);
+          return UsageError(shown + ": use " + name + "=MODULE:NUMBER,...");
+        const std::string module = item.substr(0, colon);
+        if (json[name].contains(module))
+          return UsageError(shown + ": " + Quoted(module) + " is given twice");
+        json[name][module] = item.substr(colon + 1);
       }
     } else if (field->is_repeated()) {
       std::istringstream items(value);
@@ -197,16 +204,20 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   if (!flags.adapter.empty()) spec.set_adapter(flags.adapter);
   if (!flags.init_from.empty()) spec.set_init_from(flags.init_from);
   if (!flags.description.empty()) spec.set_description(flags.description);
-  if (flags.priority != 0) spec.set_priority(flags.priority);
+  if (flags.priority) spec.set_priority(*flags.priority);
   if (flags.promote) spec.set_promote(true);
   if (!flags.label_names.empty())
     spec.mutable_task()->mutable_sequence_classification()->clear_label_names();
   for (const std::string& name : flags.label_names)
     spec.mutable_task()->mutable_sequence_classification()->add_label_names(name);
+  std::set<std::string> keys;
   for (const std::string& label : flags.labels) {
     const size_t equals = label.find('=');
     if (equals == std::string::npos) return UsageError("--label " + label + ": use KEY=VALUE");
-    (*spec.mutable_labels())[label.substr(0, equals)] = label.substr(equals + 1);
+    const std::string key = label.substr(0, equals);
+    if (!keys.insert(key).second)
+      return UsageError("--label " + label + ": " + Quoted(key) + " is given twice");
+    (*spec.mutable_labels())[key] = label.substr(equals + 1);
   }
   if (!flags.method.empty()) {
     const Descriptor& method = *graft::v1::Method::descriptor();
@@ -233,14 +244,14 @@ Status SetDataset(Context& context, const SpecFlags& flags, graft::v1::DatasetSp
   if (!flags.train.empty()) data.set_train(flags.train);
   if (!flags.validation.empty()) data.set_validation(flags.validation);
   if (!flags.test.empty()) data.set_test(flags.test);
-  if (flags.validation_fraction >= 0) data.set_validation_fraction(flags.validation_fraction);
-  if (flags.test_fraction >= 0) data.set_test_fraction(flags.test_fraction);
+  if (flags.validation_fraction) data.set_validation_fraction(*flags.validation_fraction);
+  if (flags.test_fraction) data.set_test_fraction(*flags.test_fraction);
   if (!flags.text_columns.empty()) data.clear_text_columns();
   for (const std::string& column : flags.text_columns) data.add_text_columns(column);
   if (!flags.label_column.empty()) data.set_label_column(flags.label_column);
   if (!flags.format.empty()) data.set_format(flags.format);
   if (flags.no_header) data.set_has_header(false);
-  if (flags.max_examples > 0) data.set_max_examples(flags.max_examples);
+  if (flags.max_examples) data.set_max_examples(*flags.max_examples);
   for (std::string* uri : {data.mutable_train(), data.mutable_validation(), data.mutable_test()}) {
     GRAFT_RETURN_IF_ERROR(UploadIfPath(context, uri));
   }

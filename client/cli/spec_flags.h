@@ -3,6 +3,7 @@
 /// of them, as a DatasetSpec. Method fields and hyperparameters go by their proto names, so a new
 /// method or field needs no change here.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,10 @@ struct SpecFlags {
   std::string base, adapter, init_from, method;
   std::string train, validation, test, label_column, format;
   std::vector<std::string> text_columns, set, hyperparameters, labels, label_names;
-  double validation_fraction = -1, test_fraction = -1;
+  std::optional<double> validation_fraction, test_fraction;
   bool no_header = false, promote = false;
-  int priority = 0;
-  int64_t max_examples = 0;
+  std::optional<int> priority;
+  std::optional<int64_t> max_examples;
   std::string description;
 };
 

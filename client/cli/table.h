@@ -6,12 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "common/base/utf8.h"
+
 namespace graft::cli {
 
 class Table {
  public:
   explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
-  void Add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  void Add(std::vector<std::string> row) {
+    for (std::string& cell : row) cell = OnOneLine(cell);
+    rows_.push_back(std::move(row));
+  }
   void Print(std::ostream& out) const {
     std::vector<size_t> widths;
     for (const auto& row : rows_) {

@@ -81,6 +81,25 @@ void AppendEscaped(uint32_t code, std::string& out) {
   for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out += kDigits[code >> shift & 15];
 }
 
+/// Takes the character at the front of `text`; returns it, escaped if it isn't UTF-8 or `escapes`
+/// it. Requires: `text` isn't empty.
+template <typename Escapes>
+std::string TakeEscaped(std::string_view& text, const Escapes& escapes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  const Utf8Code next = FirstCode(text);
+  std::string piece;
+  if (next.length == 0) {
+    const auto byte = static_cast<uint8_t>(text[0]);
+    piece = {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+  } else if (escapes(next.code)) {
+    AppendEscaped(next.code, piece);
+  } else {
+    piece = text.substr(0, next.length);
+  }
+  text.remove_prefix(std::max<size_t>(next.length, 1));
+  return piece;
+}
+
 }  // namespace
 
 size_t FirstInvalidUtf8(std::string_view text) {
@@ -131,23 +150,25 @@ bool IsWhiteSpace(uint32_t code) { return Holds(kWhiteSpace, code); }
 bool IsInvisible(uint32_t code) { return Holds(kInvisible, code); }
 
 std::string Printable(std::string_view text, size_t max_bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
+  const auto hides = [](uint32_t code) {
+    return code != ' ' && (IsWhiteSpace(code) || IsInvisible(code));
+  };
   std::string shown;
   while (!text.empty()) {
-    const Utf8Code next = FirstCode(text);
-    std::string piece;
-    if (next.length == 0) {
-      const auto byte = static_cast<uint8_t>(text[0]);
-      piece = {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
-    } else if (next.code != ' ' && (IsWhiteSpace(next.code) || IsInvisible(next.code))) {
-      AppendEscaped(next.code, piece);
-    } else {
-      piece = text.substr(0, next.length);
-    }
+    const std::string piece = TakeEscaped(text, hides);
     if (shown.size() + piece.size() > max_bytes) return shown + "...";
     shown += piece;
-    text.remove_prefix(std::max<size_t>(next.length, 1));
   }
+  return shown;
+}
+
+std::string OnOneLine(std::string_view text) {
+  const auto moves = [](uint32_t code) {
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
+  };
+  std::string shown;
+  while (!text.empty()) shown += TakeEscaped(text, moves);
   return shown;
 }
 

@@ -37,6 +37,10 @@ bool IsInvisible(uint32_t code);
 /// ("\xff"); cut to about `max_bytes` between characters, with "..." if it was cut.
 std::string Printable(std::string_view text, size_t max_bytes = 64);
 
+/// Returns `text` whole, fit for one line of a terminal: controls, separators of lines, marks that
+/// turn the direction and bytes that aren't UTF-8 are escaped as Printable does; all else stays.
+std::string OnOneLine(std::string_view text);
+
 /// Printable in double quotes.
 std::string Quoted(std::string_view text, size_t max_bytes = 64);
 

@@ -1,11 +1,36 @@
 #include "common/command_line/command_line.h"
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
 
+#include "common/base/utf8.h"
+
 namespace graft::command_line {
+namespace {
+
+// CLI11 takes "[a,b]" as a list of a and b wherever an option has several values. Texts of users
+// may look so: those that end in a bracket get a mark behind it, which no argument can hold, until
+// CLI11 has taken them.
+constexpr char kMark = '\0';
+
+std::string Marked(std::string text) {
+  if (text.ends_with(']')) text += kMark;
+  return text;
+}
+
+std::string Unmarked(std::string text) {
+  std::erase(text, kMark);
+  return text;
+}
+
+CLI::Option* TakeLiterally(CLI::Option* option) {
+  return option->transform([](const std::string& text) { return Unmarked(text); });
+}
+
+}  // namespace
 
 Option Option::Required() { return Option(option_->required()); }
 
@@ -41,10 +66,11 @@ Status Option::Set(const std::string& value) {
   try {
     // An option without a value is a flag: it would take "--insecure false" as set.
     const bool is_flag = option_->get_items_expected_max() == 0;
-    option_->add_result(is_flag ? option_->get_flag_value(option_->get_name(), value) : value);
+    option_->add_result(is_flag ? option_->get_flag_value(option_->get_name(), value)
+                                : Marked(value));
     option_->run_callback();
   } catch (const CLI::Error& error) {
-    return InvalidArgumentError(error.what());
+    return InvalidArgumentError(Unmarked(error.what()));
   }
   return OkStatus();
 }
@@ -55,7 +81,7 @@ Command Command::AddCommand(const std::string& name, const std::string& help) {
 
 template <typename Value>
 Option Command::Add(const std::string& name, Value& value, const std::string& help) {
-  return Option(command_->add_option(name, value, help));
+  return Option(TakeLiterally(command_->add_option(name, value, help)));
 }
 template Option Command::Add(const std::string&, std::string&, const std::string&);
 template Option Command::Add(const std::string&, std::vector<std::string>&, const std::string&);
@@ -63,6 +89,9 @@ template Option Command::Add(const std::string&, int&, const std::string&);
 template Option Command::Add(const std::string&, int64_t&, const std::string&);
 template Option Command::Add(const std::string&, uint64_t&, const std::string&);
 template Option Command::Add(const std::string&, double&, const std::string&);
+template Option Command::Add(const std::string&, std::optional<int>&, const std::string&);
+template Option Command::Add(const std::string&, std::optional<int64_t>&, const std::string&);
+template Option Command::Add(const std::string&, std::optional<double>&, const std::string&);
 
 Option Command::AddFlag(const std::string& name, bool& value, const std::string& help) {
   return Option(command_->add_flag(name, value, help));
@@ -70,7 +99,7 @@ Option Command::AddFlag(const std::string& name, bool& value, const std::string&
 
 Option Command::AddFunction(const std::string& name, std::function<void(const std::string&)> take,
                             const std::string& help) {
-  return Option(command_->add_option_function<std::string>(name, take, help));
+  return Option(TakeLiterally(command_->add_option_function<std::string>(name, take, help)));
 }
 
 void Command::OnChosen(std::function<void()> action) { command_->callback(std::move(action)); }
@@ -97,13 +126,21 @@ void CommandLine::RequireCommand() {
 }
 
 std::optional<CommandLine::Answer> CommandLine::Parse(std::vector<std::string> arguments) {
+  for (std::string& argument : arguments) argument = Marked(std::move(argument));
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back.
   try {
     app_->parse(arguments);
-  } catch (const CLI::ParseError& error) {
+  } catch (const CLI::Success& success) {
     std::ostringstream out, err;
-    const bool is_fault = app_->exit(error, out, err) != 0;
-    return Answer{is_fault, error.what(), is_fault ? err.str() : out.str()};
+    app_->exit(success, out, err);
+    return Answer{false, {}, out.str()};
+  } catch (const CLI::ParseError& error) {
+    std::string message = OnOneLine(Unmarked(error.what()));
+    // That something is missing is less than what stands in its place.
+    const std::vector<std::string> unknown = app_->remaining(/*recurse=*/true);
+    if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !unknown.empty())
+      message = "there is no command or option " + Quoted(Unmarked(unknown.front()));
+    return Answer{true, message, message + "\nRun with --help for more information.\n"};
   }
   return std::nullopt;
 }

@@ -57,7 +57,8 @@ class Command {
   Command AddCommand(const std::string& name, const std::string& help);
 
   /// `--name`, or `name` for an argument without one. Parsing writes `value`, which must live until
-  /// then. Value: std::string, a vector of it (may be given again), int, int64_t, uint64_t, double.
+  /// then. Value: std::string, a vector of it (may be given again; each text is taken as it is),
+  /// int, int64_t, uint64_t, double; int, int64_t or double as optional.
   template <typename Value>
   Option Add(const std::string& name, Value& value, const std::string& help);
   Option AddFlag(const std::string& name, bool& value, const std::string& help);

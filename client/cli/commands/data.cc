@@ -4,6 +4,7 @@
 #include "client/cli/faults.h"
 #include "client/cli/spec_flags.h"
 #include "client/cli/table.h"
+#include "common/base/utf8.h"
 
 namespace graft::cli {
 namespace {
@@ -60,15 +61,16 @@ int Check(Context& context, const SpecFlags& flags) {
     PrintJson(context, *report);
     return report->usable() ? kOk : kJobFailed;
   }
-  context.out << report->summary() << "\n";
+  context.out << OnOneLine(report->summary()) << "\n";
   for (const auto& split : report->splits()) {
     context.out << "  " << split.name() << ": " << split.examples() << " examples, "
                 << split.min_bytes() << " to " << split.max_bytes() << " bytes, mean "
                 << Fixed(split.mean_bytes(), 0) << "\n";
     for (const auto& [label, count] : split.labels())
-      context.out << "    " << label << "  " << count << "\n";
+      context.out << "    " << OnOneLine(label) << "  " << count << "\n";
   }
-  for (const auto& warning : report->warnings()) context.out << "  warning: " << warning << "\n";
+  for (const auto& warning : report->warnings())
+    context.out << "  warning: " << OnOneLine(warning) << "\n";
   graft::v1::ErrorInfo faults;
   *faults.mutable_details() = report->errors();
   faults.set_omitted_details(report->omitted_errors());

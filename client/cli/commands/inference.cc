@@ -5,6 +5,7 @@
 #include "client/cli/commands/commands.h"
 #include "client/cli/portions.h"
 #include "client/cli/text_inputs.h"
+#include "common/base/utf8.h"
 
 namespace graft::cli {
 namespace {
@@ -14,7 +15,7 @@ struct Flags {
   std::string adapter, base;
   std::vector<std::string> texts;
   bool pair = false, logits = false, normalize = false;
-  size_t top = 1;
+  int top = 1;
   int max_tokens = 0;
 };
 
@@ -23,17 +24,17 @@ StatusOr<TextInputs> Inputs(const Flags& flags) {
 }
 
 void PrintPredictions(Context& context, const graft::v1::ClassifyResponse& answer,
-                      const TextInputs& inputs, size_t begin, size_t top) {
+                      const TextInputs& inputs, size_t begin, int top) {
   for (int i = 0; i < answer.predictions_size(); ++i) {
     auto probabilities = answer.predictions(i).probabilities();
     std::stable_sort(probabilities.begin(), probabilities.end(), [](const auto& a, const auto& b) {
       return a.probability() > b.probability();
     });
-    for (size_t k = 0; k < std::min(top, static_cast<size_t>(probabilities.size())); ++k) {
-      context.out << (k > 0 ? "  " : "") << probabilities[static_cast<int>(k)].label() << " "
-                  << Fixed(probabilities[static_cast<int>(k)].probability(), 4);
+    for (int k = 0; k < std::min(top, probabilities.size()); ++k) {
+      context.out << (k > 0 ? "  " : "") << OnOneLine(probabilities[k].label()) << " "
+                  << Fixed(probabilities[k].probability(), 4);
     }
-    context.out << "  " << inputs[begin + static_cast<size_t>(i)].text()
+    context.out << "  " << OnOneLine(inputs[begin + static_cast<size_t>(i)].text())
                 << (answer.predictions(i).truncated() ? "  (cut)" : "") << "\n";
   }
 }
@@ -131,7 +132,7 @@ void AddInferenceCommands(Command root, Action& run) {
   };
   Command classify = add("classify", "Classify texts", Classify);
   classify.AddFlag("--pair", flags->pair, "Texts are pairs: A1 B1 A2 B2 ...");
-  classify.Add("--top", flags->top, "Show the k most probable labels");
+  classify.Add("--top", flags->top, "Show the k most probable labels").Between(1, 1'000'000);
   classify.AddFlag("--logits", flags->logits, "Ask for logits too (seen with --json)");
   Command embed = add("embed", "Sentence embeddings of a base, or of one under an adapter", Embed);
   embed.Add("--base", flags->base, "The plain base");

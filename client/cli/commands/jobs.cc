@@ -6,6 +6,7 @@
 #include "client/cli/spec_flags.h"
 #include "client/cli/table.h"
 #include "common/base/ids.h"
+#include "common/base/utf8.h"
 
 namespace graft::cli {
 namespace {
@@ -46,6 +47,12 @@ void PrintFacts(Context& context, const graft::v1::JobFacts& f) {
   if (f.artifact_bytes() > 0) out << "  artifact     " << Bytes(f.artifact_bytes()) << "\n";
   if (f.peak_memory_bytes() > 0) out << "  peak memory  " << Bytes(f.peak_memory_bytes()) << "\n";
   if (f.seconds() > 0) out << "  seconds      " << Fixed(f.seconds(), 1) << "\n";
+}
+
+template <typename Warnings>
+void PrintWarnings(Context& context, const Warnings& warnings) {
+  for (const std::string& warning : warnings)
+    context.out << "  warning      " << OnOneLine(warning) << "\n";
 }
 
 /// One attempt that runs or did all is no news.
@@ -90,9 +97,9 @@ void PrintJob(Context& context, const Job& job) {
         << "accuracy " << Fixed(e.accuracy(), 4) << " at step " << e.step() << "\n";
   }
   if (!job.adapter_version().empty()) out << "  made         " << job.adapter_version() << "\n";
-  for (const auto& warning : job.warnings()) out << "  warning      " << warning << "\n";
+  PrintWarnings(context, job.warnings());
   if (job.state() == graft::v1::FAILED) {
-    out << "  error        " << job.error().message() << "\n";
+    out << "  error        " << OnOneLine(job.error().message()) << "\n";
     PrintFaults(out, job.error(), std::string(15, ' '));
     if (!job.error().fault().empty())
       out << "  caused by    " << CauseName(job.error().fault()) << "\n";
@@ -115,6 +122,7 @@ int Submit(Context& context, const SpecFlags& flags, const std::string& request_
   if (check_only && !context.json) {
     context.out << "the job would be accepted\n";
     PrintFacts(context, job->facts());
+    PrintWarnings(context, job->warnings());
     return kOk;
   }
   if (context.json) {
@@ -185,8 +193,7 @@ int Estimate(Context& context, const SpecFlags& flags) {
     PrintJson(context, *answer);
   } else {
     PrintFacts(context, answer->facts());
-    for (const auto& warning : answer->warnings())
-      context.out << "  warning      " << warning << "\n";
+    PrintWarnings(context, answer->warnings());
   }
   return kOk;
 }

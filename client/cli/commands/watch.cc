@@ -3,6 +3,7 @@
 #include "client/cli/commands/commands.h"
 #include "client/cli/faults.h"
 #include "client/cli/progress.h"
+#include "common/base/utf8.h"
 
 namespace graft::cli {
 namespace {
@@ -30,14 +31,14 @@ std::string StateLine(const graft::v1::StateChange& change) {
   if (!change.reason().empty()) line += " (" + change.reason() + ")";
   // Why a job failed is told when the watch ends.
   if (change.to() != graft::v1::FAILED && !change.error().message().empty())
-    line += ": " + change.error().message();
+    line += ": " + OnOneLine(change.error().message());
   return line;
 }
 
 std::string EventLine(const graft::v1::JobEvent& event) {
   if (event.has_progress()) return ProgressLine(event.progress(), false);
   if (event.has_state_change()) return StateLine(event.state_change());
-  if (event.has_warning()) return "warning: " + event.warning();
+  if (event.has_warning()) return "warning: " + OnOneLine(event.warning());
   if (event.has_version_created()) {
     return "made " + event.version_created().adapter_version() +
            (event.version_created().promoted() ? ", now live" : "");
@@ -66,7 +67,7 @@ int WatchJob(Context& context, const std::string& name, int64_t after_event) {
       if (bar_open) context.out << std::endl;
       bar_open = false;
       context.err << "graft: the server is away; the watch goes on when it is back ("
-                  << away.message() << ")" << std::endl;
+                  << OnOneLine(away.message()) << ")" << std::endl;
     };
   }
   const Status status = context.client->Watch(
@@ -104,7 +105,7 @@ int WatchJob(Context& context, const std::string& name, int64_t after_event) {
   }
   if (last_state == graft::v1::SUCCEEDED) return kOk;
   if (last_state == graft::v1::FAILED && !context.json) {
-    context.err << "graft: the job failed: " << error.message() << "\n";
+    context.err << "graft: the job failed: " << OnOneLine(error.message()) << "\n";
     PrintFaults(context.err, error);
   }
   return kJobFailed;

@@ -190,6 +190,14 @@ TEST_F(CommandTest, AdapterShowsNoFigureThatIsAnothers) {
       << "a test is always of the kept state";
 }
 
+TEST_F(CommandTest, WarningsAreShownWhereAJobIsChecked) {
+  server_.job.add_warnings("warmup_steps has no effect");
+
+  EXPECT_THAT(Run({"submit", "--base", "b", "--check-only"}).out,
+              HasSubstr("warning      warmup_steps has no effect"));
+  EXPECT_THAT(Run({"job", "j1"}).out, HasSubstr("warning      warmup_steps has no effect"));
+}
+
 TEST_F(CommandTest, FailedJobShowsItsFaults) {
   server_.job.set_state(v1::FAILED);
   *server_.job.mutable_error() = DataFault();
@@ -253,6 +261,21 @@ TEST_F(CommandTest, ImportSendsWhatTheFlagsSay) {
 TEST_F(CommandTest, ClassifyShowsTheMostProbableLabelFirst) {
   EXPECT_EQ(Run({"classify", "--adapter", "a", "--top", "2", "some text"}).out,
             "good 0.7500  bad 0.2500  some text\n");
+}
+
+TEST_F(CommandTest, ATextInBracketsIsOneText) {
+  const Outcome outcome = Run({"classify", "--adapter", "a", "[good film, bad film]", "[UNK]"});
+
+  EXPECT_THAT(server_.batches, testing::ElementsAre(2));
+  EXPECT_THAT(outcome.Lines(), testing::ElementsAre(HasSubstr("[good film, bad film]"),
+                                                    HasSubstr("[UNK]")));
+}
+
+TEST_F(CommandTest, WhatATextHoldsDoesNotReachTheTerminal) {
+  const Outcome outcome = Run({"classify", "--adapter", "a", "one\ntwo\x1b[31m", "\u202ethree"});
+
+  EXPECT_THAT(outcome.Lines(), testing::ElementsAre(HasSubstr("one\\ntwo\\u001b[31m"),
+                                                    HasSubstr("\\u202ethree")));
 }
 
 TEST_F(CommandTest, ManyTextsGoAsSeveralRequests) {

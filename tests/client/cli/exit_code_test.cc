@@ -1,3 +1,6 @@
+#include <fstream>
+#include <sstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -53,6 +56,8 @@ TEST_F(ExitCodeTest, WhatCannotBeMeantIsTwoAndAsksNoServer) {
            {"job"},
            {"jobs", "--limit", "many"},
            {"classify", "--adapter", "a"},
+           {"classify", "--adapter", "a", "--top", "0", "one"},
+           {"classify", "--adapter", "a", "--top", "-1", "one"},
            {"classify", "--adapter", "a", "--pair", "one"},
            {"classify", "--adapter", "a", "\xff"},
            {"upload", "/nonexistent.csv"},
@@ -181,6 +186,19 @@ TEST_F(ExitCodeTest, TextThatReadsLikeTheFlagIsNone) {
 
   EXPECT_EQ(outcome.code, 2);
   EXPECT_FALSE(ParseJson(outcome.err, "error").ok()) << outcome.err;
+}
+
+TEST_F(ExitCodeTest, AnAnswerThatCannotBeWrittenIsFive) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"job", "j1"}, {"classify", "--adapter", "a", "one"}, {"jobs", "--json"}, {"--help"}}) {
+    std::ostringstream err;
+    std::ofstream full("/dev/full");
+
+    const int code = cli::Run(arguments, {server_.address(), "", false, false}, full, err);
+
+    EXPECT_EQ(code, 5) << arguments.front();
+    EXPECT_THAT(err.str(), HasSubstr("not all of the answer could be written"));
+  }
 }
 
 TEST_F(ExitCodeTest, HelpAndVersionAreZero) {

@@ -1,5 +1,7 @@
 #include "client/cli/spec_flags.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -223,6 +225,29 @@ TEST_F(SpecFlagsTest, WrongNamesAndValuesAreUsageAndNameWhatThereIs) {
   EXPECT_THAT(Refused({"--hp", "momentum=1"}), HasSubstr("learning_rate"));
   EXPECT_THAT(Refused({"--label", "team"}), HasSubstr("KEY=VALUE"));
   EXPECT_THAT(Refused({"--spec", "/nonexistent.json"}), HasSubstr("can't be read"));
+}
+
+TEST_F(SpecFlagsTest, NumbersThatCannotBeAreLeftForTheServerToRefuse) {
+  const v1::JobSpec spec =
+      Submit({"--train", "file:///d/t.csv", "--test-fraction", "-0.1", "--validation-fraction",
+              "nan", "--max-examples", "-1", "--priority", "0"});
+
+  EXPECT_EQ(spec.dataset().test_fraction(), -0.1);
+  EXPECT_TRUE(std::isnan(spec.dataset().validation_fraction()));
+  EXPECT_EQ(spec.dataset().max_examples(), -1);
+}
+
+TEST_F(SpecFlagsTest, NothingIsSaidTwice) {
+  EXPECT_THAT(Refused({"--epochs", "2", "--hp", "epochs=3"}), HasSubstr("epochs is given twice"));
+  EXPECT_THAT(Refused({"--method", "lora", "--set", "rank=2", "--set", "rank=4"}),
+              HasSubstr("rank is given twice"));
+  EXPECT_THAT(Refused({"--method", "lora", "--set", "rank_pattern=query:4,query:5"}),
+              HasSubstr("\"query\" is given twice"));
+  EXPECT_THAT(Refused({"--label", "k=1", "--label", "k=2"}), HasSubstr("\"k\" is given twice"));
+}
+
+TEST_F(SpecFlagsTest, AMethodWithoutFieldsSaysSo) {
+  EXPECT_THAT(Refused({"--method", "full", "--set", "rank=2"}), HasSubstr("has no fields"));
 }
 
 }  // namespace

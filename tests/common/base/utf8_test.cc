@@ -84,6 +84,13 @@ TEST(Utf8Test, PrintableHidesNothing) {
             "\xC3\xA4 \xE6\x97\xA5 \xF0\x9F\x98\x80");
 }
 
+TEST(Utf8Test, OnOneLineEscapesWhatMovesAndKeepsTheRest) {
+  EXPECT_EQ(OnOneLine("a\n\t\x1b[31m\x7f\u0085\u2028\u202e\u2066\xff"),
+            "a\\n\\t\\u001b[31m\\u007f\\u0085\\u2028\\u202e\\u2066\\xff");
+  const std::string kept = "é \u00a0\u200c\u200d\U0001f469" + std::string(200, 'x');
+  EXPECT_EQ(OnOneLine(kept), kept);
+}
+
 TEST(Utf8Test, CodesThereAndBack) {
   for (const uint32_t code : {0x24U, 0x7FU, 0x80U, 0x7FFU, 0x800U, 0xFFFDU, 0x10000U, 0x10FFFFU}) {
     std::string text;

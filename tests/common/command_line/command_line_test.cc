@@ -52,6 +52,28 @@ TEST(CommandLineTest, MainsArgumentsBeginBehindTheProgramsName) {
   EXPECT_EQ(number, 3);
 }
 
+TEST(CommandLineTest, EachTextIsTakenAsItIs) {
+  const std::vector<std::string> texts = {"[a,b]", "[UNK]", "[]", "[[x]]", "a]", "[b", "{a,b}", "\"q\""};
+  std::vector<std::string> arguments(texts), list, rest;
+  std::string one;
+  for (const std::string& text : texts) arguments.insert(arguments.end(), {"--list", text});
+  arguments.insert(arguments.end(), {"--one=[a,b]", "--taken", "[c]"});
+  CommandLine line("prog", "1.2.3", "what it does");
+  std::string taken;
+  line.root().Add("rest", rest, "texts");
+  line.root().Add("--list", list, "texts");
+  line.root().Add("--one", one, "a text");
+  line.root().AddFunction("--taken", [&](const std::string& text) { taken = text; }, "a text");
+
+  const auto answer = line.Parse(arguments);
+
+  ASSERT_FALSE(answer.has_value()) << answer->text;
+  EXPECT_EQ(rest, texts);
+  EXPECT_EQ(list, texts);
+  EXPECT_EQ(one, "[a,b]");
+  EXPECT_EQ(taken, "[c]");
+}
+
 TEST(CommandLineTest, WhatIsOutOfBoundsIsAFaultThatNamesTheOption) {
   const std::vector<std::vector<std::string>> lines = {
       {"--whole", "11"}, {"--whole", "1.5"},    {"--real", "0.4"},  {"--word", "green"},
@@ -166,6 +188,10 @@ TEST(CommandLineTest, ACommandMustBeChosenAndTakesTheRootsOptionsBehindIt) {
   EXPECT_FALSE(parse({"stop", "--json"}, chosen, json).has_value());
   EXPECT_EQ(chosen, "stop");
   EXPECT_TRUE(json);
+
+  const auto unknown = parse({"stopp\x1b[1m]"}, chosen, json);
+  ASSERT_TRUE(unknown.has_value());
+  EXPECT_THAT(unknown->text, HasSubstr("there is no command or option \"stopp\\u001b[1m]\""));
 
   const auto none = parse({}, chosen, json);
   ASSERT_TRUE(none.has_value());

@@ -157,7 +157,7 @@ TEST(BertLayoutTest, WithoutAPoolerInTheCheckpointItIsNew) {
 }
 
 TEST(BertLayoutTest, TheClassifierIsNewAndAsWideAsThereAreLabels) {
-  const HeadLinear& classifier = MustRead(TinyBertConfig()).head.back();
+  const HeadLinear classifier = MustRead(TinyBertConfig()).head.back();
 
   EXPECT_EQ(classifier.path, "classifier");
   EXPECT_EQ(classifier.in, 48);

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -24,12 +25,11 @@ std::string FieldNames(const Descriptor& message) {
   return names;
 }
 
-std::string Lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-    if (c == '-') c = '_';
-  }
-  return text;
+/// As proto names are written.
+std::string Lower(const std::string& text) {
+  std::string lower = AsciiLower(text);
+  std::replace(lower.begin(), lower.end(), '-', '_');
+  return lower;
 }
 
 /// A field by its name, in any case and with hyphens for underscores.
@@ -91,7 +91,8 @@ StatusOr<Json> ToJson(const std::vector<std::string>& pairs, const Descriptor& m
       return UsageError(shown + ": use NAME=VALUE with one of " + FieldNames(message));
     }
     const std::string& name = field->name();
-    if (json.contains(name)) return UsageError(shown + ": " + name + " is given twice");
+    if (!field->is_repeated() && json.contains(name))
+      return UsageError(shown + ": " + name + " is given twice");
     const std::string value = pair.substr(equals + 1);
     if (field->is_map()) {  // MODULE:NUMBER,...
       std::istringstream items(value);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/base/failpoint.h"
+#include "common/base/utf8.h"
 
 namespace graft {
 namespace fs = std::filesystem;
@@ -152,6 +153,17 @@ Status ErrnoToStatus(int error, const std::string& what) {
     default:
       return InternalError(text);
   }
+}
+
+std::string_view StandIn(std::string_view front) {
+  if (front.starts_with("version https://git-lfs"))
+    return "is a Git LFS pointer, not the file itself; run git lfs pull in its folder";
+  const size_t text = front.find_first_not_of(" \t\r\n");
+  if (text == std::string_view::npos) return {};
+  const std::string start = AsciiLower(front.substr(text, 64));
+  if (start.starts_with("<!doctype html") || start.starts_with("<html"))
+    return "is a web page, not the file itself; download the file (the link is often called raw)";
+  return {};
 }
 
 StatusOr<std::string> ReadFile(const fs::path& path, uint64_t max_bytes) {

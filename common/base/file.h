@@ -18,6 +18,10 @@ namespace graft {
 StatusOr<std::string> ReadFile(const std::filesystem::path& path,
                                uint64_t max_bytes = uint64_t{8} << 30);
 
+/// Says, if these are the first bytes of something that stands in a file's place, what they are and
+/// where the file is: the pointer of Git LFS, a web page. Empty if not. Reads behind "NAME ".
+std::string_view StandIn(std::string_view front);
+
 /// Replaces `path` by `bytes`: temp file beside it, fsync, rename, fsync of the folder. Creates
 /// missing folders, durably.
 /// Errors: ResourceExhausted if the disk is full; PermissionDenied; Internal otherwise. On error

@@ -39,6 +39,20 @@ Clock& SystemClock() {
   return clock;
 }
 
+namespace {
+
+Status BadName(std::string_view name, std::string_view what, std::string_view field,
+               std::string_view letters) {
+  const bool vowel =
+      !what.empty() && std::string_view("aeiou").find(what[0]) != std::string_view::npos;
+  return InvalidArgumentError(Quoted(name, 80) + " can't name " + (vowel ? "an " : "a ") +
+                              std::string(what) + ": use 1 to 63 of " + std::string(letters) +
+                              ", 0-9, '.', '_' and '-', starting with a letter or digit")
+      .At(std::string(field), "BAD_NAME");
+}
+
+}  // namespace
+
 std::string NewId(TimeUs now) {
   thread_local std::random_device device;
   std::string id(26, '0');
@@ -59,21 +73,25 @@ std::string NewId(TimeUs now) {
 }
 
 bool IsValidName(std::string_view name) {
-  const auto is_alnum = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const auto is_small = [](char c) { return c < 'A' || c > 'Z'; };
+  return IsValidBaseName(name) && std::all_of(name.begin(), name.end(), is_small);
+}
+
+bool IsValidBaseName(std::string_view name) {
+  const auto is_alnum = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
   return !name.empty() && name.size() <= 63 && is_alnum(name[0]) &&
          std::all_of(name.begin(), name.end(),
                      [&](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 Status CheckName(std::string_view name, std::string_view what, std::string_view field) {
-  if (IsValidName(name)) return OkStatus();
-  const bool vowel =
-      !what.empty() && std::string_view("aeiou").find(what[0]) != std::string_view::npos;
-  const std::string article = vowel ? "an " : "a ";
-  return InvalidArgumentError(
-             Quoted(name, 80) + " can't name " + article + std::string(what) +
-             ": use 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit")
-      .At(std::string(field), "BAD_NAME");
+  return IsValidName(name) ? OkStatus() : BadName(name, what, field, "a-z");
+}
+
+Status CheckBaseName(std::string_view name, std::string_view field) {
+  return IsValidBaseName(name) ? OkStatus() : BadName(name, "base", field, "a-z, A-Z");
 }
 
 }  // namespace graft

@@ -41,9 +41,15 @@ class FakeClock : public Clock {
 /// Thread safety: thread-safe. Source: the ULID layout, its monotonic form.
 std::string NewId(TimeUs now);
 
-/// True for [a-z0-9] followed by up to 62 of [a-z0-9._-]: what users may call a base, an adapter or
-/// a tenant. Such a name is safe as one path segment.
+/// True for [a-z0-9] followed by up to 62 of [a-z0-9._-]: what users may call an adapter, an
+/// alias or a tenant. Such a name is safe as one path segment.
 bool IsValidName(std::string_view name);
+
+/// The same with capitals: bases are called as their folders are, those of the Hub often so.
+bool IsValidBaseName(std::string_view name);
+
+/// InvalidArgument with the rule if !IsValidBaseName. `field` is the request's field path.
+Status CheckBaseName(std::string_view name, std::string_view field);
 
 /// InvalidArgument with the rule if !IsValidName. `what` is the noun ("adapter"), `field` the
 /// request's field path.

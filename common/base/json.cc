@@ -3,6 +3,7 @@
 #include <set>
 #include <vector>
 
+#include "common/base/file.h"
 #include "common/base/utf8.h"
 
 namespace graft {
@@ -74,6 +75,8 @@ StatusOr<Json> ParseJson(std::string_view text, std::string_view what, const Jso
     return InvalidArgumentError(std::string(what) + ": not valid JSON at byte " +
                                 std::to_string(nul + 1));
   }
+  if (const std::string_view stand_in = StandIn(text); !stand_in.empty())
+    return InvalidArgumentError(std::string(what) + " " + std::string(stand_in));
   Checker checker(limits);
   if (!Json::sax_parse(text, &checker))
     return InvalidArgumentError(std::string(what) + ": " + checker.error());

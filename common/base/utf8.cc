@@ -7,6 +7,8 @@
 namespace graft {
 namespace {
 
+constexpr std::string_view kDigits = "0123456789abcdef";
+
 /// Length of the valid sequence at the front of `text`, 0 if there is none.
 size_t SequenceLength(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
@@ -75,7 +77,6 @@ void AppendEscaped(uint32_t code, std::string& out) {
     default:
       break;
   }
-  constexpr std::string_view kDigits = "0123456789abcdef";
   const int digits = code > 0xFFFF ? 8 : 4;
   out += digits == 8 ? "\\U" : "\\u";
   for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out += kDigits[code >> shift & 15];
@@ -85,7 +86,6 @@ void AppendEscaped(uint32_t code, std::string& out) {
 /// it. Requires: `text` isn't empty.
 template <typename Escapes>
 std::string TakeEscaped(std::string_view& text, const Escapes& escapes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
   const Utf8Code next = FirstCode(text);
   std::string piece;
   if (next.length == 0) {
@@ -146,6 +146,12 @@ void AppendUtf8(uint32_t code, std::string& text) {
   }
 }
 
+std::string AsciiLower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  return lower;
+}
+
 bool IsWhiteSpace(uint32_t code) { return Holds(kWhiteSpace, code); }
 bool IsInvisible(uint32_t code) { return Holds(kInvisible, code); }
 
@@ -165,7 +171,7 @@ std::string Printable(std::string_view text, size_t max_bytes) {
 std::string OnOneLine(std::string_view text) {
   const auto moves = [](uint32_t code) {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
-           (code >= 0x2066 && code <= 0x2069);
+           (code >= 0x2066 && code <= 0x2069) || code == 0x200e || code == 0x200f || code == 0x61c;
   };
   std::string shown;
   while (!text.empty()) shown += TakeEscaped(text, moves);

@@ -24,6 +24,9 @@ Utf8Code FirstCode(std::string_view text);
 /// Appends `code` as UTF-8. Requires: it is no surrogate and at most U+10FFFF.
 void AppendUtf8(uint32_t code, std::string& text);
 
+/// `text` with the letters A to Z in lower case; all else stays.
+std::string AsciiLower(std::string_view text);
+
 /// Unicode's White_Space.
 bool IsWhiteSpace(uint32_t code);
 

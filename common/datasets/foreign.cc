@@ -2,6 +2,8 @@
 #include <array>
 #include <utility>
 
+#include "common/base/file.h"
+#include "common/base/utf8.h"
 #include "common/datasets/decode.h"
 
 namespace graft::datasets {
@@ -36,17 +38,13 @@ constexpr std::string_view kPickle =
 constexpr std::string_view kNumpy = "holds NumPy arrays; write the data as CSV or JSON Lines";
 constexpr std::string_view kPdf = "is a PDF; put its texts and labels into CSV or JSON Lines";
 constexpr std::string_view kXml = "is XML; write its texts and labels as CSV or JSON Lines";
-constexpr std::string_view kWebPage =
-    "is a web page, not data; download the file itself (the link is often called raw or download)";
-constexpr std::string_view kLfs =
-    "is a Git LFS pointer, not the data itself; run git lfs pull in its folder";
 constexpr std::string_view kUtf32 =
     "is UTF-32; convert it: iconv -f UTF-32 -t UTF-8 FILE > data.csv";
 
 using Known = std::pair<std::string_view, std::string_view>;
 
 using namespace std::string_view_literals;
-constexpr std::array<Known, 20> kFronts = {{{"PAR1", kParquet},
+constexpr std::array<Known, 19> kFronts = {{{"PAR1", kParquet},
                                             {"ARROW1", kArrow},
                                             {"FEA1", kArrow},
                                             {"\xFF\xFF\xFF\xFF", kArrow},
@@ -65,7 +63,6 @@ constexpr std::array<Known, 20> kFronts = {{{"PAR1", kParquet},
                                             {"\x80\x05", kPickle},
                                             {"\x93NUMPY", kNumpy},
                                             {"%PDF-", kPdf},
-                                            {"version https://git-lfs.github.com/", kLfs},
                                             {"\xFF\xFE\0\0"sv, kUtf32},
                                             {"\0\0\xFE\xFF"sv, kUtf32}}};
 
@@ -94,13 +91,6 @@ constexpr std::array<Known, 24> kEnds = {{{".xlsx", kExcel},
                                           {".pdf", kPdf},
                                           {".xml", kXml}}};
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  return lower;
-}
-
 std::string_view InZip(std::string_view front) {
   if (front.find("mimetypeapplication/vnd.oasis.opendocument") != std::string_view::npos)
     return kOpenDocument;
@@ -118,6 +108,7 @@ bool IsUtf32(std::string_view front) {
 
 std::optional<std::string> ForeignFormat(std::string_view front) {
   const auto say = [](std::string_view what) { return "the file " + std::string(what); };
+  if (const std::string_view what = StandIn(front); !what.empty()) return say(what);
   if (front.starts_with("PK\3\4")) return say(InZip(front));
   for (const auto& [begin, what] : kFronts) {
     if (front.starts_with(begin)) return say(what);
@@ -126,8 +117,7 @@ std::optional<std::string> ForeignFormat(std::string_view front) {
   if (IsUtf32(front)) return say(kUtf32);
   const size_t text = front.find_first_not_of(" \t\r\n");
   if (text == std::string_view::npos) return std::nullopt;
-  const std::string first = Lower(front.substr(text, 64));
-  if (first.starts_with("<!doctype html") || first.starts_with("<html")) return say(kWebPage);
+  const std::string first = AsciiLower(front.substr(text, 64));
   if (first.starts_with("<?xml")) return say(kXml);
   return std::nullopt;
 }

@@ -105,16 +105,14 @@ bool IsList(std::string_view name) {
                               (name.front() == '{' && name.back() == '}'));
 }
 
-std::string Lower(std::string_view name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  return lower;
-}
-
 template <size_t N>
 bool IsOneOf(const std::array<std::string_view, N>& words, std::string_view name) {
-  return std::find(words.begin(), words.end(), Lower(name)) != words.end();
+  return std::find(words.begin(), words.end(), AsciiLower(name)) != words.end();
+}
+
+/// True if a double holds the number, so that two of one value are one number: 15 digits at most.
+bool IsExact(const std::string& name) {
+  return std::count_if(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }) <= 15;
 }
 
 void FindNameDoubts(const LabelTable& labels, const std::vector<int64_t>& counts, bool has_header,
@@ -123,7 +121,7 @@ void FindNameDoubts(const LabelTable& labels, const std::vector<int64_t>& counts
                                                         "none", "nil", "#n/a", "?"};
   constexpr std::array<std::string_view, 9> kHeaders = {
       "label", "labels", "class", "target", "category", "tag", "intent", "sentiment", "score"};
-  bool told_list = false;
+  bool told_list = false, told_control = false;
   for (size_t i = 0; i < labels.size(); ++i) {
     const std::string& name = labels.names()[i];
     const std::string at = AtLine(labels.first_lines()[i]);
@@ -131,6 +129,12 @@ void FindNameDoubts(const LabelTable& labels, const std::vector<int64_t>& counts
       doubts.push_back("the label column holds lists such as " + Quoted(name) + at +
                        "; graft trains one label an example, so each list is taken as a class of "
                        "its own");
+    }
+    if (OnOneLine(name) != name && !std::exchange(told_control, true)) {
+      doubts.push_back("the label " + Quoted(name) + at +
+                       " holds characters that control a screen, which are taken as part of it; "
+                       "clean the column "
+                       "if they are none");
     }
     if (IsOneOf(kMissing, name)) {
       doubts.push_back("the label " + Quoted(name) + at + " looks like a missing value, and is " +
@@ -198,7 +202,8 @@ std::vector<std::string> FindLabelDoubts(const LabelTable& labels,
                 doubts);
   const Key number = [](const std::string& name) -> std::string {
     const auto value = NumberLabel(name);
-    if (!value) return name;
+    if (!value || !IsExact(name)) return name;
+    if (*value == 0) return "=0";  // Also -0.
     std::array<char, 32> digits{};
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), *value).ptr;
     return "=" + std::string(digits.data(), end);

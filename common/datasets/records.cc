@@ -12,15 +12,8 @@
 namespace graft::datasets {
 namespace {
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  return lower;
-}
-
 StatusOr<Format> FromWord(std::string_view word) {
-  const std::string lower = Lower(word);
+  const std::string lower = AsciiLower(word);
   if (lower == "csv") return Format::kCsv;
   if (lower == "tsv") return Format::kTsv;
   if (lower == "jsonl" || lower == "json") return Format::kJsonl;
@@ -32,7 +25,7 @@ StatusOr<Format> FromWord(std::string_view word) {
 
 StatusOr<Format> FormatOf(std::string_view name, std::string_view explicit_format) {
   if (!explicit_format.empty()) return FromWord(explicit_format);
-  std::string lower = Lower(name.substr(name.find_last_of('/') + 1));
+  std::string lower = AsciiLower(name.substr(name.find_last_of('/') + 1));
   if (const auto what = ForeignName(lower)) return InvalidArgumentError(*what);
   if (IsGzipName(lower)) lower.resize(lower.size() - 3);
   constexpr std::array<std::pair<std::string_view, Format>, 7> kEndings = {

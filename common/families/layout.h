@@ -14,6 +14,9 @@
 
 namespace graft::families {
 
+/// The least max_length, in tokens: a pair has three special ones, and a text needs room.
+inline constexpr int kLeastMaxLength = 4;
+
 /// A linear layer that methods may wrap.
 struct Linear {
   std::string path;  ///< HF module path, "bert.encoder.layer.0.attention.self.query".

@@ -71,9 +71,9 @@ StatusOr<std::shared_ptr<const MethodSpec>> BottleneckSpec::Parse(const Json& js
   spec->placement_ = fields.Choice("placement", {"HOULSBY", "PFEIFFER"}, 0) == 0
                          ? BottleneckPlacement::kHoulsby
                          : BottleneckPlacement::kPfeiffer;
-  spec->size_ = static_cast<int>(fields.Integer("size", 1, 1 << 16, 64));
+  spec->size_ = static_cast<int>(fields.Integer("size", 1, 1 << 16, kDefaultSize));
   const bool houlsby = spec->placement_ == BottleneckPlacement::kHoulsby;
-  spec->activation_ = fields.Text("activation", 32, houlsby ? "silu" : "relu");
+  spec->activation_ = AsciiLower(fields.Text("activation", 32, houlsby ? "silu" : "relu"));
   if (spec->activation_ == "swish") spec->activation_ = "silu";
   if (!families::IsActivation(spec->activation_)) {
     fields.Fail("activation",
@@ -110,7 +110,7 @@ void BottleneckSpec::ParseForm(Fields& fields) {
   std::sort(leave_out_.begin(), leave_out_.end());
   leave_out_.erase(std::unique(leave_out_.begin(), leave_out_.end()), leave_out_.end());
   if (const std::string text = fields.Text("head", 512); !text.empty()) {
-    auto form = families::HeadForm::Parse(text);
+    auto form = families::HeadForm::Parse(AsciiLower(text));
     if (form.ok()) {
       head_ = *std::move(form);
     } else {
@@ -161,7 +161,10 @@ StatusOr<std::shared_ptr<const MethodSpec>> BottleneckSpec::Resolve(
         .At("method.bottleneck." + field);
   };
   const std::string wide = "; this base is only " + std::to_string(layout.hidden) + " wide";
-  if (size_ > layout.hidden) return refuse("size", "is " + std::to_string(size_) + wide);
+  // Files state a common size too, which no layer has where each has its own.
+  const bool is_idle = !layer_sizes_.empty() && size_ == kDefaultSize;
+  if (size_ > layout.hidden && !is_idle)
+    return refuse("size", "is " + std::to_string(size_) + wide);
   for (const int size : layer_sizes_) {
     if (size > layout.hidden) return refuse("layer_sizes", "holds " + std::to_string(size) + wide);
   }
@@ -176,6 +179,7 @@ StatusOr<std::shared_ptr<const MethodSpec>> BottleneckSpec::Resolve(
   if (head_ && head_->pooler && !layout.head.front().in_base)
     return refuse("head", "reads the base's pooler, which this base doesn't have");
   auto resolved = std::make_shared<BottleneckSpec>(*this);
+  if (size_ > layout.hidden) resolved->size_ = layer_sizes_.front();
   // What says no more than its absence is absent, so that a version has one name.
   if (head_ && *head_ == families::HeadForm::Default(layout)) resolved->head_.reset();
   if (std::all_of(layer_sizes_.begin(), layer_sizes_.end(), [&](int s) { return s == size_; }))

@@ -49,6 +49,7 @@ class BottleneckSpec : public MethodSpec {
   std::string_view artifact_format() const override;
 
   BottleneckPlacement placement() const { return placement_; }
+  static constexpr int kDefaultSize = 64;
   int size() const { return size_; }
   const std::string& activation() const { return activation_; }
   double init_std() const { return init_std_; }
@@ -80,7 +81,7 @@ class BottleneckSpec : public MethodSpec {
   void ParseForm(Fields& fields);
 
   BottleneckPlacement placement_ = BottleneckPlacement::kHoulsby;
-  int size_ = 64;
+  int size_ = kDefaultSize;
   std::string activation_;
   double init_std_ = 0.01;
   double dropout_ = 0;

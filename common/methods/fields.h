@@ -15,14 +15,6 @@
 
 namespace graft::methods {
 
-/// ASCII letters in lower case.
-inline std::string ToLower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return text;
-}
-
 /// Collects the first fault, with its field path under `prefix`. Read every field, then call
 /// Finish. Thread safety: confined to one thread. Borrows the JSON.
 class Fields {
@@ -122,12 +114,17 @@ class Fields {
   /// One of `names`, by its position and in any case; protobuf's X_UNSPECIFIED (any name ending so)
   /// is the fallback.
   size_t Choice(const char* name, const std::vector<std::string>& names, size_t fallback) {
-    const std::string text = Text(name, 64);
-    const std::string lower = ToLower(text);
-    if (lower.empty() || lower.ends_with("_unspecified")) return fallback;
     std::string list;
+    if (Has(name) && !json_[name].is_string()) {
+      for (const std::string& known : names) list += (list.empty() ? "" : ", ") + known;
+      Fail(name, "must be a text, one of " + list);
+      return fallback;
+    }
+    const std::string text = Text(name, 64);
+    const std::string lower = AsciiLower(text);
+    if (lower.empty() || lower.ends_with("_unspecified")) return fallback;
     for (size_t i = 0; i < names.size(); ++i) {
-      if (ToLower(names[i]) == lower) return i;
+      if (AsciiLower(names[i]) == lower) return i;
       list += (i > 0 ? ", " : "") + names[i];
     }
     Fail(name, "is " + Quoted(text) + "; use one of " + list);

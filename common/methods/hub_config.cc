@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "common/base/utf8.h"
 #include "common/families/activations.h"
 #include "common/methods/foreign_config.h"
 #include "common/methods/hub_files.h"
@@ -196,9 +197,7 @@ Json HubActivation(const std::string& ours) {
 }
 
 std::string ActivationOfHub(const std::string& theirs) {
-  std::string name = theirs;
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string name = AsciiLower(theirs);
   for (const auto& [hub, ours] : kRenamed) {
     if (name == hub) return ours;
   }

@@ -150,7 +150,8 @@ StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(
   auto spec = std::make_shared<LoraSpec>(*this);
   std::vector<std::string>& targets = spec->target_modules_;
   if (targets.empty()) targets = layout.default_lora_targets;
-  if (targets == std::vector<std::string>{"all-linear"}) targets = layout.LinearNames();
+  if (targets.size() == 1 && AsciiLower(targets.front()) == "all-linear")
+    targets = layout.LinearNames();
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
   std::string known;

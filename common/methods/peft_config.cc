@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "common/base/utf8.h"
 #include "common/methods/foreign_config.h"
 
 namespace graft::methods {
@@ -39,7 +40,8 @@ const std::vector<Field>& Table() {
       {"ensure_weight_tying", none, {}},
       {"eva_config", none, {}},
       {"exclude_modules", none, {}},
-      {"fan_in_fan_out", false, {false}},
+      // PEFT sets it back to false for layers of torch.nn.Linear, and all of these are.
+      {"fan_in_fan_out", false, {false, true}},
       {"inference_mode", true, {}},
       {"init_lora_weights", true, {true, false, "gaussian", "eva", "orthogonal"}},
       {"kasa_config", none, off},
@@ -65,7 +67,7 @@ const std::vector<Field>& Table() {
       {"target_modules", none, {}},
       {"target_parameters", none, {nullptr, Json::array()}},
       {"task_type", "SEQ_CLS", {}},
-      {"trainable_token_indices", none, off},
+      {"trainable_token_indices", none, {nullptr, Json::object(), Json::array()}},
       {"use_bdlora", none, {nullptr, false}},
       {"use_dora", false, {false}},
       {"use_qalora", none, {false}},
@@ -111,9 +113,7 @@ StatusOr<std::vector<std::string>> Names(const Json& config, const char* key) {
 
 bool IsAllLinear(const Json& value) {
   if (!value.is_string()) return false;
-  std::string text = value.get<std::string>();
-  for (char& c : text) c = (c >= 'A' && c <= 'Z') ? static_cast<char>(c + ('a' - 'A')) : c;
-  return text == "all-linear";
+  return AsciiLower(value.get<std::string>()) == "all-linear";
 }
 
 /// The number of the first layer in a path, "a.layer.3.b" -> 3; -1 without one.

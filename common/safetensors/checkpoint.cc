@@ -51,6 +51,11 @@ StatusOr<std::shared_ptr<const Checkpoint>> Checkpoint::Open(const fs::path& fol
   }
   const fs::path index = folder / "model.safetensors.index.json";
   if (!fs::exists(index, error)) {
+    if (fs::is_symlink(folder / "model.safetensors", error)) {
+      return NotFoundError(folder.string() + "/model.safetensors is a link to " +
+                           fs::read_symlink(folder / "model.safetensors", error).string() +
+                           ", which isn't there");
+    }
     if (HasPickle(folder)) {
       return InvalidArgumentError(folder.string() +
                                   " holds pickle weights only (.bin, .pt); graft reads safetensors "

@@ -117,10 +117,14 @@ struct Header {
   std::map<std::string, std::string> metadata;
 };
 
-/// The size of the JSON behind the file's first 8 bytes, `front`, which may be fewer.
+constexpr size_t kFront = 64;  ///< Bytes that tell what a file is.
+
+/// The size of the JSON behind the file's first 8 bytes. `front` is its first kFront, or all.
 StatusOr<uint64_t> HeaderSize(std::string_view front, uint64_t file_size, const std::string& name) {
   if (front.size() < 8) return DataLossError(name + ": too short for a safetensors file");
   const uint64_t size = ReadLittleEndian64(front.data());
+  if (const std::string_view stand_in = StandIn(front); size > kMaxHeader && !stand_in.empty())
+    return InvalidArgumentError(name + " " + std::string(stand_in));
   if (size > kMaxHeader && LooksLikePickle(front)) {
     return InvalidArgumentError(
         name +
@@ -187,7 +191,8 @@ StatusOr<Header> ParseHeader(std::string_view text, uint64_t data_size, const st
 
 StatusOr<View> View::Parse(std::string_view bytes, std::string_view what) {
   const std::string name(what);
-  GRAFT_ASSIGN_OR_RETURN(const uint64_t size, HeaderSize(bytes.substr(0, 8), bytes.size(), name));
+  GRAFT_ASSIGN_OR_RETURN(const uint64_t size,
+                         HeaderSize(bytes.substr(0, kFront), bytes.size(), name));
   const std::string_view data = bytes.substr(8 + size);
   GRAFT_ASSIGN_OR_RETURN(Header header, ParseHeader(bytes.substr(8, size), data.size(), name));
   View view;
@@ -231,7 +236,7 @@ StatusOr<std::shared_ptr<const File>> File::Open(const std::filesystem::path& pa
   if (!S_ISREG(info.st_mode)) return InvalidArgumentError(path.string() + " is not a regular file");
   file->stamp_ = StampOf(info);
   const auto size = static_cast<uint64_t>(info.st_size);
-  std::string front(std::min<uint64_t>(size, 8), '\0');
+  std::string front(std::min<uint64_t>(size, kFront), '\0');
   GRAFT_RETURN_IF_ERROR(file->ReadAt(0, front.data(), front.size()));
   GRAFT_ASSIGN_OR_RETURN(const uint64_t header_size, HeaderSize(front, size, path.string()));
   std::string text(header_size, '\0');

@@ -14,7 +14,6 @@ namespace graft::spec {
 namespace {
 
 using methods::Fields;
-using methods::ToLower;
 
 const std::vector<std::string> kSchedules = {"LINEAR", "COSINE", "CONSTANT"};
 const std::vector<std::string> kPrecisions = {"AUTO", "FP32", "BF16"};
@@ -30,7 +29,7 @@ StatusOr<DatasetSpec> ReadDataset(const Json& json, const std::string& prefix) {
   spec.text_columns = fields.Texts("text_columns", 2, 1024);
   spec.label_column = fields.Text("label_column", 1024);
   constexpr std::array<std::string_view, 3> kFormats = {"csv", "tsv", "jsonl"};
-  spec.format = ToLower(fields.Text("format", 16));
+  spec.format = AsciiLower(fields.Text("format", 16));
   if (spec.format == "json") spec.format = "jsonl";
   spec.has_header = fields.Flag("has_header", true);
   spec.max_examples = fields.Integer("max_examples", 0, int64_t{1} << 40, 0);
@@ -75,8 +74,10 @@ StatusOr<Hyperparameters> ReadHyperparameters(const Json& json, bool has_validat
   hp.max_grad_norm = fields.Number("max_grad_norm", 0, 1e9, hp.max_grad_norm);
   hp.seed = fields.Unsigned64("seed", hp.seed);
   hp.max_length = static_cast<int>(fields.Integer("max_length", 0, 1 << 20, 0));
-  if (hp.max_length > 0 && hp.max_length < 4)
-    fields.Fail("max_length", "must leave room for text: at least 4");
+  if (hp.max_length > 0 && hp.max_length < families::kLeastMaxLength) {
+    fields.Fail("max_length",
+                "must leave room for text: at least " + std::to_string(families::kLeastMaxLength));
+  }
   hp.evaluations_per_epoch =
       fields.Number("evaluations_per_epoch", 0, 1e6, hp.evaluations_per_epoch);
   hp.early_stopping_patience =
@@ -138,7 +139,7 @@ StatusOr<JobSpec> FromJson(const Json& json) {
   if (spec.adapter.empty())
     return InvalidArgumentError("adapter is missing: what the result shall be called")
         .At("adapter", "MISSING_FIELD");
-  GRAFT_RETURN_IF_ERROR(CheckName(spec.base, "base", "base"));
+  GRAFT_RETURN_IF_ERROR(CheckBaseName(spec.base, "base"));
   GRAFT_RETURN_IF_ERROR(CheckName(spec.adapter, "adapter", "adapter"));
 
   const Json empty = Json::object();

@@ -68,8 +68,9 @@ StatusOr<JobQuery> ParseJobFilter(std::string_view filter) {
     const std::optional<std::string> value = ValueOf(term.substr(equals + 1));
     bool good = value.has_value();
     if (good && name == "state") {
-      const auto* state = std::find_if(std::begin(kStates), std::end(kStates),
-                                       [&](JobState s) { return JobStateName(s) == *value; });
+      const auto* state = std::find_if(std::begin(kStates), std::end(kStates), [&](JobState s) {
+        return AsciiLower(JobStateName(s)) == AsciiLower(*value);
+      });
       if (state == std::end(kStates)) {
         return BadTerm(
             term,

@@ -17,6 +17,12 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMaxConfigBytes = 4 << 20;
 constexpr size_t kMaxNamedBases = 20;
 
+bool IsReadable(safetensors::DType dtype) {
+  using safetensors::DType;
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 ||
+         dtype == DType::kF64;
+}
+
 /// A worker would find this out too, but only once a job waits for it.
 Status CheckTensors(const safetensors::Checkpoint& checkpoint, const families::Layout& layout) {
   for (const families::TensorShape& wanted : layout.tensors) {
@@ -33,6 +39,12 @@ Status CheckTensors(const safetensors::Checkpoint& checkpoint, const families::L
                     wanted.shape.end())) {
       return InvalidArgumentError("its tensor " + wanted.name +
                                   " hasn't the shape that config.json implies");
+    }
+    if (!IsReadable(found->dtype)) {
+      return InvalidArgumentError("its tensor " + wanted.name + " is " +
+                                  std::string(safetensors::DTypeName(found->dtype)) +
+                                  "; weights in F32, F16, BF16 and F64 are read: save the model "
+                                  "again in one of them");
     }
   }
   return OkStatus();
@@ -90,7 +102,7 @@ std::vector<std::string> BaseCatalog::Names() const {
   for (fs::directory_iterator it(bases_, error), end; !error && it != end; it.increment(error)) {
     std::error_code ignored;
     const std::string name = it->path().filename().string();
-    if (IsValidName(name) && fs::is_directory(it->path(), ignored)) names.push_back(name);
+    if (IsValidBaseName(name) && fs::is_directory(it->path(), ignored)) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -103,11 +115,19 @@ BasePtr BaseCatalog::Known(const std::string& id, const std::string& stamp) {
 }
 
 BasePtr BaseCatalog::Cached(const std::string& id) {
-  if (!IsValidName(id)) return nullptr;
+  if (!IsValidBaseName(id)) return nullptr;
   return Known(id, FolderStamp(bases_ / id));
 }
 
 Status BaseCatalog::NoBase(const std::string& id) const {
+  std::error_code error;
+  for (fs::directory_iterator it(bases_, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().filename().string() != id || IsValidBaseName(id)) continue;
+    return NotFoundError("the --bases folder holds " + Quoted(id, 128) +
+                         ", but no base can be called so: rename it, or link to it under a name of "
+                         "1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-' that starts with a letter or "
+                         "digit");
+  }
   std::string known;
   const auto names = Names();
   for (size_t i = 0; i < std::min(names.size(), kMaxNamedBases); ++i)
@@ -119,7 +139,7 @@ Status BaseCatalog::NoBase(const std::string& id) const {
 
 Status BaseCatalog::Check(const std::string& id) {
   std::error_code error;
-  if (!IsValidName(id) || !fs::is_directory(bases_ / id, error)) {
+  if (!IsValidBaseName(id) || !fs::is_directory(bases_ / id, error)) {
     return FailedPreconditionError("the base isn't there any more: " + NoBase(id).message());
   }
   const BasePtr known = Cached(id);
@@ -128,7 +148,7 @@ Status BaseCatalog::Check(const std::string& id) {
 
 StatusOr<BasePtr> BaseCatalog::Get(const std::string& id) {
   std::error_code error;
-  if (!IsValidName(id) || !fs::is_directory(bases_ / id, error)) return NoBase(id);
+  if (!IsValidBaseName(id) || !fs::is_directory(bases_ / id, error)) return NoBase(id);
   const std::string stamp = FolderStamp(bases_ / id);
   if (BasePtr known = Known(id, stamp)) return known;
   // Hashing a large base takes long: others may look up theirs meanwhile.

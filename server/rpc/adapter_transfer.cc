@@ -36,7 +36,7 @@ Status CheckFileName(const std::string& name) {
 }
 
 Status CheckHeader(const graft::v1::ImportAdapterRequest::Header& header) {
-  GRAFT_RETURN_IF_ERROR(CheckName(header.base(), "base", "header.base"));
+  GRAFT_RETURN_IF_ERROR(CheckBaseName(header.base(), "header.base"));
   GRAFT_RETURN_IF_ERROR(CheckName(header.adapter(), "adapter", "header.adapter"));
   if (header.request_id().size() > 128) {
     return InvalidArgumentError("request_id may have up to 128 bytes").At("header.request_id");

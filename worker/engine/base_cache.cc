@@ -9,7 +9,7 @@ namespace graft::worker::engine {
 namespace fs = std::filesystem;
 
 StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType compute) {
-  GRAFT_RETURN_IF_ERROR(CheckName(id, "base", "base"));
+  GRAFT_RETURN_IF_ERROR(CheckBaseName(id, "base"));
   const Key key(id, compute);
   std::unique_lock lock(mutex_);
   for (;;) {

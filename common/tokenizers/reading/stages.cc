@@ -2,6 +2,7 @@
 
 #include <unordered_set>
 
+#include "common/base/file.h"
 #include "common/base/utf8.h"
 #include "common/tokenizers/reading/fields.h"
 #include "common/tokenizers/unicode/unicode.h"
@@ -234,6 +235,8 @@ StatusOr<std::vector<AddedToken>> ReadListedTokens(const Json& added_tokens) {
 
 StatusOr<Vocabulary> ReadVocabTxt(std::string_view text) {
   Vocabulary vocabulary;
+  if (const std::string_view stand_in = StandIn(text); !stand_in.empty())
+    return InvalidArgumentError("vocab.txt " + std::string(stand_in));
   if (FirstInvalidUtf8(text) != std::string_view::npos) return Bad("vocab.txt", "it isn't UTF-8");
   int32_t id = 0;
   for (size_t from = 0; from < text.size(); ++id) {

@@ -228,9 +228,8 @@ TEST_F(SpecFlagsTest, WrongNamesAndValuesAreUsageAndNameWhatThereIs) {
 }
 
 TEST_F(SpecFlagsTest, NumbersThatCannotBeAreLeftForTheServerToRefuse) {
-  const v1::JobSpec spec =
-      Submit({"--train", "file:///d/t.csv", "--test-fraction", "-0.1", "--validation-fraction",
-              "nan", "--max-examples", "-1", "--priority", "0"});
+  const v1::JobSpec spec = Submit({"--train", "file:///d/t.csv", "--test-fraction", "-0.1",
+                                   "--validation-fraction", "nan", "--max-examples", "-1"});
 
   EXPECT_EQ(spec.dataset().test_fraction(), -0.1);
   EXPECT_TRUE(std::isnan(spec.dataset().validation_fraction()));
@@ -244,6 +243,25 @@ TEST_F(SpecFlagsTest, NothingIsSaidTwice) {
   EXPECT_THAT(Refused({"--method", "lora", "--set", "rank_pattern=query:4,query:5"}),
               HasSubstr("\"query\" is given twice"));
   EXPECT_THAT(Refused({"--label", "k=1", "--label", "k=2"}), HasSubstr("\"k\" is given twice"));
+}
+
+TEST_F(SpecFlagsTest, ListsMayComeInParts) {
+  const v1::JobSpec spec =
+      Submit({"--method", "lora", "--set", "target_modules=query", "--set", "target_modules=value",
+              "--set", "rank_pattern=query:2", "--set", "rank_pattern=value:4"});
+
+  EXPECT_THAT(spec.method().lora().target_modules(), ElementsAre("query", "value"));
+  EXPECT_EQ(spec.method().lora().rank_pattern_size(), 2);
+}
+
+TEST_F(SpecFlagsTest, APriorityOfZeroWinsOverTheFiles) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string file = folder->path() / "spec.json";
+  ASSERT_TRUE(WriteFileDurably(file, R"({"priority": 5})").ok());
+
+  EXPECT_EQ(Submit({"--spec", file}).priority(), 5);
+  EXPECT_EQ(Submit({"--spec", file, "--priority", "0"}).priority(), 0);
 }
 
 TEST_F(SpecFlagsTest, AMethodWithoutFieldsSaysSo) {

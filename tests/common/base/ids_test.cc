@@ -1,5 +1,6 @@
 #include "common/base/ids.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -83,6 +84,14 @@ TEST(IsValidNameTest, RefusesAllElse) {
   }
   EXPECT_FALSE(IsValidName(std::string(64, 'a')));
   EXPECT_FALSE(IsValidName(std::string_view("a\0b", 3)));
+}
+
+TEST(IsValidBaseNameTest, TakesCapitalsToo) {
+  EXPECT_TRUE(IsValidBaseName("all-MiniLM-L6-v2"));
+  EXPECT_TRUE(IsValidBaseName("BERT"));
+  for (const char* name : {"", "..", ".a", "-A", "A/b", "A b", "\xC3\xA9"})
+    EXPECT_FALSE(IsValidBaseName(name)) << name;
+  EXPECT_THAT(CheckBaseName("a/b", "base").message(), testing::HasSubstr("can't name a base"));
 }
 
 TEST(CheckNameTest, SaysTheRuleAndTheField) {

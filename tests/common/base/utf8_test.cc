@@ -85,8 +85,8 @@ TEST(Utf8Test, PrintableHidesNothing) {
 }
 
 TEST(Utf8Test, OnOneLineEscapesWhatMovesAndKeepsTheRest) {
-  EXPECT_EQ(OnOneLine("a\n\t\x1b[31m\x7f\u0085\u2028\u202e\u2066\xff"),
-            "a\\n\\t\\u001b[31m\\u007f\\u0085\\u2028\\u202e\\u2066\\xff");
+  EXPECT_EQ(OnOneLine("a\n\t\x1b[31m\x7f\u0085\u2028\u202e\u2066\u200f\xff"),
+            "a\\n\\t\\u001b[31m\\u007f\\u0085\\u2028\\u202e\\u2066\\u200f\\xff");
   const std::string kept = "é \u00a0\u200c\u200d\U0001f469" + std::string(200, 'x');
   EXPECT_EQ(OnOneLine(kept), kept);
 }

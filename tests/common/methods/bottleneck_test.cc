@@ -153,6 +153,24 @@ TEST(BottleneckSpecTest, ItIsAtMostAsWideAsTheBase) {
   EXPECT_THAT(status.message(), HasSubstr("48 wide"));
 }
 
+TEST(BottleneckSpecTest, ASizeThatNoLayerHasDoesNotCount) {
+  const families::Layout layout = TinyBert();
+  const std::vector<int> sizes = {4, 8};
+  ASSERT_EQ(static_cast<size_t>(layout.num_layers), sizes.size());
+  // The default of 64 is more than the base is wide.
+  EXPECT_TRUE(Refusal("bottleneck", {{"layer_sizes", sizes}}, layout).ok());
+  EXPECT_FALSE(Refusal("bottleneck", {{"layer_sizes", sizes}, {"size", 49}}, layout).ok());
+}
+
+TEST(BottleneckSpecTest, NamesMayBeInAnyCase) {
+  const auto status = [](Json fields) {
+    return ParseMethod("bottleneck", std::move(fields)).status();
+  };
+  EXPECT_TRUE(status({{"activation", "ReLU"}}).ok());
+  EXPECT_TRUE(status({{"head", "First-Token:Tanh"}}).ok());
+  EXPECT_THAT(status({{"placement", 7}}).message(), HasSubstr("one of HOULSBY, PFEIFFER"));
+}
+
 TEST(BottleneckSpecTest, HoulsbyWrapsBothSublayersAndPfeifferTheSecond) {
   const families::Layout layout = TinyBert();
   const auto wrapped = [&](const char* placement) {

@@ -106,6 +106,17 @@ TEST(ImportPeftTest, WhatGraftWritesItReads) {
   }
 }
 
+TEST(ImportPeftTest, AFieldThatChangesNothingIsTaken) {
+  for (const auto& [field, value] : {std::pair<const char*, Json>{"fan_in_fan_out", true},
+                                     {"trainable_token_indices", Json::object()},
+                                     {"trainable_token_indices", Json::array()}}) {
+    const auto imported = ImportPeft(With(PeftConfig(), field, value));
+
+    ASSERT_TRUE(imported.ok()) << field << ": " << imported.status();
+    EXPECT_EQ(imported->method->ToJson(), ImportPeft(PeftConfig())->method->ToJson()) << field;
+  }
+}
+
 TEST(ImportPeftTest, AFieldThatChangesTheAdapterIsRefused) {
   for (const auto& [field, value] :
        {std::pair<const char*, Json>{"alora_invocation_tokens", {1, 2}},
@@ -113,7 +124,6 @@ TEST(ImportPeftTest, AFieldThatChangesTheAdapterIsRefused) {
         {"bias", nullptr},
         {"corda_config", Json::object()},
         {"exclude_modules", {"query"}},
-        {"fan_in_fan_out", true},
         {"init_lora_weights", "pissa"},
         {"init_lora_weights", "olora"},
         {"init_lora_weights", "loftq"},

@@ -112,6 +112,13 @@ TEST(ViewTest, RefusesAHeaderOverTheLimit) {
   ExpectTorn(std::string("\x00\xe1\xf5\x05\0\0\0\0", 8), "ends inside its header");
 }
 
+TEST(ViewTest, WhatStandsInAFilesPlaceIsNamed) {
+  EXPECT_THAT(
+      Refusal("version https://git-lfs.github.com/spec/v1\noid sha256:0\n").message(),
+      HasSubstr("w.safetensors is a Git LFS pointer, not the file itself; run git lfs pull"));
+  EXPECT_THAT(Refusal("  <!doctype HTML><html>").message(), HasSubstr("is a web page"));
+}
+
 TEST(ViewTest, RefusesAFileThatEndsInItsHeader) {
   ExpectTorn("", "too short");
   ExpectTorn(Zeros(7), "too short");

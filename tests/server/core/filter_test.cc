@@ -32,14 +32,18 @@ TEST(FilterTest, EveryStateHasItsName) {
     const auto query = ParseJobFilter("state=" + std::string(JobStateName(state)));
     ASSERT_TRUE(query.ok()) << query.status();
     EXPECT_EQ(query->states.at(0), state);
+    std::string lower(JobStateName(state));
+    for (char& c : lower) c = static_cast<char>(c | 0x20);
+    EXPECT_EQ(ParseJobFilter("state=" + lower)->states.at(0), state);
   }
 }
 
 TEST(FilterTest, RefusesWhatItDoesNotKnow) {
   for (const std::string text :
-       {"running", "state=", "state=running", "state=UNKNOWN", "State=QUEUED", "owner=x",
-        "adapter=a adapter=b", "base=a base=a", "adapter=", "label.=x", "label.a=1 label.a=2",
-        "label.a=\"x", "label.a=x\"y\"", "label.a=\"x\"y", "=", "a b", "state=QUEUED,RUNNING"}) {
+       {"running", "state=", "state=runnin", "state=runnings", "state=UNKNOWN", "State=QUEUED",
+        "owner=x", "adapter=a adapter=b", "base=a base=a", "adapter=", "label.=x",
+        "label.a=1 label.a=2", "label.a=\"x", "label.a=x\"y\"", "label.a=\"x\"y", "=", "a b",
+        "state=QUEUED,RUNNING"}) {
     const auto query = ParseJobFilter(text);
     ASSERT_FALSE(query.ok()) << text;
     EXPECT_EQ(query.status().code(), StatusCode::kInvalidArgument);

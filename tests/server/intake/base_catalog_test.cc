@@ -97,6 +97,36 @@ TEST_F(BaseCatalogTest, WithoutDescriptorsABaseCannotBeReadForNow) {
   EXPECT_TRUE(catalog_->Find("tiny").ok());
 }
 
+TEST_F(BaseCatalogTest, AFolderMayBeCalledAsTheHubCallsIt) {
+  MakeTinyBase(folder_->path() / "bases", "all-MiniLM-L6-v2");
+
+  EXPECT_TRUE(catalog_->Find("all-MiniLM-L6-v2").ok());
+  EXPECT_THAT(catalog_->Names(), ElementsAre("all-MiniLM-L6-v2", "tiny"));
+}
+
+TEST_F(BaseCatalogTest, AFolderWhoseNameNoBaseCanHaveIsTold) {
+  MakeTinyBase(folder_->path() / "bases", "my base");
+
+  const Status status = catalog_->Find("my base").status();
+
+  EXPECT_EQ(status.code(), StatusCode::kNotFound);
+  EXPECT_THAT(status.message(), HasSubstr("holds \"my base\", but no base can be called so"));
+  EXPECT_THAT(catalog_->Names(), ElementsAre("tiny"));
+}
+
+TEST_F(BaseCatalogTest, WeightsOfATypeThatIsNotReadAreNamed) {
+  const auto path = folder_->path() / "bases" / "tiny" / "model.safetensors";
+  auto bytes = ReadFile(path);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  for (size_t at = 0; (at = bytes->find("\"F32\"", at)) != std::string::npos;)
+    bytes->replace(at, 5, "\"I32\"");
+  ASSERT_TRUE(WriteFileDurably(path, *bytes).ok());
+
+  const Status status = catalog_->Find("tiny").status();
+
+  EXPECT_THAT(status.message(), HasSubstr("is I32; weights in F32, F16, BF16 and F64 are read"));
+}
+
 TEST_F(BaseCatalogTest, UnknownNamesSayWhatThereIs) {
   for (const char* id : {"nonesuch", "../tiny", ""}) {
     const Status status = catalog_->Find(id).status();

@@ -17,6 +17,13 @@ StatusOr<Files> ExportedTokenizer(const tokenizers::TokenizerFiles& of_base, int
     GRAFT_ASSIGN_OR_RETURN(config, ParseJson(text, kConfig));
     if (!config.is_object()) return InvalidArgumentError("tokenizer_config.json isn't an object");
   }
+  // The model's own config.json, which the export replaces, may say it instead.
+  if (const auto model = of_base.find("config.json");
+      model != of_base.end() && config.value("tokenizer_class", Json()).is_null()) {
+    GRAFT_ASSIGN_OR_RETURN(const Json base, ParseJson(model->second, "config.json"));
+    if (base.is_object() && !base.value("tokenizer_class", Json()).is_null())
+      config["tokenizer_class"] = base["tokenizer_class"];
+  }
   config["model_max_length"] = max_length;
   text = config.dump(2) + "\n";
   return files;

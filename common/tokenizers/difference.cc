@@ -83,6 +83,8 @@ std::optional<std::string> StagesDifference(const Stages& a, const Stages& b) {
     return Differs("the side on which long texts are cut", a.truncate_left ? "left" : "right",
                    b.truncate_left ? "left" : "right");
   }
+  if (a.gives_types != b.gives_types)
+    return "the second text of a pair has a token type of its own in one only";
   std::unordered_map<std::string_view, const AddedToken*> others;
   for (const AddedToken& token : b.added_tokens) others[token.content] = &token;
   for (const AddedToken& token : a.added_tokens) {

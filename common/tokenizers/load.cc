@@ -94,6 +94,25 @@ void PutSpecialFirst(std::vector<AddedToken>* added) {
   }
 }
 
+/// transformers 4 still looks for added tokens in texts as tokenizer.json's normalizer leaves them
+/// where settings overrule it, 5 doesn't.
+Status CheckOverruled(const Json& json, const Stages& stages) {
+  if (json.is_null()) return OkStatus();
+  GRAFT_ASSIGN_OR_RETURN(const NormalizerPtr own, ReadNormalizer(Field(json, "normalizer")));
+  for (const AddedToken& token : stages.added_tokens) {
+    if (!token.normalized ||
+        own->Normalize(token.content) == stages.normalizer->Normalize(token.content)) {
+      continue;
+    }
+    return Bad(kConfig,
+               "its settings overrule tokenizer.json's normalizer, so that the added token " +
+                   Quoted(token.content) +
+                   " reads otherwise, and transformers 4 and 5 look for it differently; "
+                   "save the tokenizer again");
+  }
+  return OkStatus();
+}
+
 StatusOr<std::shared_ptr<const Tokenizer>> Make(const Json& json, WordPieceOptions model,
                                                 const Statements& statements) {
   GRAFT_ASSIGN_OR_RETURN(const std::vector<AddedToken> in_json,
@@ -104,6 +123,7 @@ StatusOr<std::shared_ptr<const Tokenizer>> Make(const Json& json, WordPieceOptio
   Templates templates;
   if (statements.bert) {
     stages.normalizer = BertNormalizer(statements.normalizer);
+    GRAFT_RETURN_IF_ERROR(CheckOverruled(json, stages));
     stages.pre_tokenizer = BertPreTokenizer();
     GRAFT_ASSIGN_OR_RETURN(
         templates, ReadBertTemplates(json, statements, model.vocabulary, stages.added_tokens));
@@ -120,6 +140,7 @@ StatusOr<std::shared_ptr<const Tokenizer>> Make(const Json& json, WordPieceOptio
     GRAFT_ASSIGN_OR_RETURN(stages.decoder, ReadDecoder(Field(json, "decoder")));
   }
   stages.split_special_tokens = statements.split_special_tokens;
+  stages.gives_types = statements.gives_types;
   stages.truncate_left =
       statements.truncate_left.value_or(Field(Field(json, "truncation"), "direction") == "Left");
   StatusOr<ModelPtr> made = WordPiece(std::move(model));

@@ -81,6 +81,7 @@ std::string Pipeline::Fingerprint() const {
   }
   if (stages_.split_special_tokens) form["split_special_tokens"] = true;
   if (stages_.truncate_left) form["truncation_side"] = "left";
+  if (!stages_.gives_types) form["token_type_ids"] = false;
   return Sha256Hex(form.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
@@ -148,6 +149,7 @@ Encoding Pipeline::Encode(std::string_view text, const EncodeOptions& options) c
     encoding.type_ids.assign(ids.size(), 0);
     encoding.ids = std::move(ids);
   }
+  if (!stages_.gives_types) encoding.type_ids.assign(encoding.ids.size(), 0);
   encoding.truncated = truncated;
   return encoding;
 }
@@ -182,6 +184,7 @@ Encoding Pipeline::EncodePair(std::string_view a, std::string_view b,
     encoding.ids = std::move(first);
     encoding.ids.insert(encoding.ids.end(), second.begin(), second.end());
   }
+  if (!stages_.gives_types) encoding.type_ids.assign(encoding.ids.size(), 0);
   encoding.truncated = truncated;
   return encoding;
 }

@@ -26,6 +26,7 @@ struct Stages {
   std::vector<AddedToken> added_tokens;  ///< In the order of their file.
   bool split_special_tokens = false;     ///< A special token in a text is text like any other.
   bool truncate_left = false;            ///< Long texts lose their beginning.
+  bool gives_types = true;               ///< Else no model is given type ids: all are 0.
 };
 
 class Pipeline : public Tokenizer {

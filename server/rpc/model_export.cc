@@ -26,7 +26,17 @@ StatusOr<artifacts::Files> TokenizerOf(const core::Version& version, const std::
         fmt::format("{} now has a tokenizer with fingerprint {}, the version was made with {}",
                     version.base, now.substr(0, 12), made_with.substr(0, 12)));
   }
-  return artifacts::ExportedTokenizer(files, version.max_length);
+  GRAFT_ASSIGN_OR_RETURN(artifacts::Files exported,
+                         artifacts::ExportedTokenizer(files, version.max_length));
+  // As others will read them: beside a config.json that says nothing of a tokenizer.
+  tokenizers::TokenizerFiles read(exported.begin(), exported.end());
+  read["config.json"] = "{}";
+  GRAFT_ASSIGN_OR_RETURN(const auto proof, tokenizers::LoadTokenizer(read));
+  if (proof->fingerprint() != now) {
+    return InternalError("the tokenizer of " + version.base +
+                         " would be read differently without its own config.json");
+  }
+  return exported;
 }
 
 }  // namespace

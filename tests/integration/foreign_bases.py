@@ -55,6 +55,10 @@ TABLE = [
     ("linked-hub-snapshot", 5, "bert", LOADS),
     ("sentence-transformers", 5, "bert", LOADS),
     ("git-clone", 4, "bert", LOADS),
+    ("Name-In-Capitals-v1.5", 4, "bert", LOADS),
+    # What says whether pairs of texts have token types.
+    ("no-type-inputs", 4, "bert", LOADS),
+    ("typeless-class", 4, "bert", LOADS),
     # What isn't read.
     ("pickle-only", 4, "bert", "pickle"),
     ("roberta-tokenizer", 5, "bert", "tokenizer_config.json: the tokenizer_class \"RobertaTokenizer\" isn't built"),
@@ -65,14 +69,25 @@ TABLE = [
     ("hub-cache-folder", 5, "bert", "link the snapshot's folder into --bases"),
     ("relative-positions", 4, "bert", "position_embedding_type \"relative_key\""),
     ("other-family", 4, "bert", "models of type electra"),
+    ("lfs-weights", 4, "bert", "model.safetensors is a Git LFS pointer, not the file itself; run git lfs pull"),
+    ("lfs-tokenizer", 5, "bert", "tokenizer.json is a Git LFS pointer"),
+    ("lfs-vocabulary", 4, "distilbert", "vocab.txt is a Git LFS pointer"),
+    ("web-page", 4, "bert", "config.json is a web page"),
+    ("whole-numbers", 4, "bert", "is I32; weights in F32, F16, BF16 and F64 are read"),
+    ("overruled-normalizer", 4, "bert", "the added token \"QQ\" reads otherwise"),
+    ("capitals-made-small", 4, "bert", "sentence_bert_config.json says do_lower_case"),
+    ("prompted", 5, "bert", "default_prompt_name puts the prompt \"query\" before each text"),
 ]
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 90866412\n"
 TEXTS = [
     "W1 w2 W3 w4", "w1w2 W5", "w90 qq ZZ zz Qq w3", "a [MASK] w1 [E1] <e1> [e1]", "w1, w2! w3\u3002w4", "\u4e2d w7 \u56fd w8",
     "w\u00e91 w\u0301w1 R\u00c9SUM\u00c9 w1\u0300", "w1\u200bw2 w3\u00a0w4\tw5", "[CLS] w1 [SEP]w2[UNK] [PAD]", " w9  [MASK]  w8 ",
     "term7x w1 term19999xterm0x TERM5X", "w1 " * 60, "w5 " * 10 + "w6 " * 50, "x" * 100 + " w1", "", "w1_w2 qqw1 w1qq qq,zz",
 ]
 CUT = 12  # Tokens that texts are cut to.
+PAIR = ("w1 w2", "w3 w4 w5")
+SEQ_LENGTH = 16  # What the row "sentence-transformers" says.
 EMBEDDED = ["w1 w2 w3", "w4 qq zz w90", "W5 w6 [MASK]", "w7 " * 25]
 
 
@@ -287,6 +302,26 @@ def make_tokenizer(name, family, folder):
         listed = {str(i): {"content": token, "lstrip": False, "rstrip": False, "normalized": False, "single_word": False,
                            "special": True} for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])}
         edit_json(config, added_tokens_decoder=listed)
+    elif name == "no-type-inputs":
+        config.write_text('{"model_input_names": ["input_ids", "attention_mask"]}')
+    elif name == "typeless-class":
+        config.write_text('{"tokenizer_class": "DistilBertTokenizer"}')
+    elif name == "lfs-weights":
+        (folder / "model.safetensors").write_text(POINTER)
+    elif name == "lfs-tokenizer":
+        (folder / "tokenizer.json").write_text(POINTER)
+    elif name == "lfs-vocabulary":
+        (folder / "vocab.txt").write_text(POINTER)
+    elif name == "web-page":
+        (folder / "config.json").write_text("<!DOCTYPE html>\n<html><body>Sign in</body></html>\n")
+    elif name == "whole-numbers":
+        write_tensors(folder, {key: value.round().int() for key, value in tensors_of(folder).items()})
+    elif name == "overruled-normalizer":
+        tokenizer = tokenizer_of(family)
+        tokenizer.add_tokens(["QQ"])
+        tokenizer.save_pretrained(folder)
+        grow(folder, 1)
+        edit_json(config, do_lower_case=False)
     elif name == "relative-positions":
         edit_json(folder / "config.json", position_embedding_type="relative_key")
     elif name == "other-family":
@@ -305,12 +340,13 @@ def make_layout(name, family, folder):
         files = folder / "snapshots" / HASH
         snapshot(files, family, files)
         return
-    save(folder, family, tokenizer_of(family))
+    cased = name == "capitals-made-small"
+    save(folder, family, tokenizer_of(family, do_lower_case=not cased))
     (folder / ".gitattributes").write_text("*.safetensors filter=lfs diff=lfs merge=lfs -text\n")
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# A model\n")
     (folder / "onnx").mkdir()
     (folder / "onnx" / "model.onnx").write_bytes(b"\x08\x07")
-    if name == "git-clone":
+    if name in ("git-clone", "Name-In-Capitals-v1.5"):
         (folder / ".git").mkdir()
         (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
         (folder / "pytorch_model.bin").write_bytes(b"PK\x03\x04")
@@ -323,12 +359,15 @@ def make_layout(name, family, folder):
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({
         "word_embedding_dimension": 48, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False,
         "pooling_mode_max_tokens": False, "pooling_mode_mean_sqrt_len_tokens": False}))
-    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 128, "do_lower_case": false}')
-    (folder / "config_sentence_transformers.json").write_text('{"__version__": {"sentence_transformers": "2.0.0"}}')
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": SEQ_LENGTH, "do_lower_case": cased}))
+    chosen = "query" if name == "prompted" else None
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(
+        {"__version__": {"sentence_transformers": "3.0.0"}, "prompts": {"query": "w1 "}, "default_prompt_name": chosen}))
 
 
 def make(folder, version):
-    layouts = ("hub-snapshot", "linked-hub-snapshot", "hub-cache-folder", "sentence-transformers", "git-clone")
+    layouts = ("hub-snapshot", "linked-hub-snapshot", "hub-cache-folder", "sentence-transformers", "git-clone",
+               "Name-In-Capitals-v1.5", "prompted", "capitals-made-small")
     weights = ("gamma-and-beta", "without-prefix", "position-ids", "pickle-only")
     for name, maker, family, _ in TABLE:
         if maker != version:
@@ -360,8 +399,9 @@ def read(folder, version):
                 kind = {"bert": "BertModel", "distilbert": "DistilBertModel"}[family]
                 model = getattr(transformers, kind).from_pretrained(path).float().eval()
                 row["embeddings"] = []
-                for text in EMBEDDED:
-                    inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=40)
+                length = SEQ_LENGTH if name == "sentence-transformers" else 40
+                for text in [*([text] for text in EMBEDDED), PAIR]:
+                    inputs = tokenizer(*text, return_tensors="pt", truncation=True, max_length=length)
                     with torch.no_grad():
                         row["embeddings"].append(model(**inputs).last_hidden_state[0, 0].tolist())
         except Exception as error:  # What this version can't load, the other may.

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from foreign_bases import CUT, EMBEDDED, LOADS, TABLE, TEXTS  # noqa: E402
+from foreign_bases import CUT, EMBEDDED, LOADS, PAIR, TABLE, TEXTS  # noqa: E402
 from live_graft import SKIPPED, Graft  # noqa: E402
 from oracles import find_oracles  # noqa: E402
 
@@ -69,13 +69,15 @@ def check_tokens(name, program, folder, readings):
 
 
 def check_embeddings(name, graft, readings):
-    code, output, error = graft.call("embed", "--base", name, *EMBEDDED)
-    if code != 0:
-        return [f"{name}: refused: {error.strip()}"]
-    ours = [row["values"] for row in json.loads(output.splitlines()[-1])["embeddings"]]
+    ours = []
+    for texts in (EMBEDDED, ["--pair", *PAIR]):
+        code, output, error = graft.call("embed", "--base", name, *texts)
+        if code != 0:
+            return [f"{name}: refused: {error.strip()}"]
+        ours += [row["values"] for row in json.loads(output.splitlines()[-1])["embeddings"]]
     faults = []
     for reading in readings:
-        for text, mine, theirs in zip(EMBEDDED, ours, reading.get("embeddings", [])):
+        for text, mine, theirs in zip([*EMBEDDED, PAIR], ours, reading.get("embeddings", [])):
             if distance(mine, theirs) > tolerance():
                 faults.append(f"{name}: transformers {reading['version']}, embedding of {ascii(text)}: "
                               f"{distance(mine, theirs):.2g} apart")

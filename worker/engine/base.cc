@@ -41,6 +41,12 @@ bool HoldsTypes(const tokenizers::Encoding& encoding, const families::Layout& la
                      [&](int32_t type) { return type < layout.type_vocab_size; });
 }
 
+/// True if capitals are small letters to the tokenizer.
+bool MakesSmall(const tokenizers::Tokenizer& tokenizer) {
+  const auto ids = [&](std::string_view text) { return tokenizer.Encode(text, {}).ids; };
+  return ids("A B C D E N O S T X Z") == ids("a b c d e n o s t x z") && ids("a b") != ids("b a");
+}
+
 }  // namespace
 
 StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs::path& folder,
@@ -92,6 +98,11 @@ Status Base::LoadTexts() {
   StatusOr<EmbeddingRecipe> recipe = ReadEmbeddingRecipe(folder_);
   embedding_status_ = recipe.status();
   if (recipe.ok()) recipe_ = *recipe;
+  if (recipe_.lower_case && !MakesSmall(*tokenizer_)) {
+    embedding_status_ = UnimplementedError(
+        "this base can't embed texts: sentence_bert_config.json says do_lower_case, which its "
+        "tokenizer doesn't do; set do_lower_case in tokenizer_config.json");
+  }
   return OkStatus();
 }
 

@@ -2,6 +2,7 @@
 /// A frozen base on a device: its layout, tokenizer, fingerprint and weights, held once for all
 /// adapters.
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -41,6 +42,11 @@ class Base {
   const Status& embedding_status() const { return embedding_status_; }
   Pooling pooling() const { return recipe_.pooling; }
   bool normalize_embeddings() const { return recipe_.normalize; }
+  /// Tokens that the plain base's embeddings read of a text.
+  int max_embedded_length() const {
+    const int64_t wanted = recipe_.max_length > 0 ? recipe_.max_length : 512;
+    return static_cast<int>(std::min(wanted, layout_.max_positions));
+  }
   /// InvalidArgument at `field` if the second text of a pair would get a token type that the base
   /// has no embedding of.
   Status CheckKnowsPairs(const std::string& field) const;

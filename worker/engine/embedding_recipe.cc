@@ -80,6 +80,52 @@ Status CheckModules(const std::vector<Module>& modules) {
       "; Transformer, Pooling and perhaps Normalize, in this order, are built");
 }
 
+/// The tokens that the tokenizer's settings leave of a text; 0 if they say nothing.
+StatusOr<int> ReadModelMaxLength(const fs::path& folder) {
+  const std::string name = "tokenizer_config.json";
+  std::error_code error;
+  if (!fs::exists(folder / name, error)) return 0;
+  GRAFT_ASSIGN_OR_RETURN(const Json config, ReadJsonFile(folder, name));
+  if (!config.is_object()) return InvalidArgumentError(name + " isn't an object");
+  const Json length = config.value("model_max_length", Json());
+  // transformers writes 1e30 where there is no limit.
+  return length.is_number_integer() && length > 0 && length < 1 << 20 ? length.get<int>() : 0;
+}
+
+/// What the module that holds the model says; the name of its file depends on the family.
+Status ReadTransformer(const fs::path& folder, EmbeddingRecipe& recipe) {
+  for (const std::string name : {"sentence_bert_config.json", "sentence_distilbert_config.json"}) {
+    std::error_code error;
+    if (!fs::exists(folder / name, error)) continue;
+    GRAFT_ASSIGN_OR_RETURN(const Json config, ReadJsonFile(folder, name));
+    if (!config.is_object()) return InvalidArgumentError(name + " isn't an object");
+    const Json length = config.value("max_seq_length", Json());
+    if (!length.is_null() && (!length.is_number_integer() || length < 1 || length > 1 << 20))
+      return InvalidArgumentError(name + ": max_seq_length must be a number of tokens");
+    if (!length.is_null()) recipe.max_length = length.get<int>();
+    recipe.lower_case = config.value("do_lower_case", Json()) == Json(true);
+    return OkStatus();
+  }
+  return OkStatus();
+}
+
+Status CheckPrompt(const fs::path& folder) {
+  const std::string name = "config_sentence_transformers.json";
+  std::error_code error;
+  if (!fs::exists(folder / name, error)) return OkStatus();
+  GRAFT_ASSIGN_OR_RETURN(const Json config, ReadJsonFile(folder, name));
+  if (!config.is_object()) return InvalidArgumentError(name + " isn't an object");
+  const Json chosen = config.value("default_prompt_name", Json());
+  const Json prompts = config.value("prompts", Json::object());
+  if (!chosen.is_string() || !prompts.is_object()) return OkStatus();
+  if (prompts.value(chosen.get<std::string>(), Json("")) == Json("")) return OkStatus();
+  return UnimplementedError("this base can't embed texts: " + name +
+                            ": default_prompt_name puts the prompt " +
+                            Quoted(chosen.get<std::string>()) +
+                            " before each text, which isn't built; set it to null and put it there "
+                            "yourself");
+}
+
 }  // namespace
 
 StatusOr<EmbeddingRecipe> ReadEmbeddingRecipe(const fs::path& folder) {
@@ -96,6 +142,11 @@ StatusOr<EmbeddingRecipe> ReadEmbeddingRecipe(const fs::path& folder) {
     return recipe;
   }
   GRAFT_ASSIGN_OR_RETURN(recipe.pooling, ReadPooling(folder, pooling + "/config.json"));
+  GRAFT_RETURN_IF_ERROR(ReadTransformer(folder, recipe));
+  if (recipe.max_length == 0) {
+    GRAFT_ASSIGN_OR_RETURN(recipe.max_length, ReadModelMaxLength(folder));
+  }
+  GRAFT_RETURN_IF_ERROR(CheckPrompt(folder));
   return recipe;
 }
 

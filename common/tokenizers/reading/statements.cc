@@ -17,6 +17,8 @@ constexpr const char* kNames[] = {"bos_token", "eos_token", "unk_token", "sep_to
                                   "pad_token", "cls_token", "mask_token"};
 constexpr const char* kBertClasses[] = {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
                                         "MobileBertTokenizer"};
+/// Of BERT's classes the one that gives no token types: DistilBERT has none.
+constexpr const char* kTypeless = "DistilBertTokenizer";
 constexpr const char* kGenericClasses[] = {"PreTrainedTokenizer", "TokenizersBackend"};
 
 template <typename List>
@@ -52,6 +54,7 @@ Status ReadClass(const TokenizerFiles& files, const Json& config, Statements* ou
   auto type = name.get<std::string>();
   if (type.ends_with("Fast")) type.resize(type.size() - 4);
   out->bert = IsIn(kBertClasses, type);
+  out->gives_types = out->bert && type != kTypeless;
   if (!out->bert && !IsIn(kGenericClasses, type)) return NotBuilt(file, "tokenizer_class", name);
   if (!out->bert && !files.contains("tokenizer.json")) {
     return Bad(file, "the tokenizer_class " + Quoted(name.get<std::string>()) +
@@ -76,6 +79,10 @@ Status ReadFlags(const Json& config, Statements* out) {
       return Bad(kConfig, "truncation_side must be \"left\" or \"right\"");
     }
     out->truncate_left = *side == "left";
+  }
+  if (const Json names = Field(config, "model_input_names"); !names.is_null()) {
+    if (!names.is_array()) return Bad(kConfig, "model_input_names must be a list");
+    out->gives_types = std::find(names.begin(), names.end(), "token_type_ids") != names.end();
   }
   if (const Json inputs = Field(config, "init_inputs"); !inputs.is_null() && !inputs.empty()) {
     return Bad(kConfig, "init_inputs isn't empty; save the tokenizer again without them");
@@ -261,6 +268,9 @@ StatusOr<Statements> ReadStatements(const TokenizerFiles& files) {
   GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObject(files, kConfig));
   GRAFT_RETURN_IF_ERROR(ReadClass(files, config, &out));
   GRAFT_RETURN_IF_ERROR(ReadFlags(config, &out));
+  // DistilBERT has no token types: what is said of them is no difference.
+  GRAFT_ASSIGN_OR_RETURN(const Json model, ReadObject(files, "config.json"));
+  if (Field(model, "model_type") == "distilbert") out.gives_types = true;
   NamedTokens named;
   GRAFT_RETURN_IF_ERROR(ReadNames(kConfig, config, &named, &out));
   GRAFT_ASSIGN_OR_RETURN(out.extra, ReadAllExtra(kConfig, config));

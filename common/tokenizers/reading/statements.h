@@ -3,9 +3,10 @@
 /// special_tokens_map.json, added_tokens.json and config.json.
 /// Source: how transformers 4.57 and 5.23 read such folders, found by asking both about each
 /// statement alone. They agree on nearly all. Where only one of them can load a folder, it is read
-/// as that one does; where they read it differently, it is refused, but for one case, which is read
-/// as transformers 5 does: a token of added_tokens.json that only special_tokens_map.json calls
-/// special is matched in normalized text.
+/// as that one does; where they read it differently, it is refused, but for two cases, which are
+/// read as transformers 5 does: a token of added_tokens.json that only special_tokens_map.json
+/// calls special is matched in normalized text, and PreTrainedTokenizerFast gives no token types
+/// where model_input_names doesn't ask for them.
 
 #include <optional>
 #include <string>
@@ -37,6 +38,8 @@ struct Statements {
   BertNormalizerFlags normalizer;  ///< Of BERT's class.
   bool split_special_tokens = false;
   std::optional<bool> truncate_left;
+  bool gives_types =
+      true;  ///< Whether a model is given token types: model_input_names, or the class.
   std::vector<NamedToken> named;  ///< In transformers' order; BERT's where no file says otherwise.
   std::vector<AddedToken> extra;  ///< Further special tokens.
   std::vector<ListedToken> listed;  ///< With ids, in their order.

@@ -194,6 +194,24 @@ TEST_P(StatementsTest, TheClassDecides) {
   }
 }
 
+TEST_P(StatementsTest, PairsHaveTypesIfTheModelIsGivenThem) {
+  const auto types = [](const Json& config) {
+    return MustLoadFiles(Files(config))->EncodePair("hello", "world", {}).type_ids;
+  };
+  const Json without = {"input_ids", "attention_mask"};
+  EXPECT_THAT(types(nullptr), ElementsAre(0, 0, 0, 1, 1));
+  EXPECT_THAT(types({{"tokenizer_class", "BertTokenizer"}}), ElementsAre(0, 0, 0, 1, 1));
+  EXPECT_THAT(types({{"tokenizer_class", "DistilBertTokenizer"}}), ElementsAre(0, 0, 0, 0, 0));
+  EXPECT_THAT(types({{"model_input_names", without}}), ElementsAre(0, 0, 0, 0, 0));
+  EXPECT_THAT(types({{"tokenizer_class", "DistilBertTokenizer"},
+                     {"model_input_names", {"input_ids", "token_type_ids", "attention_mask"}}}),
+              ElementsAre(0, 0, 0, 1, 1));
+  ExpectRefused(Files({{"model_input_names", "input_ids"}}), "tokenizer_config.json",
+                "model_input_names must be a list");
+  EXPECT_NE(MustLoadFiles(Files({{"model_input_names", without}}))->fingerprint(),
+            MustLoadFiles(Files(nullptr))->fingerprint());
+}
+
 TEST_P(StatementsTest, TextsAreCutOnTheSideThatTheConfigSays) {
   const auto tokenizer = MustLoadFiles(Files({{"truncation_side", "left"}}));
   const Encoding cut = tokenizer->Encode("hello world ! , a", {.max_length = 5});
@@ -278,6 +296,29 @@ TEST(TokenizerJsonStatementsTest, AddedTokensOutOfOrderAreRefusedWhereVersionsDi
   Json json = TinyTokenizer();
   add(json);
   EXPECT_THAT(Inner(*MustLoad(json), "zz qq"), ElementsAre(kNext, kNext + 1));
+}
+
+TEST(TokenizerJsonStatementsTest, ATokenThatAnOverruledNormalizerChangesIsRefused) {
+  const auto add = [](Json& json) {
+    Json token = Listed("QQ");
+    token["id"] = kNext;
+    json["added_tokens"].push_back(token);
+  };
+  EXPECT_THAT(LoadBeside(add, {{"do_lower_case", false}}).message(),
+              HasSubstr("the added token \"QQ\" reads otherwise"));
+  EXPECT_TRUE(LoadBeside(add, {{"do_lower_case", true}}).ok());
+}
+
+TEST(TokenizerJsonStatementsTest, TheGenericClassGivesTypesIfItIsAsked) {
+  const auto types = [](Json config) {
+    config["tokenizer_class"] = "PreTrainedTokenizerFast";
+    const auto tokenizer = MustLoadFiles(
+        {{"tokenizer.json", TinyTokenizer().dump()}, {"tokenizer_config.json", config.dump()}});
+    return tokenizer->EncodePair("hello", "world", {}).type_ids;
+  };
+  EXPECT_THAT(types(Json::object()), ElementsAre(0, 0, 0, 0, 0));
+  EXPECT_THAT(types({{"model_input_names", {"input_ids", "token_type_ids"}}}),
+              ElementsAre(0, 0, 0, 1, 1));
 }
 
 TEST(TokenizerJsonStatementsTest, TheGenericClassHeedsTheFileAlone) {

@@ -116,5 +116,42 @@ TEST_F(EmbeddingRecipeTest, BrokenFilesAreNamed) {
   }
 }
 
+TEST_F(EmbeddingRecipeTest, TheModelsModuleSaysHowMuchIsRead) {
+  WriteModules(
+      {"sentence_transformers.models.Transformer", "sentence_transformers.models.Pooling"});
+  Write("1_Pooling/config.json", kMeanPooling);
+  EXPECT_EQ(Read()->max_length, 0);
+  Write("tokenizer_config.json", R"({"model_max_length": 128})");
+  EXPECT_EQ(Read()->max_length, 128);
+  Write("tokenizer_config.json", R"({"model_max_length": 1000000000000000019884624838656})");
+  EXPECT_EQ(Read()->max_length, 0);
+  Write("sentence_bert_config.json", R"({"max_seq_length": 256, "do_lower_case": true})");
+
+  const auto recipe = Read();
+
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_EQ(recipe->max_length, 256);
+  EXPECT_TRUE(recipe->lower_case);
+  Write("sentence_bert_config.json", R"({"max_seq_length": null, "do_lower_case": false})");
+  EXPECT_EQ(Read()->max_length, 0);
+  EXPECT_FALSE(Read()->lower_case);
+  Write("sentence_bert_config.json", R"({"max_seq_length": "many"})");
+  EXPECT_EQ(Read().status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST_F(EmbeddingRecipeTest, APromptBeforeEachTextIsNamed) {
+  WriteModules(
+      {"sentence_transformers.models.Transformer", "sentence_transformers.models.Pooling"});
+  Write("1_Pooling/config.json", kMeanPooling);
+  const char* name = "config_sentence_transformers.json";
+  for (const char* none : {R"({})", R"({"prompts": {"query": "q: "}, "default_prompt_name": null})",
+                           R"({"prompts": {"query": ""}, "default_prompt_name": "query"})"}) {
+    Write(name, none);
+    EXPECT_TRUE(Read().ok()) << none;
+  }
+  Write(name, R"({"prompts": {"query": "q: "}, "default_prompt_name": "query"})");
+  ExpectUnbuilt("default_prompt_name puts the prompt \"query\" before each text");
+}
+
 }  // namespace
 }  // namespace graft::worker::engine

@@ -22,7 +22,8 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
     if (!expected.empty() && expected != fingerprint) {
       return FailedPreconditionError("the version was made for a base with fingerprint " +
                                      expected.substr(0, 12) + ", but " + request.base + " has " +
-                                     fingerprint.substr(0, 12))
+                                     fingerprint.substr(0, 12) +
+                                     ": its files were changed since; put the old ones back")
           .AddDetail({"BASE_MISMATCH", {}, 0, {}, {}});
     }
   }
@@ -175,7 +176,7 @@ void Engine::Impl::Embed(EmbedRequest request, Callback<EmbedResult> done) {
     StatusOr<LoadedBase> on = bases_.Get(request.base, Resolve(spec::Precision::kAuto));
     if (!on.ok()) return done(on.status());
     serving->on = *on;
-    max_length = static_cast<int>(std::min<int64_t>(on->base->layout().max_positions, 512));
+    max_length = on->base->max_embedded_length();
   }
   if (const Status& status = serving->on.base->embedding_status(); !status.ok())
     return done(status);

@@ -6,6 +6,7 @@
 #include "common/artifacts/finite.h"
 #include "common/base/sha256.h"
 #include "common/base/utf8.h"
+#include "common/methods/hub_files.h"
 #include "common/safetensors/safetensors.h"
 
 namespace graft::artifacts {
@@ -194,7 +195,8 @@ StatusOr<std::vector<BoundTensor>> BindTensors(
       if (!seen.insert(spec).second) return InvalidArgumentError(where + " stands twice");
       if (ShapeOf(tensor) != spec->shape) {
         return InvalidArgumentError(where + " has the shape " + ShapeText(ShapeOf(tensor)) +
-                                    ", the base needs " + ShapeText(spec->shape));
+                                    "; by the folder's configuration and the base it must be " +
+                                    ShapeText(spec->shape));
       }
       const std::string dtype(safetensors::DTypeName(tensor.dtype));
       GRAFT_ASSIGN_OR_RETURN(const bool finite, AllFinite(dtype, tensor.data, where));
@@ -203,8 +205,14 @@ StatusOr<std::vector<BoundTensor>> BindTensors(
     }
   }
   for (const methods::TensorSpec& spec : specs) {
-    if (!seen.contains(&spec))
-      return InvalidArgumentError(spec.file + " lacks the tensor " + spec.key);
+    if (seen.contains(&spec)) continue;
+    // AdapterHub's keys hold the adapter's name, and the folder calls it otherwise.
+    const bool named =
+        spec.key.find(std::string(".") + methods::kHubName + ".") != std::string::npos;
+    const std::string& shown = named && !renamed_keys.empty() ? spec.name : spec.key;
+    return InvalidArgumentError(files.contains(spec.file)
+                                    ? spec.file + " lacks the tensor " + shown
+                                    : "the folder has no " + spec.file + ", which holds " + shown);
   }
   return bound;
 }

@@ -1,5 +1,6 @@
 #include "common/artifacts/declared.h"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -12,6 +13,7 @@ namespace graft::artifacts {
 namespace {
 
 constexpr size_t kMaxLabels = 10'000;
+const std::string kStandIn = "LABEL_";  ///< What transformers calls labels without names.
 
 StatusOr<Json> ReadObject(const Files& files, const std::string& name) {
   const auto file = files.find(name);
@@ -35,9 +37,42 @@ std::vector<std::string> LabelsOf(const Json& config) {
       return {};
     }
     names[index] = name.get<std::string>();
-    stand_ins = stand_ins && names[index] == "LABEL_" + id;
+    stand_ins = stand_ins && names[index] == kStandIn + id;
   }
   return stand_ins ? std::vector<std::string>{} : names;
+}
+
+bool AreStandIns(const Json& labels) {
+  const auto items = labels.items();
+  return std::all_of(items.begin(), items.end(), [](const auto& item) {
+    return item.value().is_string() &&
+           item.value().template get<std::string>().starts_with(kStandIn);
+  });
+}
+
+/// What config.json says of labels and isn't used; empty if nothing. `names` are those that are.
+std::string LabelDoubt(const Json& config, const std::vector<std::string>& names) {
+  const Json by_id = config.value("id2label", Json());
+  const Json by_name = config.value("label2id", Json());
+  const bool says = !by_id.is_null() && !by_id.empty();
+  if (names.empty() && says && !(by_id.is_object() && AreStandIns(by_id)))
+    return "its id2label doesn't name each id from 0 up, and is passed over";
+  if (!by_name.is_object() || by_name.empty()) return {};
+  if (names.empty()) {
+    const auto items = by_name.items();
+    const bool named = std::any_of(items.begin(), items.end(), [](const auto& item) {
+      return !item.key().starts_with(kStandIn);
+    });
+    return named ? "it has label2id without names in id2label, and is passed over" : "";
+  }
+  for (const auto& [name, id] : by_name.items()) {
+    if (!id.is_number_integer() || id < 0 || id >= names.size() ||
+        names[id.get<size_t>()] != name) {
+      return "its label2id has " + Quoted(name, 40) + " as " + Printable(id.dump(), 20) +
+             ", which id2label says otherwise";
+    }
+  }
+  return {};
 }
 
 std::string List(const std::vector<std::string>& names) {
@@ -59,6 +94,8 @@ StatusOr<Declared> ReadDeclared(const Files& files) {
                                 "outputs mean something else");
   }
   declared.label_names = LabelsOf(config);
+  if (const std::string doubt = LabelDoubt(config, declared.label_names); !doubt.empty())
+    declared.passed_over.push_back("config.json: " + doubt);
   GRAFT_ASSIGN_OR_RETURN(const Json tokenizer, ReadObject(files, "tokenizer_config.json"));
   // transformers writes 1e30 where there is no limit.
   if (const Json length = tokenizer.value("model_max_length", Json());

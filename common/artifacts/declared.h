@@ -13,6 +13,7 @@ namespace graft::artifacts {
 struct Declared {
   std::vector<std::string> label_names;  ///< In id order; empty if no file says, or only LABEL_0.
   int max_length = 0;                    ///< 0 if no file says.
+  std::vector<std::string> passed_over;  ///< A sentence for each statement that can't be used.
 };
 
 /// Reads config.json and tokenizer_config.json.

@@ -174,6 +174,14 @@ StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::La
                        " as given; the folder's tokenizer_config.json says " +
                        std::to_string(declared.max_length));
   }
+  if (max_length < families::kLeastMaxLength) {
+    return InvalidArgumentError(
+               "max_length is " + std::to_string(max_length) +
+               (request.max_length == 0 ? ", as the folder's tokenizer_config.json says" : "") +
+               "; it must leave room for text: at least " +
+               std::to_string(families::kLeastMaxLength))
+        .At("header.max_length", "OUT_OF_RANGE");
+  }
   if (!method.declared_base.empty() && LastName(method.declared_base) != LastName(request.base)) {
     warnings.push_back("the folder says that it was trained on " +
                        Quoted(method.declared_base, 200) + "; it is served on " +
@@ -229,6 +237,7 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   GRAFT_ASSIGN_OR_RETURN(const methods::ImportedMethod method,
                          methods::ImportMethod(configs, shapes, layout));
   GRAFT_ASSIGN_OR_RETURN(const Declared declared, ReadDeclared(files));
+  imported.warnings = declared.passed_over;
   GRAFT_RETURN_IF_ERROR(CheckTokenizer(request, files));
   GRAFT_ASSIGN_OR_RETURN(const Identity identity,
                          MakeIdentity(request, layout, method, declared, imported.warnings));

@@ -122,6 +122,11 @@ StatusOr<ImportedMethod> ImportHubFolder(const Json& file,
   GRAFT_ASSIGN_OR_RETURN(const auto parsed, BottleneckSpec::Parse(fields));
   GRAFT_ASSIGN_OR_RETURN(imported.method, parsed->Resolve(layout));
   imported.label_names = std::move(head.label_names);
+  for (const Json* said : {&file, &head_json}) {
+    if (const Json name = said->value("model_name", Json());
+        name.is_string() && !name.get_ref<const std::string&>().empty())
+      imported.declared_base = name.get<std::string>();
+  }
   return imported;
 }
 

@@ -190,7 +190,7 @@ def import_rows(folder):
         Row("import with a NaN", make("nan", lambda t: t[first][1].__setitem__(3, float("nan"))), "INVALID_ARGUMENT", first),
         Row("import with an infinity", make("inf", lambda t: t[first][1].__setitem__(0, float("-inf"))), "INVALID_ARGUMENT", first),
         Row("adapter of another width", make("wide", lambda t: t.__setitem__(first, ([4, 48], [0.1] * 192))), "INVALID_ARGUMENT",
-            "the base needs [4, 32]"),
+            "it must be [4, 32]"),
         Row("adapter of another rank", make("rank", r=8), "INVALID_ARGUMENT", "shape"),
         Row("extra tensor", make("extra", lambda t: t.__setitem__("base_model.model.bert.x", ([1], [0.0]))), "INVALID_ARGUMENT",
             "base_model.model.bert.x"),

@@ -59,7 +59,7 @@ TEST_F(BindTensorsTest, AMissingTensorIsNamed) {
   tensors_.erase(tensors_.begin() + 1);
 
   ExpectRefused(Packed(), "lacks the tensor " + key);
-  EXPECT_THAT(BindTensors({}, specs_).status().message(), HasSubstr("lacks the tensor"));
+  EXPECT_THAT(BindTensors({}, specs_).status().message(), HasSubstr("the folder has no "));
 }
 
 TEST_F(BindTensorsTest, AnExtraTensorIsNamed) {
@@ -86,14 +86,15 @@ TEST_F(BindTensorsTest, AWrongShapeIsNamedBesideTheRightOne) {
   tensor.shape = {right[1], right[0]};
 
   ExpectRefused(Packed(), tensor.key + " has the shape [" + std::to_string(right[1]) + ", " +
-                              std::to_string(right[0]) + "], the base needs [" +
+                              std::to_string(right[0]) +
+                              "]; by the folder's configuration and the base it must be [" +
                               std::to_string(right[0]) + ", " + std::to_string(right[1]) + "]");
 }
 
 TEST_F(BindTensorsTest, AnotherNumberOfLabelsIsAWrongShape) {
   tensors_ = TensorsOf(*Method(), 3);
 
-  ExpectRefused(Packed(), "the base needs [2");
+  ExpectRefused(Packed(), "it must be [2");
 }
 
 TEST_F(BindTensorsTest, ValuesThatArentFiniteAreRefused) {

@@ -176,8 +176,8 @@ TEST(ImportTest, ATensorThatDoesntFitIsRefused) {
   ExpectRefused(with(nan), "holds a NaN");
   std::vector<Tensor> misshapen = good;
   std::reverse(misshapen[0].shape.begin(), misshapen[0].shape.end());
-  ExpectRefused(with(misshapen), "the base needs");
-  ExpectRefused(with(TensorsOf(*Method("lora", {{"rank", 3}}))), "the base needs");
+  ExpectRefused(with(misshapen), "it must be");
+  ExpectRefused(with(TensorsOf(*Method("lora", {{"rank", 3}}))), "it must be");
 }
 
 TEST(ImportTest, AnOptionThatGraftDoesntComputeIsRefused) {
@@ -226,6 +226,24 @@ TEST(ImportTest, AVersionComesBackWithTheTokenizerThatItsExportAdded) {
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->manifest.sha256, hash);
   EXPECT_FALSE(files.contains("tokenizer_config.json"));
+}
+
+TEST(ExportedTokenizerTest, KeepsTheClassThatTheModelsConfigStates) {
+  const auto config = [](const char* model, const char* own) {
+    const auto files = ExportedTokenizer(
+        {{"config.json", model}, {"tokenizer.json", "{}"}, {"tokenizer_config.json", own}}, 40);
+    EXPECT_TRUE(files.ok()) << files.status();
+    return Json::parse(files->at("tokenizer_config.json"));
+  };
+  EXPECT_EQ(config(R"({"tokenizer_class": "PreTrainedTokenizerFast"})", "{}"),
+            Json({{"tokenizer_class", "PreTrainedTokenizerFast"}, {"model_max_length", 40}}));
+  EXPECT_EQ(config(R"({"tokenizer_class": "PreTrainedTokenizerFast"})",
+                   R"({"tokenizer_class": "BertTokenizer"})"),
+            Json({{"tokenizer_class", "BertTokenizer"}, {"model_max_length", 40}}));
+  EXPECT_EQ(
+      config(R"({"tokenizer_class": "PreTrainedTokenizerFast"})", R"({"tokenizer_class": null})"),
+      Json({{"tokenizer_class", "PreTrainedTokenizerFast"}, {"model_max_length", 40}}));
+  EXPECT_EQ(config(R"({"tokenizer_class": null})", "{}"), Json({{"model_max_length", 40}}));
 }
 
 TEST(ImportTest, LabelsMustBeKnown) {
@@ -278,6 +296,45 @@ TEST(ImportTest, WhatTheFolderSaysOfItselfIsUsedOrSaid) {
               ElementsAre(HasSubstr("the labels are those that the folder itself names"),
                           HasSubstr("tokenizer_config.json says 24"),
                           HasSubstr("trained on \"tiny\"; it is served on \"another\"")));
+}
+
+TEST(ImportTest, ALengthThatTrainingRefusesIsRefused) {
+  ImportRequest request = Request();
+  request.max_length = 3;
+  ExpectRefused(FolderOf(TinyIdentity()), "max_length is 3; it must leave room for text",
+                StatusCode::kInvalidArgument, request);
+  request.max_length = 0;
+  Files files = FolderOf(TinyIdentity());
+  files["tokenizer_config.json"] = R"({"model_max_length": 1})";
+  ExpectRefused(files, "max_length is 1, as the folder's tokenizer_config.json says",
+                StatusCode::kInvalidArgument, request);
+}
+
+TEST(ImportTest, LabelsOfTheConfigThatAreNotUsedAreSaid) {
+  const auto warnings = [](const char* config) {
+    Files files = FolderOf(TinyIdentity());
+    files["config.json"] = config;
+    const auto imported = Import(Request(), TinyBert(), files);
+    EXPECT_TRUE(imported.ok()) << imported.status();
+    return imported.ok() ? imported->warnings : std::vector<std::string>();
+  };
+  for (const char* odd : {R"({"id2label": {"0": "bad", "2": "good"}})",
+                          R"({"id2label": ["a", "b"]})", R"({"id2label": {"0": 0, "1": 1}})"}) {
+    EXPECT_THAT(warnings(odd), ElementsAre(HasSubstr("its id2label doesn't name each id"))) << odd;
+  }
+  EXPECT_THAT(warnings(R"({"label2id": {"bad": 0, "good": 1}})"),
+              ElementsAre(HasSubstr("label2id without names in id2label")));
+  EXPECT_THAT(warnings(R"({"id2label": {"0": "LABEL_0", "1": "LABEL_1"},
+                           "label2id": {"bad": 0, "good": 1}})"),
+              ElementsAre(HasSubstr("label2id without names in id2label")));
+  const auto contradicting =
+      warnings(R"({"id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 1, "yes": 0}})");
+  EXPECT_THAT(contradicting, testing::Contains(HasSubstr("which id2label says otherwise")));
+  for (const char* plain : {R"({})", R"({"id2label": {"0": "LABEL_0", "1": "LABEL_1"},
+                                        "label2id": {"LABEL_0": 0, "LABEL_1": 1}})",
+                            R"({"id2label": {}, "label2id": {}})"}) {
+    EXPECT_THAT(warnings(plain), ElementsAre()) << plain;
+  }
 }
 
 TEST(ImportTest, AnotherKindOfProblemIsRefused) {

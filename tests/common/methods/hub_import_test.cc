@@ -87,6 +87,13 @@ TEST(ImportHubTest, FieldsAndTheSizeOfTheTensorsAreTaken) {
   EXPECT_THAT(imported->label_names, ElementsAre("no", "yes"));
 }
 
+TEST(ImportHubTest, TheBaseThatTheFolderNamesIsTold) {
+  EXPECT_EQ(ImportHub(HubConfig())->declared_base, "");
+  Json config = HubConfig();
+  config["model_name"] = "bert-base-cased";
+  EXPECT_EQ(ImportHub(config)->declared_base, "bert-base-cased");
+}
+
 TEST(ImportHubTest, PfeifferIsKnownByItsNorm) {
   Json config = HubWith("original_ln_before", true);
   config["config"]["mh_adapter"] = false;

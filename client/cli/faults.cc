@@ -10,7 +10,8 @@ std::string Where(const graft::v1::ErrorDetail& fault) {
   std::string where = fault.field();
   if (fault.line() > 0)
     where += (where.empty() ? "line " : " line ") + std::to_string(fault.line());
-  if (!fault.column().empty()) where += (where.empty() ? "column " : ", column ") + OnOneLine(fault.column());
+  if (!fault.column().empty())
+    where += (where.empty() ? "column " : ", column ") + OnOneLine(fault.column());
   return where;
 }
 

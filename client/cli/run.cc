@@ -30,7 +30,7 @@ Status SetTimeout(Context& context, double seconds) {
 }
 
 int RunLine(std::vector<std::string> arguments, const Environment& environment, std::ostream& out,
-        std::ostream& err) {
+            std::ostream& err) {
   Context context{.out = out,
                   .err = err,
                   .terminal = environment.terminal,
@@ -43,10 +43,10 @@ int RunLine(std::vector<std::string> arguments, const Environment& environment, 
   context.options.token = environment.token;
   double timeout = 0;
 
-  command_line::CommandLine line(
-      "graft", "0.1.0",
-      "graft: finetune adapters on one base model and serve them.\n"
-      "Exit codes: 0 ok, 1 the job failed, 2 usage, 3 cannot reach the server, 4 refused, 5 the answer could not be written.");
+  command_line::CommandLine line("graft", "0.1.0",
+                                 "graft: finetune adapters on one base model and serve them.\n"
+                                 "Exit codes: 0 ok, 1 the job failed, 2 usage, 3 cannot reach the "
+                                 "server, 4 refused, 5 the answer could not be written.");
   line.RequireCommand();
   Command root = line.root();
   root.Add("--server", context.options.server, "The server, HOST:PORT (GRAFT_SERVER)")

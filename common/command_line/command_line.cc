@@ -11,13 +11,13 @@
 namespace graft::command_line {
 namespace {
 
-// CLI11 takes "[a,b]" as a list of a and b wherever an option has several values. Texts of users
-// may look so: those that end in a bracket get a mark behind it, which no argument can hold, until
-// CLI11 has taken them.
+// CLI11 takes "[a,b]" as a list of a and b wherever an option has several values, and "++" as the
+// end of a command. Texts of users may look so: they get a mark at their end, which no argument can
+// hold, until CLI11 has taken them.
 constexpr char kMark = '\0';
 
 std::string Marked(std::string text) {
-  if (text.ends_with(']')) text += kMark;
+  if (text.ends_with(']') || text == "++") text += kMark;
   return text;
 }
 

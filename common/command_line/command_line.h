@@ -1,7 +1,7 @@
 #pragma once
 /// A program's command line: options, commands with options of their own, and how it is read. CLI11
-/// does the work, behind this: all of it is compiled anew in each file that includes it, so one does.
-/// Thread safety: thread-compatible.
+/// does the work, behind this: all of it is compiled anew in each file that includes it, so one
+/// does. Thread safety: thread-compatible.
 
 #include <functional>
 #include <memory>
@@ -41,8 +41,8 @@ class Option {
 
   /// True if the line, its variable or Set gave it a value.
   bool is_given() const;
-  /// Gives it a value from elsewhere, as the line would have. Errors: InvalidArgument that says what
-  /// is wrong with `value`.
+  /// Gives it a value from elsewhere, as the line would have. Errors: InvalidArgument that says
+  /// what is wrong with `value`.
   Status Set(const std::string& value);
 
  private:

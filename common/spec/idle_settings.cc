@@ -13,6 +13,9 @@ namespace {
 /// Weights in fp32 have 24 bits: a smaller step leaves them as they are.
 constexpr double kLeastLearningRate = 1e-9;
 
+constexpr double kLongerThanEstimated = 3;
+constexpr double kMostStepSeconds = 0.1;  ///< Beside a step's arithmetic.
+
 std::string Text(double value) { return Json(value).dump(); }
 
 std::string Steps(int64_t count) {
@@ -70,9 +73,12 @@ class Finder {
   }
 
   void Batches() {
-    if (hp_.max_steps > 0 && hp_.max_steps < steps_per_epoch_) {
-      Say("max_steps is " + std::to_string(hp_.max_steps) + ", but one epoch has " +
-          Steps(steps_per_epoch_) + ": some training examples are never seen");
+    if (run_.total_steps < steps_per_epoch_) {
+      const bool by_steps = hp_.max_steps > 0 && hp_.max_steps <= run_.total_steps;
+      Say((by_steps ? "max_steps is " + std::to_string(hp_.max_steps)
+                    : "epochs is " + Text(hp_.epochs) + ", which is " + Steps(run_.total_steps)) +
+          ", but one epoch has " + Steps(steps_per_epoch_) +
+          ": some training examples are never seen");
     }
     const int default_batch = Hyperparameters{}.batch_size;
     if (hp_.batch_tokens > 0 && hp_.batch_size != default_batch) {
@@ -167,6 +173,9 @@ class Finder {
 
   void Times() {
     const auto about = [&] { return "about " + Text(std::ceil(run_.seconds)) + " s"; };
+    // The estimate knows a step's arithmetic, not what it costs besides.
+    const double most_seconds = kLongerThanEstimated * run_.seconds +
+                                kMostStepSeconds * static_cast<double>(run_.total_steps);
     if (hp_.max_run_seconds > 0 && run_.seconds > static_cast<double>(hp_.max_run_seconds)) {
       Say("max_run_seconds is " + std::to_string(hp_.max_run_seconds) + ", but the run takes " +
           about() + " by the estimate: it would fail before its end, and nothing be kept");
@@ -176,7 +185,7 @@ class Finder {
       Say("checkpoint_seconds is " + std::to_string(hp_.checkpoint_seconds) +
           ", not less than max_run_seconds (" + std::to_string(hp_.max_run_seconds) +
           "): no checkpoint is written");
-    } else if (run_.seconds > 0 && static_cast<double>(hp_.checkpoint_seconds) > run_.seconds) {
+    } else if (run_.seconds > 0 && static_cast<double>(hp_.checkpoint_seconds) > most_seconds) {
       Say("checkpoint_seconds is " + std::to_string(hp_.checkpoint_seconds) +
           ", but the run takes " + about() +
           " by the estimate: no checkpoint is written, and a run that is cut off begins anew");
@@ -186,15 +195,13 @@ class Finder {
   void Lora() {
     const auto* lora = dynamic_cast<const methods::LoraSpec*>(spec_.method.get());
     if (lora == nullptr) return;
-    int64_t narrowest = 0;
     for (const families::Linear& linear : layout_.linears) {
-      const int64_t width = std::min(linear.in, linear.out);
-      if (lora->Targets(linear) && (narrowest == 0 || width < narrowest)) narrowest = width;
-    }
-    if (narrowest > 0 && lora->rank() > narrowest) {
-      Say("method.lora.rank is " + std::to_string(lora->rank()) +
-          ", more than a layer's width of " + std::to_string(narrowest) +
+      const int64_t width = std::min(linear.in, linear.out), rank = lora->RankOf(linear.path);
+      if (!lora->Targets(linear) || rank <= width) continue;
+      Say((rank == lora->rank() ? "method.lora.rank is " : "method.lora.rank_pattern has ") +
+          std::to_string(rank) + ", more than a layer's width of " + std::to_string(width) +
           ": what is beyond it adds parameters but nothing that can be learned");
+      break;
     }
     if (lora->rslora() && lora->rank() == 1) {
       Say("method.lora.rslora has no effect at rank 1: alpha / sqrt(1) is alpha / 1");
@@ -208,11 +215,26 @@ class Finder {
       Say("method.bottleneck.freeze_head leaves a new head at the random values that it starts "
           "from; it is for experiments");
     }
+    if (bottleneck->scaling() == 0) {
+      Say("method.bottleneck.scaling is 0: the adapters change nothing, and nothing of them is "
+          "trained");
+    }
+    if (bottleneck->size() != methods::BottleneckSpec::kDefaultSize && SizeIsIdle(*bottleneck)) {
+      Say("method.bottleneck.size is " + std::to_string(bottleneck->size()) +
+          ", which has no effect: layer_sizes gives each layer its own");
+    }
     if (!spec_.init_from.empty() && bottleneck->init_std() != 0.01) {
       Say("method.bottleneck.init_std is " + Text(bottleneck->init_std()) +
           ", which has no effect with init_from: the weights are those of " +
           Quoted(spec_.init_from));
     }
+  }
+
+  bool SizeIsIdle(const methods::BottleneckSpec& bottleneck) const {
+    for (int layer = 0; layer < layout_.num_layers; ++layer) {
+      if (bottleneck.size(layer) == bottleneck.size()) return false;
+    }
+    return true;
   }
 
   const JobSpec& spec_;

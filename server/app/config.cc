@@ -89,8 +89,8 @@ StatusOr<std::string> YamlValue(const std::string& key, const YAML::Node& node) 
   return InvalidArgumentError("the configuration file's " + key + " must be a value or a list");
 }
 
-StatusOr<std::map<std::string, std::string>> ReadConfigFile(
-    const std::string& path, const Options& options) {
+StatusOr<std::map<std::string, std::string>> ReadConfigFile(const std::string& path,
+                                                            const Options& options) {
   GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
   std::map<std::string, std::string> values;
   try {

@@ -217,6 +217,8 @@ StatusOr<Job> ResumeJob(Transaction& tx, const JobKey& key) {
     return Wish(tx, std::move(job), JobState::kRunning);
   }
   if (job.state != JobState::kPaused) return WrongState(job, "resumed");
+  // Others may have used the name meanwhile: what can't end well stays paused, with its checkpoint.
+  GRAFT_RETURN_IF_ERROR(CheckResult(tx, job.key.tenant, job.adapter, job.base));
   return Move(tx, std::move(job), JobState::kQueued, kReasonResumed);
 }
 

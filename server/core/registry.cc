@@ -128,8 +128,10 @@ StatusOr<int64_t> RollbackTarget(const Adapter& adapter, const std::string& alia
   const auto found = adapter.aliases.find(alias);
   if (found == adapter.aliases.end()) return NoAlias(adapter, alias);
   if (found->second.history.empty()) {
-    return FailedPreconditionError("the alias " + alias + " of adapter " + adapter.id +
-                                   " never pointed at another version")
+    return FailedPreconditionError(
+               "there is nothing to go back to: no version is on record that the alias " + alias +
+               " of adapter " + adapter.id + " pointed at before " +
+               std::to_string(found->second.version) + "; promote the one that you want")
         .AddDetail({"NO_HISTORY", "alias", 0, {}, {}});
   }
   return found->second.history.back();

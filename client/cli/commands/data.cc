@@ -1,3 +1,4 @@
+#include <map>
 #include <memory>
 
 #include "client/cli/commands/commands.h"
@@ -66,7 +67,8 @@ int Check(Context& context, const SpecFlags& flags) {
     context.out << "  " << split.name() << ": " << split.examples() << " examples, "
                 << split.min_bytes() << " to " << split.max_bytes() << " bytes, mean "
                 << Fixed(split.mean_bytes(), 0) << "\n";
-    for (const auto& [label, count] : split.labels())
+    const std::map<std::string, int64_t> by_name(split.labels().begin(), split.labels().end());
+    for (const auto& [label, count] : by_name)
       context.out << "    " << OnOneLine(label) << "  " << count << "\n";
   }
   for (const auto& warning : report->warnings())

@@ -70,7 +70,7 @@ void PrintAttempts(Context& context, const Job& job) {
 
 /// See ErrorInfo.fault.
 std::string CauseName(const std::string& fault) {
-  if (fault == "JOB") return "what was asked for";
+  if (fault == "JOB") return "the job: what it asks for, or its base";
   if (fault == "DATA") return "the data";
   if (fault == "WORKER") return "a worker or its machine";
   if (fault == "STORE") return "the object store";

@@ -80,7 +80,7 @@ int WatchJob(Context& context, const std::string& name, int64_t after_event) {
         if (context.json) {
           PrintJson(context, event);
           context.out.flush();
-          return true;
+          return context.out.good();
         }
         if (context.terminal && event.has_progress()) {
           context.out << "\r\033[K" << ProgressLine(event.progress(), true) << std::flush;
@@ -88,10 +88,11 @@ int WatchJob(Context& context, const std::string& name, int64_t after_event) {
         } else if (const std::string line = EventLine(event); !line.empty()) {
           print(line);
         }
-        return true;
+        return context.out.good();
       },
       options);
   if (bar_open) context.out << std::endl;
+  if (!context.out) return kOk;  // Run says so.
   if (!status.ok()) return Refuse(context, status);
   if (last_state == graft::v1::JOB_STATE_UNSPECIFIED) {
     // It had ended before the event that the watch began behind.

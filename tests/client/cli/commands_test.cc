@@ -267,15 +267,15 @@ TEST_F(CommandTest, ATextInBracketsIsOneText) {
   const Outcome outcome = Run({"classify", "--adapter", "a", "[good film, bad film]", "[UNK]"});
 
   EXPECT_THAT(server_.batches, testing::ElementsAre(2));
-  EXPECT_THAT(outcome.Lines(), testing::ElementsAre(HasSubstr("[good film, bad film]"),
-                                                    HasSubstr("[UNK]")));
+  EXPECT_THAT(outcome.Lines(),
+              testing::ElementsAre(HasSubstr("[good film, bad film]"), HasSubstr("[UNK]")));
 }
 
 TEST_F(CommandTest, WhatATextHoldsDoesNotReachTheTerminal) {
   const Outcome outcome = Run({"classify", "--adapter", "a", "one\ntwo\x1b[31m", "\u202ethree"});
 
-  EXPECT_THAT(outcome.Lines(), testing::ElementsAre(HasSubstr("one\\ntwo\\u001b[31m"),
-                                                    HasSubstr("\\u202ethree")));
+  EXPECT_THAT(outcome.Lines(),
+              testing::ElementsAre(HasSubstr("one\\ntwo\\u001b[31m"), HasSubstr("\\u202ethree")));
 }
 
 TEST_F(CommandTest, ManyTextsGoAsSeveralRequests) {

@@ -30,7 +30,7 @@ TEST(TableTest, ShortRowEndsEarly) {
 
   table.Print(out);
 
-  EXPECT_EQ(out.str(), "BASE    FAMILY\nbroken\n");
+  EXPECT_EQ(out.str(), "BASE  FAMILY\nbroken\n") << "a last cell widens no column";
 }
 
 TEST(FormatTest, AgeIsRounded) {

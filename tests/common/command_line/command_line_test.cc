@@ -53,17 +53,21 @@ TEST(CommandLineTest, MainsArgumentsBeginBehindTheProgramsName) {
 }
 
 TEST(CommandLineTest, EachTextIsTakenAsItIs) {
-  const std::vector<std::string> texts = {"[a,b]", "[UNK]", "[]", "[[x]]", "a]", "[b", "{a,b}", "\"q\""};
-  std::vector<std::string> arguments(texts), list, rest;
-  std::string one;
+  const std::vector<std::string> texts = {"[a,b]", "[UNK]", "[]",    "[[x]]", "a]",
+                                          "[b",    "{a,b}", "\"q\"", "++",    "say"};
+  std::vector<std::string> list, rest, arguments = {"say"};
+  arguments.insert(arguments.end(), texts.begin(), texts.end());
   for (const std::string& text : texts) arguments.insert(arguments.end(), {"--list", text});
   arguments.insert(arguments.end(), {"--one=[a,b]", "--taken", "[c]"});
   CommandLine line("prog", "1.2.3", "what it does");
-  std::string taken;
-  line.root().Add("rest", rest, "texts");
-  line.root().Add("--list", list, "texts");
-  line.root().Add("--one", one, "a text");
-  line.root().AddFunction("--taken", [&](const std::string& text) { taken = text; }, "a text");
+  line.RequireCommand();
+  std::string one, taken;
+  Command command = line.root().AddCommand("say", "says texts");
+  command.Add("rest", rest, "texts");
+  command.Add("--list", list, "texts");
+  command.Add("--one", one, "a text");
+  command.AddFunction(
+      "--taken", [&](const std::string& text) { taken = text; }, "a text");
 
   const auto answer = line.Parse(arguments);
 
@@ -76,8 +80,8 @@ TEST(CommandLineTest, EachTextIsTakenAsItIs) {
 
 TEST(CommandLineTest, WhatIsOutOfBoundsIsAFaultThatNamesTheOption) {
   const std::vector<std::vector<std::string>> lines = {
-      {"--whole", "11"}, {"--whole", "1.5"},    {"--real", "0.4"},  {"--word", "green"},
-      {"--size", "12Q"}, {"--unknown", "much"}, {"--whole"},        {"stray"},
+      {"--whole", "11"}, {"--whole", "1.5"},    {"--real", "0.4"}, {"--word", "green"},
+      {"--size", "12Q"}, {"--unknown", "much"}, {"--whole"},       {"stray"},
   };
   for (const std::vector<std::string>& arguments : lines) {
     CommandLine line("prog", "1.2.3", "what it does");
@@ -125,8 +129,8 @@ TEST(CommandLineTest, TheLineWinsOverAVariable) {
     uint64_t size = 0;
     line.root().Add("--size", size, "bytes").InBytes().OrVariable("GRAFT_TEST_SIZE");
 
-    const auto answer = line.Parse(on_line ? std::vector<std::string>{"--size", "3M"}
-                                           : std::vector<std::string>{});
+    const auto answer =
+        line.Parse(on_line ? std::vector<std::string>{"--size", "3M"} : std::vector<std::string>{});
 
     ASSERT_FALSE(answer.has_value()) << answer->text;
     EXPECT_EQ(size, on_line ? 3U << 20 : 2U << 10);

@@ -232,6 +232,24 @@ TEST_F(JobsTest, AResumeTakesAPauseBackBeforeTheWorkerHeard) {
   EXPECT_EQ(Renew(ReportOf(job))->desired, JobState::kRunning);
 }
 
+TEST_F(JobsTest, AResumeThatCannotEndWellIsRefusedAndThePauseStays) {
+  const Job job = Running();
+  ASSERT_TRUE(Pause(job.key).ok());
+  ASSERT_EQ(Complete(Ended(job, Outcome::kPaused))->state, JobState::kPaused);
+  Version other;
+  other.tenant = job.key.tenant;
+  other.adapter = job.adapter;
+  other.base = "another";
+  other.sha256 = std::string(64, 'a');
+  ASSERT_TRUE(Do([&](Transaction& tx) { return AddVersion(tx, other, false); }).ok());
+
+  const Status refused = Resume(job.key).status();
+
+  EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(refused.details().at(0).reason, "BASE_MISMATCH");
+  EXPECT_EQ(Do([&](Transaction& tx) { return tx.GetJob(job.key); })->state, JobState::kPaused);
+}
+
 TEST_F(JobsTest, ACancelOverridesAPause) {
   const Job job = Running();
   ASSERT_TRUE(Pause(job.key).ok());

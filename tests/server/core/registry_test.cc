@@ -134,6 +134,7 @@ TEST_F(RegistryTest, RollbackWalksBackThroughWhatTheAliasPointedAt) {
   ASSERT_TRUE(Back().ok());
   EXPECT_EQ(Live(), 1);
   EXPECT_EQ(Back().status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Back().status().message(), testing::HasSubstr("pointed at before 1;"));
   EXPECT_EQ(Live(), 1);
 }
 

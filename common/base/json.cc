@@ -1,5 +1,6 @@
 #include "common/base/json.h"
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
@@ -13,7 +14,7 @@ namespace {
 /// of values and duplicate keys.
 class Checker : public nlohmann::json_sax<Json> {
  public:
-  explicit Checker(const JsonLimits& limits) : limits_(limits) {}
+  Checker(std::string_view text, const JsonLimits& limits) : text_(text), limits_(limits) {}
   const std::string& error() const { return error_; }
 
   bool null() override { return Count(); }
@@ -41,6 +42,10 @@ class Checker : public nlohmann::json_sax<Json> {
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception&) override {
     error_ = "not valid JSON at byte " + std::to_string(position);
+    const std::string_view rest =
+        text_.substr(std::min(text_.size(), std::max<size_t>(position, 1) - 1));
+    if (rest.starts_with("NaN") || rest.starts_with("Infinity"))
+      error_ += ", where it says NaN or Infinity, which Python writes and JSON doesn't have";
     return false;
   }
 
@@ -57,6 +62,7 @@ class Checker : public nlohmann::json_sax<Json> {
     return false;
   }
 
+  const std::string_view text_;
   const JsonLimits limits_;
   std::vector<std::set<std::string>> keys_;
   size_t num_values_ = 0;
@@ -77,7 +83,7 @@ StatusOr<Json> ParseJson(std::string_view text, std::string_view what, const Jso
   }
   if (const std::string_view stand_in = StandIn(text); !stand_in.empty())
     return InvalidArgumentError(std::string(what) + " " + std::string(stand_in));
-  Checker checker(limits);
+  Checker checker(text, limits);
   if (!Json::sax_parse(text, &checker))
     return InvalidArgumentError(std::string(what) + ": " + checker.error());
   return Json::parse(text);

@@ -308,7 +308,8 @@ ReadStep DelimitedReader::FindColumns(int64_t header_line, ErrorDetail& fault) {
       if (names_.size() == 1 && first.find(';') != std::string_view::npos)
         fault.message += "; if semicolons separate its fields, give it a header, or write commas";
     } else {
-      fault.message += "; a file without a header needs has_header=false and columns 1, 2, ...";
+      fault.message +=
+          "; a file without a header needs has_header=false (--no-header) and columns 1, 2, ...";
     }
     return ReadStep::kFault;
   }

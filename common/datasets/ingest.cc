@@ -1,5 +1,6 @@
 #include "common/datasets/ingest.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -187,10 +188,21 @@ class SplitIngester {
     report_.AddError(std::move(fault));
   }
 
+  /// The first of the label names: those given, or those of the version that is evaluated.
+  std::string SomeNames() const {
+    constexpr size_t kMost = 8;
+    const std::vector<std::string>& names = labels_.names();
+    std::string list;
+    for (size_t i = 0; i < std::min(names.size(), kMost); ++i)
+      list += (i == 0 ? "" : ", ") + Quoted(names[i], 40);
+    return names.size() > kMost ? list + ", ..." : list;
+  }
+
   std::string UnknownLabel(const std::string& name) {
-    std::string text = "the label " + Quoted(name) +
-                       (labels_.is_fixed() ? " isn't one of the given label names"
-                                           : " stands nowhere in the training data");
+    std::string text =
+        "the label " + Quoted(name) +
+        (labels_.is_fixed() ? " isn't one of the label names, which are " + SomeNames()
+                            : " stands nowhere in the training data");
     // Of a fault that is only counted nobody reads the message.
     const bool is_listed = report_.errors.size() < kMaxListedFaults;
     const auto twin = is_listed ? labels_.FindTwin(name) : std::nullopt;

@@ -30,6 +30,12 @@ StatusOr<Layout> ReadBertLayout(const Json& config,
   layout.norm_eps = read.Number("layer_norm_eps", 0, 1, 1e-12);
   layout.activation = read.Text("hidden_act", "gelu");
   const std::string positions = read.Text("position_embedding_type", "absolute");
+  if (config.contains("position_embedding_type") && config["position_embedding_type"].is_null()) {
+    return UnimplementedError(
+        "config.json: position_embedding_type null isn't built: transformers 4 takes it for none, "
+        "5 "
+        "for absolute; state absolute");
+  }
   const bool decoder = read.Flag("is_decoder", false) || read.Flag("add_cross_attention", false);
   GRAFT_RETURN_IF_ERROR(read.status());
   if (layout.hidden % layout.num_heads != 0) {

@@ -19,6 +19,19 @@ struct Family {
 // The one list of families.
 constexpr Family kFamilies[] = {{"bert", &ReadBertLayout}, {"distilbert", &ReadDistilBertLayout}};
 
+/// What changes the weights themselves, in every family.
+Status CheckWhole(const Json& config) {
+  if (!config.value("quantization_config", Json()).is_null()) {
+    return UnimplementedError(
+        "config.json: quantization_config isn't built; take the model before it was quantised");
+  }
+  if (const Json pruned = config.value("pruned_heads", Json());
+      !pruned.is_null() && !pruned.empty())
+    return UnimplementedError("config.json: pruned_heads isn't built; " +
+                              Printable(pruned.dump(), 80));
+  return OkStatus();
+}
+
 }  // namespace
 
 std::vector<std::string> FamilyNames() {
@@ -35,6 +48,7 @@ StatusOr<Layout> ReadLayout(std::string_view config_json,
     return InvalidArgumentError(
         "config.json has no model_type; is this a HuggingFace model folder?");
   }
+  GRAFT_RETURN_IF_ERROR(CheckWhole(config));
   const auto type = config["model_type"].get<std::string>();
   std::string known;
   for (const Family& family : kFamilies) {

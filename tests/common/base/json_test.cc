@@ -55,6 +55,12 @@ TEST(ParseJsonTest, RefusesWhatIsNoJson) {
   }
 }
 
+TEST(ParseJsonTest, NumbersThatOnlyPythonWritesAreNamed) {
+  for (const char* text : {R"({"a": NaN})", R"([1, Infinity])", R"({"a": -Infinity})"}) {
+    EXPECT_THAT(Refusal(text).message(), HasSubstr("NaN or Infinity, which Python writes")) << text;
+  }
+}
+
 TEST(ParseJsonTest, RefusesBytesThatAreNotUtf8) {
   for (const std::string_view text :
        {"\"\xFF\"", "\"\xC0\xAF\"", "\"\xED\xA0\x80\"", "\"\xE2\x82\"", "{\"\xFE\":1}"}) {

@@ -249,6 +249,9 @@ TEST(BertLayoutTest, WhatIsNotBuiltIsSaid) {
   for (const auto& [field, value] : {std::pair<const char*, Json>{"hidden_act", "tanh"},
                                      {"position_embedding_type", "relative_key"},
                                      {"position_embedding_type", std::string(100'000, 'x')},
+                                     {"position_embedding_type", nullptr},
+                                     {"quantization_config", {{"load_in_8bit", true}}},
+                                     {"pruned_heads", {{"0", {1}}}},
                                      {"is_decoder", true},
                                      {"add_cross_attention", true}}) {
     const Status status = Refusal(With(TinyBertConfig(), field, value));

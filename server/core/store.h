@@ -44,6 +44,8 @@ class Transaction {
                                                         const std::string& request_id) = 0;
   virtual StatusOr<std::vector<Job>> ListJobs(const JobQuery& query) = 0;
   virtual StatusOr<int64_t> CountJobs(const JobQuery& query) = 0;
+  /// The bases that QUEUED jobs of all tenants name, in order, each once.
+  virtual StatusOr<std::vector<std::string>> QueuedBases() = 0;
   /// Inserts (revision 0) or replaces the row and appends `events`, numbered from num_events + 1;
   /// bumps revision and num_events. Key, request_id, base, adapter, labels and create_time never
   /// change after the insert.

@@ -97,21 +97,6 @@ Awaitable<void> Housekeeping::Count() {
   for (const auto& [state, jobs] : *counts) backend_.probe.SetJobs(state, jobs);
 }
 
-Awaitable<StatusOr<std::set<std::string>>> Housekeeping::WantedBases() {
-  std::set<std::string> bases;
-  core::JobQuery query;
-  query.states = {core::JobState::kQueued};
-  query.limit = kBatch;
-  while (true) {
-    auto list = [query](Transaction& tx) { return tx.ListJobs(query); };
-    GRAFT_CO_ASSIGN_OR_RETURN(const std::vector<core::Job> jobs,
-                              co_await Read(backend_.runtime, backend_.store, std::move(list)));
-    for (const core::Job& job : jobs) bases.insert(job.base);
-    if (jobs.size() < kBatch) co_return bases;
-    query.after_id = jobs.back().key.id;
-  }
-}
-
 Awaitable<void> Housekeeping::EndJobsOnMissingBases() {
   const StatusOr<std::vector<std::string>> names = co_await backend_.bases.Names();
   // An empty folder is rather a disk that isn't mounted.
@@ -119,9 +104,10 @@ Awaitable<void> Housekeeping::EndJobsOnMissingBases() {
   const std::set<std::string> there(names->begin(), names->end());
   if (!known_) {
     // Those that went while no server ran.
-    StatusOr<std::set<std::string>> wanted = co_await WantedBases();
-    if (!wanted.ok()) co_return;
-    known_ = *std::move(wanted);
+    auto wanted = [](Transaction& tx) { return tx.QueuedBases(); };
+    const auto bases = co_await Read(backend_.runtime, backend_.store, std::move(wanted));
+    if (!bases.ok()) co_return;
+    known_.emplace(bases->begin(), bases->end());
   }
   // A base may come, get a job and go between two looks.
   known_->insert(backend_.bases.seen().begin(), backend_.bases.seen().end());

@@ -41,8 +41,6 @@ class Housekeeping {
   Awaitable<void> Count();
   /// Ends the jobs that wait for a base whose folder is gone; no worker would ever ask for them.
   Awaitable<void> EndJobsOnMissingBases();
-  /// The bases of all jobs that wait.
-  Awaitable<StatusOr<std::set<std::string>>> WantedBases();
 
   Backend& backend_;
   const Options options_;

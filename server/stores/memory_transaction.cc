@@ -1,6 +1,7 @@
 #include "server/stores/memory_transaction.h"
 
 #include <algorithm>
+#include <set>
 
 #include "server/stores/job_query.h"
 
@@ -63,6 +64,14 @@ StatusOr<std::vector<Job>> MemoryTransaction::ListJobs(const JobQuery& query) {
 StatusOr<int64_t> MemoryTransaction::CountJobs(const JobQuery& query) {
   return std::count_if(tables_.jobs.begin(), tables_.jobs.end(),
                        [&](const auto& entry) { return Matches(entry.second, query); });
+}
+
+StatusOr<std::vector<std::string>> MemoryTransaction::QueuedBases() {
+  std::set<std::string> bases;
+  for (const auto& [key, job] : tables_.jobs) {
+    if (job.state == core::JobState::kQueued) bases.insert(job.base);
+  }
+  return std::vector<std::string>(bases.begin(), bases.end());
 }
 
 Status MemoryTransaction::PutJob(Job& job, std::vector<JobEvent> events) {

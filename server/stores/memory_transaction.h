@@ -39,6 +39,7 @@ class MemoryTransaction : public core::Transaction {
                                                       const std::string& request_id) override;
   StatusOr<std::vector<core::Job>> ListJobs(const core::JobQuery& query) override;
   StatusOr<int64_t> CountJobs(const core::JobQuery& query) override;
+  StatusOr<std::vector<std::string>> QueuedBases() override;
   Status PutJob(core::Job& job, std::vector<core::JobEvent> events) override;
   Status DeleteJob(const core::JobKey& key) override;
   StatusOr<std::vector<core::JobEvent>> ListEvents(const core::JobKey& key, int64_t after,

@@ -178,6 +178,19 @@ StatusOr<int64_t> SqliteTransaction::CountJobs(const JobQuery& query) {
   return count.Integer(0);
 }
 
+StatusOr<std::vector<std::string>> SqliteTransaction::QueuedBases() {
+  // The index jobs_run holds just these; no row is read.
+  static_assert(static_cast<int>(core::JobState::kQueued) == 2);
+  GRAFT_ASSIGN_OR_RETURN(
+      Statement next, db_.Prepare("SELECT DISTINCT base FROM jobs WHERE state = 2 ORDER BY base"));
+  std::vector<std::string> names;
+  while (true) {
+    GRAFT_ASSIGN_OR_RETURN(const bool row, next.Step());
+    if (!row) return names;
+    names.emplace_back(next.Text(0));
+  }
+}
+
 StatusOr<int64_t> SqliteTransaction::InsertJob(const Job& job) {
   int64_t row = 0;
   {

@@ -87,6 +87,26 @@ TEST_P(StoreQueriesTest, ListJobsHoldsToEachCondition) {
   EXPECT_THAT(List(q), ElementsAre("g"));
 }
 
+TEST_P(StoreQueriesTest, QueuedBasesAreEachNamedOnce) {
+  const auto put = [&](const std::string& id, const std::string& base, JobState state) {
+    Job job = NewJobRow(id);
+    job.base = base;
+    job.state = state;
+    ASSERT_TRUE(Put(job).ok());
+  };
+  const auto bases = [&] {
+    return *Look(servers_.second(), [](Transaction& tx) { return tx.QueuedBases(); });
+  };
+  EXPECT_THAT(bases(), IsEmpty());
+  put("a", "zebra", JobState::kQueued);
+  put("b", "minilm", JobState::kQueued);
+  put("c", "minilm", JobState::kQueued);
+  put("d", "running", JobState::kRunning);
+  put("e", "ended", JobState::kFailed);
+
+  EXPECT_THAT(bases(), ElementsAre("minilm", "zebra"));
+}
+
 TEST_P(StoreQueriesTest, ListJobsOrdersAndLimits) {
   const auto put = [&](const std::string& id, int priority, TimeUs created, TimeUs expiry) {
     Job job = NewJobRow(id);

@@ -32,15 +32,6 @@ std::string Next(std::string id) {
   return id;
 }
 
-}  // namespace
-
-Clock& SystemClock() {
-  static RealClock clock;
-  return clock;
-}
-
-namespace {
-
 Status BadName(std::string_view name, std::string_view what, std::string_view field,
                std::string_view letters) {
   const bool vowel =
@@ -52,6 +43,11 @@ Status BadName(std::string_view name, std::string_view what, std::string_view fi
 }
 
 }  // namespace
+
+Clock& SystemClock() {
+  static RealClock clock;
+  return clock;
+}
 
 std::string NewId(TimeUs now) {
   thread_local std::random_device device;

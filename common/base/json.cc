@@ -81,11 +81,13 @@ StatusOr<Json> ParseJson(std::string_view text, std::string_view what, const Jso
     return InvalidArgumentError(std::string(what) + ": not valid JSON at byte " +
                                 std::to_string(nul + 1));
   }
-  if (const std::string_view stand_in = StandIn(text); !stand_in.empty())
-    return InvalidArgumentError(std::string(what) + " " + std::string(stand_in));
   Checker checker(text, limits);
-  if (!Json::sax_parse(text, &checker))
-    return InvalidArgumentError(std::string(what) + ": " + checker.error());
+  if (!Json::sax_parse(text, &checker)) {
+    const std::string_view stand_in = StandIn(text);
+    return InvalidArgumentError(std::string(what) + (stand_in.empty()
+                                                         ? ": " + checker.error()
+                                                         : " " + std::string(stand_in)));
+  }
   return Json::parse(text);
 }
 

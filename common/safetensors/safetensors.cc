@@ -123,16 +123,17 @@ constexpr size_t kFront = 64;  ///< Bytes that tell what a file is.
 StatusOr<uint64_t> HeaderSize(std::string_view front, uint64_t file_size, const std::string& name) {
   if (front.size() < 8) return DataLossError(name + ": too short for a safetensors file");
   const uint64_t size = ReadLittleEndian64(front.data());
-  if (const std::string_view stand_in = StandIn(front); size > kMaxHeader && !stand_in.empty())
-    return InvalidArgumentError(name + " " + std::string(stand_in));
-  if (size > kMaxHeader && LooksLikePickle(front)) {
-    return InvalidArgumentError(
-        name +
-        " is a pickle checkpoint (.bin, .pt); graft reads safetensors only, because a pickle "
-        "can run code. Save it again with safe_serialization=True");
-  }
-  if (size > kMaxHeader)
+  if (size > kMaxHeader) {
+    if (const std::string_view stand_in = StandIn(front); !stand_in.empty())
+      return InvalidArgumentError(name + " " + std::string(stand_in));
+    if (LooksLikePickle(front)) {
+      return InvalidArgumentError(
+          name +
+          " is a pickle checkpoint (.bin, .pt); graft reads safetensors only, because a pickle "
+          "can run code. Save it again with safe_serialization=True");
+    }
     return InvalidArgumentError(name + ": a header of over 100,000,000 bytes; no safetensors file");
+  }
   if (size > file_size - 8)
     return DataLossError(name + ": the file ends inside its header; it was cut; copy it again");
   return size;

@@ -16,6 +16,15 @@ StatusOr<Json> ReadJsonFile(const fs::path& folder, const std::string& name) {
   return ParseJson(text, name);
 }
 
+/// An object; an empty one if there is no such file.
+StatusOr<Json> ReadObjectIfThere(const fs::path& folder, const std::string& name) {
+  std::error_code error;
+  if (!fs::exists(folder / name, error)) return Json(Json::object());
+  GRAFT_ASSIGN_OR_RETURN(Json json, ReadJsonFile(folder, name));
+  if (!json.is_object()) return InvalidArgumentError(name + " isn't an object");
+  return json;
+}
+
 struct Module {
   std::string kind;  ///< "Pooling"; what isn't sentence-transformers' own keeps its whole type.
   std::string path;  ///< Its folder below the base's.
@@ -83,10 +92,7 @@ Status CheckModules(const std::vector<Module>& modules) {
 /// The tokens that the tokenizer's settings leave of a text; 0 if they say nothing.
 StatusOr<int> ReadModelMaxLength(const fs::path& folder) {
   const std::string name = "tokenizer_config.json";
-  std::error_code error;
-  if (!fs::exists(folder / name, error)) return 0;
-  GRAFT_ASSIGN_OR_RETURN(const Json config, ReadJsonFile(folder, name));
-  if (!config.is_object()) return InvalidArgumentError(name + " isn't an object");
+  GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObjectIfThere(folder, name));
   const Json length = config.value("model_max_length", Json());
   // transformers writes 1e30 where there is no limit.
   return length.is_number_integer() && length > 0 && length < 1 << 20 ? length.get<int>() : 0;
@@ -97,8 +103,7 @@ Status ReadTransformer(const fs::path& folder, EmbeddingRecipe& recipe) {
   for (const std::string name : {"sentence_bert_config.json", "sentence_distilbert_config.json"}) {
     std::error_code error;
     if (!fs::exists(folder / name, error)) continue;
-    GRAFT_ASSIGN_OR_RETURN(const Json config, ReadJsonFile(folder, name));
-    if (!config.is_object()) return InvalidArgumentError(name + " isn't an object");
+    GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObjectIfThere(folder, name));
     const Json length = config.value("max_seq_length", Json());
     if (!length.is_null() && (!length.is_number_integer() || length < 1 || length > 1 << 20))
       return InvalidArgumentError(name + ": max_seq_length must be a number of tokens");
@@ -111,10 +116,7 @@ Status ReadTransformer(const fs::path& folder, EmbeddingRecipe& recipe) {
 
 Status CheckPrompt(const fs::path& folder) {
   const std::string name = "config_sentence_transformers.json";
-  std::error_code error;
-  if (!fs::exists(folder / name, error)) return OkStatus();
-  GRAFT_ASSIGN_OR_RETURN(const Json config, ReadJsonFile(folder, name));
-  if (!config.is_object()) return InvalidArgumentError(name + " isn't an object");
+  GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObjectIfThere(folder, name));
   const Json chosen = config.value("default_prompt_name", Json());
   const Json prompts = config.value("prompts", Json::object());
   if (!chosen.is_string() || !prompts.is_object()) return OkStatus();

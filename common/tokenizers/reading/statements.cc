@@ -35,12 +35,12 @@ StatusOr<Json> ReadObject(const TokenizerFiles& files, const char* name) {
   return json;
 }
 
-Status ReadClass(const TokenizerFiles& files, const Json& config, Statements* out) {
+Status ReadClass(const TokenizerFiles& files, const Json& config, const Json& model,
+                 Statements* out) {
   std::string file = kConfig;
   Json name = Field(config, "tokenizer_class");
   if (name.is_null() && files.contains("config.json")) {
     file = "config.json";
-    GRAFT_ASSIGN_OR_RETURN(const Json model, ReadObject(files, "config.json"));
     name = Field(model, "tokenizer_class");
   }
   if (name.is_null()) {
@@ -266,10 +266,10 @@ const NamedToken* Statements::Named(const std::string& name) const {
 StatusOr<Statements> ReadStatements(const TokenizerFiles& files) {
   Statements out;
   GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObject(files, kConfig));
-  GRAFT_RETURN_IF_ERROR(ReadClass(files, config, &out));
+  GRAFT_ASSIGN_OR_RETURN(const Json model, ReadObject(files, "config.json"));
+  GRAFT_RETURN_IF_ERROR(ReadClass(files, config, model, &out));
   GRAFT_RETURN_IF_ERROR(ReadFlags(config, &out));
   // DistilBERT has no token types: what is said of them is no difference.
-  GRAFT_ASSIGN_OR_RETURN(const Json model, ReadObject(files, "config.json"));
   if (Field(model, "model_type") == "distilbert") out.gives_types = true;
   NamedTokens named;
   GRAFT_RETURN_IF_ERROR(ReadNames(kConfig, config, &named, &out));

@@ -1,4 +1,4 @@
-# One folder = one library = one target. These three functions are all that the CMakeLists below need.
+# One folder = one library = one target. These functions are all that the CMakeLists below need.
 #
 # Kinds: a folder says its own once, set(GRAFT_KIND services), and a target may say another.
 
@@ -42,6 +42,15 @@ function(graft_executable)
   add_executable(${ARG_NAME} ${ARG_FILES})
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} graft_warnings)
   graft_use_precompiled(${ARG_NAME} ${ARG_KIND})
+endfunction()
+
+# graft_test_library(NAME rpc_fixtures FILES server_fixture.cc LIBS graft::rpc [KIND services]): what several tests share.
+function(graft_test_library)
+  cmake_parse_arguments(ARG "" "NAME;KIND" "FILES;LIBS" ${ARGN})
+  graft_default_kind(ARG_KIND)
+  add_library(${ARG_NAME} STATIC ${ARG_FILES})
+  target_link_libraries(${ARG_NAME} PUBLIC ${ARG_LIBS} GTest::gmock PRIVATE graft_warnings)
+  graft_use_precompiled(${ARG_NAME} ${ARG_KIND} TEST)
 endfunction()
 
 # graft_test(NAME sha256_test FILES sha256_test.cc LIBS graft::base [LABELS unit] [TIMEOUT s] [ENV "A=b"]

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "../rpc/tiny_base.h"
+#include "common/base/file.h"
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
 #include "common/objects/memory_object_store.h"

@@ -9,11 +9,7 @@
 #include <string>
 #include <vector>
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
 #include "graft/v1/base_model.grpc.pb.h"
@@ -75,6 +71,8 @@ class Flag {
 
 class CallFixture : public testing::Test {
  protected:
+  CallFixture();
+  ~CallFixture() override;
   using UnaryMethod = UnaryBody<graft::v1::GetBaseRequest, graft::v1::BaseModel>;
   using StreamMethod = ServerStreamBody<graft::v1::WatchJobRequest, graft::v1::JobEvent>;
   using UploadMethod = ClientStreamBody<graft::v1::UploadDatasetRequest, graft::v1::Dataset>;
@@ -83,73 +81,30 @@ class CallFixture : public testing::Test {
     explicit UnaryService(CallFixture& f) : fixture(f) {}
     grpc::ServerUnaryReactor* GetBase(grpc::CallbackServerContext* c,
                                       const graft::v1::GetBaseRequest* q,
-                                      graft::v1::BaseModel* r) override {
-      return Unary<graft::v1::GetBaseRequest, graft::v1::BaseModel>(fixture.host_, fixture.options_,
-                                                                    c, q, r, fixture.unary_);
-    }
+                                      graft::v1::BaseModel* r) override;
     CallFixture& fixture;
   };
   struct StreamService : graft::v1::FinetuningService::CallbackService {
     explicit StreamService(CallFixture& f) : fixture(f) {}
     grpc::ServerWriteReactor<graft::v1::JobEvent>* WatchJob(
-        grpc::CallbackServerContext* c, const graft::v1::WatchJobRequest* q) override {
-      return ServerStream<graft::v1::WatchJobRequest, graft::v1::JobEvent>(
-          fixture.host_, fixture.options_, c, q, fixture.stream_);
-    }
+        grpc::CallbackServerContext* c, const graft::v1::WatchJobRequest* q) override;
     CallFixture& fixture;
   };
   struct UploadService : graft::v1::DatasetService::CallbackService {
     explicit UploadService(CallFixture& f) : fixture(f) {}
     grpc::ServerReadReactor<graft::v1::UploadDatasetRequest>* UploadDataset(
-        grpc::CallbackServerContext* c, graft::v1::Dataset* r) override {
-      return ClientStream<graft::v1::UploadDatasetRequest, graft::v1::Dataset>(
-          fixture.host_, fixture.options_, c, r, fixture.upload_);
-    }
+        grpc::CallbackServerContext* c, graft::v1::Dataset* r) override;
     CallFixture& fixture;
   };
 
-  void SetUp() override {
-    grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(&unary_service_);
-    builder.RegisterService(&stream_service_);
-    builder.RegisterService(&upload_service_);
-    server_ = builder.BuildAndStart();
-    ASSERT_NE(server_, nullptr);
-    channel_ = grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
-                                   grpc::InsecureChannelCredentials());
-    bases_ = graft::v1::BaseModelService::NewStub(channel_);
-    jobs_ = graft::v1::FinetuningService::NewStub(channel_);
-    datasets_ = graft::v1::DatasetService::NewStub(channel_);
-  }
-  void TearDown() override {
-    server_->Shutdown(std::chrono::system_clock::now());
-    server_->Wait();
-    runtime_.Stop();
-  }
+  void SetUp() override;
+  void TearDown() override;
 
-  grpc::Status GetBase(graft::v1::BaseModel* reply = nullptr, const std::string& name = "bases/x") {
-    grpc::ClientContext context;
-    graft::v1::GetBaseRequest request;
-    request.set_name(name);
-    graft::v1::BaseModel ignored;
-    return bases_->GetBase(&context, request, reply == nullptr ? &ignored : reply);
-  }
+  grpc::Status GetBase(graft::v1::BaseModel* reply = nullptr, const std::string& name = "bases/x");
   /// Runs on the io thread and waits for it.
-  void OnIo(std::function<void()> work) {
-    Flag done;
-    asio::post(runtime_.io(), [&] {
-      work();
-      done.Set();
-    });
-    ASSERT_TRUE(done.Wait());
-  }
+  void OnIo(std::function<void()> work);
   /// Never ends by itself.
-  static Awaitable<void> Forever() {
-    asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::hours(24));
-    co_await timer.async_wait(asio::use_awaitable);
-  }
+  static Awaitable<void> Forever();
 
   Runtime runtime_;
   RecordingProbe probe_;

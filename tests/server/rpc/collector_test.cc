@@ -1,4 +1,6 @@
 #include "server/rpc/collector.h"
+#include "common/base/sha256.h"
+#include "common/objects/keys.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>

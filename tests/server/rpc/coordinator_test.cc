@@ -1,5 +1,7 @@
 #include <thread>
 
+#include "common/base/sha256.h"
+#include "common/objects/keys.h"
 #include "server_fixture.h"
 
 namespace graft::server::rpc {

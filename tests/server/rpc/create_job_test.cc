@@ -1,3 +1,4 @@
+#include "common/objects/keys.h"
 #include "server_fixture.h"
 
 namespace graft::server::rpc {

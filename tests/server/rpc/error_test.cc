@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "call_fixture.h"
+#include "proto/grpc_status.h"
 
 namespace graft::server::rpc {
 namespace {

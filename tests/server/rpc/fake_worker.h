@@ -12,15 +12,9 @@
 #include <string>
 #include <vector>
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/channel.h>
 #include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
-#include <gtest/gtest.h>
 
-#include "common/base/sha256.h"
-#include "common/objects/keys.h"
 #include "graft/internal/v1/coordinator.grpc.pb.h"
 #include "graft/internal/v1/engine.grpc.pb.h"
 
@@ -30,150 +24,34 @@ namespace pb = graft::internal::v1;
 
 class FakeWorker : public pb::Engine::Service {
  public:
-  FakeWorker(const std::string& server, std::string worker_id, std::vector<std::string> bases)
-      : id(std::move(worker_id)),
-        bases_(std::move(bases)),
-        channel_(grpc::CreateChannel(server, grpc::InsecureChannelCredentials())),
-        coordinator(pb::Coordinator::NewStub(channel_)) {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(this);
-    engine_ = builder.BuildAndStart();
-  }
-  ~FakeWorker() override { StopEngine(); }
+  FakeWorker(const std::string& server, std::string worker_id, std::vector<std::string> bases);
+  ~FakeWorker() override;
 
-  void StopEngine() {
-    if (engine_ != nullptr) engine_->Shutdown(std::chrono::system_clock::now());
-  }
+  void StopEngine();
 
-  void Register() {
-    pb::RegisterRequest request;
-    request.set_worker_id(id);
-    request.set_engine_address("127.0.0.1:" + std::to_string(port_));
-    request.set_device("cpu");
-    request.set_memory_bytes(memory_bytes);
-    request.set_fp32_gflops(100);
-    request.set_bf16_gflops(100);
-    request.set_fast_bf16(fast_bf16);
-    for (const std::string& base : bases_) request.add_bases(base);
-    pb::RegisterResponse response;
-    grpc::ClientContext context;
-    const grpc::Status status = coordinator->Register(&context, request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    lease_ms = response.lease_ms();
-  }
+  void Register();
   /// Says that it holds these bases.
-  void Hold(const std::vector<std::string>& bases) {
-    pb::RenewLeasesRequest request;
-    for (const std::string& base : bases) request.add_resident()->set_id(base);
-    pb::RenewLeasesResponse response;
-    ASSERT_TRUE(Renew(request, &response).ok());
-  }
+  void Hold(const std::vector<std::string>& bases);
   /// Says that these lie in its folder now.
-  void HaveInFolder(const std::vector<std::string>& bases) {
-    bases_ = bases;
-    pb::RenewLeasesRequest request;
-    *request.mutable_bases()->mutable_ids() = {bases.begin(), bases.end()};
-    pb::RenewLeasesResponse response;
-    ASSERT_TRUE(Renew(request, &response).ok());
-  }
-  grpc::Status Renew(pb::RenewLeasesRequest request, pb::RenewLeasesResponse* response) {
-    request.set_worker_id(id);
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-    return coordinator->RenewLeases(&context, request, response);
-  }
-  grpc::Status Acquire(int64_t wait_ms, pb::AcquireLeasesResponse* response, int slots = 1) {
-    pb::AcquireLeasesRequest request;
-    request.set_worker_id(id);
-    request.set_free_slots(slots);
-    request.set_wait_ms(wait_ms);
-    for (const std::string& base : bases_) request.add_bases(base);
-    grpc::ClientContext context;
-    return coordinator->AcquireLeases(&context, request, response);
-  }
-  pb::Lease AcquireOne(int64_t wait_ms = 20'000) {
-    pb::AcquireLeasesResponse response;
-    const grpc::Status status = Acquire(wait_ms, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    EXPECT_EQ(response.leases_size(), 1);
-    return response.leases_size() == 1 ? response.leases(0) : pb::Lease();
-  }
+  void HaveInFolder(const std::vector<std::string>& bases);
+  grpc::Status Renew(pb::RenewLeasesRequest request, pb::RenewLeasesResponse* response);
+  grpc::Status Acquire(int64_t wait_ms, pb::AcquireLeasesResponse* response, int slots = 1);
+  pb::Lease AcquireOne(int64_t wait_ms = 20'000);
   grpc::Status Put(const std::string& key, const std::string& bytes,
-                   const std::string& sha256 = {}) {
-    grpc::ClientContext context;
-    pb::PutObjectResponse response;
-    auto writer = coordinator->PutObject(&context, &response);
-    pb::PutObjectRequest request;
-    request.set_key(key);
-    request.set_sha256(sha256.empty() ? Sha256Hex(bytes) : sha256);
-    request.set_chunk(bytes);
-    writer->Write(request);
-    writer->WritesDone();
-    return writer->Finish();
-  }
-  grpc::Status Get(const std::string& key, std::string* bytes) {
-    grpc::ClientContext context;
-    pb::GetObjectRequest request;
-    request.set_key(key);
-    auto reader = coordinator->GetObject(&context, request);
-    bytes->clear();
-    for (pb::ObjectChunk chunk; reader->Read(&chunk);) *bytes += chunk.data();
-    return reader->Finish();
-  }
+                   const std::string& sha256 = {});
+  grpc::Status Get(const std::string& key, std::string* bytes);
   pb::CompleteLeaseRequest Completion(const pb::Lease& lease,
-                                      pb::CompleteLeaseRequest::Outcome outcome) {
-    pb::CompleteLeaseRequest request;
-    request.set_worker_id(id);
-    request.mutable_lease()->set_tenant(lease.tenant());
-    request.mutable_lease()->set_job_id(lease.job_id());
-    request.mutable_lease()->set_token(lease.token());
-    request.set_outcome(outcome);
-    return request;
-  }
-  grpc::Status Complete(const pb::CompleteLeaseRequest& request) {
-    grpc::ClientContext context;
-    pb::CompleteLeaseResponse response;
-    return coordinator->CompleteLease(&context, request, &response);
-  }
+                                      pb::CompleteLeaseRequest::Outcome outcome);
+  grpc::Status Complete(const pb::CompleteLeaseRequest& request);
   /// Stores an artifact and ends the lease with a version of this hash.
-  grpc::Status Succeed(const pb::Lease& lease, const std::string& version_sha256) {
-    const std::string prefix =
-        objects::ArtifactPrefix(lease.tenant(), lease.job_id(), lease.token());
-    EXPECT_TRUE(Put(prefix + "adapter_config.json", "{}").ok());
-    EXPECT_TRUE(Put(prefix + "graft.json", "{}").ok());
-    auto request = Completion(lease, pb::CompleteLeaseRequest::SUCCEEDED);
-    request.set_version_sha256(version_sha256);
-    request.set_artifact_prefix(prefix);
-    request.set_artifact_bytes(4);
-    request.set_base_fingerprint("fingerprint");
-    request.add_label_names("bad");
-    request.add_label_names("good");
-    request.set_max_length(64);
-    return Complete(request);
-  }
+  grpc::Status Succeed(const pb::Lease& lease, const std::string& version_sha256);
 
   grpc::Status Classify(grpc::ServerContext*, const pb::EngineClassifyRequest* request,
-                        pb::EngineClassifyResponse* response) override {
-    ++classified;
-    if (on_classify) {
-      if (grpc::Status status = on_classify(*request); !status.ok()) return status;
-    }
-    for (int i = 0; i < request->inputs_size(); ++i) response->add_predictions()->set_label(id);
-    response->set_base_fingerprint("fingerprint");
-    return grpc::Status::OK;
-  }
+                        pb::EngineClassifyResponse* response) override;
   grpc::Status Embed(grpc::ServerContext*, const pb::EngineEmbedRequest* request,
-                     pb::EngineEmbedResponse* response) override {
-    for (int i = 0; i < request->inputs_size(); ++i) response->add_embeddings()->add_values(1);
-    response->set_base_fingerprint("fingerprint");
-    return grpc::Status::OK;
-  }
+                     pb::EngineEmbedResponse* response) override;
   grpc::Status LoadVersion(grpc::ServerContext*, const pb::LoadVersionRequest* request,
-                           pb::LoadVersionResponse*) override {
-    ++loaded;
-    return on_load ? on_load(*request) : grpc::Status::OK;
-  }
+                           pb::LoadVersionResponse*) override;
 
   const std::string id;
   std::function<grpc::Status(const pb::EngineClassifyRequest&)> on_classify;

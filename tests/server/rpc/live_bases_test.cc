@@ -1,6 +1,7 @@
 // Bases that come and go while the server and its workers run: served, listed and refused as they
 // are now, and a deadline says what it waited for.
 
+#include <fstream>
 #include <thread>
 
 #include "server_fixture.h"

@@ -1,3 +1,5 @@
+#include <fstream>
+
 #include "server_fixture.h"
 
 namespace graft::server::rpc {

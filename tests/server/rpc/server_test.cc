@@ -1,4 +1,6 @@
 
+#include <fstream>
+
 #include "server/core/jobs.h"
 #include "server/rpc/convert.h"
 #include "server_fixture.h"

@@ -19,7 +19,7 @@ void PrintJsonError(Context& context, const Status& status) {
   options.preserve_proto_field_names = true;
   std::string text;
   (void)google::protobuf::util::MessageToJsonString(proto::ToErrorInfo(status), &text, options);
-  Json error = Json::parse(text);
+  Json error = *ParseJson(text, "the error");
   error["status"] = StatusCodeName(status.code());
   context.err << Json{{"error", error}}.dump() << "\n";
 }

@@ -101,8 +101,9 @@ core::Outcome OutcomeOf(pb::CompleteLeaseRequest::Outcome outcome) {
 
 /// What of the version's row stands in the job's spec.
 void FillFromSpec(const std::string& spec_json, core::Completion& completion) {
-  const Json spec = Json::parse(spec_json, nullptr, /*allow_exceptions=*/false);
-  if (!spec.is_object()) return;
+  const StatusOr<Json> read = ParseJson(spec_json, "the job's spec");
+  if (!read.ok() || !read->is_object()) return;
+  const Json& spec = *read;
   if (spec.contains("method")) completion.version.method_json = spec["method"].dump();
   if (const auto found = spec.find("description"); found != spec.end() && found->is_string()) {
     completion.version.description = found->get<std::string>();

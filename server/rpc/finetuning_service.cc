@@ -31,22 +31,26 @@ StatusOr<core::JobKey> KeyOf(const CallContext& context, const std::string& name
 }
 
 /// A job takes over its parent's tensors one for one, so they must be the same ones and mean the
-/// same.
+/// same, beside the same weights.
 Status CheckContinues(const spec::JobSpec& spec, const core::Version& parent,
-                      const families::Layout& layout) {
+                      const intake::Base& base) {
+  const families::Layout& layout = base.layout;
   const auto refuse = [&](const std::string& why) {
     return InvalidArgumentError(fmt::format("{} can't be continued: {}", spec.init_from, why))
         .At("spec.init_from", "INIT_FROM_MISMATCH");
   };
+  if (!parent.base_fingerprint.empty() && parent.base_fingerprint != base.fingerprint) {
+    return refuse(fmt::format("it was trained on other weights than the base {} has now", base.id));
+  }
   if (spec.label_names != parent.label_names) {
     return refuse(
         fmt::format("its labels are {}, in this order", fmt::join(parent.label_names, ", ")));
   }
-  const Json method = Json::parse(parent.method_json, nullptr, /*allow_exceptions=*/false);
-  if (!method.is_object() || method.size() != 1)
+  const StatusOr<Json> method = ParseJson(parent.method_json, "the version's method");
+  if (!method.ok() || !method->is_object() || method->size() != 1)
     return DataLossError("the row of " + spec.init_from + " doesn't say its method");
-  const std::string& name = method.begin().key();
-  GRAFT_ASSIGN_OR_RETURN(const auto parsed, methods::ParseMethod(name, method.begin().value()));
+  const std::string& name = method->begin().key();
+  GRAFT_ASSIGN_OR_RETURN(const auto parsed, methods::ParseMethod(name, method->begin().value()));
   GRAFT_ASSIGN_OR_RETURN(const auto from, parsed->Resolve(layout));
   if (const std::string why = methods::FunctionDifference(*from, *spec.method); !why.empty())
     return refuse(why);
@@ -94,12 +98,11 @@ Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
   const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(context, asked->base);
   if (!base.ok()) co_return Status(base.status()).At("spec.base");
   admitted.base = *base;
-  const families::Layout& layout = admitted.base->layout;
-  auto resolved = spec::Resolve(*asked, layout);
+  auto resolved = spec::Resolve(*asked, admitted.base->layout);
   if (!resolved.ok()) co_return proto::PrefixFields(resolved.status(), "spec");
   admitted.spec = std::move(*resolved);
   if (admitted.init_from)
-    GRAFT_CO_RETURN_IF_ERROR(CheckContinues(admitted.spec, *admitted.init_from, layout));
+    GRAFT_CO_RETURN_IF_ERROR(CheckContinues(admitted.spec, *admitted.init_from, *admitted.base));
   auto find_files = [&sources = backend_.sources, tenant = context.tenant,
                      dataset = admitted.spec.dataset]() -> Status {
     return sources.Resolve(tenant, dataset).status();

@@ -10,12 +10,11 @@ double Seconds(TimeUs from, TimeUs to) { return static_cast<double>(to - from) /
 }  // namespace
 
 std::string MethodName(const std::string& spec_json) {
-  const Json spec = Json::parse(spec_json, nullptr, /*allow_exceptions=*/false);
-  if (!spec.is_object() || !spec.contains("method") || !spec["method"].is_object() ||
-      spec["method"].empty()) {
-    return "unknown";
-  }
-  return spec["method"].begin().key();
+  const StatusOr<Json> spec = ParseJson(spec_json, "the job's spec");
+  if (!spec.ok() || !spec->is_object()) return "unknown";
+  const auto method = spec->find("method");
+  if (method == spec->end() || !method->is_object() || method->empty()) return "unknown";
+  return method->begin().key();
 }
 
 void NoteTransition(Probe& probe, const core::Job& job) {

@@ -42,8 +42,8 @@ StatusOr<artifacts::Files> TokenizerOf(const core::Version& version, const std::
 }  // namespace
 
 bool IsWholeModel(const core::Version& version) {
-  const Json method = Json::parse(version.method_json, nullptr, /*allow_exceptions=*/false);
-  return method.is_object() && method.contains("full");
+  const StatusOr<Json> method = ParseJson(version.method_json, "the version's method");
+  return method.ok() && method->is_object() && method->contains("full");
 }
 
 StatusOr<artifacts::Files> ModelExportFiles(objects::ObjectStore& store,

@@ -135,6 +135,22 @@ TEST_F(LiveBasesTest, ADeadlineNamesTheWorkerThatDoesNotAnswer) {
               HasSubstr("waiting for worker w1 to load adapters/late/versions/1"));
 }
 
+TEST_F(LiveBasesTest, AVersionOfOtherWeightsIsNotContinued) {
+  MakeLateVersion();
+  MakeTinyBase(Bases(), "late", /*seed=*/2);
+  v1::JobSpec spec = Spec();
+  spec.set_base("late");
+  spec.set_init_from("late@1");
+  v1::Job job;
+
+  const grpc::Status status = Create(spec, &job);
+
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(FieldOf(status), "spec.init_from");
+  EXPECT_THAT(status.error_message(),
+              HasSubstr("it was trained on other weights than the base late has now"));
+}
+
 TEST_F(LiveBasesTest, WhatStandsOnARemovedBaseIsRefusedAtOnceWithTheReason) {
   MakeLateVersion();
   std::filesystem::remove_all(Bases() / "late");

@@ -14,6 +14,7 @@ namespace graft::cli {
 namespace {
 
 constexpr std::string_view kInputs = "inputs[";
+constexpr size_t kMaxBytes = 4'000'000;  ///< Of an input: the server takes requests up to 4 MiB.
 
 class StreamSource : public datasets::ByteSource {
  public:
@@ -76,6 +77,10 @@ StatusOr<TextInputs> TextInputs::Read(const std::vector<std::string>& arguments,
     if (pair) {
       input.set_text_pair(std::move(texts[i + 1].text));
       texts[i].place += " and " + texts[i + 1].place;
+    }
+    if (const size_t bytes = input.text().size() + input.text_pair().size(); bytes > kMaxBytes) {
+      return UsageError(texts[i].place + ": " + std::to_string(bytes) +
+                        " bytes, which is more than a request holds (4 MB); cut the text");
     }
     result.inputs_.push_back(std::move(input));
     result.places_.push_back(std::move(texts[i].place));

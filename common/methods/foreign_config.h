@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "common/base/json.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
+#include "common/families/layout.h"
+#include "common/methods/method_spec.h"
 
 namespace graft::methods {
 
@@ -17,6 +20,17 @@ namespace graft::methods {
 inline Status BadConfig(const std::string& what) {
   return InvalidArgumentError("adapter_config.json: " + what);
 }
+
+/// A field of the file, and the method's field that it is read into.
+struct ReadAs {
+  std::string theirs, ours;
+};
+
+/// `parsed`, the method called `name`, for a base. What it says of its fields, "method.lora.rank
+/// must be ...", is said of the file's: "r must be ...".
+StatusOr<std::shared_ptr<const MethodSpec>> ResolveRead(
+    const StatusOr<std::shared_ptr<const MethodSpec>>& parsed, const std::string& name,
+    const std::vector<ReadAs>& fields, const families::Layout& layout);
 
 /// A value as errors show it: its JSON, cut.
 inline std::string Shown(const Json& value) { return Printable(value.dump(), 80); }

@@ -119,8 +119,11 @@ StatusOr<ImportedMethod> ImportHubFolder(const Json& file,
   GRAFT_ASSIGN_OR_RETURN(HubHead head, ReadHubHead(head_json, layout));
   ReadHeadTensors(tensor_shapes, head, layout, imported.renamed_keys);
   fields["head"] = head.form.ToText();
-  GRAFT_ASSIGN_OR_RETURN(const auto parsed, BottleneckSpec::Parse(fields));
-  GRAFT_ASSIGN_OR_RETURN(imported.method, parsed->Resolve(layout));
+  static const std::vector<ReadAs> names = {{"non_linearity", "activation"},
+                                            {"the adapter's size", "size"},
+                                            {"the adapter's sizes", "layer_sizes"}};
+  GRAFT_ASSIGN_OR_RETURN(imported.method,
+                         ResolveRead(BottleneckSpec::Parse(fields), "bottleneck", names, layout));
   imported.label_names = std::move(head.label_names);
   for (const Json* said : {&file, &head_json}) {
     if (const Json name = said->value("model_name", Json());

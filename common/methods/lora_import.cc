@@ -15,6 +15,16 @@ namespace {
 
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
+/// What is taken over as it is.
+const std::vector<ReadAs>& ReadFields() {
+  static const std::vector<ReadAs> fields = {{"r", "rank"},
+                                             {"lora_alpha", "alpha"},
+                                             {"lora_dropout", "dropout"},
+                                             {"use_rslora", "rslora"},
+                                             {"bias", "bias"}};
+  return fields;
+}
+
 Status BadTensor(const std::string& key, const std::string& what) {
   return InvalidArgumentError("adapter_model.safetensors: the tensor " + Printable(key, 200) + " " +
                               what);
@@ -306,13 +316,9 @@ StatusOr<ImportedMethod> LoraSpec::Import(const Json& config, const std::string&
   GRAFT_RETURN_IF_ERROR(CheckPeftFields(config));
   GRAFT_RETURN_IF_ERROR(CheckTask(config));
   Json fields = Json::object();
-  for (const auto& [theirs, ours] : {std::pair{"r", "rank"},
-                                     {"lora_alpha", "alpha"},
-                                     {"lora_dropout", "dropout"},
-                                     {"use_rslora", "rslora"},
-                                     {"bias", "bias"}}) {
+  for (const auto& [theirs, ours] : ReadFields()) {
     if (!config.contains(theirs)) continue;
-    if (config[theirs].is_null()) return BadConfig(std::string(theirs) + " is null");
+    if (config[theirs].is_null()) return BadConfig(theirs + " is null");
     fields[ours] = config[theirs];
   }
   // PEFT's defaults, which aren't all graft's.
@@ -333,9 +339,8 @@ StatusOr<ImportedMethod> LoraSpec::Import(const Json& config, const std::string&
                          Expanded(ordered, "rank_pattern", fields["rank"], contents));
   GRAFT_ASSIGN_OR_RETURN(fields["alpha_pattern"],
                          Expanded(ordered, "alpha_pattern", fields["alpha"], contents));
-  GRAFT_ASSIGN_OR_RETURN(const auto parsed, Parse(fields));
   ImportedMethod imported;
-  GRAFT_ASSIGN_OR_RETURN(imported.method, parsed->Resolve(layout));
+  GRAFT_ASSIGN_OR_RETURN(imported.method, ResolveRead(Parse(fields), "lora", ReadFields(), layout));
   imported.renamed_keys = contents.names;
   if (const Json base = config.value("base_model_name_or_path", Json()); base.is_string())
     imported.declared_base = base.get<std::string>();

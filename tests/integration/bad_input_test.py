@@ -204,7 +204,7 @@ def import_rows(folder):
         Row("adapter_config.json that breaks off", make("config", files={"adapter_config.json": b'{"peft_type": "LORA", '}),
             "INVALID_ARGUMENT", "adapter_config.json"),
         Row("unknown peft_type", make("loha", peft_type="LOHA"), "UNIMPLEMENTED", "LOHA"),
-        Row("rank 0 in adapter_config.json", make("rank0", r=0), "INVALID_ARGUMENT", "1 to 1024", "method.lora.rank"),
+        Row("rank 0 in adapter_config.json", make("rank0", r=0), "INVALID_ARGUMENT", "r must be a whole number from 1 to 1024"),
         Row("labels unnamed", no_labels, "INVALID_ARGUMENT", "labels", "header.label_names", "LABELS_UNKNOWN"),
         Row("import for an unknown base", [*no_labels[:3], "nope", *no_labels[4:]], "NOT_FOUND", "there are: ", "header.base"),
         Row("folder without files", ["import", str(nothing), *no_labels[2:]], "INVALID_ARGUMENT", "folder", exit=USAGE),
@@ -231,8 +231,7 @@ def request_rows():
         Row("classify: pair for one-text adapter", ["classify", "--adapter", "good", "--pair", "w1", "w2", "w3"],
             "INVALID_ARGUMENT", "even", exit=USAGE),
         Row("classify: bad UTF-8", ["classify", "--adapter", "good", "w1 \udcff w2"], "INVALID_ARGUMENT", "UTF-8", exit=USAGE),
-        Row("classify: 100 MB", ["classify", "--adapter", "good", "-"], "RESOURCE_EXHAUSTED", "send less", reason="MESSAGE_TOO_LARGE",
-            text="x" * HUGE),
+        Row("classify: 100 MB", ["classify", "--adapter", "good", "-"], "INVALID_ARGUMENT", "line 1", exit=USAGE, text="x" * HUGE),
         Row("embed: unknown base", ["embed", "--base", "nope", "w1"], "NOT_FOUND", "there are: ", "base"),
         Row("embed: neither base nor adapter", ["embed", "w1"], "INVALID_ARGUMENT", "adapter or a base", "adapter"),
         Row("generate", ["generate", "--adapter", "good", "w1"], "UNIMPLEMENTED", "classifiers"),
@@ -492,9 +491,7 @@ def main():
                 checker = part(options, folder)
                 count += checker.count
                 faults += checker.faults
-    for fault in faults:
-        print(f"FAULT {fault}")
-    print(f"{count} rows, {len(faults)} faults")
+    print("".join(f"FAULT {fault}\n" for fault in faults) + f"{count} rows, {len(faults)} faults")
     return 1 if faults else 0
 
 

@@ -74,6 +74,8 @@ TEST(TextInputsTest, FaultsOfTheInputAreTheUsers) {
   EXPECT_THAT(Read({"a", "b\xFF"}, "").status().message(), HasSubstr("text 2 isn't UTF-8"));
   EXPECT_THAT(Read({"-"}, "").status().message(), HasSubstr("no text given"));
   EXPECT_THAT(Read({"a"}, "", true).status().message(), HasSubstr("even number"));
+  EXPECT_THAT(Read({"-"}, "a\n" + std::string(4'000'001, 'b') + "\n").status().message(),
+              HasSubstr("line 2 of standard input: 4000001 bytes, which is more than a request"));
 }
 
 }  // namespace

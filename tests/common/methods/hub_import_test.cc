@@ -241,7 +241,10 @@ TEST(ImportHubTest, AFieldThatIsNotBuiltIsRefusedByNameAndValue) {
                 HasSubstr(value.is_string() ? value.get<std::string>() : value.dump()));
   }
   for (const Json& dropout : {Json(1.0), Json("x")}) {
-    EXPECT_EQ(ImportHub(HubWith("dropout", dropout)).status().code(), StatusCode::kInvalidArgument);
+    const Status status = ImportHub(HubWith("dropout", dropout)).status();
+
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(status.message(), "adapter_config.json: dropout must be a number in [0, 1)");
   }
 }
 

@@ -15,6 +15,7 @@ namespace {
 using families::With;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 /// As PEFT 0.21 writes it.
 Json PeftConfig() {
@@ -161,13 +162,16 @@ TEST(ImportPeftTest, AFieldThatChangesTheAdapterIsRefused) {
     const Status status = ImportPeft(With(PeftConfig(), field, value)).status();
 
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << field << " " << value;
+    EXPECT_THAT(status.message(), Not(HasSubstr("method."))) << value;
   }
 }
 
 TEST(ImportPeftTest, TheRefusalNamesTheField) {
   const Status status = ImportPeft(With(PeftConfig(), "use_dora", true)).status();
+  const Status renamed = ImportPeft(With(PeftConfig(), "lora_alpha", 0)).status();
 
   EXPECT_THAT(status.message(), HasSubstr("adapter_config.json: use_dora is true"));
+  EXPECT_EQ(renamed.message(), "adapter_config.json: lora_alpha must be a number in (0, 1000000]");
 }
 
 TEST(ImportPeftTest, AFieldThatNobodyKnowsIsRefusedUnlessItIsOff) {

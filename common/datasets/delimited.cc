@@ -307,6 +307,9 @@ ReadStep DelimitedReader::FindColumns(int64_t header_line, ErrorDetail& fault) {
       fault.message += " (the file is read without a header, so columns are named by number)";
       if (names_.size() == 1 && first.find(';') != std::string_view::npos)
         fault.message += "; if semicolons separate its fields, give it a header, or write commas";
+    } else if (first.starts_with('#')) {
+      fault.message +=
+          "; the line begins with #: take comments out, so that the header comes first";
     } else {
       fault.message +=
           "; a file without a header needs has_header=false (--no-header) and columns 1, 2, ...";

@@ -45,6 +45,14 @@ bool OnlyArrays(const Json& object) {
   return std::all_of(object.begin(), object.end(), [](const Json& v) { return v.is_array(); });
 }
 
+/// The name of a list of objects in `object`; empty if there is none.
+std::string ListOfObjects(const Json& object) {
+  for (const auto& [name, value] : object.items()) {
+    if (value.is_array() && !value.empty() && value.front().is_object()) return name;
+  }
+  return {};
+}
+
 /// How far the brackets of `text` are open at its end; 0 if a string is.
 int OpenBrackets(std::string_view text) {
   int depth = 0;
@@ -263,6 +271,10 @@ ReadStep JsonlReader::ToValues(const Json& object, int64_t line, Record& record,
     if (at == object.end()) {
       if (!column.is_required) continue;
       fault = MissingColumn(column.name, Keys(object), line);
+      if (const std::string list = ListOfObjects(object); is_first && !list.empty()) {
+        fault.message += "; if the examples are in " + Quoted(list) +
+                         ", write one a line: jq -c '.[" + Quoted(list) + "][]' FILE > data.jsonl";
+      }
       // The first line stands for the file: a wrong column name is one fault, not one a line.
       broke_off_ = is_first;
       return ReadStep::kFault;

@@ -54,6 +54,12 @@ int32_t ByteTrie::Child(int32_t node, unsigned char byte) const {
   return edges_[Slot(Key(node, byte))].child;
 }
 
+void ByteTrie::Finish() {
+  parent_ = std::vector<int32_t>();
+  depth_ = std::vector<int32_t>();
+  byte_ = std::vector<unsigned char>();
+}
+
 std::vector<int32_t> ByteTrie::ByDepth() const {
   std::vector<int32_t> nodes(parent_.size());
   for (size_t i = 0; i < nodes.size(); ++i) nodes[i] = static_cast<int32_t>(i);

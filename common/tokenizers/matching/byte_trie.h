@@ -9,7 +9,7 @@
 
 namespace graft::tokenizers {
 
-/// Thread safety: const after the last Insert.
+/// Thread safety: const after the last Insert or Finish.
 class ByteTrie {
  public:
   static constexpr int32_t kNone = -1;
@@ -30,6 +30,9 @@ class ByteTrie {
   int32_t size() const { return static_cast<int32_t>(parent_.size()); }
   int32_t parent(int32_t node) const { return parent_[static_cast<size_t>(node)]; }
   unsigned char byte(int32_t node) const { return byte_[static_cast<size_t>(node)]; }
+  /// Forgets what only building needs, half of its memory: from now on Child is all that is asked.
+  void Finish();
+
   /// All nodes, each after those that are nearer to their root.
   std::vector<int32_t> ByDepth() const;
 

@@ -32,6 +32,7 @@ LongestMatch::LongestMatch(const std::vector<std::string>& patterns) : root_(tri
     }
     if (best_[at] < 0) best_[at] = best_[static_cast<size_t>(fail_[at])];
   }
+  trie_.Finish();
 }
 
 std::vector<LongestMatch::Match> LongestMatch::Find(std::string_view text, size_t* steps) const {

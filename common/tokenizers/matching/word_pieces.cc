@@ -16,6 +16,8 @@ WordPieces::WordPieces(const std::vector<Piece>& first, const std::vector<Piece>
   pieces_.assign(count, kEmpty);
   for (const auto& [node, id] : ends) id_[static_cast<size_t>(node)] = id;
   for (const int32_t node : trie_.ByDepth()) Link(node);
+  trie_.Finish();
+  lists_.shrink_to_fit();
 }
 
 void WordPieces::Link(int32_t node) {

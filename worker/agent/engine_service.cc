@@ -63,6 +63,10 @@ std::function<void()> EngineService::TimeSwap(const pb::VersionRef& version) {
   };
 }
 
+TaskThreads& EngineService::ThreadsFor(const std::string& base) {
+  return engine_.HoldsBase(base) ? tasks_ : base_reads_;
+}
+
 void EngineService::WhenResident(const pb::VersionRef& version, std::function<void(Status)> then) {
   if (engine_.IsResident(version.sha256())) return then(OkStatus());
   const auto load = [this, version, then] {
@@ -70,7 +74,7 @@ void EngineService::WhenResident(const pb::VersionRef& version, std::function<vo
     if (engine_.IsResident(version.sha256())) return then(OkStatus());
     then(Load(version, /*prove=*/false).status());
   };
-  tasks_.Post(load, then);
+  ThreadsFor(version.base()).Post(load, then);
 }
 
 grpc::ServerUnaryReactor* EngineService::Classify(grpc::CallbackServerContext* context,
@@ -123,7 +127,7 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
     };
     if (!request->version().sha256().empty()) return WhenResident(request->version(), run);
     if (engine_.HoldsBase(request->base())) return run(OkStatus());
-    tasks_.Post([run] { run(OkStatus()); }, Fail(reactor));  // It has to be read from disk.
+    base_reads_.Post([run] { run(OkStatus()); }, Fail(reactor));
   });
 }
 
@@ -140,7 +144,7 @@ grpc::ServerUnaryReactor* EngineService::LoadVersion(grpc::CallbackServerContext
       }
       reactor->Finish(Answer(result.status()));
     };
-    tasks_.Post(load, Fail(reactor));
+    ThreadsFor(request->version().base()).Post(load, Fail(reactor));
   });
 }
 

@@ -53,6 +53,8 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   /// Starts the clock of a request whose version must be loaded; call what it returns when the
   /// request was answered.
   std::function<void()> TimeSwap(const graft::internal::v1::VersionRef& version);
+  /// Where what needs the base may block.
+  TaskThreads& ThreadsFor(const std::string& base);
   /// Runs `then(OK)` once the version is resident (at once if it is), or with the reason why it
   /// can't be.
   void WhenResident(const graft::internal::v1::VersionRef& version,
@@ -66,6 +68,7 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   const OnSwap on_swap_;
   const std::function<void()> on_device_failed_;
   TaskThreads tasks_{2};
+  TaskThreads base_reads_{2};   ///< Apart: a base is read in seconds, a version beside it at once.
   TaskThreads evaluations_{1};  ///< Apart: reading their data takes long.
 };
 

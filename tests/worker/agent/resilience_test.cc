@@ -38,7 +38,6 @@ class ResilienceTest : public RunningAgentCase {
     const auto& ids = seen.renewals.back().bases().ids();
     return {ids.begin(), ids.end()};
   }
-
 };
 
 TEST_F(ResilienceTest, MemoryThatRunsOutInOneJobEndsThatJobAloneAndSaysWhoseFaultItWas) {

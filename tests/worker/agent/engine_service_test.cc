@@ -1,0 +1,85 @@
+/// What the server asks of a worker's engine, over a real channel.
+
+#include "worker/agent/engine_service.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+
+#include <algorithm>
+#include <future>
+#include <optional>
+
+#include "tests/worker/agent/agent_case.h"
+
+namespace graft::worker::agent {
+namespace {
+
+bool IsSlow(const std::string& key) { return key.starts_with("slow/"); }
+
+class EngineServiceTest : public RunningAgentCase {
+ protected:
+  void Serve() {
+    service_.emplace(*engine_, objects_);
+    int port = 0;
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(&*service_);
+    grpc_server_ = builder.BuildAndStart();
+    stub_ = pb::Engine::NewStub(grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
+                                                    grpc::InsecureChannelCredentials()));
+  }
+  ~EngineServiceTest() override {
+    if (grpc_server_ != nullptr) grpc_server_->Shutdown(std::chrono::system_clock::now());
+  }
+  grpc::Status Load(const std::string& base, const std::string& prefix, const std::string& sha256) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kLongEnough);
+    pb::LoadVersionRequest request;
+    request.mutable_version()->set_base(base);
+    request.mutable_version()->set_artifact_prefix(prefix);
+    request.mutable_version()->set_sha256(sha256);
+    pb::LoadVersionResponse response;
+    return stub_->LoadVersion(&context, request, &response);
+  }
+
+  std::optional<EngineService> service_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+  std::unique_ptr<pb::Engine::Stub> stub_;
+};
+
+TEST_F(EngineServiceTest, AVersionOnABaseInMemoryDoesNotWaitForThoseWhoseBasesMustBeRead) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  server_.on_get = [&](const std::string& key) {
+    if (!IsSlow(key)) return OkStatus();
+    released.wait();
+    return NotFoundError("gone");
+  };
+  StartAgent();
+  server_.Grant(MakeLease("job"));
+  ASSERT_TRUE(server_.WaitUntilCompleted("job"));
+  const pb::CompleteLeaseRequest made = *server_.job("job").completion;
+  engine_->Unload(made.version_sha256());
+  Serve();
+
+  std::vector<std::future<grpc::Status>> slow;
+  for (const char* prefix : {"slow/1/", "slow/2/", "slow/3/"}) {
+    slow.push_back(std::async(std::launch::async, [this, prefix] {
+      return Load("not-in-memory", prefix, std::string(64, 'a'));
+    }));
+  }
+  const bool are_under_way = server_.WaitUntil(
+      [](const Seen& seen) { return std::ranges::count_if(seen.gets, &IsSlow) == 2; });
+  const grpc::Status loaded = Load("base-bert", made.artifact_prefix(), made.version_sha256());
+  release.set_value();
+
+  EXPECT_TRUE(are_under_way);
+  EXPECT_TRUE(loaded.ok()) << loaded.error_message();
+  for (auto& status : slow) EXPECT_EQ(status.get().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+}  // namespace
+}  // namespace graft::worker::agent

@@ -79,7 +79,8 @@ the plain header, 1.2 with that of the services, 2.6 with libtorch's, where 1.2 
 Tried and left: clang 19 compiles the same files in 1 / 1.37 of GCC 12's time (11 files of all kinds, 128 s against
 176 s of one core), but it starts a second OpenMP runtime beside libtorch's. Waiting in the server's coroutines behind one
 std::function instead of a template a type: no gain. -O1 for the services: a tenth to a fifth of a file's time, which isn't worth a
-second level of optimisation.
+second level of optimisation; some 40 s of the whole. A lighter ATen/DeviceGuard.h in front of libtorch's: half a second in three of
+five files of the engine, nothing in the others, which need the list anyhow.
 TEXT
 } >"$scratch/build.md"
 mv "$scratch/build.md" "$out"

@@ -33,8 +33,7 @@ StatusOr<Layout> ReadBertLayout(const Json& config,
   if (config.contains("position_embedding_type") && config["position_embedding_type"].is_null()) {
     return UnimplementedError(
         "config.json: position_embedding_type null isn't built: transformers 4 takes it for none, "
-        "5 "
-        "for absolute; state absolute");
+        "5 for absolute; state absolute");
   }
   const bool decoder = read.Flag("is_decoder", false) || read.Flag("add_cross_attention", false);
   GRAFT_RETURN_IF_ERROR(read.status());

@@ -53,7 +53,7 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   /// Starts the clock of a request whose version must be loaded; call what it returns when the
   /// request was answered.
   std::function<void()> TimeSwap(const graft::internal::v1::VersionRef& version);
-  /// Where what needs the base may block.
+  /// The threads on which a version of `base` is loaded: a base that isn't in memory is read first.
   TaskThreads& ThreadsFor(const std::string& base);
   /// Runs `then(OK)` once the version is resident (at once if it is), or with the reason why it
   /// can't be.

@@ -30,11 +30,10 @@ class ByteTrie {
   int32_t size() const { return static_cast<int32_t>(parent_.size()); }
   int32_t parent(int32_t node) const { return parent_[static_cast<size_t>(node)]; }
   unsigned char byte(int32_t node) const { return byte_[static_cast<size_t>(node)]; }
-  /// Forgets what only building needs, half of its memory: from now on Child is all that is asked.
-  void Finish();
-
   /// All nodes, each after those that are nearer to their root.
   std::vector<int32_t> ByDepth() const;
+  /// Gives back what only building needs. Requires: behind it nothing but Child is called.
+  void Finish();
 
  private:
   struct Edge {

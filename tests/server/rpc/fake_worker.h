@@ -24,6 +24,7 @@ namespace pb = graft::internal::v1;
 
 class FakeWorker : public pb::Engine::Service {
  public:
+  /// `server`: where the coordinator listens. `bases`: those that lie in the worker's folder.
   FakeWorker(const std::string& server, std::string worker_id, std::vector<std::string> bases);
   ~FakeWorker() override;
 

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <set>
 
 #include "common/base/json.h"
 #include "common/base/utf8.h"
 #include "common/datasets/label_checks.h"
 #include "common/datasets/label_keys.h"
+#include "common/tokenizers/model_max_length.h"
 
 namespace graft::artifacts {
 namespace {
@@ -23,40 +25,34 @@ StatusOr<Json> ReadObject(const Files& files, const std::string& name) {
   return json;
 }
 
-/// id2label in id order; empty if it is no full list of names, or only transformers' stand-ins.
-std::vector<std::string> LabelsOf(const Json& config) {
+bool AreIdsBehind(const std::string& prefix, const std::vector<std::string>& names) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] != prefix + std::to_string(i)) return false;
+  }
+  return true;
+}
+
+/// id2label in id order; none if there is none, nullopt if it is no full list of names.
+std::optional<std::vector<std::string>> NamesById(const Json& config) {
   const Json labels = config.value("id2label", Json());
-  if (!labels.is_object() || labels.empty() || labels.size() > kMaxLabels) return {};
+  if (labels.is_null() || labels.empty()) return std::vector<std::string>{};
+  if (!labels.is_object() || labels.size() > kMaxLabels) return std::nullopt;
   std::vector<std::string> names(labels.size());
-  bool stand_ins = true;
   for (const auto& [id, name] : labels.items()) {
     size_t index = 0;
     const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), index);
     if (error != std::errc() || end != id.data() + id.size() || index >= names.size() ||
-        !name.is_string()) {
-      return {};
+        !(name.is_string() || name.is_number_integer())) {
+      return std::nullopt;
     }
-    names[index] = name.get<std::string>();
-    stand_ins = stand_ins && names[index] == kStandIn + id;
+    names[index] = name.is_string() ? name.get<std::string>() : name.dump();
   }
-  return stand_ins ? std::vector<std::string>{} : names;
-}
-
-bool AreStandIns(const Json& labels) {
-  const auto items = labels.items();
-  return std::all_of(items.begin(), items.end(), [](const auto& item) {
-    return item.value().is_string() &&
-           item.value().template get<std::string>().starts_with(kStandIn);
-  });
+  return names;
 }
 
 /// What config.json says of labels and isn't used; empty if nothing. `names` are those that are.
 std::string LabelDoubt(const Json& config, const std::vector<std::string>& names) {
-  const Json by_id = config.value("id2label", Json());
   const Json by_name = config.value("label2id", Json());
-  const bool says = !by_id.is_null() && !by_id.empty();
-  if (names.empty() && says && !(by_id.is_object() && AreStandIns(by_id)))
-    return "its id2label doesn't name each id from 0 up, and is passed over";
   if (!by_name.is_object() || by_name.empty()) return {};
   if (names.empty()) {
     const auto items = by_name.items();
@@ -75,6 +71,21 @@ std::string LabelDoubt(const Json& config, const std::vector<std::string>& names
   return {};
 }
 
+/// What config.json says of the model and the base says otherwise; empty if nothing.
+std::string ModelDoubt(const Json& config, const families::Layout& layout) {
+  std::string doubt;
+  for (const auto& [field, value] : layout.fingerprint_config.items()) {
+    const auto said = config.find(field);
+    if (said == config.end() || *said == value) continue;
+    doubt += (doubt.empty() ? "" : ", ") + field + " is " + Printable(said->dump(), 40) +
+             " where the base has " + Printable(value.dump(), 40);
+  }
+  return doubt.empty() ? doubt
+                       : doubt +
+                             "; the adapter is served on the base as it is, and only if it was "
+                             "trained on such a one are its answers right";
+}
+
 std::string List(const std::vector<std::string>& names) {
   std::string list;
   for (size_t i = 0; i < names.size() && i < 5; ++i)
@@ -84,7 +95,12 @@ std::string List(const std::vector<std::string>& names) {
 
 }  // namespace
 
-StatusOr<Declared> ReadDeclared(const Files& files) {
+bool AreOnlyIds(const std::vector<std::string>& names) {
+  return AreIdsBehind(kStandIn, names) || AreIdsBehind("", names);
+}
+
+StatusOr<Declared> ReadDeclared(const Files& files, const families::Layout& layout,
+                                int64_t head_outputs) {
   Declared declared;
   GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObject(files, "config.json"));
   if (const Json problem = config.value("problem_type", Json());
@@ -93,15 +109,24 @@ StatusOr<Declared> ReadDeclared(const Files& files) {
                                 "; graft builds single_label_classification, and this adapter's "
                                 "outputs mean something else");
   }
-  declared.label_names = LabelsOf(config);
-  if (const std::string doubt = LabelDoubt(config, declared.label_names); !doubt.empty())
+  const std::optional<std::vector<std::string>> names = NamesById(config);
+  if (names && !AreIdsBehind(kStandIn, *names)) declared.label_names = *names;
+  const std::string label_doubt =
+      names ? LabelDoubt(config, declared.label_names)
+            : "its id2label doesn't name each id from 0 up, and is passed over";
+  if (!label_doubt.empty()) declared.passed_over.push_back("config.json: " + label_doubt);
+  if (const std::string doubt = ModelDoubt(config, layout); !doubt.empty())
     declared.passed_over.push_back("config.json: " + doubt);
-  GRAFT_ASSIGN_OR_RETURN(const Json tokenizer, ReadObject(files, "tokenizer_config.json"));
-  // transformers writes 1e30 where there is no limit.
-  if (const Json length = tokenizer.value("model_max_length", Json());
-      length.is_number_unsigned() && length > 0 && length < 1'000'000) {
-    declared.max_length = length.get<int>();
+  if (const Json labels = config.value("num_labels", Json());
+      head_outputs > 0 && !labels.is_null() && labels != head_outputs) {
+    declared.passed_over.push_back("config.json: num_labels is " + Printable(labels.dump(), 20) +
+                                   ", and the head has " + std::to_string(head_outputs) +
+                                   " outputs, which count");
   }
+  if (const Json base = config.value("_name_or_path", Json()); base.is_string())
+    declared.base = base.get<std::string>();
+  GRAFT_ASSIGN_OR_RETURN(const Json tokenizer, ReadObject(files, "tokenizer_config.json"));
+  declared.max_length = tokenizers::ModelMaxLength(tokenizer);
   return declared;
 }
 

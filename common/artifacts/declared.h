@@ -13,12 +13,19 @@ namespace graft::artifacts {
 struct Declared {
   std::vector<std::string> label_names;  ///< In id order; empty if no file says, or only LABEL_0.
   int max_length = 0;                    ///< 0 if no file says.
+  std::string base;                      ///< config.json's own name of it; empty if it doesn't say.
   std::vector<std::string> passed_over;  ///< A sentence for each statement that can't be used.
 };
 
-/// Reads config.json and tokenizer_config.json.
+/// Reads config.json and tokenizer_config.json of an adapter for a base of this layout, whose head
+/// has `head_outputs` (0: unknown).
 /// Errors: InvalidArgument if one is malformed or the problem isn't classification of one label.
-StatusOr<Declared> ReadDeclared(const Files& files);
+StatusOr<Declared> ReadDeclared(const Files& files, const families::Layout& layout,
+                                int64_t head_outputs);
+
+/// True for names that say no more than their ids: LABEL_0, LABEL_1, ..., as transformers and
+/// AdapterHub call labels without names, or 0, 1, ...; and for none.
+bool AreOnlyIds(const std::vector<std::string>& names);
 
 /// Errors: InvalidArgument if the folder's own tokenizer numbers a text otherwise than the base's;
 /// the sentence names a token.

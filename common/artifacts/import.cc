@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::string_view kConfigName = "adapter_config.json";
 constexpr const char* kChangesNothing =
-    "the adapter changes nothing of the base: all that it adds is multiplied by zeros (lora_B, "
-    "adapter_up). It was saved before it was trained, or its trained weights were lost on saving; "
-    "only its head answers";
+    "the adapter changes nothing of the base: all that it adds is multiplied by zeros. It was "
+    "saved "
+    "before it was trained, or its trained weights were lost on saving; only its head answers";
 
 bool IsPickledWeights(std::string_view name) {
   // What Trainer keeps beside the weights to continue a run.
@@ -70,15 +70,13 @@ bool IsZero(const BoundTensor& tensor) {
   return true;
 }
 
-bool ChangesNothing(const std::vector<BoundTensor>& bound) {
-  bool gated = false;
-  for (const BoundTensor& tensor : bound) {
-    if (tensor.spec->overrides_base) return false;
-    if (!tensor.spec->gates) continue;
-    gated = true;
-    if (!IsZero(tensor)) return false;
-  }
-  return gated;
+bool ChangesNothing(const methods::MethodSpec& method, const families::Layout& layout,
+                    const std::vector<BoundTensor>& bound) {
+  return method.ChangesNothing(layout, [&](const std::string& name) {
+    const auto tensor = std::find_if(bound.begin(), bound.end(),
+                                     [&](const auto& one) { return one.spec->name == name; });
+    return tensor != bound.end() && IsZero(*tensor);
+  });
 }
 
 StatusOr<Imported> ImportSealed(const ImportRequest& request, const families::Layout& layout,
@@ -114,7 +112,8 @@ StatusOr<Imported> ImportSealed(const ImportRequest& request, const families::La
   GRAFT_RETURN_IF_ERROR(CheckLabels(labels, /*head_outputs=*/0, /*names_given=*/false));
   const auto specs = manifest.identity.method->Tensors(layout, static_cast<int64_t>(labels.size()));
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs));
-  if (ChangesNothing(bound)) imported.warnings.emplace_back(kChangesNothing);
+  if (ChangesNothing(*manifest.identity.method, layout, bound))
+    imported.warnings.emplace_back(kChangesNothing);
   return imported;
 }
 
@@ -145,11 +144,32 @@ std::string LastName(std::string text) {
   return text.substr(text.rfind('/') + 1);
 }
 
+/// What was asked for, else what the folder says, else the longest up to 512.
+int MaxLength(const ImportRequest& request, const families::Layout& layout,
+              const Declared& declared, std::vector<std::string>& warnings) {
+  const auto most = static_cast<int>(layout.max_positions);
+  const std::string says =
+      "the folder's tokenizer_config.json says " + std::to_string(declared.max_length);
+  if (request.max_length > 0) {
+    if (declared.max_length > 0 && std::min(declared.max_length, most) != request.max_length)
+      warnings.push_back("max_length is " + std::to_string(request.max_length) + " as given; " +
+                         says);
+    return request.max_length;
+  }
+  if (declared.max_length == 0) return std::min(512, most);
+  if (declared.max_length > most)
+    warnings.push_back("max_length is " + std::to_string(most) + ", the most that " + request.base +
+                       " has positions for; " + says);
+  return std::min(declared.max_length, most);
+}
+
 StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::Layout& layout,
                                 const methods::ImportedMethod& method, const Declared& declared,
                                 std::vector<std::string>& warnings) {
   std::vector<std::string> labels = method.label_names;
-  if (labels.empty()) labels = declared.label_names;
+  if (AreOnlyIds(labels) && !declared.label_names.empty()) labels = declared.label_names;
+  // Ids give way to names, and are better than none.
+  if (AreOnlyIds(labels) && !request.label_names.empty()) labels.clear();
   const auto fits = [&](const std::vector<std::string>& names) {
     return std::cmp_equal(names.size(), method.head_outputs);
   };
@@ -165,15 +185,7 @@ StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::La
     warnings.emplace_back("the labels are those that the folder itself names, not those given");
   }
   GRAFT_RETURN_IF_ERROR(CheckLabels(labels, method.head_outputs, given));
-  const auto longest = static_cast<int>(std::min<int64_t>(512, layout.max_positions));
-  int max_length = request.max_length;
-  if (max_length == 0) {
-    max_length = declared.max_length > 0 ? std::min(declared.max_length, longest) : longest;
-  } else if (declared.max_length > 0 && declared.max_length < max_length) {
-    warnings.push_back("max_length is " + std::to_string(max_length) +
-                       " as given; the folder's tokenizer_config.json says " +
-                       std::to_string(declared.max_length));
-  }
+  const int max_length = MaxLength(request, layout, declared, warnings);
   if (max_length < families::kLeastMaxLength) {
     return InvalidArgumentError(
                "max_length is " + std::to_string(max_length) +
@@ -182,10 +194,11 @@ StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::La
                std::to_string(families::kLeastMaxLength))
         .At("header.max_length", "OUT_OF_RANGE");
   }
-  if (!method.declared_base.empty() && LastName(method.declared_base) != LastName(request.base)) {
-    warnings.push_back("the folder says that it was trained on " +
-                       Quoted(method.declared_base, 200) + "; it is served on " +
-                       Quoted(request.base) +
+  const std::string& trained_on =
+      method.declared_base.empty() ? declared.base : method.declared_base;
+  if (!trained_on.empty() && LastName(trained_on) != LastName(request.base)) {
+    warnings.push_back("the folder says that it was trained on " + Quoted(trained_on, 200) +
+                       "; it is served on " + Quoted(request.base) +
                        ", and only if both are the same model are its answers right");
   }
   return Identity{.base_fingerprint = request.base_fingerprint,
@@ -236,15 +249,18 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   }
   GRAFT_ASSIGN_OR_RETURN(const methods::ImportedMethod method,
                          methods::ImportMethod(configs, shapes, layout));
-  GRAFT_ASSIGN_OR_RETURN(const Declared declared, ReadDeclared(files));
-  imported.warnings = declared.passed_over;
+  GRAFT_ASSIGN_OR_RETURN(const Declared declared, ReadDeclared(files, layout, method.head_outputs));
+  imported.warnings = method.doubts;
+  imported.warnings.insert(imported.warnings.end(), declared.passed_over.begin(),
+                           declared.passed_over.end());
   GRAFT_RETURN_IF_ERROR(CheckTokenizer(request, files));
   GRAFT_ASSIGN_OR_RETURN(const Identity identity,
                          MakeIdentity(request, layout, method, declared, imported.warnings));
   const auto specs =
       method.method->Tensors(layout, static_cast<int64_t>(identity.label_names.size()));
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs, method.renamed_keys));
-  if (ChangesNothing(bound)) imported.warnings.emplace_back(kChangesNothing);
+  if (ChangesNothing(*identity.method, layout, bound))
+    imported.warnings.emplace_back(kChangesNothing);
   GRAFT_ASSIGN_OR_RETURN(Files sealed, Rewritten(bound, identity, request, layout));
   imported.manifest =
       Seal(identity, {.base = request.base, .base_proved = false, .probe = {}, .job = {}}, sealed);

@@ -7,6 +7,17 @@ namespace {
 
 constexpr std::string_view kConfig = "tokenizer_config.json";
 
+/// Brings what transformers 5 writes into the form that version 4 can read too.
+void WriteForBothVersions(Json& config) {
+  if (config.value("tokenizer_class", Json()) == Json("TokenizersBackend"))
+    config["tokenizer_class"] = "PreTrainedTokenizerFast";
+  if (const Json extra = config.value("extra_special_tokens", Json());
+      extra.is_array() && config.value("additional_special_tokens", Json()).is_null()) {
+    config.erase("extra_special_tokens");
+    if (!extra.empty()) config["additional_special_tokens"] = extra;
+  }
+}
+
 }  // namespace
 
 StatusOr<Files> ExportedTokenizer(const tokenizers::TokenizerFiles& of_base, int max_length) {
@@ -24,6 +35,7 @@ StatusOr<Files> ExportedTokenizer(const tokenizers::TokenizerFiles& of_base, int
     if (base.is_object() && !base.value("tokenizer_class", Json()).is_null())
       config["tokenizer_class"] = base["tokenizer_class"];
   }
+  WriteForBothVersions(config);
   config["model_max_length"] = max_length;
   text = config.dump(2) + "\n";
   return files;

@@ -221,8 +221,6 @@ std::vector<TensorSpec> BottleneckSpec::Tensors(const families::Layout& layout,
   std::vector<TensorSpec> tensors;
   for (const families::Sublayer& sublayer : layout.sublayers) {
     if (!Wraps(sublayer)) continue;
-    // Elsewhere an adapter of zeros still leaves out a residual or a norm, or adds one.
-    const bool adds_only = residual_ && norm_after_ && skip_ == BottleneckSkip::kProjection;
     const auto add = [&](const std::string& ours, const std::string& theirs,
                          std::vector<int64_t> shape) {
       tensors.push_back({.name = Prefix(sublayer) + ours,
@@ -230,8 +228,7 @@ std::vector<TensorSpec> BottleneckSpec::Tensors(const families::Layout& layout,
                          .file = kFile,
                          .key = sublayer.hub_path + "." + kHubName + "." + theirs,
                          .decay = !IsDecayExcluded(ours),
-                         .layer = sublayer.layer,
-                         .gates = adds_only && ours.starts_with("adapter_up.")});
+                         .layer = sublayer.layer});
     };
     const int64_t width = size(sublayer.layer);
     add("adapter_down.weight", "adapter_down.0.weight", {width, layout.hidden});
@@ -252,6 +249,20 @@ std::vector<TensorSpec> BottleneckSpec::Tensors(const families::Layout& layout,
   std::sort(tensors.begin(), tensors.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   return tensors;
+}
+
+bool BottleneckSpec::ChangesNothing(const families::Layout& layout, const IsZero& is_zero) const {
+  // Elsewhere an adapter of zeros still leaves out a residual or a norm, or adds one.
+  const bool adds_only = residual_ && norm_after_ && skip_ == BottleneckSkip::kProjection;
+  if (!adds_only || unfreeze_base_) return false;
+  return std::all_of(
+      layout.sublayers.begin(), layout.sublayers.end(), [&](const families::Sublayer& sublayer) {
+        const std::string prefix = Prefix(sublayer);
+        const bool scaled_away =
+            trained_scaling_ == TrainedScaling::kNone ? scaling_ == 0 : is_zero(prefix + "scaling");
+        return !Wraps(sublayer) || scaled_away ||
+               (is_zero(prefix + "adapter_up.weight") && is_zero(prefix + "adapter_up.bias"));
+      });
 }
 
 std::map<std::string, std::string> BottleneckSpec::ConfigFiles(

@@ -43,6 +43,7 @@ class BottleneckSpec : public MethodSpec {
       const families::Layout& layout) const override;
   std::vector<TensorSpec> Tensors(const families::Layout& layout,
                                   int64_t num_labels) const override;
+  bool ChangesNothing(const families::Layout& layout, const IsZero& is_zero) const override;
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return unfreeze_base_ ? 5e-5 : 1e-3; }

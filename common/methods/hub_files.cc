@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/utf8.h"
 #include "common/methods/foreign_config.h"
 
 namespace graft::methods {
@@ -102,6 +103,26 @@ std::map<std::string, std::string> HubConfigFiles(const BottleneckSpec& spec,
   return {{"adapter_config.json", adapter.dump(2)}, {"head_config.json", head.dump(2)}};
 }
 
+/// What a file says of the model.
+void AddModel(const Json& file, const std::string& name, const families::Layout& layout,
+              ImportedMethod& imported) {
+  const auto doubt = [&](const char* field, const std::string& ours) {
+    imported.doubts.push_back(name + ": " + field + " is " + Shown(file[field]) + ", " + ours);
+  };
+  for (const auto& [field, ours] : {std::pair<const char*, Json>{"model_type", layout.family},
+                                    {"hidden_size", layout.hidden}}) {
+    const Json said = file.value(field, Json());
+    if (!said.is_null() && said != ours) doubt(field, "the base's is " + ours.dump());
+  }
+  const Json base = file.value("model_name", Json());
+  if (!base.is_string() || base == Json("") || base == Json(imported.declared_base)) return;
+  if (imported.declared_base.empty()) {
+    imported.declared_base = base.get<std::string>();
+  } else {
+    doubt("model_name", "adapter_config.json's is " + Quoted(imported.declared_base, 200));
+  }
+}
+
 StatusOr<ImportedMethod> ImportHubFolder(const Json& file,
                                          const std::map<std::string, std::string>& configs,
                                          const Shapes& tensor_shapes,
@@ -125,11 +146,8 @@ StatusOr<ImportedMethod> ImportHubFolder(const Json& file,
   GRAFT_ASSIGN_OR_RETURN(imported.method,
                          ResolveRead(BottleneckSpec::Parse(fields), "bottleneck", names, layout));
   imported.label_names = std::move(head.label_names);
-  for (const Json* said : {&file, &head_json}) {
-    if (const Json name = said->value("model_name", Json());
-        name.is_string() && !name.get_ref<const std::string&>().empty())
-      imported.declared_base = name.get<std::string>();
-  }
+  AddModel(file, "adapter_config.json", layout, imported);
+  AddModel(head_json, "head_config.json", layout, imported);
   return imported;
 }
 

@@ -245,7 +245,6 @@ std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
     const int64_t rank = RankOf(linear.path);
     add(".lora_A.weight", {rank, linear.in});
     add(".lora_B.weight", {linear.out, rank});
-    tensors.back().gates = true;
   }
   for (TensorSpec& head : HeadTensors(layout, num_labels, false, kFile, kKeyPrefix))
     tensors.push_back(std::move(head));
@@ -267,6 +266,15 @@ std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
   std::sort(tensors.begin(), tensors.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   return tensors;
+}
+
+bool LoraSpec::ChangesNothing(const families::Layout& layout, const IsZero& is_zero) const {
+  if (biases_ != Biases::kNone || !modules_to_save_.empty()) return false;
+  const std::vector<families::Linear> linears = Adaptable(layout);
+  return std::all_of(linears.begin(), linears.end(), [&](const families::Linear& linear) {
+    return !Targets(linear) || is_zero(linear.path + ".lora_A.weight") ||
+           is_zero(linear.path + ".lora_B.weight");
+  });
 }
 
 std::map<std::string, std::string> LoraSpec::ConfigFiles(const families::Layout& layout,

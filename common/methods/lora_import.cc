@@ -127,6 +127,11 @@ class Reader {
         contents.names[key] = "";
         continue;
       }
+      if (key.ends_with(".base_layer.weight")) {
+        return BadTensor(key,
+                         "is the base's own weight: the file holds a whole model's state; save "
+                         "the adapter alone with save_pretrained");
+      }
       if (const auto [other, added] = taken.emplace(plain.name, key); !added) {
         return BadTensor(key, "is the same as " + Printable(other->second, 200) +
                                   ": the file holds two adapters; save one of them");

@@ -5,6 +5,7 @@
 /// test, and a line in methods.cc.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,7 +29,6 @@ struct TensorSpec {
   bool decay = true;            ///< Weight decay applies (not to biases and norms).
   bool trained = true;  ///< False: kept and stored, but never changed (a head left as initialised).
   int layer = -1;       ///< Transformer layer, -1 for embeddings and head.
-  bool gates = false;   ///< While every such tensor is zero the method changes nothing of the base.
 };
 
 /// What the config files name besides the method's own fields.
@@ -58,6 +58,12 @@ class MethodSpec {
   /// layout.
   virtual std::vector<TensorSpec> Tensors(const families::Layout& layout,
                                           int64_t num_labels) const = 0;
+  /// True if the base computes the same with the adapter as without it, told by which of the
+  /// adapter's tensors hold zeros only. Requires: resolved for this layout.
+  using IsZero = std::function<bool(const std::string& tensor)>;
+  virtual bool ChangesNothing(const families::Layout& /*layout*/, const IsZero& /*is_zero*/) const {
+    return false;
+  }
   /// The head's layers in forward order. Requires: resolved for this layout.
   virtual std::vector<families::HeadLinear> Head(const families::Layout& layout) const {
     return layout.head;
@@ -87,8 +93,9 @@ struct ImportedMethod {
   /// name); to an empty name: a copy to pass over. A key that is neither here nor a TensorSpec::key
   /// of the method is an error of the folder.
   std::map<std::string, std::string> renamed_keys;
-  int64_t head_outputs = 0;   ///< Of the classification head; 0 if nothing tells.
-  std::string declared_base;  ///< The base's name or path; empty if nothing tells.
+  int64_t head_outputs = 0;         ///< Of the classification head; 0 if nothing tells.
+  std::string declared_base;        ///< The base's name or path; empty if nothing tells.
+  std::vector<std::string> doubts;  ///< Sentences on what the folder says otherwise than the base.
 };
 
 /// Recognises a folder by its adapter_config.json (`peft_type`: PEFT; `config`: AdapterHub) or

@@ -6,7 +6,7 @@
 
 #include "common/artifacts/artifact.h"
 #include "common/artifacts/model_folder.h"
-#include "tests/common/artifacts/versions.h"
+#include "tests/common/artifacts/imports.h"
 
 namespace graft::artifacts {
 namespace {
@@ -14,24 +14,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Key;
-
-ImportRequest Request() {
-  return {.base = "tiny",
-          .base_fingerprint = Sha256Hex("base"),
-          .tokenizer = Sha256Hex("tokenizer"),
-          .label_names = {"neg", "pos"},
-          .max_length = 32,
-          .precision = "fp32",
-          .tokenizer_files = {}};
-}
-
-void ExpectRefused(Files files, const std::string& part,
-                   StatusCode code = StatusCode::kInvalidArgument,
-                   const ImportRequest& request = Request()) {
-  const Status status = Import(request, TinyBert(), files).status();
-  EXPECT_EQ(status.code(), code) << status;
-  EXPECT_THAT(status.message(), HasSubstr(part));
-}
 
 /// A PEFT folder whose config has one field set.
 Files WithConfig(const std::string& field, const Json& value) {
@@ -246,101 +228,18 @@ TEST(ExportedTokenizerTest, KeepsTheClassThatTheModelsConfigStates) {
   EXPECT_EQ(config(R"({"tokenizer_class": null})", "{}"), Json({{"model_max_length", 40}}));
 }
 
-TEST(ImportTest, LabelsMustBeKnown) {
-  ImportRequest request = Request();
-  request.label_names.clear();
-  ExpectRefused(FolderOf(TinyIdentity()), "doesn't name its labels", StatusCode::kInvalidArgument,
-                request);
-  request.label_names = {"a", "b", "c"};
-  ExpectRefused(FolderOf(TinyIdentity()), "the head has 2 outputs and 3 label names were given",
-                StatusCode::kInvalidArgument, request);
-}
+TEST(ExportedTokenizerTest, WritesWhatTransformers4ReadsToo) {
+  const auto files = ExportedTokenizer(
+      {{"tokenizer.json", "{}"},
+       {"tokenizer_config.json",
+        R"({"tokenizer_class": "TokenizersBackend", "extra_special_tokens": ["<q>"]})"}},
+      40);
 
-TEST(ImportTest, LabelsAreTakenAsTrainingTakesThem) {
-  ImportRequest request = Request();
-  request.label_names = {"a", " a"};
-  ExpectRefused(FolderOf(TinyIdentity()), "two outputs would have one label name",
-                StatusCode::kInvalidArgument, request);
-  request.label_names = {"a", ""};
-  ExpectRefused(FolderOf(TinyIdentity()), "a label name is empty", StatusCode::kInvalidArgument,
-                request);
-  Identity one = TinyIdentity();
-  one.label_names = {"score"};
-  request.label_names = {"score"};
-  ExpectRefused(FolderOf(one), "the head has 1 output", StatusCode::kInvalidArgument, request);
-}
-
-TEST(ImportTest, WhatTheFolderSaysOfItselfIsUsedOrSaid) {
-  Files files = FolderOf(TinyIdentity());
-  files["config.json"] = R"({"id2label": {"0": "bad", "1": "good"}})";
-  files["tokenizer_config.json"] = R"({"model_max_length": 24})";
-  ImportRequest request = Request();
-  request.label_names.clear();
-  request.max_length = 0;
-
-  const auto imported = Import(request, TinyBert(), files);
-
-  ASSERT_TRUE(imported.ok()) << imported.status();
-  EXPECT_THAT(imported->manifest.identity.label_names, ElementsAre("bad", "good"));
-  EXPECT_EQ(imported->manifest.identity.max_length, 24);
-  EXPECT_THAT(imported->warnings, ElementsAre());
-
-  Files other = FolderOf(TinyIdentity());
-  other["config.json"] = R"({"id2label": {"0": "bad", "1": "good"}})";
-  other["tokenizer_config.json"] = R"({"model_max_length": 24})";
-  request = Request();
-  request.base = "another";
-  const auto differing = Import(request, TinyBert(), other);
-  ASSERT_TRUE(differing.ok()) << differing.status();
-  EXPECT_THAT(differing->warnings,
-              ElementsAre(HasSubstr("the labels are those that the folder itself names"),
-                          HasSubstr("tokenizer_config.json says 24"),
-                          HasSubstr("trained on \"tiny\"; it is served on \"another\"")));
-}
-
-TEST(ImportTest, ALengthThatTrainingRefusesIsRefused) {
-  ImportRequest request = Request();
-  request.max_length = 3;
-  ExpectRefused(FolderOf(TinyIdentity()), "max_length is 3; it must leave room for text",
-                StatusCode::kInvalidArgument, request);
-  request.max_length = 0;
-  Files files = FolderOf(TinyIdentity());
-  files["tokenizer_config.json"] = R"({"model_max_length": 1})";
-  ExpectRefused(files, "max_length is 1, as the folder's tokenizer_config.json says",
-                StatusCode::kInvalidArgument, request);
-}
-
-TEST(ImportTest, LabelsOfTheConfigThatAreNotUsedAreSaid) {
-  const auto warnings = [](const char* config) {
-    Files files = FolderOf(TinyIdentity());
-    files["config.json"] = config;
-    const auto imported = Import(Request(), TinyBert(), files);
-    EXPECT_TRUE(imported.ok()) << imported.status();
-    return imported.ok() ? imported->warnings : std::vector<std::string>();
-  };
-  for (const char* odd : {R"({"id2label": {"0": "bad", "2": "good"}})",
-                          R"({"id2label": ["a", "b"]})", R"({"id2label": {"0": 0, "1": 1}})"}) {
-    EXPECT_THAT(warnings(odd), ElementsAre(HasSubstr("its id2label doesn't name each id"))) << odd;
-  }
-  EXPECT_THAT(warnings(R"({"label2id": {"bad": 0, "good": 1}})"),
-              ElementsAre(HasSubstr("label2id without names in id2label")));
-  EXPECT_THAT(warnings(R"({"id2label": {"0": "LABEL_0", "1": "LABEL_1"},
-                           "label2id": {"bad": 0, "good": 1}})"),
-              ElementsAre(HasSubstr("label2id without names in id2label")));
-  const auto contradicting =
-      warnings(R"({"id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 1, "yes": 0}})");
-  EXPECT_THAT(contradicting, testing::Contains(HasSubstr("which id2label says otherwise")));
-  for (const char* plain : {R"({})", R"({"id2label": {"0": "LABEL_0", "1": "LABEL_1"},
-                                        "label2id": {"LABEL_0": 0, "LABEL_1": 1}})",
-                            R"({"id2label": {}, "label2id": {}})"}) {
-    EXPECT_THAT(warnings(plain), ElementsAre()) << plain;
-  }
-}
-
-TEST(ImportTest, AnotherKindOfProblemIsRefused) {
-  Files files = FolderOf(TinyIdentity());
-  files["config.json"] = R"({"problem_type": "multi_label_classification"})";
-  ExpectRefused(files, "problem_type is \"multi_label_classification\"");
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(Json::parse(files->at("tokenizer_config.json")),
+            Json({{"tokenizer_class", "PreTrainedTokenizerFast"},
+                  {"additional_special_tokens", {"<q>"}},
+                  {"model_max_length", 40}}));
 }
 
 /// A PEFT folder whose every lora_B is zero.
@@ -366,22 +265,55 @@ TEST(ImportTest, AnAdapterThatChangesNothingSaysSo) {
   EXPECT_THAT(Import(Request(), TinyBert(), trained)->warnings, ElementsAre());
 }
 
-constexpr const char* kVocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nship\nsail\n";
+/// The folder with all tensors zero whose key has `part`.
+Files WithZeros(const Identity& identity, const std::string& part) {
+  std::map<std::string, std::vector<Tensor>> by_file;
+  const auto specs = identity.method->Tensors(TinyBert(), 2);
+  std::vector<Tensor> tensors = TensorsOf(*identity.method);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (tensors[i].key.find(part) != std::string::npos)
+      tensors[i].data.assign(tensors[i].data.size(), '\0');
+    by_file[specs[i].file].push_back(tensors[i]);
+  }
+  Files files;
+  for (const auto& [name, in_file] : by_file) files[name] = Pack(in_file);
+  for (const auto& [name, text] :
+       identity.method->ConfigFiles(TinyBert(), {"tiny", "graft", {"no", "yes"}})) {
+    files[name] = text;
+  }
+  return files;
+}
 
-TEST(ImportTest, AnotherTokenizerIsRefusedByAToken) {
-  const tokenizers::TokenizerFiles base_files = {{"vocab.txt", kVocabulary}};
-  const auto base = tokenizers::LoadTokenizer(base_files);
-  ASSERT_TRUE(base.ok()) << base.status();
-  ImportRequest request = Request();
-  request.base_tokenizer = base->get();
-  request.tokenizer_files = base_files;
-  Files same = FolderOf(TinyIdentity());
-  same["vocab.txt"] = kVocabulary;
-  EXPECT_TRUE(Import(request, TinyBert(), same).ok());
-  Files other = FolderOf(TinyIdentity());
-  other["vocab.txt"] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nsail\nship\n";
-  ExpectRefused(other, "the folder's own tokenizer isn't that of tiny",
-                StatusCode::kInvalidArgument, request);
+TEST(ImportTest, WhateverIsMultipliedByZerosChangesNothing) {
+  const std::string none = "no tensor";
+  struct Case {
+    const char* method;
+    Json fields;
+    std::string zero;
+    bool changes;
+  };
+  const Json one = {{"size", 4}, {"trained_scaling", "one"}};
+  for (const Case& c : std::vector<Case>{
+           {"lora", {{"rank", 2}}, "lora_A", false},
+           {"lora", {{"rank", 2}}, "layer.0.attention.self.query.lora_B", true},
+           {"lora", {{"rank", 2}, {"bias", "all"}}, "lora_B", true},
+           {"bottleneck", {{"size", 4}}, "adapter_up", false},
+           {"bottleneck", {{"size", 4}}, "adapter_up.weight", true},  // Its bias is left.
+           {"bottleneck", {{"size", 4}, {"scaling", 0}}, none, false},
+           {"bottleneck", one, "scaling", false},
+           {"bottleneck", one, none, true}}) {
+    Identity identity = TinyIdentity();
+    identity.method = Method(c.method, c.fields);
+    Files files = WithZeros(identity, c.zero);
+
+    const auto imported = Import(Request(), TinyBert(), files);
+
+    ASSERT_TRUE(imported.ok()) << c.method << c.fields << imported.status();
+    const testing::Matcher<std::vector<std::string>> says =
+        testing::Contains(HasSubstr("changes nothing"));
+    EXPECT_THAT(imported->warnings, c.changes ? testing::Not(says) : says)
+        << c.method << c.fields << c.zero;
+  }
 }
 
 TEST(ImportTest, AnAdapterHubFolderKeepsItsLabelsUnderGraftsNames) {
@@ -425,17 +357,6 @@ TEST(ImportTest, AFolderWithAGraftJsonIsCheckedAsOthersAre) {
 
   ASSERT_TRUE(imported.ok()) << imported.status();
   EXPECT_THAT(imported->warnings, ElementsAre(HasSubstr("changes nothing")));
-}
-
-TEST(ImportTest, LabelsThatDontFitTheHeadGiveWayToThoseThatDo) {
-  Files files = FolderOf(TinyIdentity());
-  files["config.json"] = R"({"id2label": {"0": "a", "1": "b", "2": "stale"}})";
-
-  const auto imported = Import(Request(), TinyBert(), files);
-
-  ASSERT_TRUE(imported.ok()) << imported.status();
-  EXPECT_THAT(imported->manifest.identity.label_names, ElementsAre("neg", "pos"));
-  EXPECT_THAT(imported->warnings, ElementsAre(HasSubstr("the folder names 3, and its head has 2")));
 }
 
 TEST(FileNamesTest, OnlyWhatAFormatReadsIsSent) {

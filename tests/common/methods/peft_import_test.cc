@@ -227,6 +227,7 @@ TEST(PeftImportTest, WhatIsntBuiltIsNamed) {
   };
   ExpectRefused({}, with(query + "lora_magnitude_vector", {48}), "DoRA");
   ExpectRefused({}, with(query + "lora_B.bias", {48}), "lora_bias");
+  ExpectRefused({}, with(query + "base_layer.weight", {48, 48}), "whole model's state");
   ExpectRefused({},
                 with("base_model.model.bert.embeddings.word_embeddings.lora_embedding_A", {4, 9}),
                 "adapts an embedding");

@@ -1,0 +1,202 @@
+// What a folder says of itself beside its adapter.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/artifacts/artifact.h"
+#include "tests/common/artifacts/imports.h"
+
+namespace graft::artifacts {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr const char* kVocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nship\nsail\n";
+
+TEST(DeclaredTest, NamesThatAreGivenWinOverIds) {
+  const auto labels = [](const char* config, std::vector<std::string> given) {
+    Files files = FolderOf(TinyIdentity());
+    files["config.json"] = config;
+    ImportRequest request = Request();
+    request.label_names = std::move(given);
+    const auto imported = Import(request, TinyBert(), files);
+    return imported.ok() ? imported->manifest.identity.label_names
+                         : std::vector<std::string>{imported.status().message()};
+  };
+  constexpr const char* kStandIns = R"({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}})";
+  EXPECT_THAT(labels(kStandIns, {"no", "yes"}), ElementsAre("no", "yes"));
+  EXPECT_THAT(labels(kStandIns, {}), ElementsAre(HasSubstr("doesn't name its labels")));
+  EXPECT_THAT(labels(R"({"id2label": {"0": 5, "1": 7}})", {"no", "yes"}), ElementsAre("5", "7"));
+  EXPECT_THAT(labels(R"({"id2label": {"0": 0, "1": 1}})", {"no", "yes"}), ElementsAre("no", "yes"));
+  EXPECT_THAT(labels(R"({"id2label": {"0": "0", "1": "1"}})", {}), ElementsAre("0", "1"));
+}
+
+TEST(DeclaredTest, LabelsMustBeKnown) {
+  ImportRequest request = Request();
+  request.label_names.clear();
+  ExpectRefused(FolderOf(TinyIdentity()), "doesn't name its labels", StatusCode::kInvalidArgument,
+                request);
+  request.label_names = {"a", "b", "c"};
+  ExpectRefused(FolderOf(TinyIdentity()), "the head has 2 outputs and 3 label names were given",
+                StatusCode::kInvalidArgument, request);
+}
+
+TEST(DeclaredTest, LabelsAreTakenAsTrainingTakesThem) {
+  ImportRequest request = Request();
+  request.label_names = {"a", " a"};
+  ExpectRefused(FolderOf(TinyIdentity()), "two outputs would have one label name",
+                StatusCode::kInvalidArgument, request);
+  request.label_names = {"a", ""};
+  ExpectRefused(FolderOf(TinyIdentity()), "a label name is empty", StatusCode::kInvalidArgument,
+                request);
+  Identity one = TinyIdentity();
+  one.label_names = {"score"};
+  request.label_names = {"score"};
+  ExpectRefused(FolderOf(one), "the head has 1 output", StatusCode::kInvalidArgument, request);
+}
+
+TEST(DeclaredTest, WhatTheFolderSaysOfItselfIsUsedOrSaid) {
+  Files files = FolderOf(TinyIdentity());
+  files["config.json"] = R"({"id2label": {"0": "bad", "1": "good"}})";
+  files["tokenizer_config.json"] = R"({"model_max_length": 24})";
+  ImportRequest request = Request();
+  request.label_names.clear();
+  request.max_length = 0;
+
+  const auto imported = Import(request, TinyBert(), files);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_THAT(imported->manifest.identity.label_names, ElementsAre("bad", "good"));
+  EXPECT_EQ(imported->manifest.identity.max_length, 24);
+  EXPECT_THAT(imported->warnings, ElementsAre());
+
+  Files other = FolderOf(TinyIdentity());
+  other["config.json"] = R"({"id2label": {"0": "bad", "1": "good"}})";
+  other["tokenizer_config.json"] = R"({"model_max_length": 24})";
+  request = Request();
+  request.base = "another";
+  const auto differing = Import(request, TinyBert(), other);
+  ASSERT_TRUE(differing.ok()) << differing.status();
+  EXPECT_THAT(differing->warnings,
+              ElementsAre(HasSubstr("the labels are those that the folder itself names"),
+                          HasSubstr("tokenizer_config.json says 24"),
+                          HasSubstr("trained on \"tiny\"; it is served on \"another\"")));
+}
+
+TEST(DeclaredTest, AModelThatTheBaseIsNotIsSaid) {
+  Files files = FolderOf(TinyIdentity());
+  files["config.json"] = R"({"model_type": "bert", "hidden_size": 48, "layer_norm_eps": 1e-5,
+      "num_labels": 5, "_name_or_path": "org/other"})";
+  Json config = Json::parse(files["adapter_config.json"]);
+  config.erase("base_model_name_or_path");
+  files["adapter_config.json"] = config.dump();
+
+  const auto imported = Import(Request(), TinyBert(), files);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_THAT(
+      imported->warnings,
+      ElementsAre(HasSubstr("config.json: layer_norm_eps is 1e-05 where the base has 1e-12;"),
+                  HasSubstr("num_labels is 5, and the head has 2 outputs"),
+                  HasSubstr("trained on \"org/other\"; it is served on \"tiny\"")));
+}
+
+TEST(DeclaredTest, ALengthOtherThanTheFoldersIsSaid) {
+  const auto says = [](int length, int asked) {
+    Files files = FolderOf(TinyIdentity());
+    files["tokenizer_config.json"] = R"({"model_max_length": )" + std::to_string(length) + "}";
+    ImportRequest request = Request();
+    request.max_length = asked;
+    const auto imported = Import(request, TinyBert(), files);
+    EXPECT_TRUE(imported.ok()) << imported.status();
+    return std::to_string(imported->manifest.identity.max_length) + ": " +
+           (imported->warnings.empty() ? "" : imported->warnings.front());
+  };
+  EXPECT_EQ(says(24, 16),
+            "16: max_length is 16 as given; the folder's tokenizer_config.json says 24");
+  EXPECT_EQ(says(24, 24), "24: ");
+  EXPECT_EQ(says(512, 0),
+            "40: max_length is 40, the most that tiny has positions for; the folder's "
+            "tokenizer_config.json says 512");
+  EXPECT_EQ(says(512, 40), "40: ");
+}
+
+TEST(DeclaredTest, ALengthThatTrainingRefusesIsRefused) {
+  ImportRequest request = Request();
+  request.max_length = 3;
+  ExpectRefused(FolderOf(TinyIdentity()), "max_length is 3; it must leave room for text",
+                StatusCode::kInvalidArgument, request);
+  request.max_length = 0;
+  Files files = FolderOf(TinyIdentity());
+  files["tokenizer_config.json"] = R"({"model_max_length": 1})";
+  ExpectRefused(files, "max_length is 1, as the folder's tokenizer_config.json says",
+                StatusCode::kInvalidArgument, request);
+}
+
+TEST(DeclaredTest, LabelsOfTheConfigThatAreNotUsedAreSaid) {
+  const auto warnings = [](const char* config) {
+    Files files = FolderOf(TinyIdentity());
+    files["config.json"] = config;
+    const auto imported = Import(Request(), TinyBert(), files);
+    EXPECT_TRUE(imported.ok()) << imported.status();
+    return imported.ok() ? imported->warnings : std::vector<std::string>();
+  };
+  for (const char* odd : {R"({"id2label": {"0": "bad", "2": "good"}})",
+                          R"({"id2label": ["a", "b"]})", R"({"id2label": {"0": [], "1": "b"}})"}) {
+    EXPECT_THAT(warnings(odd), ElementsAre(HasSubstr("its id2label doesn't name each id"))) << odd;
+  }
+  EXPECT_THAT(warnings(R"({"label2id": {"bad": 0, "good": 1}})"),
+              ElementsAre(HasSubstr("label2id without names in id2label")));
+  EXPECT_THAT(warnings(R"({"id2label": {"0": "LABEL_0", "1": "LABEL_1"},
+                           "label2id": {"bad": 0, "good": 1}})"),
+              ElementsAre(HasSubstr("label2id without names in id2label")));
+  const auto contradicting =
+      warnings(R"({"id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 1, "yes": 0}})");
+  EXPECT_THAT(contradicting, testing::Contains(HasSubstr("which id2label says otherwise")));
+  for (const char* plain : {R"({})", R"({"id2label": {"0": "LABEL_0", "1": "LABEL_1"},
+                                        "label2id": {"LABEL_0": 0, "LABEL_1": 1}})",
+                            R"({"id2label": {}, "label2id": {}})"}) {
+    EXPECT_THAT(warnings(plain), ElementsAre()) << plain;
+  }
+}
+
+TEST(DeclaredTest, AnotherKindOfProblemIsRefused) {
+  Files files = FolderOf(TinyIdentity());
+  files["config.json"] = R"({"problem_type": "multi_label_classification"})";
+  ExpectRefused(files, "problem_type is \"multi_label_classification\"");
+}
+
+TEST(DeclaredTest, AnotherTokenizerIsRefusedByAToken) {
+  const tokenizers::TokenizerFiles base_files = {{"vocab.txt", kVocabulary}};
+  const auto base = tokenizers::LoadTokenizer(base_files);
+  ASSERT_TRUE(base.ok()) << base.status();
+  ImportRequest request = Request();
+  request.base_tokenizer = base->get();
+  request.tokenizer_files = base_files;
+  Files same = FolderOf(TinyIdentity());
+  same["vocab.txt"] = kVocabulary;
+  EXPECT_TRUE(Import(request, TinyBert(), same).ok());
+  Files other = FolderOf(TinyIdentity());
+  other["vocab.txt"] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nsail\nship\n";
+  ExpectRefused(other, "isn't that of tiny: \"sail\" is 5 in one and 6 in the other",
+                StatusCode::kInvalidArgument, request);
+}
+
+TEST(DeclaredTest, LabelsThatDontFitTheHeadGiveWayToThoseThatDo) {
+  Files files = FolderOf(TinyIdentity());
+  files["config.json"] = R"({"id2label": {"0": "a", "1": "b", "2": "stale"}})";
+
+  const auto imported = Import(Request(), TinyBert(), files);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_THAT(imported->manifest.identity.label_names, ElementsAre("neg", "pos"));
+  EXPECT_THAT(imported->warnings, ElementsAre(HasSubstr("the folder names 3, and its head has 2")));
+}
+
+}  // namespace
+}  // namespace graft::artifacts

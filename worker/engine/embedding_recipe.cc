@@ -1,11 +1,14 @@
 #include "worker/engine/embedding_recipe.h"
 
+#include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "common/base/utf8.h"
+#include "common/tokenizers/model_max_length.h"
 
 namespace graft::worker::engine {
 namespace fs = std::filesystem;
@@ -51,8 +54,10 @@ StatusOr<std::vector<Module>> ParseModules(const Json& json) {
 std::vector<std::string> PoolingModes(const Json& config) {
   constexpr std::string_view kPrefix = "pooling_mode_";
   std::vector<std::string> modes;
-  if (const Json mode = config.value("pooling_mode", Json()); mode.is_string()) {
-    modes.push_back(mode.get<std::string>());
+  if (const Json given = config.value("pooling_mode", Json()); !given.is_null()) {
+    // One mode or a list of them.
+    for (const Json& mode : given.is_array() ? given : Json::array({given}))
+      modes.push_back(mode.is_string() ? mode.get<std::string>() : mode.dump());
     return modes;
   }
   // The library's default, which a file that only adds another mode leaves on.
@@ -89,13 +94,39 @@ Status CheckModules(const std::vector<Module>& modules) {
       "; Transformer, Pooling and perhaps Normalize, in this order, are built");
 }
 
-/// The tokens that the tokenizer's settings leave of a text; 0 if they say nothing.
-StatusOr<int> ReadModelMaxLength(const fs::path& folder) {
-  const std::string name = "tokenizer_config.json";
-  GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObjectIfThere(folder, name));
-  const Json length = config.value("model_max_length", Json());
-  // transformers writes 1e30 where there is no limit.
-  return length.is_number_integer() && length > 0 && length < 1 << 20 ? length.get<int>() : 0;
+/// What the module's other fields must say: what graft does. Source: sentence-transformers'
+/// base/modules/transformer.py.
+Status CheckTransformer(const Json& config, const std::string& name) {
+  static const std::map<std::string, Json> fields = {
+      {"config_args", Json::object()},
+      {"config_kwargs", Json::object()},
+      {"do_lower_case", nullptr},
+      {"document_length", nullptr},
+      {"max_seq_length", nullptr},
+      {"modality_config",
+       {{"text", {{"method", "forward"}, {"method_output_name", "last_hidden_state"}}}}},
+      {"model_args", Json::object()},
+      {"model_kwargs", Json::object()},
+      {"module_output_name", "token_embeddings"},
+      {"processing_kwargs", Json::object()},
+      {"processor_kwargs", Json::object()},
+      {"query_expansion", false},
+      {"query_length", nullptr},
+      {"tokenizer_args", Json::object()},
+      {"transformer_task", "feature-extraction"},
+      {"unpad_inputs", nullptr}};
+  constexpr std::string_view kRead[] = {"do_lower_case", "max_seq_length", "unpad_inputs"};
+  for (const auto& [field, value] : config.items()) {
+    if (value.is_null() || std::find(std::begin(kRead), std::end(kRead), field) != std::end(kRead))
+      continue;
+    const auto known = fields.find(field);
+    if (known != fields.end() && value == known->second) continue;
+    return UnimplementedError(
+        "this base can't embed texts: " + name + ": " + Printable(field, 80) + " is " +
+        Printable(value.dump(), 80) +
+        (known == fields.end() ? ", which graft doesn't know" : ", which isn't built"));
+  }
+  return OkStatus();
 }
 
 /// What the module that holds the model says; the name of its file depends on the family.
@@ -104,6 +135,7 @@ Status ReadTransformer(const fs::path& folder, EmbeddingRecipe& recipe) {
     std::error_code error;
     if (!fs::exists(folder / name, error)) continue;
     GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObjectIfThere(folder, name));
+    GRAFT_RETURN_IF_ERROR(CheckTransformer(config, name));
     const Json length = config.value("max_seq_length", Json());
     if (!length.is_null() && (!length.is_number_integer() || length < 1 || length > 1 << 20))
       return InvalidArgumentError(name + ": max_seq_length must be a number of tokens");
@@ -146,7 +178,8 @@ StatusOr<EmbeddingRecipe> ReadEmbeddingRecipe(const fs::path& folder) {
   GRAFT_ASSIGN_OR_RETURN(recipe.pooling, ReadPooling(folder, pooling + "/config.json"));
   GRAFT_RETURN_IF_ERROR(ReadTransformer(folder, recipe));
   if (recipe.max_length == 0) {
-    GRAFT_ASSIGN_OR_RETURN(recipe.max_length, ReadModelMaxLength(folder));
+    GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObjectIfThere(folder, "tokenizer_config.json"));
+    recipe.max_length = tokenizers::ModelMaxLength(config);
   }
   GRAFT_RETURN_IF_ERROR(CheckPrompt(folder));
   return recipe;

@@ -153,5 +153,41 @@ TEST_F(EmbeddingRecipeTest, APromptBeforeEachTextIsNamed) {
   ExpectUnbuilt("default_prompt_name puts the prompt \"query\" before each text");
 }
 
+TEST_F(EmbeddingRecipeTest, OnePoolingInAListIsThatPooling) {
+  WriteModules(
+      {"sentence_transformers.models.Transformer", "sentence_transformers.models.Pooling"});
+  Write("1_Pooling/config.json", R"({"embedding_dimension": 48, "pooling_mode": ["cls"]})");
+  EXPECT_EQ(Read()->pooling, Pooling::kFirst);
+  Write("1_Pooling/config.json", R"({"embedding_dimension": 48, "pooling_mode": ["mean", "max"]})");
+  ExpectUnbuilt("asks for the pooling mean and max");
+  Write("1_Pooling/config.json", R"({"embedding_dimension": 48, "pooling_mode": [1]})");
+  ExpectUnbuilt("asks for the pooling 1");
+}
+
+TEST_F(EmbeddingRecipeTest, WhatTheTransformersFileSaysIsDoneOrRefused) {
+  WriteModules(
+      {"sentence_transformers.models.Transformer", "sentence_transformers.models.Pooling"});
+  Write("1_Pooling/config.json", kMeanPooling);
+  const std::string name = "sentence_bert_config.json";
+  // As version 6 writes it.
+  Write(name,
+        R"({"transformer_task": "feature-extraction", "module_output_name": "token_embeddings",
+      "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+      "processing_kwargs": {}, "unpad_inputs": null, "max_seq_length": 20})");
+  EXPECT_EQ(Read()->max_length, 20);
+  Write(name, R"({"processing_kwargs": {"text": {"max_length": 5}}})");
+  ExpectUnbuilt("processing_kwargs is {\"text\":{\"max_length\":5}}, which isn't built");
+  Write(name, R"({"max_seq_length": 20, "rotate": true})");
+  ExpectUnbuilt("rotate is true, which graft doesn't know");
+}
+
+TEST_F(EmbeddingRecipeTest, TheTokenizersLengthMayHaveItsOldName) {
+  WriteModules(
+      {"sentence_transformers.models.Transformer", "sentence_transformers.models.Pooling"});
+  Write("1_Pooling/config.json", kMeanPooling);
+  Write("tokenizer_config.json", R"({"max_len": 30})");
+  EXPECT_EQ(Read()->max_length, 30);
+}
+
 }  // namespace
 }  // namespace graft::worker::engine

@@ -66,7 +66,6 @@ class FileCollector {
     if (!message.has_file()) return InvalidArgumentError("behind the header come files").At("file");
     const std::string& name = message.file().name();
     const std::string& chunk = message.file().chunk();
-    GRAFT_RETURN_IF_ERROR(CheckFileName(name));
     if (chunk.size() > kMaxChunk)
       return InvalidArgumentError("chunks may have up to 1 MiB").At("file.chunk");
     if (name != current_ && files_.contains(name)) {
@@ -76,11 +75,12 @@ class FileCollector {
     hash_.Update(chunk);
     // Whether a graft.json comes isn't known yet.
     if (!artifacts::MayBeRead(name, /*is_version=*/true)) {
-      // Nobody reads it: its bytes pass by, and only its name is kept.
-      left_aside_.insert(name);
+      // Nobody reads it: its bytes pass by, and only its name is kept, to be shown.
+      left_aside_.insert(Printable(name, kMaxFileName));
       if (left_aside_.size() <= kMaxLeftAside) return OkStatus();
       return ResourceExhaustedError("the folder holds more than 10000 files that aren't read");
     }
+    GRAFT_RETURN_IF_ERROR(CheckFileName(name));
     GRAFT_RETURN_IF_ERROR(Take(static_cast<int64_t>(chunk.size())));
     current_ = name;
     files_[name] += chunk;
@@ -212,6 +212,14 @@ StatusOr<StoredImport> StoreImport(objects::ObjectStore& store, ImportJob job) {
                       std::move(imported.left_aside)};
 }
 
+/// The import stands although its promotion failed, and what it has to say with it.
+Status NotPromoted(const Status& status, const std::string& name,
+                   const std::vector<std::string>& warnings) {
+  std::string message = "imported as " + name + ", but not made live: " + status.message();
+  for (const std::string& warning : warnings) message += "; warning: " + warning;
+  return Retold(status, status.code(), message);
+}
+
 }  // namespace
 
 Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
@@ -262,15 +270,17 @@ Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
     (void)co_await OnDisk(backend_.runtime, std::move(remove));
   }
   GRAFT_CO_ASSIGN_OR_RETURN(Result result, std::move(recorded));
+  const std::string name = VersionName(result.version.adapter, result.version.number);
+  for (const std::string& warning : stored.warnings)
+    spdlog::warn("the import of {} says: {}", name, warning);
   if (header.promote()) {
-    GRAFT_CO_ASSIGN_OR_RETURN(result.adapter, co_await Flip(context, result.version, "live", ""));
+    StatusOr<core::Adapter> flipped = co_await Flip(context, result.version, "live", "");
+    if (!flipped.ok()) co_return NotPromoted(flipped.status(), name, stored.warnings);
+    result.adapter = *std::move(flipped);
   }
   graft::v1::AdapterVersion answer = ToProto(result.version, result.adapter);
-  for (const std::string& warning : stored.warnings) {
-    spdlog::warn("the import of {} says: {}", answer.name(), warning);
-    answer.add_warnings(warning);
-  }
-  for (const std::string& name : stored.left_aside) answer.add_files_left_aside(name);
+  for (const std::string& warning : stored.warnings) answer.add_warnings(warning);
+  for (const std::string& file : stored.left_aside) answer.add_files_left_aside(file);
   co_return answer;
 }
 
@@ -293,8 +303,17 @@ Awaitable<Status> AdapterService::ExportAdapter(
     co_return DataLossError("the files of " + VersionName(version.adapter, version.number) +
                             " are gone");
 
+  ModelExport beside;
+  if (IsWholeModel(version)) {
+    const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(version.base);
+    auto read = [&store = backend_.objects, version, base] {
+      return ExportModel(store, version, base);
+    };
+    GRAFT_CO_ASSIGN_OR_RETURN(beside, co_await OnDisk(backend_.runtime, std::move(read)));
+  }
   graft::v1::ExportAdapterResponse first;
   *first.mutable_version() = ToProto(version, adapter);
+  if (!beside.warning.empty()) first.mutable_version()->add_warnings(beside.warning);
   if (!co_await writer.Write(std::move(first))) co_return CancelledError("the caller went away");
   for (const std::string& key : keys) {
     for (uint64_t offset = 0;;) {
@@ -314,14 +333,7 @@ Awaitable<Status> AdapterService::ExportAdapter(
       if (last) break;
     }
   }
-  if (!IsWholeModel(version)) co_return OkStatus();
-  const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(version.base);
-  auto beside = [&store = backend_.objects, version, base] {
-    return ModelExportFiles(store, version, base);
-  };
-  GRAFT_CO_ASSIGN_OR_RETURN(const artifacts::Files files,
-                            co_await OnDisk(backend_.runtime, std::move(beside)));
-  for (const auto& [name, bytes] : files) {
+  for (const auto& [name, bytes] : beside.files) {
     for (size_t offset = 0; offset < std::max<size_t>(bytes.size(), 1); offset += kExportChunk) {
       graft::v1::ExportAdapterResponse message;
       message.mutable_file()->set_name(name);

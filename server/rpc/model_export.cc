@@ -46,24 +46,24 @@ bool IsWholeModel(const core::Version& version) {
   return method.ok() && method->is_object() && method->contains("full");
 }
 
-StatusOr<artifacts::Files> ModelExportFiles(objects::ObjectStore& store,
-                                            const core::Version& version,
-                                            const StatusOr<intake::BasePtr>& base) {
+StatusOr<ModelExport> ExportModel(objects::ObjectStore& store, const core::Version& version,
+                                  const StatusOr<intake::BasePtr>& base) {
   const std::string name(artifacts::kManifestName);
   GRAFT_ASSIGN_OR_RETURN(std::string manifest,
                          store.ReadRange(version.artifact_prefix + name, 0, kMaxManifest));
   GRAFT_ASSIGN_OR_RETURN(const artifacts::Header header,
                          artifacts::ReadHeader({{name, std::move(manifest)}}));
   StatusOr<artifacts::Files> files = TokenizerOf(version, header.tokenizer, base);
-  if (files.ok()) return files;
-  spdlog::warn("the export of {} lacks its tokenizer: {}",
-               VersionName(version.adapter, version.number), files.status().message());
-  return artifacts::Files{
-      {"README.md",
-       fmt::format("This folder lacks its tokenizer: {}.\n\nBefore transformers reads it, copy the "
-                   "tokenizer's files (tokenizer.json, tokenizer_config.json, vocab.txt) of the "
-                   "{} that it was trained on into it; without them every word is unknown.\n",
-                   files.status().message(), version.base)}};
+  if (files.ok()) return ModelExport{*std::move(files), {}};
+  const std::string warning = fmt::format(
+      "the folder lacks its tokenizer: {}. Before transformers reads it, copy the tokenizer's "
+      "files "
+      "(tokenizer.json, tokenizer_config.json, vocab.txt) of the {} that it was trained on into "
+      "it; "
+      "without them every word is unknown",
+      files.status().message(), version.base);
+  spdlog::warn("the export of {} says: {}", VersionName(version.adapter, version.number), warning);
+  return ModelExport{{{"README.md", "In this export " + warning + ".\n"}}, warning};
 }
 
 }  // namespace graft::server::rpc

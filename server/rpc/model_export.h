@@ -1,6 +1,8 @@
 #pragma once
 /// What an export holds beside a version's own files.
 
+#include <string>
+
 #include "common/artifacts/artifact.h"
 #include "common/objects/object_store.h"
 #include "server/core/rows.h"
@@ -11,11 +13,15 @@ namespace graft::server::rpc {
 /// True if the version's files are a whole model, which needs a tokenizer to be one to others.
 bool IsWholeModel(const core::Version& version);
 
+struct ModelExport {
+  artifacts::Files files;
+  std::string warning;  ///< What the folder lacks, and why; empty if nothing.
+};
+
 /// The tokenizer's files of a whole model, if `base` has the tokenizer that the version was made
-/// with; else a README.md that says what is missing and why. For the disk threads.
+/// with; else a README.md with the warning. For the disk threads.
 /// Errors: those of reading the version's graft.json.
-StatusOr<artifacts::Files> ModelExportFiles(objects::ObjectStore& store,
-                                            const core::Version& version,
-                                            const StatusOr<intake::BasePtr>& base);
+StatusOr<ModelExport> ExportModel(objects::ObjectStore& store, const core::Version& version,
+                                  const StatusOr<intake::BasePtr>& base);
 
 }  // namespace graft::server::rpc

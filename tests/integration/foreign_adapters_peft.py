@@ -5,6 +5,7 @@ JSON line each: {"name", "folder", "base", "labels", "expect": "equal" | "refuse
 of TEXTS by the library itself, "arguments": further ones of graft import}.
 """
 import json
+import os
 import shutil
 import sys
 import warnings
@@ -184,6 +185,8 @@ def change_folder(folder, change, base):
         old_config(folder)
     elif change == "clone":
         write_beside(folder, ".gitattributes", ".DS_Store", "README.md", "picture.png", ".git/HEAD", "adapter_model.bin")
+        # What Windows and old Latin-1 systems leave in archives: names that are no plain text elsewhere.
+        write_beside(folder, "notes\\old.txt", os.fsdecode(b"caf\xe9.txt"), "line\nend.txt")
     elif change == "zip":
         nest(folder, "adapter")
         write_beside(folder, "__MACOSX/._adapter")

@@ -11,12 +11,19 @@ namespace graft::cli {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr size_t kMaxName = 255;  ///< Bytes of a file's name that are sent.
+
 struct ImportFlags {
   std::string base, adapter, description;
   std::vector<std::string> label_names;
   int max_length = 0;
   bool promote = false;
 };
+
+void TellWarnings(Context& context, const graft::v1::AdapterVersion& version) {
+  for (const std::string& warning : version.warnings())
+    context.err << "warning: " << Printable(warning, 1000) << "\n";
+}
 
 int Export(Context& context, const std::string& name, const fs::path& folder, bool force) {
   std::error_code error;
@@ -42,6 +49,7 @@ int Export(Context& context, const std::string& name, const fs::path& folder, bo
   } else {
     context.out << version->name() << " written to " << folder.string() << " (" << files.size()
                 << " files)\n";
+    TellWarnings(context, *version);
   }
   return kOk;
 }
@@ -61,7 +69,11 @@ void FindAdapters(const fs::path& folder, int depth, std::vector<fs::path>& foun
     const std::string name = it->path().filename().string();
     if (!it->is_directory(unreadable) || name.front() == '.' || name == "__MACOSX") continue;
     if (HoldsAdapter(it->path())) {
-      found.push_back(it->path());
+      // "best" may be a link to one of them.
+      const bool known = std::any_of(found.begin(), found.end(), [&](const fs::path& other) {
+        return fs::equivalent(other, it->path(), unreadable);
+      });
+      if (!known) found.push_back(it->path());
     } else if (depth > 1) {
       FindAdapters(it->path(), depth - 1, found);
     }
@@ -95,8 +107,12 @@ StatusOr<client::Client::Files> ReadFolder(const fs::path& folder) {
     std::error_code unreadable;
     const std::string name = it->path().filename().string();
     if (it->is_directory(unreadable)) continue;
+    if (!artifacts::MayBeRead(name, is_version)) {
+      // A name may be any bytes, and only text can be sent.
+      files[Printable(name, kMaxName)];
+      continue;
+    }
     std::string& bytes = files[name];
-    if (!artifacts::MayBeRead(name, is_version)) continue;
     auto read = ReadFile(it->path());
     if (!read.ok()) return UsageError(read.status().message());
     bytes = *std::move(read);
@@ -116,8 +132,7 @@ void Tell(Context& context, const graft::v1::AdapterVersion& version) {
       context.out << (i > 0 ? ", " : " ") << Printable(version.files_left_aside(i));
     context.out << (count > 8 ? ", ...\n" : "\n");
   }
-  for (const std::string& warning : version.warnings())
-    context.err << "warning: " << Printable(warning, 1000) << "\n";
+  TellWarnings(context, version);
 }
 
 int Import(Context& context, const fs::path& named, const ImportFlags& flags) {

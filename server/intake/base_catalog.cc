@@ -23,6 +23,18 @@ bool IsReadable(safetensors::DType dtype) {
          dtype == DType::kF64;
 }
 
+Status Lacks(const safetensors::Checkpoint& checkpoint, const std::string& wanted) {
+  for (const std::string& name : checkpoint.names()) {
+    if (!name.ends_with("." + wanted)) continue;
+    return InvalidArgumentError(
+        "its weights call the tensor " + wanted + " " + Quoted(name, 200) +
+        ": they were saved from within another module, such as DistributedDataParallel; save the "
+        "model itself with save_pretrained");
+  }
+  return InvalidArgumentError("its weights lack the tensor " + wanted +
+                              "; copy the model's folder again");
+}
+
 /// A worker would find this out too, but only once a job waits for it.
 Status CheckTensors(const safetensors::Checkpoint& checkpoint, const families::Layout& layout) {
   for (const families::TensorShape& wanted : layout.tensors) {
@@ -31,10 +43,7 @@ Status CheckTensors(const safetensors::Checkpoint& checkpoint, const families::L
     if (found == nullptr && wanted.name.starts_with(layout.prefix)) {
       found = checkpoint.Find(std::string_view(wanted.name).substr(layout.prefix.size()));
     }
-    if (found == nullptr) {
-      return InvalidArgumentError("its weights lack the tensor " + wanted.name +
-                                  "; copy the model's folder again");
-    }
+    if (found == nullptr) return Lacks(checkpoint, wanted.name);
     if (!std::equal(found->shape.begin(), found->shape.end(), wanted.shape.begin(),
                     wanted.shape.end())) {
       return InvalidArgumentError("its tensor " + wanted.name +
@@ -56,15 +65,46 @@ Status CheckTokenizer(const tokenizers::Tokenizer& tokenizer, const families::La
                               " tokens, its embeddings hold " + std::to_string(layout.vocab_size));
 }
 
-/// The Hub's cache keeps a model's files two folders further down, once a version.
+/// The names of the folders below that hold a config.json; a few of them.
+std::string ModelsBelow(const fs::path& folder) {
+  constexpr int kMost = 3;
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    if (fs::exists(it->path() / "config.json", ignored))
+      names.push_back(Quoted(it->path().filename().string()));
+  }
+  std::sort(names.begin(), names.end());
+  std::string list;
+  for (size_t i = 0; i < std::min<size_t>(names.size(), kMost); ++i)
+    list += (i == 0 ? "" : ", ") + names[i];
+  return list;
+}
+
 Status CheckIsModel(const fs::path& folder) {
   std::error_code error;
-  if (fs::exists(folder / "config.json", error) || !fs::is_directory(folder / "snapshots", error)) {
-    return OkStatus();
+  // Where it can't be told, reading it says why.
+  if (fs::exists(folder / "adapter_config.json", error)) {
+    return InvalidArgumentError(
+        "it holds adapter_config.json, by which transformers loads the base that it names and adds "
+        "the adapter; take that file out if the weights beside it are the whole model, or import "
+        "the adapter on its base");
   }
+  if (fs::exists(folder / "config.json", error) || error) return OkStatus();
+  // The Hub's cache keeps a model's files two folders further down, once a version.
+  if (fs::is_directory(folder / "snapshots", error)) {
+    return InvalidArgumentError(
+        "it is a folder of the Hub's cache, which keeps models under snapshots/; link the "
+        "snapshot's folder into --bases instead of this one");
+  }
+  const std::string below = ModelsBelow(folder);
+  // Old sentence-transformers folders keep the model in 0_BERT, others in 0_Transformer.
   return InvalidArgumentError(
-      "it is a folder of the Hub's cache, which keeps models under snapshots/; link the snapshot's "
-      "folder into --bases instead of this one");
+      below.empty()
+          ? "it holds no config.json, so it is no folder of a model as transformers saves them"
+          : "it holds no config.json; the folder " + below +
+                " below it does: move its files up, or link to it in --bases instead of this one");
 }
 
 /// A fault of the machine rather than of the folder: it may be gone at the next try.

@@ -10,6 +10,7 @@
 
 #include "../rpc/tiny_base.h"
 #include "common/base/file.h"
+#include "common/safetensors/safetensors.h"
 
 namespace graft::server::intake {
 namespace {
@@ -69,6 +70,46 @@ TEST_F(BaseCatalogTest, AFaultOfTheFolderIsKeptAndSaysWhy) {
   EXPECT_EQ(catalog_->Find("tiny").status(), status);
   EXPECT_FALSE((*catalog_->Get("tiny"))->error.ok());
   EXPECT_EQ(read_.size(), 1U);
+}
+
+TEST_F(BaseCatalogTest, AModelOneFolderDownIsNamed) {
+  std::filesystem::create_directories(folder_->path() / "bases" / "sentences" / "0_BERT");
+  std::filesystem::create_directories(folder_->path() / "bases" / "empty" / "notes");
+  ASSERT_TRUE(
+      WriteFileDurably(folder_->path() / "bases" / "sentences" / "0_BERT" / "config.json", "{}")
+          .ok());
+
+  EXPECT_THAT(catalog_->Find("sentences").status().message(),
+              HasSubstr("it holds no config.json; the folder \"0_BERT\" below it does"));
+  EXPECT_THAT(catalog_->Find("empty").status().message(),
+              HasSubstr("no folder of a model as transformers saves them"));
+}
+
+TEST_F(BaseCatalogTest, AnAdapterBesideTheModelIsRefused) {
+  std::ofstream(folder_->path() / "bases/tiny/adapter_config.json") << "{}";
+
+  EXPECT_THAT(catalog_->Find("tiny").status().message(), HasSubstr("it holds adapter_config.json"));
+}
+
+TEST_F(BaseCatalogTest, WeightsOfAWrappedModelAreNamed) {
+  const auto bases = folder_->path() / "bases";
+  std::filesystem::copy(bases / "tiny", bases / "wrapped");
+  const auto bytes = ReadFile(bases / "tiny/model.safetensors", 1 << 20);
+  ASSERT_TRUE(bytes.ok());
+  const auto view = safetensors::View::Parse(*bytes, "model.safetensors");
+  ASSERT_TRUE(view.ok());
+  std::vector<safetensors::TensorToWrite> tensors;
+  for (const safetensors::TensorView& tensor : view->tensors()) {
+    tensors.push_back({"module." + std::string(tensor.name),
+                       safetensors::DType::kF32,
+                       {tensor.shape.begin(), tensor.shape.end()},
+                       tensor.data});
+  }
+  ASSERT_TRUE(
+      WriteFileDurably(bases / "wrapped/model.safetensors", *safetensors::Write(tensors)).ok());
+
+  EXPECT_THAT(catalog_->Find("wrapped").status().message(),
+              HasSubstr("they were saved from within another module"));
 }
 
 TEST_F(BaseCatalogTest, AFaultThatPassesKeepsItsCodeAndIsForgotten) {

@@ -148,6 +148,23 @@ void FindNameDoubts(const LabelTable& labels, const std::vector<int64_t>& counts
   }
 }
 
+/// A name and the characters in it that aren't ASCII: two forms of one letter print alike.
+std::string Spelled(const std::string& name) {
+  constexpr size_t kMost = 4;
+  std::string codes;
+  size_t count = 0;
+  for (std::string_view rest = name; !rest.empty();) {
+    const Utf8Code next = FirstCode(rest);
+    rest.remove_prefix(std::max<size_t>(next.length, 1));
+    if (next.code < 0x80 || ++count > kMost) continue;
+    std::array<char, 16> text{};
+    std::snprintf(text.data(), text.size(), " U+%04X", static_cast<unsigned>(next.code));
+    codes += text.data();
+  }
+  if (count > kMost) codes += " ...";
+  return codes.empty() ? Quoted(name) : Quoted(name) + " (with" + codes + ")";
+}
+
 }  // namespace
 
 std::vector<ErrorDetail> FindLabelTwins(const LabelTable& labels, std::string_view column) {
@@ -155,9 +172,9 @@ std::vector<ErrorDetail> FindLabelTwins(const LabelTable& labels, std::string_vi
   if (labels.is_fixed()) return faults;
   ForTwins(labels, SameLabelKey, [&](size_t a, size_t b) {
     faults.push_back({"LABEL_TWINS", "dataset.train", labels.first_lines()[b], Printable(column),
-                      "the labels " + Quoted(labels.names()[a]) + " (first on line " +
+                      "the labels " + Spelled(labels.names()[a]) + " (first on line " +
                           std::to_string(labels.first_lines()[a]) + ") and " +
-                          Quoted(labels.names()[b]) + " (first on line " +
+                          Spelled(labels.names()[b]) + " (first on line " +
                           std::to_string(labels.first_lines()[b]) +
                           ") are one label, written with other spaces, invisible characters or "
                           "forms of the same letters; write them alike"});
@@ -169,7 +186,7 @@ std::optional<std::string> FindNameTwins(const std::vector<std::string>& names) 
   std::optional<std::string> found;
   ForTwins(LabelTable(names), SameLabelKey, [&](size_t a, size_t b) {
     if (!found) {
-      found = Quoted(names[a]) + " and " + Quoted(names[b]) +
+      found = Spelled(names[a]) + " and " + Spelled(names[b]) +
               " are one label, written with other spaces, invisible characters or forms of the "
               "same letters";
     }

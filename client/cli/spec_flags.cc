@@ -214,17 +214,19 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   std::set<std::string> keys;
   for (const std::string& label : flags.labels) {
     const size_t equals = label.find('=');
-    if (equals == std::string::npos) return UsageError("--label " + label + ": use KEY=VALUE");
+    if (equals == std::string::npos)
+      return UsageError("--label " + Printable(label) + ": use KEY=VALUE");
     const std::string key = label.substr(0, equals);
     if (!keys.insert(key).second)
-      return UsageError("--label " + label + ": " + Quoted(key) + " is given twice");
+      return UsageError("--label " + Printable(label) + ": " + Quoted(key) + " is given twice");
     (*spec.mutable_labels())[key] = label.substr(equals + 1);
   }
   if (!flags.method.empty()) {
     const Descriptor& method = *graft::v1::Method::descriptor();
     const FieldDescriptor* field = FindField(method, flags.method);
     if (field == nullptr) {
-      return UsageError("--method " + flags.method + ": there are " + FieldNames(method));
+      return UsageError("--method " + Printable(flags.method) + ": there are " +
+                        FieldNames(method));
     }
     GRAFT_ASSIGN_OR_RETURN(const Json fields, ToJson(flags.set, *field->message_type(), "--set"));
     GRAFT_RETURN_IF_ERROR(FromJson(Json{{field->name(), fields}}, spec.mutable_method(), "--set"));
@@ -233,9 +235,9 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   }
   GRAFT_ASSIGN_OR_RETURN(
       const Json hyperparameters,
-      ToJson(flags.hyperparameters, *graft::v1::Hyperparameters::descriptor(), "--hp"));
+      ToJson(flags.hyperparameters, *graft::v1::Hyperparameters::descriptor(), "hyperparameter"));
   graft::v1::Hyperparameters given;
-  GRAFT_RETURN_IF_ERROR(FromJson(hyperparameters, &given, "--hp"));
+  GRAFT_RETURN_IF_ERROR(FromJson(hyperparameters, &given, "hyperparameters"));
   spec.mutable_hyperparameters()->MergeFrom(given);
   GRAFT_RETURN_IF_ERROR(SetDataset(context, flags, *spec.mutable_dataset()));
   return spec;

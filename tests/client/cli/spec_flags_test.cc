@@ -223,7 +223,9 @@ TEST_F(SpecFlagsTest, WrongNamesAndValuesAreUsageAndNameWhatThereIs) {
   EXPECT_THAT(Refused({"--set", "rank=4"}), HasSubstr("--method"));
   EXPECT_THAT(Refused({"--epochs", "soon"}), HasSubstr("soon"));
   EXPECT_THAT(Refused({"--hp", "momentum=1"}), HasSubstr("learning_rate"));
-  EXPECT_THAT(Refused({"--label", "team"}), HasSubstr("KEY=VALUE"));
+  EXPECT_THAT(Refused({"--precision", "fp64"}),
+              HasSubstr("hyperparameters: precision is \"fp64\"; use one of AUTO, FP32, BF16"));
+  EXPECT_THAT(Refused({"--label", "te\nam"}), HasSubstr("--label te\\nam: use KEY=VALUE"));
   EXPECT_THAT(Refused({"--spec", "/nonexistent.json"}), HasSubstr("can't be read"));
 }
 

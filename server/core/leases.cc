@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/fault.h"
+#include "common/base/utf8.h"
 #include "server/core/jobs.h"
 #include "server/core/registry.h"
 
@@ -23,14 +24,6 @@ constexpr size_t kMaxAttempts = 1000;  ///< Of one job that are kept; only drain
 bool Holds(const Job& job, const LeaseReport& report) {
   return job.state == JobState::kRunning && job.lease.token == report.token &&
          !job.attempts.empty();
-}
-
-/// The first bytes of `text`, no character cut in two.
-std::string Cut(const std::string& text, size_t max_bytes) {
-  size_t size = std::min(text.size(), max_bytes);
-  while (size < text.size() && size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
-    --size;
-  return text.substr(0, size);
 }
 
 TimeUs ExpiryOf(const Job& job, const LeaseOptions& options, TimeUs now) {
@@ -133,7 +126,7 @@ JobEvent GiveBack(Job& job, std::string_view reason, const LeaseOptions& options
                   const JobError& error = {}) {
   CloseAttempt(job, reason, now);
   if (!job.attempts.empty()) {
-    job.attempts.back().end_message = Cut(error.message, kMaxEndMessage);
+    job.attempts.back().end_message = Printable(error.message, kMaxEndMessage);
   }
   if (job.desired_state == JobState::kCancelled) {
     return ChangeState(job, JobState::kCancelled, kReasonCancelled, now);

@@ -175,7 +175,7 @@ Status TorchErrorToStatus(const std::exception& error) {
   }
   const bool out_of_memory = IsOutOfMemory(error, text);
   const bool device_failed = Says(text, {"CUDA error", "CUDA driver error"});
-  text.resize(std::min(text.size(), size_t{1024}));
+  text = Printable(text, 1024);
   if (out_of_memory) {
     return ResourceExhaustedError("the device is out of memory: " + text)
         .AddDetail({"DEVICE_OUT_OF_MEMORY", {}, 0, {}, {}});

@@ -548,7 +548,7 @@ TEST_F(LeasesTest, ALongErrorIsCutBetweenCharacters) {
 
   const auto job = Complete(completion);
 
-  EXPECT_EQ(job->attempts.back().end_message, std::string(499, 'x'));
+  EXPECT_EQ(job->attempts.back().end_message, std::string(499, 'x') + "...");
 }
 
 }  // namespace

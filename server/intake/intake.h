@@ -37,8 +37,8 @@ struct PrepareOptions {
 
 /// Thread safety: const methods only. Reads and computes for long: for threads of its own, which
 /// may be more than work at once: calls take turns between two reads or steps, so that a short one
-/// isn't kept waiting by long ones. Once a method's StopFlag is set it ends at its next read or
-/// step, as Cancelled.
+/// that has a thread isn't kept waiting by long ones. Once a method's StopFlag is set it ends at
+/// its next read or step, as Cancelled.
 class Intake {
  public:
   static constexpr int kAtOnce = 2;  ///< Calls that work at a time.

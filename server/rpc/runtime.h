@@ -17,7 +17,9 @@ class Runtime {
  public:
   struct Options {
     int disk_threads = 2;
-    int intake_threads = 6;  ///< More than work at once: they take turns (intake/turns.h).
+    /// More than work at once: they take turns (intake/turns.h). What comes beyond them waits for
+    /// one to end.
+    int intake_threads = 16;
     int base_threads = 2;
   };
   Runtime() : Runtime(Options{}) {}

@@ -1,7 +1,11 @@
 #include "server/intake/intake.h"
 
+#include <chrono>
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
 #include <optional>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -177,6 +181,67 @@ TEST_F(IntakeTest, LargeDataIsCountedByASample) {
 
   EXPECT_EQ(counts.train, std::vector<int32_t>(2000, 64));
   EXPECT_EQ(counts.truncated_examples, 2000);
+}
+
+/// Holds uploads that never end while a test runs, as slow to read as from afar.
+class EndlessStore : public objects::MemoryObjectStore {
+ public:
+  static constexpr int kMostReads = 500;
+
+  StatusOr<std::string> ReadRange(const std::string& key, uint64_t offset,
+                                  uint64_t length) override {
+    constexpr std::string_view kHeader = "text,label\n", kRows = "good,good\nbad,bad\n";
+    if (key != objects::UploadDataKey("default", kLong))
+      return MemoryObjectStore::ReadRange(key, offset, length);
+    std::unique_lock lock(mutex_);
+    ++reads_;
+    if (offset == 0) ++begun_;
+    changed_.notify_all();
+    changed_.wait_for(lock, std::chrono::milliseconds(10), [&] { return released_; });
+    if (offset == 0) return std::string(kHeader);
+    return std::string(released_ || reads_ > kMostReads ? std::string_view() : kRows);
+  }
+  void WaitUntilBegun(int readers) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return begun_ >= readers; });
+  }
+  void Release() {
+    const std::lock_guard lock(mutex_);
+    released_ = true;
+    changed_.notify_all();
+  }
+  bool TooManyReads() {
+    const std::lock_guard lock(mutex_);
+    return reads_ > kMostReads;
+  }
+  const std::string kLong = std::string(64, 'a');
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int reads_ = 0, begun_ = 0;
+  bool released_ = false;
+};
+
+TEST_F(IntakeTest, AShortCheckEndsWhileLongOnesGoOn) {
+  EndlessStore store;
+  ASSERT_TRUE(KeepUploadName(store, "default", store.kLong, "long.csv", 1).ok());
+  const DatasetSources sources({folder_->path() / "data"}, store);
+  const Intake intake(sources, store);
+  const std::string short_uri = Write("t.csv", "text,label\ngood,good\nbad,bad\n");
+  spec::DatasetSpec long_data = Spec(short_uri).dataset, short_data = long_data;
+  long_data.train = "graft://datasets/" + store.kLong;
+  std::vector<std::thread> longs;
+  for (int i = 0; i < Intake::kAtOnce; ++i)
+    longs.emplace_back([&] { (void)intake.Check("default", long_data); });
+  store.WaitUntilBegun(Intake::kAtOnce);
+
+  const auto report = intake.Check("default", short_data);
+
+  EXPECT_FALSE(store.TooManyReads()) << "it waited until a long one had ended";
+  store.Release();
+  for (std::thread& one : longs) one.join();
+  ASSERT_TRUE(report.ok()) << report.status();
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ docs/results/long.md, which says when each form last ran, how long it took and w
 
   chaos    kill -9 at every failpoint and at 20 random moments, with jobs of every method
   headers  all sources build without precompiled headers, so each includes what it uses
-  asan     the unit tests under the address and undefined-behaviour sanitizers
+  asan     the unit and rpc tests under the address and undefined-behaviour sanitizers
   tsan     the unit tests of core, stores and common under the thread sanitizer
 
   --only NAME,...  only these forms

@@ -24,7 +24,7 @@ TANH = {}  # The default: two layers with tanh on the first token.
 SEQ = {"mh_adapter": False, "output_adapter": True, "original_ln_before": True, "non_linearity": "relu", "reduction_factor": 6}
 DOUBLE = {"mh_adapter": True, "output_adapter": True, "non_linearity": "swish", "reduction_factor": 8}
 
-# What is to come of each folder was written down before any of it was read:
+# What is to come of each folder:
 # name, bases, preset's name or fields of a BnConfig, head ("static", a kind, or options of a classification head), expected, a word.
 BOTH = ("bert", "distilbert")
 ROWS = [

@@ -21,7 +21,7 @@ warnings.filterwarnings("ignore")
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
-# What is to come of each folder was written down before any of it was read:
+# What is to come of each folder:
 # name, base, who trains, what is imported of what it left, what is expected, a word of the refusal or warning.
 ROWS = [
     ("trainer-checkpoint", "bert", "trainer", "checkpoint-2", "equal", "left aside"),

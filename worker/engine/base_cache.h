@@ -28,7 +28,7 @@ class BaseCache {
   /// Called for a base that is to leave, with the number of those who hold it: lets go of what is
   /// only kept for later use, if nobody else holds it.
   using DropIdle = std::function<void(const Base&, int64_t holders)>;
-  /// Called for a base whose files are others now: lets go of all that serves on it.
+  /// Called for a base whose files were replaced: releases everything that serves on it.
   using DropAll = std::function<void(const Base&)>;
 
   /// `drop_idle` and `drop_all` may be empty.

@@ -29,7 +29,6 @@ class ParameterSet {
 
   /// Makes trained views autograd leaves whose gradients accumulate in grad_P().
   void EnableGrad();
-  bool grad_enabled() const { return grad_P_.defined(); }
   /// Changes the buffer's type for serving (bf16 halves it); views stay valid by name. Ends
   /// training.
   void CastForServing(at::ScalarType dtype);

@@ -29,7 +29,6 @@ class WeightSet {
   at::Tensor NormVector(const std::string& name) const;
 
   const Base& base() const { return *base_; }
-  bool has_overlay() const { return overlay_ != nullptr; }
 
  private:
   const at::Tensor* Override(const std::string& name) const;

@@ -22,14 +22,14 @@ class PassSize {
 
   /// In [least, most].
   int64_t tokens() const { return static_cast<int64_t>(tokens_); }
-  /// What a pass of so many tokens is expected to take at most.
+  /// An upper estimate of the time that a pass of `tokens` takes.
   double Seconds(int64_t tokens) const {
     return limits_.seconds * static_cast<double>(tokens) / tokens_;
   }
-  /// Learns from a pass. The estimate moves half way (in proportions) to what the pass shows, and
-  /// by a factor of 4 at most, so that one pass that was held up by others doesn't decide. A pass
-  /// of less than half the estimate can raise it, for its fixed costs count for more; if it took
-  /// too long, it halves an estimate beyond `first`.
+  /// Learns from a pass. The estimate moves half way (as a ratio) towards what the pass shows, by a
+  /// factor of 4 at most, so that one pass that was delayed by other work doesn't decide. A pass of
+  /// less than half the estimate may raise it, but its fixed costs say little of longer ones: it
+  /// lowers the estimate only if it took too long itself, to half at most and not below `first`.
   void Ran(int64_t tokens, double seconds);
 
  private:

@@ -22,7 +22,7 @@ class Engine::Impl {
             options_.bases, device, options_.max_base_bytes,
             [this](const Base& base, int64_t holders) { adapters_.EraseIdle(base, holders); },
             [this](const Base& base) { adapters_.EraseOn(base); }),
-        loop_(device, options_.max_waiting, options_.pass_seconds, probe_) {}
+        loop_(device, options_.max_waiting, {.seconds = options_.pass_seconds}, probe_) {}
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
   EngineFigures figures() const;

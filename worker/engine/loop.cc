@@ -84,13 +84,15 @@ void Loop::Count(EngineFigures& figures) const {
 void Loop::ServeAndRunTasks() {
   // Autograd of a training layer may be on around us; nothing here may join its graph.
   const at::NoGradGuard no_grad;
-  const auto on_pass = [this](int64_t rows) {
-    ++served_passes_;
-    if (probe_.serving_pass) probe_.serving_pass(rows);
-  };
+  const ServingQueue::Hooks hooks{.on_pass =
+                                      [this](int64_t rows) {
+                                        ++served_passes_;
+                                        if (probe_.serving_pass) probe_.serving_pass(rows);
+                                      },
+                                  .between_layers = [this] { (void)RunTask(); }};
   int64_t left = serving_.WaitingTokens();
   for (TaskTurn turn = TaskTurn::kRan; turn != TaskTurn::kStopping;) {
-    const int64_t served = left > 0 ? serving_.ServePass(left, on_pass) : 0;
+    const int64_t served = left > 0 ? serving_.ServePass(left, hooks) : 0;
     left = served > 0 ? left - served : 0;
     turn = RunTask();
     if (left <= 0 && (turn == TaskTurn::kNone || !serving_.empty())) return;

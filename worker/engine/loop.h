@@ -2,7 +2,7 @@
 /// The engine's one thread. It takes one training step, or one pass of an evaluation, of each job
 /// in turn; between two layers it answers waiting requests, a short pass at a time, and runs a
 /// short task behind each. So serving waits for one layer at most, and tasks and newcomers for one
-/// pass.
+/// pass; where a single text takes longer than a pass should, for one layer of it.
 
 #include <atomic>
 #include <chrono>
@@ -31,9 +31,10 @@ class Loop {
     std::function<void(const Status&)> fail;  ///< Called instead of any further turn.
   };
 
-  /// `max_waiting`, `pass_seconds`: see EngineOptions.
-  Loop(at::Device device, size_t max_waiting, double pass_seconds, const Engine::Probe& probe)
-      : device_(device), probe_(probe), serving_(max_waiting, pass_seconds) {}
+  /// `max_waiting`: see EngineOptions; `limits`: of serving passes.
+  Loop(at::Device device, size_t max_waiting, const PassSize::Limits& limits,
+       const Engine::Probe& probe)
+      : device_(device), probe_(probe), serving_(max_waiting, limits) {}
 
   void Start();
   /// Fails everything that waits, and ends the thread.

@@ -34,7 +34,10 @@ class LoopTest : public ::testing::Test {
     auto on = bases.Get("base-bert", at::kFloat);
     ASSERT_TRUE(on.ok()) << on.status();
     on_ = *on;
-    loop_ = std::make_unique<Loop>(at::kCPU, /*max_waiting=*/4096, kNoTime, probe_);
+    MakeLoop({.seconds = kNoTime});
+  }
+  void MakeLoop(const PassSize::Limits& limits) {
+    loop_ = std::make_unique<Loop>(at::kCPU, /*max_waiting=*/4096, limits, probe_);
   }
   void TearDown() override {
     if (loop_ != nullptr) loop_->Stop();
@@ -42,13 +45,14 @@ class LoopTest : public ::testing::Test {
   }
 
   /// Asks for the embeddings of so many texts; `done`, if set, is told in front of the answer.
-  std::future<Status> Ask(int texts, std::function<void()> done = {}, Abandoned abandoned = {}) {
+  std::future<Status> Ask(int texts, std::function<void()> done = {}, Abandoned abandoned = {},
+                          int length = kLength) {
     auto request = std::make_shared<ServingRequest>();
     request->on = on_;
     request->embed = true;
     for (int i = 0; i < texts; ++i) {
-      request->inputs.push_back(
-          {std::vector<int32_t>(kLength, 7), std::vector<int32_t>(kLength, 0), false});
+      request->inputs.push_back({std::vector<int32_t>(static_cast<size_t>(length), 7),
+                                 std::vector<int32_t>(static_cast<size_t>(length), 0), false});
     }
     request->abandoned = std::move(abandoned);
     auto answer = std::make_shared<std::promise<Status>>();
@@ -111,6 +115,39 @@ TEST_F(LoopTest, TasksRunBetweenPasses) {
 
   EXPECT_TRUE(batch.get().ok());
   EXPECT_EQ(ran_at, (std::vector<int64_t>{20, 21, 22})) << "one behind each pass";
+}
+
+TEST_F(LoopTest, ALongTextLetsShortOnesInBetweenItsLayers) {
+  MakeLoop({.seconds = kNoTime, .first = kLength / 3, .least = kLength / 3});
+  std::vector<std::string> answered;
+  std::future<Status> shorts[2];
+  auto text = Ask(1, [&] { answered.emplace_back("long"); });
+  // A task runs between two layers of it too; what comes with it waits for the next.
+  loop_->Post([&] {
+    shorts[0] = Ask(
+        1, [&] { answered.emplace_back("short"); }, {}, kLength / 3);
+    shorts[1] = Ask(1, [&] { answered.emplace_back("long again"); });
+  });
+  loop_->Start();
+
+  EXPECT_TRUE(text.get().ok());
+  for (auto& answer : shorts) EXPECT_TRUE(answer.get().ok());
+  EXPECT_EQ(answered, (std::vector<std::string>{"short", "long", "long again"}));
+  EXPECT_EQ(passes_, 3);
+}
+
+TEST_F(LoopTest, ALongTextHasHalfOfTheTimeBesideAStormOfShortOnes) {
+  MakeLoop({.seconds = kNoTime, .first = kLength / 3, .least = kLength / 3});
+  int64_t before_it = -1;
+  std::vector<std::future<Status>> storm;
+  auto text = Ask(1, [&] { before_it = passes_ - 1; });
+  for (int i = 0; i < 50; ++i) storm.push_back(Ask(1, {}, {}, kLength / 3));
+  loop_->Start();
+
+  EXPECT_TRUE(text.get().ok());
+  for (auto& answer : storm) EXPECT_TRUE(answer.get().ok());
+  EXPECT_GE(before_it, 1);
+  EXPECT_LE(before_it, 5) << "two rounds of the two lanes, and one pass a layer";
 }
 
 TEST_F(LoopTest, ARequestThatIsGivenUpLeavesBetweenPasses) {

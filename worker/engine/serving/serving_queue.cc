@@ -8,7 +8,6 @@
 
 #include "worker/engine/device.h"
 #include "worker/engine/head.h"
-#include "worker/engine/training/layer_walk.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -107,38 +106,70 @@ int64_t ServingQueue::WaitingTokens() {
   return scheduler_.tokens();
 }
 
-Status ServingQueue::RunGuarded(const Items& pass) {
+Status ServingQueue::RunGuarded(const Items& pass, const Yield& yield) {
   return Guarded([&]() -> Status {
-    RunPass(pass);
+    RunPass(pass, yield);
     return OkStatus();
   });
 }
 
-int64_t ServingQueue::ServePass(int64_t most, const std::function<void(int64_t)>& on_pass) {
-  if (WaitingTokens() == 0) return 0;
-  const PassPlan plan = scheduler_.NextPass(most);
+void ServingQueue::Run(const PassPlan& plan, const Yield& yield, const Hooks& hooks) {
+  using Clock = std::chrono::steady_clock;
   Items pass;
   for (const ScheduledText& text : plan.texts)
     pass.push_back({requests_.at(text.request), text.index});
-  const auto start = std::chrono::steady_clock::now();
-  const Status status = RunGuarded(pass);
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  Clock::duration elsewhere{0};
+  const Yield timed = [&] {
+    const Clock::time_point left = Clock::now();
+    yield();
+    elsewhere += Clock::now() - left;
+  };
+  const Clock::time_point start = Clock::now();
+  const Status status = RunGuarded(pass, timed);
+  const std::chrono::duration<double> took = Clock::now() - start - elsewhere;
   // One that failed ended early, and says nothing.
   if (status.ok()) scheduler_.Ran(plan, took.count());
-  if (on_pass) on_pass(plan.tokens);
+  if (hooks.on_pass) hooks.on_pass(plan.tokens);
   const bool shared = plan.texts.front().request != plan.texts.back().request;
   for (size_t at = 0; at < pass.size();) {
     size_t end = at;
     while (end < pass.size() && pass[end].request == pass[at].request) ++end;
     const Items own(pass.begin() + static_cast<ptrdiff_t>(at),
                     pass.begin() + static_cast<ptrdiff_t>(end));
-    Settle(plan.texts[at].request, own.size(), !status.ok() && shared ? RunGuarded(own) : status);
+    const bool again = !status.ok() && shared;
+    Settle(plan.texts[at].request, own.size(), again ? RunGuarded(own, [] {}) : status);
     at = end;
   }
+}
+
+int64_t ServingQueue::ServeBetweenLayers(const Hooks& hooks) {
+  Admit();
+  const PassPlan plan = scheduler_.NextBetweenLayers();
+  if (!plan.texts.empty())
+    Run(
+        plan, [] {}, hooks);
   return plan.tokens;
 }
 
-void ServingQueue::RunPass(const Items& items) {
+int64_t ServingQueue::ServePass(int64_t most, const Hooks& hooks) {
+  if (WaitingTokens() == 0) return 0;
+  const PassPlan plan = scheduler_.NextPass(most);
+  if (!scheduler_.IsOversized(plan)) {
+    Run(
+        plan, [] {}, hooks);
+    return plan.tokens;
+  }
+  const int64_t layers = requests_.at(plan.texts.front().request)->on.model->num_layers();
+  int64_t done = 0, served = 0;  // Layers, and tokens of others.
+  const Yield yield = [&] {
+    if (served * layers <= plan.tokens * done++) served += ServeBetweenLayers(hooks);
+    if (hooks.between_layers) hooks.between_layers();
+  };
+  Run(plan, yield, hooks);
+  return plan.tokens;
+}
+
+void ServingQueue::RunPass(const Items& items, const Yield& yield) {
   const at::NoGradGuard no_grad;
   const ServingRequest& first = *items.front().request;
   std::vector<Sequence> sequences;
@@ -153,7 +184,7 @@ void ServingQueue::RunPass(const Items& items) {
   const PackedBatch batch = Pack(sequences, owners, base.device());
   const WeightSet weights(base, Owner(first));
   const Pass pass(batch, weights, {});
-  const at::Tensor hidden = Forward(*first.on.model, pass, /*pooled=*/!first.embed, [] {});
+  const at::Tensor hidden = Forward(*first.on.model, pass, /*pooled=*/!first.embed, yield);
   if (first.embed) {
     for (size_t i = 0; i < items.size(); ++i) {
       at::Tensor embedding = PoolSequence(hidden, batch, static_cast<int64_t>(i), base.pooling());

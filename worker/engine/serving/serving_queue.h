@@ -13,6 +13,7 @@
 #include "common/tokenizers/tokenizer.h"
 #include "worker/engine/adapter_cache.h"
 #include "worker/engine/serving/scheduler/pass_scheduler.h"
+#include "worker/engine/training/layer_walk.h"
 #include "worker/engine/types.h"
 
 namespace graft::worker::engine {
@@ -37,9 +38,14 @@ Status NobodyWaits();
 /// Thread safety: Push, empty and waiting from any thread; the others on the engine's thread only.
 class ServingQueue {
  public:
-  /// `pass_seconds`: what a pass may take by its estimate.
-  ServingQueue(size_t max_waiting, double pass_seconds)
-      : max_waiting_(max_waiting), scheduler_(PassSize::Limits{.seconds = pass_seconds}) {}
+  struct Hooks {
+    std::function<void(int64_t rows)> on_pass;  ///< Behind each pass.
+    /// Between two layers of a pass that takes longer than one should.
+    std::function<void()> between_layers;
+  };
+
+  ServingQueue(size_t max_waiting, const PassSize::Limits& limits)
+      : max_waiting_(max_waiting), scheduler_(limits) {}
 
   /// Errors: ResourceExhausted if too many inputs wait; then `done` isn't called.
   Status Push(std::shared_ptr<ServingRequest> request);
@@ -48,9 +54,10 @@ class ServingQueue {
   /// Tokens of all that waits, when the requests that were abandoned have left.
   int64_t WaitingTokens();
   /// Runs the next pass, if something waits: of `most` tokens at most, but of one input at least.
-  /// `on_pass` is told its rows. Returns them; 0 if nothing waits. A pass that fails is run again a
-  /// request at a time, so that one owner's fault isn't another's.
-  int64_t ServePass(int64_t most, const std::function<void(int64_t rows)>& on_pass);
+  /// Returns its rows; 0 if nothing waits. A pass that fails is run again a request at a time, so
+  /// that one owner's fault isn't another's. Where one input takes longer than a pass should, short
+  /// requests are answered between its layers, as many tokens of theirs as it has computed itself.
+  int64_t ServePass(int64_t most, const Hooks& hooks);
   /// Answers everything that waits, also what is answered in part, with `status`.
   void FailAll(const Status& status);
 
@@ -70,8 +77,12 @@ class ServingQueue {
   Requests::iterator Finish(Requests::iterator request, const Status& status);
   /// Notes the outcome for `inputs` of a request.
   void Settle(uint64_t id, size_t inputs, const Status& status);
-  Status RunGuarded(const Items& pass);
-  void RunPass(const Items& items);
+  /// Runs what was planned and notes the outcome.
+  void Run(const PassPlan& plan, const Yield& yield, const Hooks& hooks);
+  /// A pass of short requests between two layers; returns its rows.
+  int64_t ServeBetweenLayers(const Hooks& hooks);
+  Status RunGuarded(const Items& pass, const Yield& yield);
+  void RunPass(const Items& items, const Yield& yield);
 
   const size_t max_waiting_;
   std::mutex mutex_;

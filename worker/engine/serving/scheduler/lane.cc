@@ -26,12 +26,12 @@ void Lane::Remove(const WaitingRequest& request) {
   if (owner->requests.empty()) owners_.erase(owner);
 }
 
-bool Lane::TakeTurn(Owner& owner, int64_t room, std::vector<ScheduledText>& texts,
+bool Lane::TakeTurn(Owner& owner, int64_t room, bool may_exceed, std::vector<ScheduledText>& texts,
                     int64_t& tokens) {
   while (!owner.requests.empty()) {
     WaitingRequest& request = *owner.requests.front();
     const int64_t length = request.lengths[request.next];
-    if (!texts.empty() && tokens + length > room) return false;
+    if ((!may_exceed || !texts.empty()) && tokens + length > room) return false;
     if (length > owner.credit) return true;
     owner.credit -= length;
     tokens += length;
@@ -42,14 +42,15 @@ bool Lane::TakeTurn(Owner& owner, int64_t room, std::vector<ScheduledText>& text
   return true;
 }
 
-void Lane::Take(int64_t room, int64_t turn, std::vector<ScheduledText>& texts, int64_t& tokens) {
+void Lane::Take(int64_t room, int64_t turn, bool may_exceed, std::vector<ScheduledText>& texts,
+                int64_t& tokens) {
   while (!owners_.empty()) {
     Owner& owner = owners_.front();
     if (!std::exchange(owner.in_turn, true)) {
       owner.credit += turn;
       owner.served.reset();
     }
-    if (!TakeTurn(owner, room, texts, tokens)) return;
+    if (!TakeTurn(owner, room, may_exceed, texts, tokens)) return;
     if (owner.requests.empty()) {
       owners_.pop_front();
       continue;

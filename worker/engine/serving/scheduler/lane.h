@@ -49,10 +49,11 @@ class Lane {
   void Add(WaitingRequest& request);
   void Remove(const WaitingRequest& request);
   /// Adds texts to `texts`, and their length to `tokens`, until `room` tokens are full or the next
-  /// text doesn't fit; the first text of a pass always does. An owner takes `turn` tokens before
-  /// the next has its turn, and goes on with what is left of it in the next pass.
-  /// Requires: turn > 0.
-  void Take(int64_t room, int64_t turn, std::vector<ScheduledText>& texts, int64_t& tokens);
+  /// text doesn't fit; the first text of a pass always does if it `may_exceed` the room. An owner
+  /// takes `turn` tokens before the next has its turn, and goes on with what is left of it in the
+  /// next pass. Requires: turn > 0.
+  void Take(int64_t room, int64_t turn, bool may_exceed, std::vector<ScheduledText>& texts,
+            int64_t& tokens);
 
  private:
   struct Owner {
@@ -64,8 +65,8 @@ class Lane {
   };
 
   /// True once the owner has had its turn or nothing waits; false if the next text doesn't fit.
-  static bool TakeTurn(Owner& owner, int64_t room, std::vector<ScheduledText>& texts,
-                       int64_t& tokens);
+  static bool TakeTurn(Owner& owner, int64_t room, bool may_exceed,
+                       std::vector<ScheduledText>& texts, int64_t& tokens);
 
   const bool takes_turns_;
   std::list<Owner> owners_;  ///< In the order of their turns.

@@ -40,9 +40,10 @@ void PassScheduler::Add(uint64_t id, Request request) {
   waiting.lengths = std::move(request.lengths);
   waiting.kind = request.kind;
   const int64_t tokens = waiting.tokens_left();
+  const int64_t pass = SizeOf(request.kind.base).tokens();
   const int64_t most_short =
-      std::max(SizeOf(request.kind.base).tokens() / kShortInAPass, limits_.least);
-  waiting.is_short = waiting.lengths.size() == 1 || tokens <= most_short;
+      waiting.lengths.size() == 1 ? pass : std::max(pass / kShortInAPass, limits_.least);
+  waiting.is_short = tokens <= most_short;
   Kind& kind = *KindOf(request.kind);
   (waiting.is_short ? kind.short_lane : kind.long_lane).Add(waiting);
   tokens_ += tokens;
@@ -75,11 +76,12 @@ void PassScheduler::Fill(Kind& kind, int64_t most, PassPlan& plan) {
   Lane* second = &kind.long_lane;
   if (std::exchange(kind.long_is_due, false)) std::swap(first, second);
   const bool long_waits = !kind.long_lane.empty();
-  if (!second->empty()) first->Take(room / 2, turn, plan.texts, plan.tokens);
+  if (!second->empty()) first->Take(room / 2, turn, /*may_exceed=*/true, plan.texts, plan.tokens);
   const auto is_short = [this](const ScheduledText& text) {
     return requests_.at(text.request).is_short;
   };
-  for (Lane* lane : {second, first}) lane->Take(room, turn, plan.texts, plan.tokens);
+  for (Lane* lane : {second, first})
+    lane->Take(room, turn, /*may_exceed=*/true, plan.texts, plan.tokens);
   kind.long_is_due = long_waits && std::ranges::all_of(plan.texts, is_short);
 }
 
@@ -89,6 +91,24 @@ PassPlan PassScheduler::NextPass(int64_t most) {
   const auto kind = PickKind();
   plan.kind = kind->id;
   Fill(*kind, most, plan);
+  Complete(kind, plan);
+  return plan;
+}
+
+PassPlan PassScheduler::NextBetweenLayers() {
+  for (auto kind = kinds_.begin(); kind != kinds_.end(); ++kind) {
+    PassPlan plan{.kind = kind->id, .texts = {}};
+    const int64_t room = SizeOf(kind->id.base).tokens();
+    kind->short_lane.Take(room, std::max<int64_t>(room / kTurnsInAPass, 1), /*may_exceed=*/false,
+                          plan.texts, plan.tokens);
+    if (plan.texts.empty()) continue;
+    Complete(kind, plan);
+    return plan;
+  }
+  return {};
+}
+
+void PassScheduler::Complete(Kinds::iterator kind, PassPlan& plan) {
   tokens_ -= plan.tokens;
   // In the end those of one owner lie together, each request's texts in their order.
   std::ranges::stable_sort(plan.texts, {}, [this](const ScheduledText& text) {
@@ -103,7 +123,6 @@ PassPlan PassScheduler::NextPass(int64_t most) {
   } else {
     kinds_.splice(kinds_.end(), kinds_, kind);
   }
-  return plan;
 }
 
 void PassScheduler::Ran(const PassPlan& plan, double seconds) {

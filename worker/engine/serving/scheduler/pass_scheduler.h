@@ -3,11 +3,13 @@
 /// clock; the queue above runs what is planned and says how long it took.
 ///
 ///   * A pass is as long as its base computes in a given time (PassSize), and one text at least.
-///     Who looks between two passes therefore waits for one such time at most.
-///   * Short requests (one text, or a sixteenth of a pass or its least) wait in a lane of their
-///     own, which comes first, yet has half a pass at most while longer ones of its kind wait;
-///     and a pass that it took to itself is followed by one of theirs. So a short request is
-///     answered within two passes beside any number of long ones, and these never stand still.
+///     Who looks between two passes therefore waits for one such time at most, or for one text;
+///     between the layers of a text that takes longer, short requests may have a pass.
+///   * Short requests (one text that fits a pass, or a sixteenth of a pass or its least) wait in a
+///     lane of their own, which comes first, yet has half a pass at most while longer ones of its
+///     kind wait; and a pass that it took to itself is followed by one of theirs. So a short
+///     request is answered within two passes beside any number of long ones, and these never stand
+///     still.
 ///   * Kinds of pass (bases, embeddings or logits) take turns; every other pass goes to one that
 ///     has short requests. Within a kind owners (adapters) take turns by deficit round robin over
 ///     tokens, and so do the long requests of one owner.
@@ -49,6 +51,11 @@ class PassScheduler {
   /// Takes the next pass's texts off. `most`: tokens that it may hold, if fewer than it would; one
   /// text it holds all the same.
   PassPlan NextPass(int64_t most);
+  /// True if the pass is expected to take longer than one should: it holds one text that does.
+  bool IsOversized(const PassPlan& plan) { return plan.tokens > SizeOf(plan.kind.base).tokens(); }
+  /// Takes the texts off of a pass between two layers of an oversized one: of short requests, and
+  /// no longer than a pass should be. Empty if there are none.
+  PassPlan NextBetweenLayers();
   /// Tells how long a planned pass took.
   void Ran(const PassPlan& plan, double seconds);
 
@@ -72,6 +79,8 @@ class PassScheduler {
   /// The kind of the next pass. Requires: something waits.
   Kinds::iterator PickKind();
   void Fill(Kind& kind, int64_t most, PassPlan& plan);
+  /// Takes what was planned off the books, and moves its kind behind the others.
+  void Complete(Kinds::iterator kind, PassPlan& plan);
 
   const PassSize::Limits limits_;
   Kinds kinds_;                   ///< Those that something waits for, in the order of their turns.

@@ -258,7 +258,7 @@ TEST(PassSchedulerTest, BasesAndKindsTakeTurns) {
 TEST(PassSchedulerTest, AStormOfShortRequestsDoesntStopABatch) {
   for (const PassKind& kind : {kLogits, kOtherBase}) {
     // The long short ones fill whole passes of a slow device.
-    for (const auto& [per_token, length] : {std::pair{25e-6, 10}, {1.5e-3, 500}}) {
+    for (const auto& [per_token, length] : {std::pair{25e-6, 10}, {1.5e-3, 120}}) {
       Simulation sim(per_token);
       sim.WarmUp();
       const uint64_t batch = sim.AddBatch(1, 40, 512);
@@ -270,6 +270,41 @@ TEST(PassSchedulerTest, AStormOfShortRequestsDoesntStopABatch) {
       EXPECT_LE(passes, 90) << length << " on base " << kind.base;
     }
   }
+}
+
+TEST(PassSchedulerTest, SingleTextsThatAreLongerThanAPassTakeTurnsWithBatches) {
+  Simulation sim(1.5e-3);
+  sim.WarmUp();
+  const uint64_t batch = sim.AddBatch(1, 10, 512);
+  int passes = 0;
+  for (; passes < 100 && sim.Waits(batch); ++passes) {
+    for (uint64_t i = 0; i < 30; ++i) sim.Add(2 + i % 3, {500});
+    sim.Pass();
+  }
+  EXPECT_LE(passes, 4 * 10 + 4) << "one of four owners";
+}
+
+TEST(PassSchedulerTest, OnlyShortRequestsComeBetweenTheLayersOfALongText) {
+  PassScheduler scheduler({.first = 100, .least = 50});
+  scheduler.Add(1, {kLogits, /*owner=*/1, {300}});
+  const PassPlan giant = scheduler.NextPass(kUnlimited);
+  ASSERT_EQ(giant.tokens, 300);
+  EXPECT_TRUE(scheduler.IsOversized(giant));
+  EXPECT_TRUE(scheduler.NextBetweenLayers().texts.empty());
+  scheduler.Add(2, {kLogits, 2, {300}});
+  scheduler.Add(3, {kLogits, 2, {60, 60}});
+  EXPECT_TRUE(scheduler.NextBetweenLayers().texts.empty()) << "both are long";
+  for (uint64_t id = 4; id < 10; ++id) scheduler.Add(id, {kOtherBase, id % 2, {30}});
+  scheduler.Add(10, {kLogits, 3, {100}});
+
+  const PassPlan first = scheduler.NextBetweenLayers(), second = scheduler.NextBetweenLayers();
+
+  EXPECT_EQ(first.kind, kLogits);
+  EXPECT_EQ(first.texts, (std::vector<ScheduledText>{{10, 0}}));
+  EXPECT_EQ(second.kind, kOtherBase);
+  EXPECT_EQ(second.tokens, 90) << "as many as a pass holds";
+  EXPECT_FALSE(scheduler.IsOversized(second));
+  EXPECT_EQ(scheduler.tokens(), 300 + 120 + 90);
 }
 
 TEST(PassSchedulerTest, AStormOfOneOwnerDoesntStopAnothersShortRequest) {

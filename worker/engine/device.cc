@@ -9,6 +9,7 @@
 #include <thread>
 
 #include <ATen/Context.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/Exception.h>
 #include <c10/util/env.h>
 
@@ -167,6 +168,11 @@ bool IsOutOfMemory(const std::exception& error, const std::string& text) {
 }
 
 }  // namespace
+
+void Synchronize(at::Device device) {
+  if (device.is_cpu()) return;
+  c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+}
 
 Status TorchErrorToStatus(const std::exception& error) {
   std::string text = error.what();

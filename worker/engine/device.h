@@ -34,6 +34,8 @@ int64_t UsedMemoryBytes(at::Device device);
 int64_t PeakMemoryBytes(at::Device device);
 void ResetPeakMemory(at::Device device);
 void ReleaseCachedMemory(at::Device device);
+/// Returns once the device has computed what was asked of it; for clocks.
+void Synchronize(at::Device device);
 
 /// Out of memory -> ResourceExhausted, reason DEVICE_OUT_OF_MEMORY; anything else -> Internal with
 /// the first 1 KiB of what happened. Its reason is DEVICE_FAILED if CUDA reports it: the process's

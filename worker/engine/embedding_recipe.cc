@@ -94,37 +94,49 @@ Status CheckModules(const std::vector<Module>& modules) {
       "; Transformer, Pooling and perhaps Normalize, in this order, are built");
 }
 
-/// What the module's other fields must say: what graft does. Source: sentence-transformers'
+/// True for arguments of loading that change no result.
+bool AreHarmless(const Json& arguments) {
+  constexpr std::string_view kHarmless[] = {
+      "attn_implementation", "device_map",        "dtype",
+      "local_files_only",    "low_cpu_mem_usage", "torch_dtype",
+      "trust_remote_code",   "use_safetensors"};
+  if (!arguments.is_object()) return false;
+  const auto items = arguments.items();
+  return std::all_of(items.begin(), items.end(), [&](const auto& item) {
+    return std::find(std::begin(kHarmless), std::end(kHarmless), item.key()) != std::end(kHarmless);
+  });
+}
+
+/// What the module's other fields say must be what graft does. Source: sentence-transformers'
 /// base/modules/transformer.py.
 Status CheckTransformer(const Json& config, const std::string& name) {
-  static const std::map<std::string, Json> fields = {
-      {"config_args", Json::object()},
-      {"config_kwargs", Json::object()},
-      {"do_lower_case", nullptr},
+  constexpr std::string_view kHeeded[] = {"do_lower_case", "max_seq_length"};
+  constexpr std::string_view kWithoutEffect[] = {"unpad_inputs"};
+  constexpr std::string_view kArguments[] = {
+      "config_args",      "config_kwargs",  "model_args",       "model_kwargs",
+      "processor_kwargs", "tokenizer_args", "processing_kwargs"};
+  static const std::map<std::string, Json> built = {
       {"document_length", nullptr},
-      {"max_seq_length", nullptr},
       {"modality_config",
        {{"text", {{"method", "forward"}, {"method_output_name", "last_hidden_state"}}}}},
-      {"model_args", Json::object()},
-      {"model_kwargs", Json::object()},
       {"module_output_name", "token_embeddings"},
-      {"processing_kwargs", Json::object()},
-      {"processor_kwargs", Json::object()},
       {"query_expansion", false},
       {"query_length", nullptr},
-      {"tokenizer_args", Json::object()},
-      {"transformer_task", "feature-extraction"},
-      {"unpad_inputs", nullptr}};
-  constexpr std::string_view kRead[] = {"do_lower_case", "max_seq_length", "unpad_inputs"};
+      {"transformer_task", "feature-extraction"}};
+  const auto is_among = [](const auto& names, const std::string& field) {
+    return std::find(std::begin(names), std::end(names), field) != std::end(names);
+  };
   for (const auto& [field, value] : config.items()) {
-    if (value.is_null() || std::find(std::begin(kRead), std::end(kRead), field) != std::end(kRead))
-      continue;
-    const auto known = fields.find(field);
-    if (known != fields.end() && value == known->second) continue;
-    return UnimplementedError(
-        "this base can't embed texts: " + name + ": " + Printable(field, 80) + " is " +
-        Printable(value.dump(), 80) +
-        (known == fields.end() ? ", which graft doesn't know" : ", which isn't built"));
+    if (value.is_null() || is_among(kHeeded, field) || is_among(kWithoutEffect, field)) continue;
+    const bool is_arguments = is_among(kArguments, field);
+    if (is_arguments && AreHarmless(value)) continue;
+    const auto known = built.find(field);
+    if (known != built.end() && value == known->second) continue;
+    return UnimplementedError("this base can't embed texts: " + name + ": " + Printable(field, 80) +
+                              " is " + Printable(value.dump(), 80) +
+                              (is_arguments || known != built.end()
+                                   ? ", which isn't built"
+                                   : ", which graft doesn't know"));
   }
   return OkStatus();
 }

@@ -2,7 +2,8 @@
 /// The engine's one thread. It takes one training step, or one pass of an evaluation, of each job
 /// in turn; between two layers it answers waiting requests, a short pass at a time, and runs a
 /// short task behind each. So serving waits for one layer at most, and tasks and newcomers for one
-/// pass; where a single text takes longer than a pass should, for one layer of it.
+/// pass; where a single text takes longer than a pass should, tasks and short newcomers come in
+/// between its layers.
 
 #include <atomic>
 #include <chrono>

@@ -137,17 +137,42 @@ TEST_F(LoopTest, ALongTextLetsShortOnesInBetweenItsLayers) {
 }
 
 TEST_F(LoopTest, ALongTextHasHalfOfTheTimeBesideAStormOfShortOnes) {
-  MakeLoop({.seconds = kNoTime, .first = kLength / 3, .least = kLength / 3});
+  constexpr int kPass = 20, kShort = 10, kLayers = 3;
+  MakeLoop({.seconds = kNoTime, .first = kPass, .least = kPass});
+  ASSERT_EQ(on_.model->num_layers(), kLayers);
   int64_t before_it = -1;
   std::vector<std::future<Status>> storm;
   auto text = Ask(1, [&] { before_it = passes_ - 1; });
-  for (int i = 0; i < 50; ++i) storm.push_back(Ask(1, {}, {}, kLength / 3));
+  for (int i = 0; i < 50; ++i) storm.push_back(Ask(1, {}, {}, kShort));
   loop_->Start();
 
   EXPECT_TRUE(text.get().ok());
   for (auto& answer : storm) EXPECT_TRUE(answer.get().ok());
-  EXPECT_GE(before_it, 1);
-  EXPECT_LE(before_it, 5) << "two rounds of the two lanes, and one pass a layer";
+  EXPECT_EQ(before_it, 1 + 2) << "one pass in front; between layers, 20 of its 30 tokens each";
+}
+
+TEST_F(LoopTest, WhatIsServedBetweenLayersCountsForTrainingsTurn) {
+  MakeLoop({.seconds = kNoTime, .first = 20, .least = 20});
+  std::promise<int64_t> rows_of_a_yield;
+  int newcomers = 0;
+  on_pass_ = [&] {
+    if (++newcomers <= 200) Ask(1, {}, {}, 10);
+  };
+  const auto advance = [&](const Yield& yield) {
+    Ask(1);
+    for (int i = 0; i < 4; ++i) Ask(1, {}, {}, 10);
+    const int64_t before = rows_;
+    yield();
+    rows_of_a_yield.set_value(rows_ - before);
+    return false;
+  };
+  loop_->Post(Loop::LongTask{advance, [](const Status&) {}});
+  loop_->Start();
+
+  const int64_t waited = 30 + 4 * 10;
+  const int64_t rows = rows_of_a_yield.get_future().get();
+  EXPECT_GE(rows, waited);
+  EXPECT_LE(rows, waited + 20) << "a pass more at most";
 }
 
 TEST_F(LoopTest, ARequestThatIsGivenUpLeavesBetweenPasses) {

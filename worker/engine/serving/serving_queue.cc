@@ -76,10 +76,11 @@ void ServingQueue::Admit() {
   }
 }
 
-void ServingQueue::DropAbandoned() {
+void ServingQueue::DropAbandoned(uint64_t but) {
   for (auto it = requests_.begin(); it != requests_.end();) {
     const Abandoned& abandoned = it->second->abandoned;
-    it = abandoned && abandoned() ? Finish(it, NobodyWaits()) : std::next(it);
+    const bool leaves = it->first != but && abandoned && abandoned();
+    it = leaves ? Finish(it, NobodyWaits()) : std::next(it);
   }
 }
 
@@ -95,6 +96,8 @@ ServingQueue::Requests::iterator ServingQueue::Finish(Requests::iterator request
 
 void ServingQueue::Settle(uint64_t id, size_t inputs, const Status& status) {
   const auto request = requests_.find(id);
+  // It failed with another text of its own, between this one's layers.
+  if (request == requests_.end()) return;
   waiting_ -= inputs;
   request->second->remaining -= inputs;
   if (!status.ok() || request->second->remaining == 0) Finish(request, status);
@@ -102,7 +105,7 @@ void ServingQueue::Settle(uint64_t id, size_t inputs, const Status& status) {
 
 int64_t ServingQueue::WaitingTokens() {
   Admit();
-  DropAbandoned();
+  DropAbandoned(kNone);
   return scheduler_.tokens();
 }
 
@@ -120,6 +123,8 @@ void ServingQueue::Run(const PassPlan& plan, const Yield& yield, const Hooks& ho
     pass.push_back({requests_.at(text.request), text.index});
   Clock::duration elsewhere{0};
   const Yield timed = [&] {
+    if (!yield) return;
+    Synchronize(pass.front().request->on.base->device());
     const Clock::time_point left = Clock::now();
     yield();
     elsewhere += Clock::now() - left;
@@ -142,12 +147,11 @@ void ServingQueue::Run(const PassPlan& plan, const Yield& yield, const Hooks& ho
   }
 }
 
-int64_t ServingQueue::ServeBetweenLayers(const Hooks& hooks) {
+int64_t ServingQueue::ServeBetweenLayers(uint64_t of, const Hooks& hooks) {
   Admit();
+  DropAbandoned(of);
   const PassPlan plan = scheduler_.NextBetweenLayers();
-  if (!plan.texts.empty())
-    Run(
-        plan, [] {}, hooks);
+  if (!plan.texts.empty()) Run(plan, {}, hooks);
   return plan.tokens;
 }
 
@@ -155,18 +159,18 @@ int64_t ServingQueue::ServePass(int64_t most, const Hooks& hooks) {
   if (WaitingTokens() == 0) return 0;
   const PassPlan plan = scheduler_.NextPass(most);
   if (!scheduler_.IsOversized(plan)) {
-    Run(
-        plan, [] {}, hooks);
+    Run(plan, {}, hooks);
     return plan.tokens;
   }
-  const int64_t layers = requests_.at(plan.texts.front().request)->on.model->num_layers();
+  const uint64_t id = plan.texts.front().request;
+  const int64_t layers = requests_.at(id)->on.model->num_layers();
   int64_t done = 0, served = 0;  // Layers, and tokens of others.
   const Yield yield = [&] {
-    if (served * layers <= plan.tokens * done++) served += ServeBetweenLayers(hooks);
+    if (served * layers <= plan.tokens * done++) served += ServeBetweenLayers(id, hooks);
     if (hooks.between_layers) hooks.between_layers();
   };
   Run(plan, yield, hooks);
-  return plan.tokens;
+  return plan.tokens + served;
 }
 
 void ServingQueue::RunPass(const Items& items, const Yield& yield) {

@@ -54,9 +54,10 @@ class ServingQueue {
   /// Tokens of all that waits, when the requests that were abandoned have left.
   int64_t WaitingTokens();
   /// Runs the next pass, if something waits: of `most` tokens at most, but of one input at least.
-  /// Returns its rows; 0 if nothing waits. A pass that fails is run again a request at a time, so
-  /// that one owner's fault isn't another's. Where one input takes longer than a pass should, short
-  /// requests are answered between its layers, as many tokens of theirs as it has computed itself.
+  /// Returns the rows that were computed; 0 if nothing waits. A pass that fails is run again a
+  /// request at a time, so that one owner's fault isn't another's. Where one input takes longer
+  /// than a pass should, short requests have passes between its layers, the next once the input is
+  /// as far itself (tokens times layers).
   int64_t ServePass(int64_t most, const Hooks& hooks);
   /// Answers everything that waits, also what is answered in part, with `status`.
   void FailAll(const Status& status);
@@ -71,18 +72,20 @@ class ServingQueue {
 
   /// Hands new requests to the scheduler.
   void Admit();
-  /// Lets go of those that nobody waits for.
-  void DropAbandoned();
+  /// Lets go of those that nobody waits for, `but` one whose pass is running.
+  void DropAbandoned(uint64_t but);
   /// Answers a request, and drops what of it still waits. Returns the next.
   Requests::iterator Finish(Requests::iterator request, const Status& status);
   /// Notes the outcome for `inputs` of a request.
   void Settle(uint64_t id, size_t inputs, const Status& status);
-  /// Runs what was planned and notes the outcome.
+  /// Runs what was planned and notes the outcome. `yield`, if set, is called between layers.
   void Run(const PassPlan& plan, const Yield& yield, const Hooks& hooks);
-  /// A pass of short requests between two layers; returns its rows.
-  int64_t ServeBetweenLayers(const Hooks& hooks);
+  /// A pass of short requests between two layers of a request's text; returns its rows.
+  int64_t ServeBetweenLayers(uint64_t of, const Hooks& hooks);
   Status RunGuarded(const Items& pass, const Yield& yield);
   void RunPass(const Items& items, const Yield& yield);
+
+  static constexpr uint64_t kNone = 0;  ///< No request's number.
 
   const size_t max_waiting_;
   std::mutex mutex_;

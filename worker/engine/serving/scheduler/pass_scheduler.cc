@@ -91,24 +91,28 @@ PassPlan PassScheduler::NextPass(int64_t most) {
   const auto kind = PickKind();
   plan.kind = kind->id;
   Fill(*kind, most, plan);
-  Complete(kind, plan);
+  if (Complete(kind, plan)) kinds_.splice(kinds_.end(), kinds_, kind);
   return plan;
 }
 
 PassPlan PassScheduler::NextBetweenLayers() {
-  for (auto kind = kinds_.begin(); kind != kinds_.end(); ++kind) {
+  // The kinds take turns here too, and keep their places for the passes behind.
+  auto kind = std::ranges::find(kinds_, between_layers_, &Kind::id);
+  for (size_t i = 0; i < kinds_.size(); ++i) {
+    if (kind == kinds_.end() || ++kind == kinds_.end()) kind = kinds_.begin();
     PassPlan plan{.kind = kind->id, .texts = {}};
     const int64_t room = SizeOf(kind->id.base).tokens();
     kind->short_lane.Take(room, std::max<int64_t>(room / kTurnsInAPass, 1), /*may_exceed=*/false,
                           plan.texts, plan.tokens);
     if (plan.texts.empty()) continue;
-    Complete(kind, plan);
+    between_layers_ = kind->id;
+    (void)Complete(kind, plan);
     return plan;
   }
   return {};
 }
 
-void PassScheduler::Complete(Kinds::iterator kind, PassPlan& plan) {
+bool PassScheduler::Complete(Kinds::iterator kind, PassPlan& plan) {
   tokens_ -= plan.tokens;
   // In the end those of one owner lie together, each request's texts in their order.
   std::ranges::stable_sort(plan.texts, {}, [this](const ScheduledText& text) {
@@ -118,11 +122,9 @@ void PassScheduler::Complete(Kinds::iterator kind, PassPlan& plan) {
     const auto request = requests_.find(text.request);
     if (text.index + 1 == request->second.lengths.size()) requests_.erase(request);
   }
-  if (kind->empty()) {
-    kinds_.erase(kind);
-  } else {
-    kinds_.splice(kinds_.end(), kinds_, kind);
-  }
+  if (!kind->empty()) return true;
+  kinds_.erase(kind);
+  return false;
 }
 
 void PassScheduler::Ran(const PassPlan& plan, double seconds) {

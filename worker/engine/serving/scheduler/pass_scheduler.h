@@ -79,12 +79,14 @@ class PassScheduler {
   /// The kind of the next pass. Requires: something waits.
   Kinds::iterator PickKind();
   void Fill(Kind& kind, int64_t most, PassPlan& plan);
-  /// Takes what was planned off the books, and moves its kind behind the others.
-  void Complete(Kinds::iterator kind, PassPlan& plan);
+  /// Takes what was planned off the books; its kind leaves with its last text.
+  /// Returns true if the kind is still there.
+  bool Complete(Kinds::iterator kind, PassPlan& plan);
 
   const PassSize::Limits limits_;
   Kinds kinds_;                   ///< Those that something waits for, in the order of their turns.
   bool short_was_first_ = false;  ///< The last kind was picked for its short requests, if any had.
+  PassKind between_layers_;       ///< The kind that last had a pass between layers.
   std::unordered_map<uint64_t, WaitingRequest> requests_;
   std::map<uint64_t, PassSize> sizes_;  ///< By base.
   int64_t tokens_ = 0;

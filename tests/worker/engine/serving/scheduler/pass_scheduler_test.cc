@@ -307,6 +307,21 @@ TEST(PassSchedulerTest, OnlyShortRequestsComeBetweenTheLayersOfALongText) {
   EXPECT_EQ(scheduler.tokens(), 300 + 120 + 90);
 }
 
+TEST(PassSchedulerTest, APassBetweenLayersTakesNoTurnOfItsKind) {
+  PassScheduler scheduler({.first = 100, .least = 50});
+  scheduler.Add(1, {kLogits, 1, std::vector<int64_t>(200, 300)});
+  scheduler.Add(2, {kOtherBase, 2, std::vector<int64_t>(200, 50)});
+  int other = 0;
+  for (uint64_t pass = 0; pass < 100; ++pass) {
+    const PassPlan plan = scheduler.NextPass(kUnlimited);
+    other += plan.kind == kOtherBase ? 1 : 0;
+    if (!scheduler.IsOversized(plan)) continue;
+    scheduler.Add(10 + pass, {kOtherBase, 2, {10}});
+    EXPECT_EQ(scheduler.NextBetweenLayers().kind, kOtherBase);
+  }
+  EXPECT_GE(other, 45) << "of two kinds each has every other pass";
+}
+
 TEST(PassSchedulerTest, AStormOfOneOwnerDoesntStopAnothersShortRequest) {
   Simulation sim;
   sim.WarmUp();

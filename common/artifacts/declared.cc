@@ -95,9 +95,9 @@ std::string List(const std::vector<std::string>& names) {
 
 }  // namespace
 
-bool AreOnlyIds(const std::vector<std::string>& names) {
-  return AreIdsBehind(kStandIn, names) || AreIdsBehind("", names);
-}
+bool AreStandIns(const std::vector<std::string>& names) { return AreIdsBehind(kStandIn, names); }
+
+bool AreNumbers(const std::vector<std::string>& names) { return AreIdsBehind("", names); }
 
 StatusOr<Declared> ReadDeclared(const Files& files, const families::Layout& layout,
                                 int64_t head_outputs) {
@@ -110,7 +110,7 @@ StatusOr<Declared> ReadDeclared(const Files& files, const families::Layout& layo
                                 "outputs mean something else");
   }
   const std::optional<std::vector<std::string>> names = NamesById(config);
-  if (names && !AreIdsBehind(kStandIn, *names)) declared.label_names = *names;
+  if (names && !AreStandIns(*names)) declared.label_names = *names;
   const std::string label_doubt =
       names ? LabelDoubt(config, declared.label_names)
             : "its id2label doesn't name each id from 0 up, and is passed over";

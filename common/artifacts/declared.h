@@ -23,9 +23,11 @@ struct Declared {
 StatusOr<Declared> ReadDeclared(const Files& files, const families::Layout& layout,
                                 int64_t head_outputs);
 
-/// True for names that say no more than their ids: LABEL_0, LABEL_1, ..., as transformers and
-/// AdapterHub call labels without names, or 0, 1, ...; and for none.
-bool AreOnlyIds(const std::vector<std::string>& names);
+/// True for LABEL_0, LABEL_1, ..., as transformers and AdapterHub call labels without names; and
+/// for none.
+bool AreStandIns(const std::vector<std::string>& names);
+/// True for 0, 1, ..., and for none.
+bool AreNumbers(const std::vector<std::string>& names);
 
 /// Errors: InvalidArgument if the folder's own tokenizer numbers a text otherwise than the base's;
 /// the sentence names a token.

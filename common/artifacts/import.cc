@@ -138,10 +138,15 @@ StatusOr<std::map<std::string, std::vector<int64_t>>> ShapesIn(const Files& file
                                     "AdapterHub)");
 }
 
-/// The last name of a path or hub name, "org/minilm" -> "minilm".
+/// The last name of a path or hub name, "org/minilm" -> "minilm"; in the Hub's cache that of the
+/// model, ".../models--org--minilm/snapshots/0123abcd" -> "minilm".
 std::string LastName(std::string text) {
-  while (text.ends_with("/")) text.pop_back();
-  return text.substr(text.rfind('/') + 1);
+  if (const size_t cached = text.rfind("models--"); cached != std::string::npos) {
+    text = text.substr(cached, text.find_first_of("/\\", cached) - cached);
+    return text.substr(text.rfind("--") + 2);
+  }
+  while (text.ends_with('/') || text.ends_with('\\')) text.pop_back();
+  return text.substr(text.find_last_of("/\\") + 1);
 }
 
 /// What was asked for, else what the folder says, else the longest up to 512.
@@ -167,12 +172,18 @@ StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::La
                                 const methods::ImportedMethod& method, const Declared& declared,
                                 std::vector<std::string>& warnings) {
   std::vector<std::string> labels = method.label_names;
-  if (AreOnlyIds(labels) && !declared.label_names.empty()) labels = declared.label_names;
-  // Ids give way to names, and are better than none.
-  if (AreOnlyIds(labels) && !request.label_names.empty()) labels.clear();
   const auto fits = [&](const std::vector<std::string>& names) {
     return std::cmp_equal(names.size(), method.head_outputs);
   };
+  if (labels.empty() || (AreStandIns(labels) && fits(declared.label_names)))
+    labels = declared.label_names;
+  if (!request.label_names.empty()) {
+    // Stand-ins give way to names, and are better than none.
+    if (!labels.empty() && AreNumbers(labels) && labels != request.label_names)
+      warnings.emplace_back(
+          "the labels are those given: the folder only numbers its own, 0, 1, ...");
+    if (AreStandIns(labels) || AreNumbers(labels)) labels.clear();
+  }
   const bool given = labels.empty() || (!fits(labels) && fits(request.label_names));
   if (given) {
     if (!labels.empty()) {

@@ -85,24 +85,6 @@ void ReadHeadTensors(const Shapes& shapes, const HubHead& head, const families::
   }
 }
 
-}  // namespace
-
-std::map<std::string, std::string> HubConfigFiles(const BottleneckSpec& spec,
-                                                  const families::Layout& layout,
-                                                  const ArtifactContext& context) {
-  const Json common = {{"hidden_size", layout.hidden},
-                       {"model_class", layout.hub_model_class},
-                       {"model_name", context.base},
-                       {"model_type", layout.family},
-                       {"name", kHubName},
-                       {"version", "adapters.1.2.0"}};
-  Json adapter = common;
-  adapter["config"] = HubBnConfig(spec, layout);
-  Json head = common;
-  head["config"] = HubHeadConfig(spec.head_form(layout), context.label_names);
-  return {{"adapter_config.json", adapter.dump(2)}, {"head_config.json", head.dump(2)}};
-}
-
 /// What a file says of the model.
 void AddModel(const Json& file, const std::string& name, const families::Layout& layout,
               ImportedMethod& imported) {
@@ -121,6 +103,24 @@ void AddModel(const Json& file, const std::string& name, const families::Layout&
   } else {
     doubt("model_name", "adapter_config.json's is " + Quoted(imported.declared_base, 200));
   }
+}
+
+}  // namespace
+
+std::map<std::string, std::string> HubConfigFiles(const BottleneckSpec& spec,
+                                                  const families::Layout& layout,
+                                                  const ArtifactContext& context) {
+  const Json common = {{"hidden_size", layout.hidden},
+                       {"model_class", layout.hub_model_class},
+                       {"model_name", context.base},
+                       {"model_type", layout.family},
+                       {"name", kHubName},
+                       {"version", "adapters.1.2.0"}};
+  Json adapter = common;
+  adapter["config"] = HubBnConfig(spec, layout);
+  Json head = common;
+  head["config"] = HubHeadConfig(spec.head_form(layout), context.label_names);
+  return {{"adapter_config.json", adapter.dump(2)}, {"head_config.json", head.dump(2)}};
 }
 
 StatusOr<ImportedMethod> ImportHubFolder(const Json& file,

@@ -127,7 +127,8 @@ class Reader {
         contents.names[key] = "";
         continue;
       }
-      if (key.ends_with(".base_layer.weight")) {
+      if (key.ends_with(".base_layer.weight") &&
+          linears_.contains(plain.name.substr(0, plain.name.rfind('.')))) {
         return BadTensor(key,
                          "is the base's own weight: the file holds a whole model's state; save "
                          "the adapter alone with save_pretrained");

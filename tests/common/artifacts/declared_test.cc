@@ -36,6 +36,19 @@ TEST(DeclaredTest, NamesThatAreGivenWinOverIds) {
   EXPECT_THAT(labels(R"({"id2label": {"0": "0", "1": "1"}})", {}), ElementsAre("0", "1"));
 }
 
+TEST(DeclaredTest, NumbersGiveWayToNamesWithAWord) {
+  Files files = FolderOf(TinyIdentity());
+  files["config.json"] = R"({"id2label": {"0": "0", "1": "1"}})";
+  ImportRequest request = Request();
+  request.label_names = {"1", "0"};
+
+  const auto imported = Import(request, TinyBert(), files);
+
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_THAT(imported->manifest.identity.label_names, ElementsAre("1", "0"));
+  EXPECT_THAT(imported->warnings, ElementsAre(HasSubstr("the folder only numbers its own")));
+}
+
 TEST(DeclaredTest, LabelsMustBeKnown) {
   ImportRequest request = Request();
   request.label_names.clear();

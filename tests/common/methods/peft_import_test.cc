@@ -228,6 +228,10 @@ TEST(PeftImportTest, WhatIsntBuiltIsNamed) {
   ExpectRefused({}, with(query + "lora_magnitude_vector", {48}), "DoRA");
   ExpectRefused({}, with(query + "lora_B.bias", {48}), "lora_bias");
   ExpectRefused({}, with(query + "base_layer.weight", {48, 48}), "whole model's state");
+  const std::string words = "base_model.model.bert.embeddings.word_embeddings.";
+  Shapes embeddings = with(words + "base_layer.weight", {97, 48});
+  embeddings[words + "lora_embedding_A"] = {4, 97};
+  ExpectRefused({}, embeddings, "adapts an embedding");
   ExpectRefused({},
                 with("base_model.model.bert.embeddings.word_embeddings.lora_embedding_A", {4, 9}),
                 "adapts an embedding");

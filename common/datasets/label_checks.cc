@@ -148,21 +148,28 @@ void FindNameDoubts(const LabelTable& labels, const std::vector<int64_t>& counts
   }
 }
 
-/// A name and the characters in it that aren't ASCII: two forms of one letter print alike.
-std::string Spelled(const std::string& name) {
-  constexpr size_t kMost = 4;
+/// A name, and from where it differs from another that prints alike its characters' codes.
+std::string Spelled(const std::string& name, const std::string& other) {
+  constexpr size_t kMost = 3;
+  size_t at = 0;
+  for (size_t length = 1; at < name.size() && length > 0; at += length) {
+    length = FirstCode(std::string_view(name).substr(at)).length;
+    if (name.compare(at, length, other, std::min(at, other.size()), length) != 0) break;
+  }
   std::string codes;
+  bool is_ascii = true;
   size_t count = 0;
-  for (std::string_view rest = name; !rest.empty();) {
+  for (std::string_view rest = std::string_view(name).substr(at); !rest.empty(); ++count) {
     const Utf8Code next = FirstCode(rest);
     rest.remove_prefix(std::max<size_t>(next.length, 1));
-    if (next.code < 0x80 || ++count > kMost) continue;
+    if (count >= kMost) continue;
+    is_ascii = is_ascii && next.code < 0x80;
     std::array<char, 16> text{};
     std::snprintf(text.data(), text.size(), " U+%04X", static_cast<unsigned>(next.code));
     codes += text.data();
   }
-  if (count > kMost) codes += " ...";
-  return codes.empty() ? Quoted(name) : Quoted(name) + " (with" + codes + ")";
+  if (is_ascii) return Quoted(name);
+  return Quoted(name) + " (there" + codes + (count > kMost ? " ...)" : ")");
 }
 
 }  // namespace
@@ -172,9 +179,9 @@ std::vector<ErrorDetail> FindLabelTwins(const LabelTable& labels, std::string_vi
   if (labels.is_fixed()) return faults;
   ForTwins(labels, SameLabelKey, [&](size_t a, size_t b) {
     faults.push_back({"LABEL_TWINS", "dataset.train", labels.first_lines()[b], Printable(column),
-                      "the labels " + Spelled(labels.names()[a]) + " (first on line " +
-                          std::to_string(labels.first_lines()[a]) + ") and " +
-                          Spelled(labels.names()[b]) + " (first on line " +
+                      "the labels " + Spelled(labels.names()[a], labels.names()[b]) +
+                          " (first on line " + std::to_string(labels.first_lines()[a]) + ") and " +
+                          Spelled(labels.names()[b], labels.names()[a]) + " (first on line " +
                           std::to_string(labels.first_lines()[b]) +
                           ") are one label, written with other spaces, invisible characters or "
                           "forms of the same letters; write them alike"});
@@ -186,7 +193,7 @@ std::optional<std::string> FindNameTwins(const std::vector<std::string>& names) 
   std::optional<std::string> found;
   ForTwins(LabelTable(names), SameLabelKey, [&](size_t a, size_t b) {
     if (!found) {
-      found = Spelled(names[a]) + " and " + Spelled(names[b]) +
+      found = Spelled(names[a], names[b]) + " and " + Spelled(names[b], names[a]) +
               " are one label, written with other spaces, invisible characters or forms of the "
               "same letters";
     }

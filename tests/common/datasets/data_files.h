@@ -200,7 +200,7 @@ inline std::vector<DataFile> LabelFiles() {
              "am"),
        "! \"sp\\u00adam\""},
       {"NFC and NFD", "a.csv", csv({"caf\xC3\xA9", "x", "x", "cafe\xCC\x81"}),
-       "! line 2 | U+00E9 | U+0301 | line 5"},
+       "! line 2 | (there U+00E9) | (there U+0065 U+0301) | line 5"},
       {"full width", "a.csv", twins("\xEF\xBD\x93pam"), "! line 2 | line 5"},
       {"a space at the end", "a.csv", twins("spam "), "! \"spam \" | line 5"},
       {"an ideographic space", "a.csv", twins("\xE3\x80\x80spam"), "! \"\\u3000spam\""},

@@ -5,6 +5,7 @@
 
 #include "common/base/file.h"
 #include "common/base/ids.h"
+#include "common/base/json.h"
 #include "common/base/utf8.h"
 #include "common/safetensors/checkpoint.h"
 #include "common/tokenizers/tokenizer.h"
@@ -65,25 +66,36 @@ Status CheckTokenizer(const tokenizers::Tokenizer& tokenizer, const families::La
                               " tokens, its embeddings hold " + std::to_string(layout.vocab_size));
 }
 
-/// The names of the folders below that hold a config.json; a few of them.
-std::string ModelsBelow(const fs::path& folder) {
-  constexpr int kMost = 3;
+/// The object in a small file; an empty one if there is none that can be read.
+Json ObjectIn(const fs::path& path) {
+  const auto text = ReadFile(path, kMaxConfigBytes);
+  if (!text.ok()) return Json::object();
+  auto json = ParseJson(*text, path.filename().string());
+  return json.ok() && json->is_object() ? *std::move(json) : Json::object();
+}
+
+/// The names of the folders below that hold a model's config.json.
+std::vector<std::string> ModelsBelow(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::error_code ignored;
-    if (fs::exists(it->path() / "config.json", ignored))
+    if (ObjectIn(it->path() / "config.json").contains("model_type"))
       names.push_back(Quoted(it->path().filename().string()));
   }
   std::sort(names.begin(), names.end());
-  std::string list;
-  for (size_t i = 0; i < std::min<size_t>(names.size(), kMost); ++i)
-    list += (i == 0 ? "" : ", ") + names[i];
-  return list;
+  return names;
 }
 
 Status CheckIsModel(const fs::path& folder) {
   std::error_code error;
+  // Where it can't be told, reading it says why.
+  if (ObjectIn(folder / "adapter_config.json").contains("peft_type")) {
+    return InvalidArgumentError(
+        "it holds PEFT's adapter_config.json, by which transformers (with PEFT installed) loads "
+        "the "
+        "base that it names and adds the adapter; take that file out if the weights beside it are "
+        "the whole model, or import the adapter on its base");
+  }
   // Where it can't be told, reading it says why.
   if (fs::exists(folder / "adapter_config.json", error)) {
     return InvalidArgumentError(
@@ -98,13 +110,16 @@ Status CheckIsModel(const fs::path& folder) {
         "it is a folder of the Hub's cache, which keeps models under snapshots/; link the "
         "snapshot's folder into --bases instead of this one");
   }
-  const std::string below = ModelsBelow(folder);
+  const std::vector<std::string> below = ModelsBelow(folder);
+  if (below.empty()) {
+    return InvalidArgumentError(
+        "it holds no config.json, so it is no folder of a model as transformers saves them");
+  }
   // Old sentence-transformers folders keep the model in 0_BERT, others in 0_Transformer.
   return InvalidArgumentError(
-      below.empty()
-          ? "it holds no config.json, so it is no folder of a model as transformers saves them"
-          : "it holds no config.json; the folder " + below +
-                " below it does: move its files up, or link to it in --bases instead of this one");
+      "it holds no config.json; the folder " + below.front() + " below it does" +
+      (below.size() > 1 ? " (and " + std::to_string(below.size() - 1) + " more)" : "") +
+      ": link that folder into --bases instead of this one");
 }
 
 /// A fault of the machine rather than of the folder: it may be gone at the next try.

@@ -74,21 +74,22 @@ TEST_F(BaseCatalogTest, AFaultOfTheFolderIsKeptAndSaysWhy) {
 
 TEST_F(BaseCatalogTest, AModelOneFolderDownIsNamed) {
   std::filesystem::create_directories(folder_->path() / "bases" / "sentences" / "0_BERT");
+  std::filesystem::create_directories(folder_->path() / "bases" / "sentences" / "1_Pooling");
   std::filesystem::create_directories(folder_->path() / "bases" / "empty" / "notes");
-  ASSERT_TRUE(
-      WriteFileDurably(folder_->path() / "bases" / "sentences" / "0_BERT" / "config.json", "{}")
-          .ok());
+  std::ofstream(folder_->path() / "bases/sentences/0_BERT/config.json") << kTinyConfig;
+  std::ofstream(folder_->path() / "bases/sentences/1_Pooling/config.json") << "{}";
 
   EXPECT_THAT(catalog_->Find("sentences").status().message(),
-              HasSubstr("it holds no config.json; the folder \"0_BERT\" below it does"));
+              HasSubstr("it holds no config.json; the folder \"0_BERT\" below it does: link"));
   EXPECT_THAT(catalog_->Find("empty").status().message(),
               HasSubstr("no folder of a model as transformers saves them"));
 }
 
 TEST_F(BaseCatalogTest, AnAdapterBesideTheModelIsRefused) {
-  std::ofstream(folder_->path() / "bases/tiny/adapter_config.json") << "{}";
+  std::ofstream(folder_->path() / "bases/tiny/adapter_config.json") << R"({"peft_type": "LORA"})";
 
-  EXPECT_THAT(catalog_->Find("tiny").status().message(), HasSubstr("it holds adapter_config.json"));
+  EXPECT_THAT(catalog_->Find("tiny").status().message(),
+              HasSubstr("it holds PEFT's adapter_config.json"));
 }
 
 TEST_F(BaseCatalogTest, WeightsOfAWrappedModelAreNamed) {

@@ -173,7 +173,8 @@ TEST_F(EmbeddingRecipeTest, WhatTheTransformersFileSaysIsDoneOrRefused) {
   Write(name,
         R"({"transformer_task": "feature-extraction", "module_output_name": "token_embeddings",
       "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
-      "processing_kwargs": {}, "unpad_inputs": null, "max_seq_length": 20})");
+      "processing_kwargs": {}, "unpad_inputs": true, "max_seq_length": 20,
+      "model_args": {"trust_remote_code": true}})");
   EXPECT_EQ(Read()->max_length, 20);
   Write(name, R"({"processing_kwargs": {"text": {"max_length": 5}}})");
   ExpectUnbuilt("processing_kwargs is {\"text\":{\"max_length\":5}}, which isn't built");

@@ -153,6 +153,10 @@ StatusOr<std::string> UploadName(objects::ObjectStore& store, const std::string&
 
 }  // namespace
 
+std::string UploadUri(const std::string& sha256, const std::string& file_name) {
+  return std::string(kDataset) + sha256 + "/" + file_name;
+}
+
 Status KeepUploadName(objects::ObjectStore& store, const std::string& tenant,
                       const std::string& sha256, const std::string& file_name, int64_t bytes) {
   const auto kept = UploadName(store, tenant, sha256);
@@ -215,13 +219,17 @@ StatusOr<SourceFile> DatasetSources::ResolveFile(const std::string& uri) const {
 
 StatusOr<SourceFile> DatasetSources::ResolveUpload(const std::string& tenant,
                                                    const std::string& uri) const {
-  const std::string sha256 = uri.substr(kDataset.size());
-  if (!IsSha256Hex(sha256)) {
-    return InvalidArgumentError(Quoted(uri, 256) +
-                                " must end in the 64 hex digits of an uploaded file");
+  const std::string path = uri.substr(kDataset.size());
+  const size_t slash = path.find('/');
+  const std::string sha256 = path.substr(0, slash);
+  const std::string own_name = slash == std::string::npos ? "" : path.substr(slash + 1);
+  if (!IsSha256Hex(sha256) || own_name.find('/') != std::string::npos) {
+    return InvalidArgumentError(
+        Quoted(uri, 256) +
+        " must name an uploaded file by its 64 hex digits, and perhaps its name behind them");
   }
-  GRAFT_ASSIGN_OR_RETURN(const std::string name, UploadName(objects_, tenant, sha256));
-  return SourceFile{name,
+  GRAFT_ASSIGN_OR_RETURN(const std::string kept_name, UploadName(objects_, tenant, sha256));
+  return SourceFile{own_name.empty() ? kept_name : own_name,
                     [this, key = objects::UploadDataKey(
                                tenant, sha256)]() -> StatusOr<std::unique_ptr<ByteSource>> {
                       return std::make_unique<ObjectSource>(objects_, key);

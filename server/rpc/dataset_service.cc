@@ -106,7 +106,7 @@ Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
   graft::v1::Dataset dataset;
   dataset.set_name("datasets/" + sha256);
   dataset.set_bytes(upload->bytes);
-  dataset.set_uri("graft://datasets/" + sha256);
+  dataset.set_uri(intake::UploadUri(sha256, file_name));
   dataset.set_file_name(file_name);
   co_return dataset;
 }

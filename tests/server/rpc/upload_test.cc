@@ -66,6 +66,25 @@ TEST_F(UploadTest, FormatMayBeSaidByTheSpecInsteadOfTheName) {
   EXPECT_EQ(WaitFor(said.name(), v1::QUEUED).facts().train_examples(), 2);
 }
 
+TEST_F(UploadTest, EachNameOfTheSameBytesTellsItsOwnFormat) {
+  const std::string text = "text\tlabel\nx,y\ta\nz\tb\n";
+  v1::Dataset wrong, right;
+  ASSERT_TRUE(Upload("train.jsonl", {text}, &wrong).ok());
+  ASSERT_TRUE(Upload("train.tsv", {text}, &right).ok());
+  EXPECT_EQ(right.uri(), "graft://datasets/" + Sha256Hex(text) + "/train.tsv");
+  EXPECT_EQ(right.name(), wrong.name());
+  v1::JobSpec spec = Spec();
+  v1::Job refused, read;
+  spec.mutable_dataset()->set_train(wrong.uri());
+  ASSERT_TRUE(Create(spec, &refused).ok());
+  spec.mutable_dataset()->set_train(right.uri());
+  ASSERT_TRUE(Create(spec, &read).ok());
+
+  EXPECT_THAT(WaitFor(refused.name(), v1::FAILED).error().details(0).message(),
+              testing::HasSubstr("isn't JSON"));
+  EXPECT_EQ(WaitFor(read.name(), v1::QUEUED).facts().train_examples(), 2);
+}
+
 TEST_F(UploadTest, SameBytesUnderAnotherNameAreReadAsBefore) {
   const std::string text = "text,label\ngood film,good\nbad film,bad\n";
   v1::Dataset dataset, again;

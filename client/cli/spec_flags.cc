@@ -135,6 +135,33 @@ Status UploadIfPath(Context& context, std::string* uri) {
   return OkStatus();
 }
 
+/// Puts --method and --set over what `method` holds by a file: of the same method a field that is
+/// given wins, of another one nothing stays.
+Status SetMethod(Context& context, const SpecFlags& flags, graft::v1::Method& method) {
+  if (flags.method.empty() && flags.set.empty()) return OkStatus();
+  const Descriptor& kinds = *graft::v1::Method::descriptor();
+  const google::protobuf::Reflection& reflection = *method.GetReflection();
+  const FieldDescriptor* of_file =
+      reflection.GetOneofFieldDescriptor(method, kinds.FindOneofByName("kind"));
+  if (flags.method.empty() && of_file == nullptr) return UsageError("--set needs --method");
+  const FieldDescriptor* field = flags.method.empty() ? of_file : FindField(kinds, flags.method);
+  if (field == nullptr) {
+    return UsageError("--method " + Printable(flags.method) + ": there are " + FieldNames(kinds));
+  }
+  if (of_file != nullptr && of_file != field && !context.json) {
+    context.err << "--method " << field->name() << " takes the place of --spec's "
+                << of_file->name() << " and its fields\n";
+  }
+  GRAFT_ASSIGN_OR_RETURN(const Json fields, ToJson(flags.set, *field->message_type(), "--set"));
+  graft::v1::Method given;
+  GRAFT_RETURN_IF_ERROR(FromJson(Json{{field->name(), fields}}, &given, "--set"));
+  google::protobuf::Message* merged = reflection.MutableMessage(&method, field);
+  for (const auto& [name, value] : fields.items())
+    merged->GetReflection()->ClearField(merged, field->message_type()->FindFieldByName(name));
+  merged->MergeFrom(given.GetReflection()->GetMessage(given, field));
+  return OkStatus();
+}
+
 }  // namespace
 
 void AddFormatFlags(command_line::Command command, SpecFlags& flags) {
@@ -221,18 +248,7 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
       return UsageError("--label " + Printable(label) + ": " + Quoted(key) + " is given twice");
     (*spec.mutable_labels())[key] = label.substr(equals + 1);
   }
-  if (!flags.method.empty()) {
-    const Descriptor& method = *graft::v1::Method::descriptor();
-    const FieldDescriptor* field = FindField(method, flags.method);
-    if (field == nullptr) {
-      return UsageError("--method " + Printable(flags.method) + ": there are " +
-                        FieldNames(method));
-    }
-    GRAFT_ASSIGN_OR_RETURN(const Json fields, ToJson(flags.set, *field->message_type(), "--set"));
-    GRAFT_RETURN_IF_ERROR(FromJson(Json{{field->name(), fields}}, spec.mutable_method(), "--set"));
-  } else if (!flags.set.empty()) {
-    return UsageError("--set needs --method");
-  }
+  GRAFT_RETURN_IF_ERROR(SetMethod(context, flags, *spec.mutable_method()));
   GRAFT_ASSIGN_OR_RETURN(
       const Json hyperparameters,
       ToJson(flags.hyperparameters, *graft::v1::Hyperparameters::descriptor(), "hyperparameter"));

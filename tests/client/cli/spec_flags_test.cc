@@ -213,6 +213,28 @@ TEST_F(SpecFlagsTest, FlagsWinOverTheFile) {
   EXPECT_THAT(spec.task().sequence_classification().label_names(), ElementsAre("no", "yes"));
 }
 
+TEST_F(SpecFlagsTest, FieldsOfTheMethodWinOneByOne) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string path = folder->path() / "spec.json";
+  ASSERT_TRUE(WriteFileDurably(path, R"({"method": {"lora": {"rank": 4, "dropout": 0.1,
+                                      "target_modules": ["query", "key"]}}})")
+                  .ok());
+
+  for (const std::vector<std::string>& named : {std::vector<std::string>{}, {"--method", "lora"}}) {
+    std::vector<std::string> flags{"--spec", path,     "--set", "target_modules=value",
+                                   "--set",  "alpha=3"};
+    flags.insert(flags.end(), named.begin(), named.end());
+    const auto lora = Submit(flags).method().lora();
+    EXPECT_EQ(lora.rank(), 4);
+    EXPECT_EQ(lora.alpha(), 3);
+    EXPECT_DOUBLE_EQ(lora.dropout(), 0.1);
+    EXPECT_THAT(lora.target_modules(), ElementsAre("value"));
+  }
+  const v1::Method other = Submit({"--spec", path, "--method", "bottleneck"}).method();
+  EXPECT_TRUE(other.has_bottleneck());
+}
+
 TEST_F(SpecFlagsTest, WrongNamesAndValuesAreUsageAndNameWhatThereIs) {
   EXPECT_THAT(Refused({"--method", "qlora"}), HasSubstr("lora, bottleneck, last_layers, full"));
   EXPECT_THAT(Refused({"--method", "lora", "--set", "size=4"}), HasSubstr("rank, alpha"));

@@ -307,10 +307,12 @@ Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease
     core::Job job;
     bool repeated = false;
   };
-  auto complete = [completion, options = LeaseOptions()](Transaction& tx) -> StatusOr<Completed> {
+  auto complete = [completion, unproved = request.unproved(),
+                   options = LeaseOptions()](Transaction& tx) -> StatusOr<Completed> {
     core::Completion filled = completion;
     GRAFT_ASSIGN_OR_RETURN(const core::Job before, tx.GetJob(filled.report.key));
     FillFromSpec(before.spec_json, filled);
+    filled.promote = filled.promote && !unproved;
     GRAFT_ASSIGN_OR_RETURN(core::Job after, core::CompleteLease(tx, filled, options));
     const bool repeated = after.revision == before.revision;
     return Completed{std::move(after), repeated};

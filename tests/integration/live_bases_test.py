@@ -101,6 +101,24 @@ class Test:
         assert again["state"] == "SUCCEEDED", again
         print("a replaced base was trained on as it is, and versions of the old one were refused")
 
+    def replaced_while_training(self):
+        weights = self.bases / "late" / "model.safetensors"
+        kept = weights.read_bytes()
+        name = self.submit("late", "outlasting", "--promote", steps=3000)
+        poll("its first steps", lambda: int(self.graft.run("job", name).get("progress", {}).get("step", 0)) > 0)
+        overwrite(weights)
+        job = self.ended(name)
+        assert job["state"] == "SUCCEEDED", job
+        assert any("not made live" in warning for warning in job["warnings"]), job
+        refused, _ = self.refusal("classify", "--adapter", "outlasting", "w1")
+        assert "no live version" in refused["message"], refused
+        refused, _ = self.refusal("classify", "--adapter", "outlasting@1", "w1")
+        assert "fingerprint" in refused["message"], refused
+        weights.write_bytes(kept)
+        poll("its service on its own base", lambda: self.graft.call("promote", "outlasting", "1")[0] == 0, deadline=SOON)
+        self.classify("outlasting")
+        print("a job whose base was replaced while it trained kept its version for that base")
+
     def replaced_while_queued(self):
         blocker = self.submit("tiny", "blocker", steps=1_000_000)
         poll("the blocker's run", lambda: self.graft.run("job", blocker)["state"] == "RUNNING")
@@ -193,7 +211,8 @@ def run(bin_folder, folder):
     write_data(folder / "data.csv")
     with Graft(bin_folder, folder / "bases", folder, "--data-roots", str(folder)) as graft:
         test = Test(graft, folder)
-        for step in (test.added, test.replaced, test.replaced_while_queued, test.cut, test.removed, test.exclusive, test.kept):
+        for step in (test.added, test.replaced, test.replaced_while_training, test.replaced_while_queued, test.cut, test.removed,
+                     test.exclusive, test.kept):
             step()
         graft.process.check()
         assert "signal" not in graft.process.text(), graft.process.text()[-2000:]

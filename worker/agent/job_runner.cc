@@ -323,7 +323,17 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
                              .base_fingerprint = artifact.base_fingerprint,
                              .files = artifact.files,
                              .prove = true});
-  if (!loaded.ok()) return CompleteWith(loaded.status());
+  if (!loaded.ok()) {
+    if (IsWorthRetrying(loaded.status()) || !BaseIsAnother(artifact.base_fingerprint))
+      return CompleteWith(loaded.status());
+    // What was trained is whole, and good on the base that it was trained on.
+    request.set_unproved(true);
+    const std::lock_guard lock(mutex_);
+    report_.add_events()->set_warning(
+        "the base's files were changed or taken away while the job trained, so the version isn't "
+        "proved and not made live: " +
+        loaded.status().message());
+  }
   request.set_outcome(Outcome::SUCCEEDED);
   request.set_version_sha256(artifact.sha256);
   request.set_artifact_prefix(prefix);
@@ -340,6 +350,11 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
   for (const std::string& label : artifact.label_names) request.add_label_names(label);
   request.set_max_length(artifact.max_length);
   Complete(std::move(request));
+}
+
+bool JobRunner::BaseIsAnother(const std::string& fingerprint) const {
+  const StatusOr<std::string> now = context_.engine->BaseFingerprint(base_);
+  return !now.ok() || *now != fingerprint;
 }
 
 void JobRunner::CompleteWith(const Status& failure) {

@@ -65,6 +65,8 @@ class JobRunner {
   void Finish(StatusOr<engine::TrainOutcome> outcome);
   /// Blocks until everything handed over is stored; the outcome comes behind the checkpoints.
   StatusOr<engine::TrainOutcome> AwaitOutcome();
+  /// True if the job's base has another fingerprint by now, or can't be read.
+  bool BaseIsAnother(const std::string& fingerprint) const;
   void CompleteWith(const Status& failure);
   void Complete(graft::internal::v1::CompleteLeaseRequest request);
   void StoreCheckpoint(int64_t step, const std::string& bytes);

@@ -170,6 +170,9 @@ Status Succeed(Transaction& tx, Job& job, const Completion& completion,
     events.push_back(Fail(job, ToJobError(made.status()), tx.Now()));
     return OkStatus();
   }
+  // The last progress that came may be of an earlier step, and nothing is left to do.
+  job.progress.step = std::max(job.progress.step, completion.report.step);
+  job.progress.eta_seconds = 0;
   job.version_number = made->number;
   job.version_sha256 = made->sha256;
   JobEvent event;

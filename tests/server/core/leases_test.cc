@@ -530,13 +530,15 @@ TEST_F(LeasesTest, AResultThatArrivesWithItsLastEventsKeepsThem) {
   completion.report.step = 30;
   JobEvent progress;
   progress.kind = EventKind::kProgress;
-  progress.progress.step = 30;
+  progress.progress.step = 28;
+  progress.progress.eta_seconds = 4;
   completion.report.events = {progress};
   completion.version.evaluations = {{30, "test", 5, 0.1, 0.9, 0.9}};
 
   const auto done = Complete(completion);
 
-  EXPECT_EQ(done->progress.step, 30);
+  EXPECT_EQ(done->progress.step, 30) << "the last that came is of an earlier step";
+  EXPECT_EQ(done->progress.eta_seconds, 0);
   EXPECT_EQ(done->attempts.back().last_step, 30);
   EXPECT_EQ(done->evaluations.back().split, "test");
 }

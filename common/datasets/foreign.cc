@@ -41,6 +41,9 @@ constexpr std::string_view kXml = "is XML; write its texts and labels as CSV or 
 constexpr std::string_view kUtf32 =
     "is UTF-32; convert it: iconv -f UTF-32 -t UTF-8 FILE > data.csv";
 
+constexpr std::string_view kTable =
+    "is a table printed for people (Markdown, psql), not CSV; export it as CSV";
+
 using Known = std::pair<std::string_view, std::string_view>;
 
 using namespace std::string_view_literals;
@@ -104,6 +107,19 @@ bool IsUtf32(std::string_view front) {
          front.substr(5, 3) == "\0\0\0"sv && front[0] != '\0' && front[4] != '\0';
 }
 
+/// True for "|---|:---:|" or "-----+-----" below the first line.
+bool IsPrintedTable(std::string_view text) {
+  const size_t first = text.find('\n');
+  if (first == std::string_view::npos) return false;
+  std::string_view rule = text.substr(first + 1);
+  rule = rule.substr(0, rule.find('\n'));
+  const size_t last = rule.find_last_not_of(" \t\r");
+  rule = rule.substr(0, last == std::string_view::npos ? 0 : last + 1);
+  return rule.find_first_not_of("-+|: ") == std::string_view::npos &&
+         rule.find("--") != std::string_view::npos &&
+         rule.find_first_of("+|") != std::string_view::npos;
+}
+
 }  // namespace
 
 std::optional<std::string> ForeignFormat(std::string_view front) {
@@ -119,6 +135,7 @@ std::optional<std::string> ForeignFormat(std::string_view front) {
   if (text == std::string_view::npos) return std::nullopt;
   const std::string first = AsciiLower(front.substr(text, 64));
   if (first.starts_with("<?xml")) return say(kXml);
+  if (IsPrintedTable(front.substr(text))) return say(kTable);
   return std::nullopt;
 }
 

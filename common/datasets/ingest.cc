@@ -113,6 +113,7 @@ class SplitIngester {
       return false;
     }
     GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, file.open());
+    has_header_ = spec_.has_header && *format != Format::kJsonl;
     RecordOptions options;
     options.format = *format;
     options.has_header = spec_.has_header;
@@ -214,7 +215,7 @@ class SplitIngester {
            (line > 0 ? " (line " + std::to_string(line) + " of dataset.train)" : "") + ", which " +
            (twin->is_same ? "is the same label in other spaces, invisible characters or forms of "
                             "the same letters"
-                          : "differs only in case, spaces or hyphens") +
+                          : "differs only in case, spaces, hyphens or apostrophes") +
            ": write it alike";
   }
 
@@ -245,10 +246,30 @@ class SplitIngester {
     return std::nullopt;
   }
 
+  /// True if every column holds its own name.
+  bool IsHeader(const Record& record) const {
+    if (!has_header_ || spec_.label_column.empty()) return false;
+    const auto names_itself = [](const Value& value, const std::string& name) {
+      return value.is_present && Stripped(value.text) == Stripped(name);
+    };
+    for (size_t i = 0; i < spec_.text_columns.size(); ++i) {
+      if (!names_itself(record.values[i], spec_.text_columns[i])) return false;
+    }
+    return names_itself(record.values.back(), spec_.label_column);
+  }
+
   std::optional<ErrorDetail> ToExample(Record& record, std::vector<Example>& examples) {
     const size_t num_texts = spec_.text_columns.size();
     Example example;
     std::optional<ErrorDetail> fault;
+    if (IsHeader(record)) {
+      return ErrorDetail{"HEADER_AGAIN",
+                         {},
+                         record.line,
+                         {},
+                         "the line is the header once more, as where files were put one behind the "
+                         "other; drop it"};
+    }
     // First the label, so that it counts as seen even if the text is at fault.
     if (record.values.size() > num_texts) {
       fault = ToLabel(record.values[num_texts], record.line, example.label);
@@ -274,6 +295,7 @@ class SplitIngester {
   LabelTable& labels_;
   int64_t& bytes_left_;
   Report& report_;
+  bool has_header_ = false;  ///< The file that is read.
 };
 
 /// What can only be judged once all lines are good. Labels are already in their final order.

@@ -49,12 +49,13 @@ struct IngestSpec {
 /// usable. Faults of the data are in the report: reason, field ("dataset.train", ...), line, column
 /// and message; a line is at fault once, with the first thing that is wrong with it.
 /// Reasons: those of RecordReader::Next, of Gunzip and of DecodeText; FORMAT_UNKNOWN, NO_EXAMPLES,
-/// TEXT_EMPTY, LABEL_MISSING, LABEL_TOO_LONG (256 bytes), TOO_MANY_LABELS (10,000), UNKNOWN_LABEL,
-/// LABEL_NOT_IN_TRAIN, LABEL_TWINS, LABELS_ARE_NUMBERS (see label_checks.h), ONE_CLASS,
-/// TOO_MANY_EXAMPLES (10,000,000 a file), TOO_LARGE, SPLIT_EMPTY (a fraction of no example),
-/// LABEL_LOST (a label left train by the fractions or max_examples), UNREADABLE (a source's own
-/// InvalidArgument). Errors: InvalidArgument with the field's path if the spec itself is at fault
-/// (columns, label names, fractions); what opening or reading a file says (NotFound, Unavailable,
+/// HEADER_AGAIN, TEXT_EMPTY, LABEL_MISSING, LABEL_TOO_LONG (256 bytes), TOO_MANY_LABELS (10,000),
+/// UNKNOWN_LABEL, LABEL_NOT_IN_TRAIN, LABEL_TWINS, LABELS_ARE_NUMBERS (see label_checks.h),
+/// ONE_CLASS, TOO_MANY_EXAMPLES (10,000,000 a file), TOO_LARGE, SPLIT_EMPTY (a fraction of no
+/// example), LABEL_LOST (a label left train by the fractions or max_examples), UNREADABLE (a
+/// source's own InvalidArgument). Errors: InvalidArgument with the field's path if the spec itself
+/// is at fault (columns, label names, fractions); what opening or reading a file says (NotFound,
+/// Unavailable,
 /// ...).
 StatusOr<Report> Ingest(const IngestSpec& spec, IngestedDataset* dataset);
 

@@ -35,6 +35,20 @@ bool ToText(const Json& json, std::string& text) {
   }
 }
 
+/// True if a run of digits somewhere is larger than what 64 bits hold.
+bool HasLongNumber(std::string_view text) {
+  constexpr std::string_view kLargest = "18446744073709551615";
+  for (size_t at = 0; at < text.size();) {
+    size_t end = at;
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+    const std::string_view digits = text.substr(at, end - at);
+    if (digits.size() > kLargest.size() || (digits.size() == kLargest.size() && digits > kLargest))
+      return true;
+    at = end + 1;
+  }
+  return false;
+}
+
 std::vector<std::string> Keys(const Json& object) {
   std::vector<std::string> keys;
   for (const auto& item : object.items()) keys.push_back(item.key());
@@ -48,7 +62,9 @@ bool OnlyArrays(const Json& object) {
 /// The name of a list of objects in `object`; empty if there is none.
 std::string ListOfObjects(const Json& object) {
   for (const auto& [name, value] : object.items()) {
-    if (value.is_array() && !value.empty() && value.front().is_object()) return name;
+    // A chat's turns are no examples.
+    if (value.is_array() && !value.empty() && value.front().is_object() && name != "messages")
+      return name;
   }
   return {};
 }
@@ -254,11 +270,11 @@ ReadStep JsonlReader::ToRecord(std::string_view text, int64_t line, Record& reco
     broke_off_ = in_array_ && !has_object_;
     return ReadStep::kFault;
   }
-  return ToValues(*json, line, record, fault);
+  return ToValues(text, *json, line, record, fault);
 }
 
-ReadStep JsonlReader::ToValues(const Json& object, int64_t line, Record& record,
-                               ErrorDetail& fault) {
+ReadStep JsonlReader::ToValues(std::string_view text, const Json& object, int64_t line,
+                               Record& record, ErrorDetail& fault) {
   const bool is_first = !std::exchange(has_object_, true);
   record.line = line;
   record.values.resize(options_.columns.size());
@@ -271,7 +287,7 @@ ReadStep JsonlReader::ToValues(const Json& object, int64_t line, Record& record,
     if (at == object.end()) {
       if (!column.is_required) continue;
       fault = MissingColumn(column.name, Keys(object), line);
-      if (const std::string list = ListOfObjects(object); is_first && !list.empty()) {
+      if (const std::string list = ListOfObjects(object); is_first && !in_array_ && !list.empty()) {
         fault.message += "; if the examples are in " + Quoted(list) +
                          ", write one a line: jq -c '.[" + Quoted(list) + "][]' FILE > data.jsonl";
       }
@@ -280,6 +296,15 @@ ReadStep JsonlReader::ToValues(const Json& object, int64_t line, Record& record,
       return ReadStep::kFault;
     }
     if (at->is_null()) continue;
+    constexpr double kMostExact = 18446744073709551616.0;  // 2^64
+    if (at->is_number_float() && std::abs(at->get<double>()) >= kMostExact && HasLongNumber(text)) {
+      fault = {"WRONG_TYPE",
+               {},
+               line,
+               Printable(column.name),
+               "the number has more digits than JSON's readers keep; write it in quotes"};
+      return ReadStep::kFault;
+    }
     value.is_present = ToText(*at, value.text);
     if (!value.is_present) {
       fault = {"WRONG_TYPE",

@@ -30,7 +30,9 @@ class JsonlReader : public RecordReader {
   ReadStep BreakOff(ErrorDetail& fault, std::string message);
 
   ReadStep ToRecord(std::string_view text, int64_t line, Record& record, ErrorDetail& fault);
-  ReadStep ToValues(const Json& object, int64_t line, Record& record, ErrorDetail& fault);
+  /// `text` is that of `object`.
+  ReadStep ToValues(std::string_view text, const Json& object, int64_t line, Record& record,
+                    ErrorDetail& fault);
 
   const RecordOptions options_;
   ByteSet at_newline_{}, at_structure_{}, at_string_stop_{}, at_scalar_end_{};

@@ -117,8 +117,9 @@ bool IsExact(const std::string& name) {
 
 void FindNameDoubts(const LabelTable& labels, const std::vector<int64_t>& counts, bool has_header,
                     std::vector<std::string>& doubts) {
-  constexpr std::array<std::string_view, 8> kMissing = {"nan",  "na",  "n/a",  "null",
-                                                        "none", "nil", "#n/a", "?"};
+  constexpr std::array<std::string_view, 21> kMissing = {
+      "nan", "na",   "n/a", "n.a.", "null",  "(null)",  "[null]",  "none",   "nil",    "#n/a", "?",
+      "-",   "<na>", "nat", "\\n",  "#ref!", "#value!", "#div/0!", "#name?", "#null!", "#num!"};
   constexpr std::array<std::string_view, 9> kHeaders = {
       "label", "labels", "class", "target", "category", "tag", "intent", "sentiment", "score"};
   bool told_list = false, told_control = false;
@@ -220,8 +221,8 @@ std::vector<std::string> FindLabelDoubts(const LabelTable& labels,
   for (const Example& example : train) {
     if (example.label >= 0) ++counts[static_cast<size_t>(example.label)];
   }
-  AddTwinDoubts(labels, AlikeLabelKey, SameLabelKey, "differ only in case, spaces or hyphens",
-                doubts);
+  AddTwinDoubts(labels, AlikeLabelKey, SameLabelKey,
+                "differ only in case, spaces, hyphens or apostrophes", doubts);
   AddTwinDoubts(labels, LookLabelKey, AlikeLabelKey, "look alike but have letters of two alphabets",
                 doubts);
   const Key number = [](const std::string& name) -> std::string {

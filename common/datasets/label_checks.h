@@ -25,10 +25,10 @@ std::optional<std::string> FindNameTwins(const std::vector<std::string>& names);
 std::optional<ErrorDetail> FindScores(const LabelTable& labels, const std::vector<Example>& train,
                                       std::string_view column);
 
-/// Sentences on labels that are allowed but doubtful: labels that differ only in case, spaces or
-/// alphabet, one number spelt twice, whole numbers and decimals that may be scores, lists, names of
-/// missing values, an own label for nearly each example, a header read as an example.
-/// Requires: labels are sorted, and `train` is as its file had it.
+/// Sentences on labels that are allowed but doubtful: labels that differ only in case, spaces,
+/// hyphens, apostrophes or alphabet, one number spelt twice, whole numbers and decimals that may be
+/// scores, lists, names of missing values, an own label for nearly each example, a header read as
+/// an example. Requires: labels are sorted, and `train` is as its file had it.
 std::vector<std::string> FindLabelDoubts(const LabelTable& labels,
                                          const std::vector<Example>& train, bool has_header);
 

@@ -109,8 +109,17 @@ std::string ToKey(const Codes& codes) {
   return key;
 }
 
+/// Dashes as hyphens, apostrophes as typewriters have them, what prints as a blank as one.
+uint32_t Typed(uint32_t code) {
+  if ((code >= 0x2010 && code <= 0x2015) || code == 0x2212) return '-';
+  if (code == 0x2018 || code == 0x2019 || code == 0x02BC) return '\'';
+  return code == 0x2800 ? ' ' : code;
+}
+
 Codes AlikeCodes(const Codes& codes) {
-  return Joined(Folded(unicode::Decompose(Mapped(codes, kAlike, kAlikePool))));
+  Codes alike = unicode::Decompose(Mapped(codes, kAlike, kAlikePool));
+  std::transform(alike.begin(), alike.end(), alike.begin(), Typed);
+  return Joined(Folded(alike));
 }
 
 std::string_view Trimmed(std::string_view text) {

@@ -17,8 +17,8 @@ namespace graft::datasets {
 /// mathematical letters, fractions).
 std::string SameLabelKey(std::string_view name);
 
-/// Labels of one key may well be one: beyond the above they differ only in case, spaces, hyphens
-/// between letters, and forms that print otherwise.
+/// Labels of one key may well be one: beyond the above they differ only in case, spaces, dashes,
+/// hyphens between letters, apostrophes, and forms that print otherwise.
 std::string AlikeLabelKey(std::string_view name);
 
 /// Labels of one key look alike, in letters of two alphabets.

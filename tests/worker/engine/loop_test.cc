@@ -63,6 +63,28 @@ class LoopTest : public ::testing::Test {
     loop_->Serve(std::move(request));
     return answer->get_future();
   }
+  /// The rows that are served in a yield, as a training step has it between its layers, beside
+  /// newcomers behind each pass.
+  int64_t RowsOfAYield(const std::function<void()>& ask, const std::function<void()>& newcomer) {
+    std::promise<int64_t> rows_of_a_yield;
+    int newcomers = 0;
+    on_pass_ = [&] {
+      if (++newcomers <= 200) newcomer();
+    };
+    const auto advance = [&](const Yield& yield) {
+      ask();
+      const int64_t before = rows_;
+      yield();
+      rows_of_a_yield.set_value(rows_ - before);
+      return false;
+    };
+    loop_->Post(Loop::LongTask{advance, [](const Status&) {}});
+    loop_->Start();
+    const int64_t rows = rows_of_a_yield.get_future().get();
+    loop_->Stop();  // It must not outlive what the hook refers to.
+    loop_.reset();
+    return rows;
+  }
   int64_t Waiting() const {
     EngineFigures figures;
     loop_->Count(figures);
@@ -153,24 +175,14 @@ TEST_F(LoopTest, ALongTextHasHalfOfTheTimeBesideAStormOfShortOnes) {
 
 TEST_F(LoopTest, WhatIsServedBetweenLayersCountsForTrainingsTurn) {
   MakeLoop({.seconds = kNoTime, .first = 20, .least = 20});
-  std::promise<int64_t> rows_of_a_yield;
-  int newcomers = 0;
-  on_pass_ = [&] {
-    if (++newcomers <= 200) Ask(1, {}, {}, 10);
-  };
-  const auto advance = [&](const Yield& yield) {
-    Ask(1);
-    for (int i = 0; i < 4; ++i) Ask(1, {}, {}, 10);
-    const int64_t before = rows_;
-    yield();
-    rows_of_a_yield.set_value(rows_ - before);
-    return false;
-  };
-  loop_->Post(Loop::LongTask{advance, [](const Status&) {}});
-  loop_->Start();
+  const int64_t rows = RowsOfAYield(
+      [&] {
+        Ask(1);
+        for (int i = 0; i < 4; ++i) Ask(1, {}, {}, 10);
+      },
+      [&] { Ask(1, {}, {}, 10); });
 
   const int64_t waited = 30 + 4 * 10;
-  const int64_t rows = rows_of_a_yield.get_future().get();
   EXPECT_GE(rows, waited);
   EXPECT_LE(rows, waited + 20) << "a pass more at most";
 }
@@ -214,23 +226,8 @@ TEST_F(LoopTest, ALoopThatStopsAnswersWhatIsServedInPart) {
 }
 
 TEST_F(LoopTest, ATurnOfTrainingWaitsForNoMoreThanWaitedAtItsYield) {
-  // As a training step does, from between its layers.
-  std::promise<int64_t> rows_of_a_yield;
-  int newcomers = 0;
-  on_pass_ = [&] {
-    if (++newcomers <= 200) Ask(8);
-  };
-  const auto advance = [&](const Yield& yield) {
-    Ask(40);
-    const int64_t before = rows_;
-    yield();
-    rows_of_a_yield.set_value(rows_ - before);
-    return false;
-  };
-  loop_->Post(Loop::LongTask{advance, [](const Status&) {}});
-  loop_->Start();
+  const int64_t rows = RowsOfAYield([&] { Ask(40); }, [&] { Ask(8); });
 
-  const int64_t rows = rows_of_a_yield.get_future().get();
   EXPECT_GE(rows, 40 * kLength);
   EXPECT_LE(rows, 41 * kLength);
 }

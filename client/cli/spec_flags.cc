@@ -138,7 +138,6 @@ Status UploadIfPath(Context& context, std::string* uri) {
 /// Puts --method and --set over what `method` holds by a file: of the same method a field that is
 /// given wins, of another one nothing stays.
 Status SetMethod(Context& context, const SpecFlags& flags, graft::v1::Method& method) {
-  if (flags.method.empty() && flags.set.empty()) return OkStatus();
   const Descriptor& kinds = *graft::v1::Method::descriptor();
   const google::protobuf::Reflection& reflection = *method.GetReflection();
   const FieldDescriptor* of_file =
@@ -248,7 +247,8 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
       return UsageError("--label " + Printable(label) + ": " + Quoted(key) + " is given twice");
     (*spec.mutable_labels())[key] = label.substr(equals + 1);
   }
-  GRAFT_RETURN_IF_ERROR(SetMethod(context, flags, *spec.mutable_method()));
+  if (!flags.method.empty() || !flags.set.empty())
+    GRAFT_RETURN_IF_ERROR(SetMethod(context, flags, *spec.mutable_method()));
   GRAFT_ASSIGN_OR_RETURN(
       const Json hyperparameters,
       ToJson(flags.hyperparameters, *graft::v1::Hyperparameters::descriptor(), "hyperparameter"));

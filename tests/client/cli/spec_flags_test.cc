@@ -231,6 +231,7 @@ TEST_F(SpecFlagsTest, FieldsOfTheMethodWinOneByOne) {
     EXPECT_DOUBLE_EQ(lora.dropout(), 0.1);
     EXPECT_THAT(lora.target_modules(), ElementsAre("value"));
   }
+  EXPECT_FALSE(Submit({"--seed", "1"}).has_method()) << "nothing is said of it";
   const v1::Method other = Submit({"--spec", path, "--method", "bottleneck"}).method();
   EXPECT_TRUE(other.has_bottleneck());
 }

@@ -94,7 +94,8 @@ void ExpectClose(const at::Tensor& actual, const at::Tensor& expected, at::Scala
                  const char* what) {
   ASSERT_EQ(actual.sizes(), expected.sizes());
   EXPECT_EQ(actual.scalar_type(), type);
-  const double tolerance = type == at::kFloat ? 2e-6 : 2e-2;
+  // Without optimisation sums over hundreds of keys run one after the other, and round more.
+  const double tolerance = type == at::kFloat ? 5e-6 : 2e-2;
   const double error = (actual.to(at::kDouble) - expected).abs().max().item<double>();
   EXPECT_LE(error, tolerance * expected.abs().max().item<double>()) << what;
 }

@@ -57,7 +57,7 @@ mkdir -p "$logs"
 chaos() { python3 tests/chaos/chaos_test.py --bin build/ci/bin --long; }
 headers() {
   cmake --preset ci -B build/headers -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON &&
-    cmake --build build/headers --parallel "$jobs" &&
+    cmake --build build/headers --parallel "$jobs" -- -k 0 &&
     echo "all sources build without precompiled headers"
 }
 asan() { ./scripts/test.sh --no-setup --preset asan; }

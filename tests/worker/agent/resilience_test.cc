@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 #include "common/base/failpoint.h"
 #include "tests/worker/agent/agent_case.h"

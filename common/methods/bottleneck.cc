@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/families/activations.h"
-#include "common/methods/fields.h"
+#include "common/base/fields.h"
 #include "common/methods/hub_files.h"
 #include "common/methods/overlay.h"
 

@@ -11,9 +11,11 @@
 #include "common/families/head_form.h"
 #include "common/methods/method_spec.h"
 
-namespace graft::methods {
-
+namespace graft {
 class Fields;
+}
+
+namespace graft::methods {
 
 enum class BottleneckPlacement {
   kHoulsby,   ///< Behind attention and feed-forward: LN(x_in + d + up(act(down(d)))).

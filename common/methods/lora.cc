@@ -4,7 +4,7 @@
 #include <cmath>
 #include <set>
 
-#include "common/methods/fields.h"
+#include "common/base/fields.h"
 #include "common/methods/overlay.h"
 #include "common/methods/peft_config.h"
 

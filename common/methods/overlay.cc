@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/methods/fields.h"
+#include "common/base/fields.h"
 
 namespace graft::methods {
 namespace {

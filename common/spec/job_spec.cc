@@ -6,14 +6,12 @@
 #include <numbers>
 #include <string_view>
 
+#include "common/base/fields.h"
 #include "common/base/ids.h"
 #include "common/base/utf8.h"
-#include "common/methods/fields.h"
 
 namespace graft::spec {
 namespace {
-
-using methods::Fields;
 
 const std::vector<std::string> kSchedules = {"LINEAR", "COSINE", "CONSTANT"};
 const std::vector<std::string> kPrecisions = {"AUTO", "FP32", "BF16"};

@@ -12,6 +12,7 @@
 
 #include "common/methods/method_spec.h"
 #include "tests/common/families/configs.h"
+#include "tests/support/details.h"
 
 namespace graft::methods {
 
@@ -44,15 +45,6 @@ inline Method Resolved(std::string_view name, const Json& fields, const families
 inline Status Refusal(std::string_view name, const Json& fields, const families::Layout& layout) {
   auto method = ParseMethod(name, fields);
   return method.ok() ? (*method)->Resolve(layout).status() : method.status();
-}
-
-/// The field path of a fault, "" if it has none.
-inline std::string FieldOf(const Status& status) {
-  return status.details().empty() ? "" : status.details().front().field;
-}
-
-inline std::string ReasonOf(const Status& status) {
-  return status.details().empty() ? "" : status.details().front().reason;
 }
 
 inline std::map<std::string, TensorSpec> ByName(const std::vector<TensorSpec>& tensors) {

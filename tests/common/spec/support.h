@@ -8,6 +8,7 @@
 
 #include "common/spec/job_spec.h"
 #include "tests/common/families/configs.h"
+#include "tests/support/details.h"
 
 namespace graft::spec {
 
@@ -40,13 +41,5 @@ inline JobSpec Must(const Json& json) {
 }
 
 inline Status Refusal(const Json& json) { return FromJson(json).status(); }
-
-inline std::string FieldOf(const Status& status) {
-  return status.details().empty() ? "" : status.details().front().field;
-}
-
-inline std::string ReasonOf(const Status& status) {
-  return status.details().empty() ? "" : status.details().front().reason;
-}
 
 }  // namespace graft::spec

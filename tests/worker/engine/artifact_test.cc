@@ -18,7 +18,6 @@ namespace {
 
 using testing::Load;
 using testing::MakeEngine;
-using testing::ReasonOf;
 using testing::TrainAndLoad;
 
 const Json kLora = {{"lora", {{"rank", 4}, {"target_modules", {"query", "value"}}}}};

@@ -23,7 +23,6 @@ using ::testing::IsEmpty;
 using testing::MakeData;
 using testing::MakeRequest;
 using testing::MakeSpec;
-using testing::ReasonOf;
 using testing::Recorder;
 using testing::RunJob;
 namespace fs = std::filesystem;

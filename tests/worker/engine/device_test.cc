@@ -12,7 +12,6 @@
 namespace graft::worker::engine {
 namespace {
 
-using testing::ReasonOf;
 
 /// What the wall makes of a c10::Error with this text.
 Status StatusOf(const std::string& text) {

@@ -140,8 +140,4 @@ void Blocked::Release() {
   if (!std::exchange(released_, true)) release_.set_value();
 }
 
-std::string ReasonOf(const Status& status) {
-  return status.details().empty() ? "" : status.details().front().reason;
-}
-
 }  // namespace graft::worker::engine::testing

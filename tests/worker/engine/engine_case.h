@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/details.h"
 #include "worker/engine/engine.h"
 
 namespace graft::worker::engine::testing {
@@ -93,8 +94,5 @@ class Blocked {
   std::promise<void> release_;
   bool released_ = false;
 };
-
-/// The reason of the first detail; empty if there is none.
-std::string ReasonOf(const Status& status);
 
 }  // namespace graft::worker::engine::testing

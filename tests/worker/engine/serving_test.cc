@@ -18,7 +18,6 @@ using testing::MakeData;
 using testing::MakeEngine;
 using testing::MakeRequest;
 using testing::MakeSpec;
-using testing::ReasonOf;
 using testing::Recorder;
 using testing::RunJob;
 using testing::TrainAndLoad;

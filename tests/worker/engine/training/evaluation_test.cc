@@ -16,7 +16,6 @@ using testing::MakeData;
 using testing::MakeEngine;
 using testing::MakeRequest;
 using testing::MakeSpec;
-using testing::ReasonOf;
 using testing::RunJob;
 
 class EvaluationTest : public ::testing::Test {

@@ -19,7 +19,6 @@ using testing::MakeData;
 using testing::MakeEngine;
 using testing::MakeRequest;
 using testing::MakeSpec;
-using testing::ReasonOf;
 using testing::Recorder;
 using testing::RunJob;
 

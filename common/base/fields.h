@@ -13,7 +13,7 @@
 #include "common/base/status.h"
 #include "common/base/utf8.h"
 
-namespace graft::methods {
+namespace graft {
 
 /// Collects the first fault, with its field path under `prefix`. Read every field, then call
 /// Finish. Thread safety: confined to one thread. Borrows the JSON.
@@ -171,4 +171,4 @@ class Fields {
   Status status_;
 };
 
-}  // namespace graft::methods
+}  // namespace graft

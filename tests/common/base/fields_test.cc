@@ -1,4 +1,4 @@
-#include "common/methods/fields.h"
+#include "common/base/fields.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,9 +7,9 @@
 #include <string>
 
 #include "common/base/utf8.h"
-#include "tests/common/methods/support.h"
+#include "tests/support/details.h"
 
-namespace graft::methods {
+namespace graft {
 namespace {
 
 using testing::ElementsAre;
@@ -299,4 +299,4 @@ TEST(FieldsChoiceTest, AnotherNameIsRefusedWithTheList) {
 }
 
 }  // namespace
-}  // namespace graft::methods
+}  // namespace graft

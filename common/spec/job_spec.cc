@@ -98,23 +98,6 @@ StatusOr<Hyperparameters> ReadHyperparameters(const Json& json, bool has_validat
   return hp;
 }
 
-StatusOr<std::vector<std::string>> ReadTask(const Json& json) {
-  Fields task(json, "task");
-  std::vector<std::string> labels;
-  if (task.Has("sequence_classification")) {
-    Fields fields(task.raw("sequence_classification"), "task.sequence_classification");
-    labels = fields.Texts("label_names", 10000, 1024);
-    std::vector<std::string> sorted = labels;
-    std::sort(sorted.begin(), sorted.end());
-    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
-      fields.Fail("label_names", "holds a name twice");
-    if (labels.size() == 1) fields.Fail("label_names", "needs at least two names");
-    GRAFT_RETURN_IF_ERROR(fields.Finish());
-  }
-  GRAFT_RETURN_IF_ERROR(task.Finish());
-  return labels;
-}
-
 }  // namespace
 
 StatusOr<DatasetSpec> DatasetFromJson(const Json& json) { return ReadDataset(json, "dataset"); }
@@ -144,7 +127,7 @@ StatusOr<JobSpec> FromJson(const Json& json) {
   const auto part = [&](const char* name) -> const Json& {
     return fields.Has(name) ? fields.raw(name) : empty;
   };
-  GRAFT_ASSIGN_OR_RETURN(spec.label_names, ReadTask(part("task")));
+  GRAFT_ASSIGN_OR_RETURN(spec.task, tasks::Parse(part("task")));
   const Json& method = part("method");
   if (!method.is_object() || method.size() != 1) {
     std::string known;
@@ -177,7 +160,7 @@ Json JobSpec::ToJson() const {
   Json json = {{"base", base},
                {"adapter", adapter},
                {"init_from", init_from},
-               {"task", {{"sequence_classification", {{"label_names", label_names}}}}},
+               {"task", task.ToJson()},
                {"method", {{std::string(method->name()), method->ToJson()}}},
                {"dataset",
                 {{"train", dataset.train},

@@ -15,6 +15,7 @@
 #include "common/base/status.h"
 #include "common/families/layout.h"
 #include "common/methods/method_spec.h"
+#include "common/tasks/task_spec.h"
 
 namespace graft::spec {
 
@@ -65,7 +66,7 @@ struct JobSpec {
   std::string base;
   std::string adapter;
   std::string init_from;
-  std::vector<std::string> label_names;  ///< Of task.sequence_classification; empty: from the data.
+  tasks::TaskSpec task;
   std::shared_ptr<const methods::MethodSpec> method;
   DatasetSpec dataset;
   Hyperparameters hyperparameters;

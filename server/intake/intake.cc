@@ -140,7 +140,7 @@ StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpe
   const TrimOnExit trim;
   Turns::Turn turn(turns_);
   GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, spec.dataset, options.stop, turn));
-  ingest.label_names = spec.label_names;
+  ingest.label_names = spec.task.label_names;
   ingest.seed = spec.hyperparameters.seed;
   datasets::IngestedDataset dataset;
   GRAFT_ASSIGN_OR_RETURN(const datasets::Report report, datasets::Ingest(ingest, &dataset));

@@ -42,10 +42,8 @@ Status CheckContinues(const spec::JobSpec& spec, const core::Version& parent,
   if (!parent.base_fingerprint.empty() && parent.base_fingerprint != base.fingerprint) {
     return refuse(fmt::format("it was trained on other weights than the base {} has now", base.id));
   }
-  if (spec.label_names != parent.label_names) {
-    return refuse(
-        fmt::format("its labels are {}, in this order", fmt::join(parent.label_names, ", ")));
-  }
+  const tasks::TaskSpec task = tasks::Classification(parent.label_names);
+  if (const std::string why = tasks::Difference(task, spec.task); !why.empty()) return refuse(why);
   const StatusOr<Json> method = ParseJson(parent.method_json, "the version's method");
   if (!method.ok() || !method->is_object() || method->size() != 1)
     return DataLossError("the row of " + spec.init_from + " doesn't say its method");
@@ -91,7 +89,7 @@ Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
                                                  asked->init_from, parent->base, asked->base))
           .At("spec.init_from");
     }
-    if (asked->label_names.empty()) asked->label_names = parent->label_names;
+    if (asked->task.label_names.empty()) asked->task.label_names = parent->label_names;
     admitted.init_from = std::move(*parent);
   }
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/sha256.h"
 #include "tests/common/spec/support.h"
 
 namespace graft::spec {
@@ -68,7 +69,7 @@ TEST(JobSpecTest, AbsentFieldsTakeTheProtosDefaults) {
   EXPECT_EQ(spec.dataset.format, "");
   EXPECT_TRUE(spec.dataset.has_header);
   EXPECT_EQ(spec.dataset.max_examples, 0);
-  EXPECT_TRUE(spec.label_names.empty());
+  EXPECT_TRUE(spec.task.label_names.empty());
   EXPECT_TRUE(spec.labels.empty());
   EXPECT_EQ(spec.priority, 0);
   EXPECT_FALSE(spec.promote);
@@ -82,7 +83,7 @@ TEST(JobSpecTest, EveryFieldIsRead) {
   EXPECT_EQ(spec.base, "minilm");
   EXPECT_EQ(spec.adapter, "support");
   EXPECT_EQ(spec.init_from, "adapters/support/versions/2");
-  EXPECT_THAT(spec.label_names, ElementsAre("no", "yes", "maybe"));
+  EXPECT_THAT(spec.task.label_names, ElementsAre("no", "yes", "maybe"));
   EXPECT_EQ(spec.method->name(), "bottleneck");
   EXPECT_EQ(spec.dataset.validation, "file:///v.csv");
   EXPECT_EQ(spec.dataset.test, "file:///e.csv");
@@ -103,6 +104,12 @@ TEST(JobSpecTest, EveryFieldIsRead) {
 }
 
 TEST(JobSpecTest, EveryFieldIsWritten) { EXPECT_EQ(Must(Everything()).ToJson(), Everything()); }
+
+TEST(JobSpecTest, TheHashOfARequestIsWrittenDownHere) {
+  // Rows of jobs are known by it: a client that asks again after an upgrade gets its first job.
+  EXPECT_EQ(Sha256Hex(Must(Minimal()).ToJson().dump()), "?");
+  EXPECT_EQ(Sha256Hex(Must(Everything()).ToJson().dump()), "?");
+}
 
 TEST(JobSpecTest, TheWrittenFormReadsBackAsItself) {
   const families::Layout layout = families::MustRead(families::MiniLmConfig());

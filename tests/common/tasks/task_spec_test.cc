@@ -1,0 +1,96 @@
+#include "common/tasks/task_spec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/details.h"
+
+namespace graft::tasks {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TaskSpec Must(const Json& json) {
+  auto task = Parse(json);
+  EXPECT_TRUE(task.ok()) << task.status() << " " << json;
+  return task.ok() ? *std::move(task) : TaskSpec{};
+}
+
+Json WithLabels(Json labels) {
+  return {{"sequence_classification", {{"label_names", std::move(labels)}}}};
+}
+
+TEST(TaskSpecTest, NothingSaidIsClassificationByTheDatasLabels) {
+  for (const Json& json : {Json::object(), Json{{"sequence_classification", nullptr}},
+                           Json{{"sequence_classification", Json::object()}}}) {
+    EXPECT_EQ(Must(json), TaskSpec{}) << json;
+  }
+  EXPECT_EQ(TaskSpec{}.kind, Kind::kSequenceClassification);
+  EXPECT_TRUE(TaskSpec{}.label_names.empty());
+}
+
+TEST(TaskSpecTest, LabelsAreReadInTheirOrder) {
+  const TaskSpec task = Must(WithLabels({"yes", "no", "maybe"}));
+
+  EXPECT_THAT(task.label_names, ElementsAre("yes", "no", "maybe"));
+  EXPECT_EQ(task.outputs(), 3);
+  EXPECT_EQ(task, Classification({"yes", "no", "maybe"}));
+}
+
+TEST(TaskSpecTest, TheWrittenFormIsTheProtosAndReadsBackAsItself) {
+  EXPECT_EQ(TaskSpec{}.ToJson(), WithLabels(Json::array()));
+  const TaskSpec task = Classification({"b", "a"});
+
+  EXPECT_EQ(task.ToJson(), WithLabels({"b", "a"}));
+  EXPECT_EQ(Must(task.ToJson()), task);
+}
+
+TEST(TaskSpecTest, WhatCannotBeIsRefusedByItsField) {
+  const std::string labels = "task.sequence_classification.label_names";
+  for (const auto& [json, field] :
+       {std::pair<Json, std::string>{WithLabels({"a", "b", "a"}), labels},
+        {WithLabels({"one"}), labels},
+        {WithLabels("a"), labels},
+        {WithLabels(Json::array({1, 2})), labels},
+        {WithLabels({std::string(1025, 'a'), "b"}), labels},
+        {{{"sequence_classification", 5}}, "task.sequence_classification"},
+        {{{"sequence_classification", {{"labels", 2}}}}, "task.sequence_classification.labels"},
+        {{{"regression", Json::object()}}, "task.regression"},
+        {Json::array(), "task"}}) {
+    const Status status = Parse(json).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << json;
+    EXPECT_EQ(FieldOf(status), field) << json;
+  }
+}
+
+TEST(TaskSpecTest, AnUnknownKindIsToldWhichThereAre) {
+  const Status status = Parse({{"regression", Json::object()}}).status();
+
+  EXPECT_THAT(status.message(), HasSubstr("there are sequence_classification"));
+}
+
+TEST(TaskSpecTest, ADifferenceIsToldInWords) {
+  const TaskSpec from = Classification({"no", "y\x1Bs"});
+
+  EXPECT_EQ(Difference(from, from), "");
+  EXPECT_EQ(Difference(from, Classification({"y\x1Bs", "no"})),
+            "its labels are no, y\\u001bs, in this order");
+  std::vector<std::string> many;
+  for (int i = 0; i < 25; ++i) many.push_back(std::to_string(i));
+  EXPECT_THAT(Difference(Classification(many), from), HasSubstr("18, 19 and 5 more, in this"));
+}
+
+TEST(TaskSpecTest, NamesOfOtherLibrariesAreTheirs) {
+  const KindNames& names = NamesOf(Kind::kSequenceClassification);
+
+  EXPECT_STREQ(names.peft_task_type, "SEQ_CLS");
+  EXPECT_STREQ(names.hub_head_type, "classification");
+  EXPECT_STREQ(names.class_suffix, "ForSequenceClassification");
+}
+
+}  // namespace
+}  // namespace graft::tasks

@@ -110,7 +110,7 @@ StatusOr<Imported> ImportSealed(const ImportRequest& request, const families::La
   }
   const std::vector<std::string>& labels = manifest.identity.label_names;
   GRAFT_RETURN_IF_ERROR(CheckLabels(labels, /*head_outputs=*/0, /*names_given=*/false));
-  const auto specs = manifest.identity.method->Tensors(layout, static_cast<int64_t>(labels.size()));
+  const auto specs = manifest.identity.method->Tensors(layout, tasks::Classification(labels));
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs));
   if (ChangesNothing(*manifest.identity.method, layout, bound))
     imported.warnings.emplace_back(kChangesNothing);
@@ -171,7 +171,7 @@ int MaxLength(const ImportRequest& request, const families::Layout& layout,
 StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::Layout& layout,
                                 const methods::ImportedMethod& method, const Declared& declared,
                                 std::vector<std::string>& warnings) {
-  std::vector<std::string> labels = method.label_names;
+  std::vector<std::string> labels = method.task.label_names;
   const auto fits = [&](const std::vector<std::string>& names) {
     return std::cmp_equal(names.size(), method.head_outputs);
   };
@@ -233,8 +233,8 @@ StatusOr<Files> Rewritten(const std::vector<BoundTensor>& bound, const Identity&
   for (auto& [file, tensors] : by_file) {
     GRAFT_ASSIGN_OR_RETURN(files[file], safetensors::Write(std::move(tensors)));
   }
-  for (auto& [name, text] :
-       identity.method->ConfigFiles(layout, {request.base, "graft", identity.label_names})) {
+  for (auto& [name, text] : identity.method->ConfigFiles(
+           layout, {request.base, "graft", tasks::Classification(identity.label_names)})) {
     files[name] = text;
   }
   return files;
@@ -267,8 +267,7 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   GRAFT_RETURN_IF_ERROR(CheckTokenizer(request, files));
   GRAFT_ASSIGN_OR_RETURN(const Identity identity,
                          MakeIdentity(request, layout, method, declared, imported.warnings));
-  const auto specs =
-      method.method->Tensors(layout, static_cast<int64_t>(identity.label_names.size()));
+  const auto specs = method.method->Tensors(layout, tasks::Classification(identity.label_names));
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs, method.renamed_keys));
   if (ChangesNothing(*identity.method, layout, bound))
     imported.warnings.emplace_back(kChangesNothing);

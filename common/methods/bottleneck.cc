@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/families/activations.h"
 #include "common/base/fields.h"
+#include "common/families/activations.h"
 #include "common/methods/hub_files.h"
 #include "common/methods/overlay.h"
 
@@ -26,9 +26,9 @@ size_t SublayersIndex(bool attention, bool feed_forward) {
 
 /// Renames head tensors to "heads.<name>.<index>.weight".
 std::vector<TensorSpec> HubHeadTensors(const std::vector<families::HeadLinear>& head,
-                                       const families::HeadForm& form, int64_t num_labels,
+                                       const families::HeadForm& form, int64_t outputs,
                                        bool with_base_head, bool trained) {
-  std::vector<TensorSpec> tensors = HeadTensors(head, num_labels, with_base_head, kHeadFile, "");
+  std::vector<TensorSpec> tensors = HeadTensors(head, outputs, with_base_head, kHeadFile, "");
   const std::vector<std::string> positions = HubHeadPositions(form);
   size_t next = 0;
   for (const families::HeadLinear& linear : head) {
@@ -217,7 +217,7 @@ std::string_view BottleneckSpec::artifact_format() const {
 }
 
 std::vector<TensorSpec> BottleneckSpec::Tensors(const families::Layout& layout,
-                                                int64_t num_labels) const {
+                                                const tasks::TaskSpec& task) const {
   std::vector<TensorSpec> tensors;
   for (const families::Sublayer& sublayer : layout.sublayers) {
     if (!Wraps(sublayer)) continue;
@@ -238,8 +238,8 @@ std::vector<TensorSpec> BottleneckSpec::Tensors(const families::Layout& layout,
     if (trained_scaling_ == TrainedScaling::kOne) add("scaling", "scaling", {1});
     if (trained_scaling_ == TrainedScaling::kChannel) add("scaling", "scaling", {layout.hidden});
   }
-  for (TensorSpec& head :
-       HubHeadTensors(Head(layout), head_form(layout), num_labels, unfreeze_base_, !freeze_head_)) {
+  for (TensorSpec& head : HubHeadTensors(Head(layout), head_form(layout), task.outputs(),
+                                         unfreeze_base_, !freeze_head_)) {
     tensors.push_back(std::move(head));
   }
   if (unfreeze_base_) {

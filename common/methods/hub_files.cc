@@ -119,7 +119,7 @@ std::map<std::string, std::string> HubConfigFiles(const BottleneckSpec& spec,
   Json adapter = common;
   adapter["config"] = HubBnConfig(spec, layout);
   Json head = common;
-  head["config"] = HubHeadConfig(spec.head_form(layout), context.label_names);
+  head["config"] = HubHeadConfig(spec.head_form(layout), context.task);
   return {{"adapter_config.json", adapter.dump(2)}, {"head_config.json", head.dump(2)}};
 }
 
@@ -145,7 +145,7 @@ StatusOr<ImportedMethod> ImportHubFolder(const Json& file,
                                             {"the adapter's sizes", "layer_sizes"}};
   GRAFT_ASSIGN_OR_RETURN(imported.method,
                          ResolveRead(BottleneckSpec::Parse(fields), "bottleneck", names, layout));
-  imported.label_names = std::move(head.label_names);
+  imported.task = tasks::Classification(std::move(head.label_names));
   AddModel(file, "adapter_config.json", layout, imported);
   AddModel(head_json, "head_config.json", layout, imported);
   return imported;

@@ -45,7 +45,7 @@ struct HubHead {
 };
 
 /// The "config" of head_config.json.
-Json HubHeadConfig(const families::HeadForm& form, const std::vector<std::string>& label_names);
+Json HubHeadConfig(const families::HeadForm& form, const tasks::TaskSpec& task);
 
 /// Positions of the head's new linears in AdapterHub's nn.Sequential (dropout, linear, activation,
 /// dropout, linear, ...): "1", "4".

@@ -114,11 +114,12 @@ std::vector<std::string> HubHeadPositions(const families::HeadForm& form) {
   return positions;
 }
 
-Json HubHeadConfig(const families::HeadForm& form, const std::vector<std::string>& label_names) {
+Json HubHeadConfig(const families::HeadForm& form, const tasks::TaskSpec& task) {
+  const std::vector<std::string>& label_names = task.label_names;
   Json label2id = Json::object();
   for (size_t i = 0; i < label_names.size(); ++i) label2id[label_names[i]] = i;
   return {
-      {"head_type", "classification"},
+      {"head_type", tasks::NamesOf(task.kind).hub_head_type},
       {"num_labels", label_names.size()},
       {"layers", form.hidden.size() + 1},
       {"activation_function", form.hidden.empty() ? "tanh" : HubActivation(form.hidden.front())},

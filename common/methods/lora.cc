@@ -229,7 +229,7 @@ bool LoraSpec::Replaces(const families::TensorShape& tensor, bool bias_of_adapte
 }
 
 std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
-                                          int64_t num_labels) const {
+                                          const tasks::TaskSpec& task) const {
   std::vector<TensorSpec> tensors;
   std::set<std::string> adapted_biases;
   for (const families::Linear& linear : Adaptable(layout)) {
@@ -246,7 +246,7 @@ std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
     add(".lora_A.weight", {rank, linear.in});
     add(".lora_B.weight", {linear.out, rank});
   }
-  for (TensorSpec& head : HeadTensors(layout, num_labels, false, kFile, kKeyPrefix))
+  for (TensorSpec& head : HeadTensors(layout, task.outputs(), false, kFile, kKeyPrefix))
     tensors.push_back(std::move(head));
   for (const families::TensorShape& tensor : layout.tensors) {
     const bool of_adapted = adapted_biases.contains(tensor.name);
@@ -297,6 +297,7 @@ std::map<std::string, std::string> LoraSpec::ConfigFiles(const families::Layout&
   config["rank_pattern"] = Json::object();
   for (const auto& [name, rank] : rank_pattern_) config["rank_pattern"][name] = rank;
   config["target_modules"] = target_modules_;
+  config["task_type"] = tasks::NamesOf(context.task.kind).peft_task_type;
   config["use_rslora"] = rslora_;
   return {{"adapter_config.json", config.dump(2)}};
 }

@@ -32,7 +32,7 @@ class LoraSpec : public MethodSpec {
   StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
       const families::Layout& layout) const override;
   std::vector<TensorSpec> Tensors(const families::Layout& layout,
-                                  int64_t num_labels) const override;
+                                  const tasks::TaskSpec& task) const override;
   bool ChangesNothing(const families::Layout& layout, const IsZero& is_zero) const override;
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;

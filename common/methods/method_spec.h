@@ -15,6 +15,7 @@
 #include "common/base/json.h"
 #include "common/base/status.h"
 #include "common/families/layout.h"
+#include "common/tasks/task_spec.h"
 
 namespace graft::methods {
 
@@ -33,9 +34,9 @@ struct TensorSpec {
 
 /// What the config files name besides the method's own fields.
 struct ArtifactContext {
-  std::string base;     ///< Base id.
-  std::string adapter;  ///< Adapter id.
-  std::vector<std::string> label_names;
+  std::string base;      ///< Base id.
+  std::string adapter;   ///< Adapter id.
+  tasks::TaskSpec task;  ///< Its labels are known.
 };
 
 /// Immutable.
@@ -55,9 +56,9 @@ class MethodSpec {
   virtual StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
       const families::Layout& layout) const = 0;
   /// Lists every tensor of the adapter with its head, in name order. Requires: resolved for this
-  /// layout.
+  /// layout; the task's labels are known.
   virtual std::vector<TensorSpec> Tensors(const families::Layout& layout,
-                                          int64_t num_labels) const = 0;
+                                          const tasks::TaskSpec& task) const = 0;
   /// True if the base computes the same with the adapter as without it, told by which of the
   /// adapter's tensors hold zeros only. Requires: resolved for this layout.
   using IsZero = std::function<bool(const std::string& tensor)>;
@@ -88,7 +89,7 @@ StatusOr<std::shared_ptr<const MethodSpec>> ParseMethod(std::string_view name, c
 /// What an imported folder says of itself.
 struct ImportedMethod {
   std::shared_ptr<const MethodSpec> method;  ///< Resolved.
-  std::vector<std::string> label_names;      ///< Empty if the folder doesn't say.
+  tasks::TaskSpec task;                      ///< Without labels if the folder doesn't say.
   /// File key -> TensorSpec::name, for keys whose names depend on the folder (AdapterHub's adapter
   /// name); to an empty name: a copy to pass over. A key that is neither here nor a TensorSpec::key
   /// of the method is an error of the folder.

@@ -22,19 +22,19 @@ bool IsDecayExcluded(std::string_view name) {
          name.find("layer_norm") != std::string_view::npos;
 }
 
-std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_labels,
+std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t outputs,
                                     bool with_base_head, const std::string& file,
                                     const std::string& key_prefix) {
-  return HeadTensors(layout.head, num_labels, with_base_head, file, key_prefix);
+  return HeadTensors(layout.head, outputs, with_base_head, file, key_prefix);
 }
 
-std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& head,
-                                    int64_t num_labels, bool with_base_head,
-                                    const std::string& file, const std::string& key_prefix) {
+std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& head, int64_t outputs,
+                                    bool with_base_head, const std::string& file,
+                                    const std::string& key_prefix) {
   std::vector<TensorSpec> tensors;
   for (const families::HeadLinear& linear : head) {
     if (linear.in_base && !with_base_head) continue;
-    const int64_t out = linear.out == 0 ? num_labels : linear.out;
+    const int64_t out = linear.out == 0 ? outputs : linear.out;
     const auto add = [&](const char* suffix, std::vector<int64_t> shape) {
       tensors.push_back({.name = linear.path + suffix,
                          .shape = std::move(shape),
@@ -90,8 +90,8 @@ StatusOr<std::shared_ptr<const MethodSpec>> LastLayersSpec::Resolve(
 }
 
 std::vector<TensorSpec> LastLayersSpec::Tensors(const families::Layout& layout,
-                                                int64_t num_labels) const {
-  std::vector<TensorSpec> tensors = HeadTensors(layout, num_labels, true, kFile, "");
+                                                const tasks::TaskSpec& task) const {
+  std::vector<TensorSpec> tensors = HeadTensors(layout, task.outputs(), true, kFile, "");
   const int first = static_cast<int>(layout.num_layers) - num_layers_;
   for (TensorSpec& tensor : OverlayTensors(layout, first, kFile))
     tensors.push_back(std::move(tensor));
@@ -118,8 +118,8 @@ StatusOr<std::shared_ptr<const MethodSpec>> FullSpec::Resolve(const families::La
 }
 
 std::vector<TensorSpec> FullSpec::Tensors(const families::Layout& layout,
-                                          int64_t num_labels) const {
-  std::vector<TensorSpec> tensors = HeadTensors(layout, num_labels, true, kFile, "");
+                                          const tasks::TaskSpec& task) const {
+  std::vector<TensorSpec> tensors = HeadTensors(layout, task.outputs(), true, kFile, "");
   for (TensorSpec& tensor : OverlayTensors(layout, -1, kFile)) tensors.push_back(std::move(tensor));
   SortByName(tensors);
   return tensors;
@@ -130,14 +130,15 @@ std::map<std::string, std::string> FullSpec::ConfigFiles(const families::Layout&
   // Enough of a config.json that AutoModelForSequenceClassification.from_pretrained loads the
   // folder.
   Json config = layout.fingerprint_config;
-  config["architectures"] = {layout.family == "bert" ? "BertForSequenceClassification"
-                                                     : "DistilBertForSequenceClassification"};
+  const std::string model = layout.family == "bert" ? "Bert" : "DistilBert";
+  config["architectures"] = {model + tasks::NamesOf(context.task.kind).class_suffix};
   config["torch_dtype"] = "float32";
   config["id2label"] = Json::object();
   config["label2id"] = Json::object();
-  for (size_t i = 0; i < context.label_names.size(); ++i) {
-    config["id2label"][std::to_string(i)] = context.label_names[i];
-    config["label2id"][context.label_names[i]] = i;
+  const std::vector<std::string>& labels = context.task.label_names;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    config["id2label"][std::to_string(i)] = labels[i];
+    config["label2id"][labels[i]] = i;
   }
   return {{"config.json", config.dump(2)}};
 }

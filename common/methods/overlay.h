@@ -10,11 +10,11 @@
 
 namespace graft::methods {
 
-/// A classification head's tensors: new linears always, and those of the base if
+/// A head's tensors, its last layer `outputs` wide: new linears always, and those of the base if
 /// `with_base_head`. They are stored in `file` under their names behind `key_prefix`.
-std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& head,
-                                    int64_t num_labels, bool with_base_head,
-                                    const std::string& file, const std::string& key_prefix);
+std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& head, int64_t outputs,
+                                    bool with_base_head, const std::string& file,
+                                    const std::string& key_prefix);
 /// Of the family's default head.
 std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_labels,
                                     bool with_base_head, const std::string& file,
@@ -36,7 +36,7 @@ class LastLayersSpec : public MethodSpec {
   StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
       const families::Layout& layout) const override;
   std::vector<TensorSpec> Tensors(const families::Layout& layout,
-                                  int64_t num_labels) const override;
+                                  const tasks::TaskSpec& task) const override;
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return 1e-3; }
@@ -56,7 +56,7 @@ class FullSpec : public MethodSpec {
   StatusOr<std::shared_ptr<const MethodSpec>> Resolve(
       const families::Layout& layout) const override;
   std::vector<TensorSpec> Tensors(const families::Layout& layout,
-                                  int64_t num_labels) const override;
+                                  const tasks::TaskSpec& task) const override;
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return 5e-5; }

@@ -66,7 +66,7 @@ const std::vector<Field>& Table() {
       {"revision", null, {}},
       {"target_modules", none, {}},
       {"target_parameters", none, {nullptr, Json::array()}},
-      {"task_type", "SEQ_CLS", {}},
+      {"task_type", none, {}},
       {"trainable_token_indices", none, {nullptr, Json::object(), Json::array()}},
       {"use_bdlora", none, {nullptr, false}},
       {"use_dora", false, {false}},

@@ -104,7 +104,7 @@ class Finder {
   }
 
   void Optimizer() {
-    const auto tensors = spec_.method->Tensors(layout_, run_.labels);
+    const auto tensors = spec_.method->Tensors(layout_, spec_.task);
     const bool has_decayed = std::any_of(tensors.begin(), tensors.end(),
                                          [](const auto& t) { return t.trained && t.decay; });
     if (hp_.weight_decay > 0 && !has_decayed) {

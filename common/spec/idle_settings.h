@@ -15,7 +15,6 @@ namespace graft::spec {
 struct RunSize {
   int64_t train_examples = 0;
   int64_t validation_examples = 0;
-  int64_t labels = 0;
   int64_t micro_batches = 0;   ///< Of one epoch.
   int64_t total_steps = 0;     ///< Optimizer steps of the run.
   int64_t longest_tokens = 0;  ///< The longest training example, cut to max_length.
@@ -23,7 +22,7 @@ struct RunSize {
 };
 
 /// Says for each such setting what it is set to, why that has no effect, and what has.
-/// Requires: `spec` is resolved for `layout`.
+/// Requires: `spec` is resolved for `layout`, and its task's labels are known.
 std::vector<std::string> FindIdleSettings(const JobSpec& spec, const families::Layout& layout,
                                           const RunSize& run);
 

@@ -56,7 +56,7 @@ int64_t MicroBatches(const spec::Hyperparameters& h, const std::vector<int32_t>&
 void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const TokenCounts& tokens,
               const Machine& machine, core::JobFacts& facts) {
   const spec::Hyperparameters& h = spec.hyperparameters;
-  const auto tensors = spec.method->Tensors(layout, facts.labels);
+  const auto tensors = spec.method->Tensors(layout, spec.task);
   int64_t stored = 0;
   bool overlay = false;
   for (const methods::TensorSpec& tensor : tensors) {

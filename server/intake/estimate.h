@@ -27,8 +27,8 @@ struct TokenCounts {
 };
 
 /// Fills train_tokens, total_steps, trainable_parameters, base_parameters, artifact_bytes,
-/// peak_memory_bytes and seconds. Requires: `spec` is resolved for `layout`; `facts.labels` and the
-/// examples are set.
+/// peak_memory_bytes and seconds. Requires: `spec` is resolved for `layout` and its task's labels
+/// are known; the facts' examples are set.
 void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const TokenCounts& tokens,
               const Machine& machine, core::JobFacts& facts);
 

@@ -79,7 +79,6 @@ std::vector<std::string> IdleSettings(const spec::JobSpec& spec, const families:
   spec::RunSize run;
   run.train_examples = facts.train_examples;
   run.validation_examples = facts.validation_examples;
-  run.labels = facts.labels;
   run.micro_batches = MicroBatches(spec.hyperparameters, tokens.train);
   run.total_steps = facts.total_steps;
   if (!tokens.train.empty())
@@ -135,16 +134,19 @@ StatusOr<std::string> Intake::StoreDataset(const std::string& tenant,
   return sha256;
 }
 
-StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpec& spec,
+StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpec& asked,
                                    const Base& base, const PrepareOptions& options) const {
   const TrimOnExit trim;
   Turns::Turn turn(turns_);
+  spec::JobSpec spec = asked;
   GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, spec.dataset, options.stop, turn));
   ingest.label_names = spec.task.label_names;
   ingest.seed = spec.hyperparameters.seed;
   datasets::IngestedDataset dataset;
   GRAFT_ASSIGN_OR_RETURN(const datasets::Report report, datasets::Ingest(ingest, &dataset));
   GRAFT_RETURN_IF_ERROR(datasets::ToStatus(report));
+
+  spec.task.label_names = dataset.label_names;
 
   Prepared prepared;
   prepared.warnings = report.warnings;

@@ -192,8 +192,8 @@ StatusOr<StoredImport> StoreImport(objects::ObjectStore& store, ImportJob job) {
   version.method_json = Json{{std::string(method.name()), method.ToJson()}}.dump();
   version.label_names = manifest.identity.label_names;
   version.max_length = manifest.identity.max_length;
-  for (const auto& tensor :
-       method.Tensors(layout, static_cast<int64_t>(version.label_names.size()))) {
+  const tasks::TaskSpec task = tasks::Classification(version.label_names);
+  for (const auto& tensor : method.Tensors(layout, task)) {
     int64_t elements = 1;
     for (const int64_t size : tensor.shape) elements *= size;
     version.parameters += elements;

@@ -52,14 +52,11 @@ Status CheckContinues(const spec::JobSpec& spec, const core::Version& parent,
   GRAFT_ASSIGN_OR_RETURN(const auto from, parsed->Resolve(layout));
   if (const std::string why = methods::FunctionDifference(*from, *spec.method); !why.empty())
     return refuse(why);
-  const auto labels = static_cast<int64_t>(parent.label_names.size());
   const auto same = [](const methods::TensorSpec& a, const methods::TensorSpec& b) {
     return a.name == b.name && a.shape == b.shape;
   };
-  if (std::ranges::equal(from->Tensors(layout, labels), spec.method->Tensors(layout, labels),
-                         same)) {
+  if (std::ranges::equal(from->Tensors(layout, task), spec.method->Tensors(layout, task), same))
     return OkStatus();
-  }
   return refuse(fmt::format("its method is {} {}, which has other tensors than {} {}", name,
                             from->ToJson().dump(), spec.method->name(),
                             spec.method->ToJson().dump()));

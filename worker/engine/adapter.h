@@ -41,11 +41,11 @@ struct RowContext {
 class Adapter {
  public:
   Adapter(std::shared_ptr<const methods::MethodSpec> method, const families::Layout& layout,
-          int64_t num_labels, at::Device device)
+          tasks::TaskSpec task, at::Device device)
       : method_(std::move(method)),
-        num_labels_(num_labels),
+        task_(std::move(task)),
         head_(method_->Head(layout)),
-        parameters_(method_->Tensors(layout, num_labels), device) {}
+        parameters_(method_->Tensors(layout, task_), device) {}
   virtual ~Adapter() = default;
   Adapter(const Adapter&) = delete;
   Adapter& operator=(const Adapter&) = delete;
@@ -88,7 +88,8 @@ class Adapter {
 
   const methods::MethodSpec& method() const { return *method_; }
   std::shared_ptr<const methods::MethodSpec> shared_method() const { return method_; }
-  int64_t num_labels() const { return num_labels_; }
+  /// With its labels.
+  const tasks::TaskSpec& task() const { return task_; }
   /// The classification head's layers in forward order.
   const std::vector<families::HeadLinear>& head() const { return head_; }
   ParameterSet& parameters() { return parameters_; }
@@ -96,7 +97,7 @@ class Adapter {
 
  private:
   std::shared_ptr<const methods::MethodSpec> method_;
-  int64_t num_labels_;
+  tasks::TaskSpec task_;
   std::vector<families::HeadLinear> head_;
 
  protected:
@@ -106,7 +107,7 @@ class Adapter {
 /// Makes the adapter of `method` (resolved for `layout`) with zero tensors.
 /// Errors: Unimplemented if the engine has no half for this method.
 StatusOr<std::unique_ptr<Adapter>> MakeAdapter(std::shared_ptr<const methods::MethodSpec> method,
-                                               const families::Layout& layout, int64_t num_labels,
+                                               const families::Layout& layout, tasks::TaskSpec task,
                                                at::Device device);
 
 }  // namespace graft::worker::engine

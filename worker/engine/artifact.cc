@@ -40,9 +40,9 @@ StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base) {
   loaded.sha256 = manifest.sha256;
   loaded.has_pair = manifest.record.has_pair;
   loaded.probe = manifest.record.probe;
-  GRAFT_ASSIGN_OR_RETURN(
-      loaded.adapter, MakeAdapter(manifest.identity.method, base.layout(),
-                                  static_cast<int64_t>(loaded.label_names.size()), base.device()));
+  GRAFT_ASSIGN_OR_RETURN(loaded.adapter,
+                         MakeAdapter(manifest.identity.method, base.layout(),
+                                     tasks::Classification(loaded.label_names), base.device()));
   ParameterSet& parameters = loaded.adapter->parameters();
   GRAFT_ASSIGN_OR_RETURN(const auto bound, artifacts::BindTensors(files, parameters.specs()));
   const at::NoGradGuard no_grad;
@@ -74,7 +74,7 @@ StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input
     GRAFT_ASSIGN_OR_RETURN(artifact.files[file], safetensors::Write(std::move(tensors)));
   }
   for (auto& [name, text] :
-       adapter.method().ConfigFiles(base.layout(), {base.id(), spec.adapter, data.label_names})) {
+       adapter.method().ConfigFiles(base.layout(), {base.id(), spec.adapter, adapter.task()})) {
     artifact.files[name] = text;
   }
   Json evaluations = Json::array();

@@ -34,7 +34,7 @@ class BindTensorsTest : public testing::Test {
                         reinterpret_cast<const char*>(&value), sizeof(T));
   }
 
-  const std::vector<methods::TensorSpec> specs_ = Method()->Tensors(TinyBert(), 2);
+  const std::vector<methods::TensorSpec> specs_ = Method()->Tensors(TinyBert(), tasks::Labels(2));
   std::vector<Tensor> tensors_ = TensorsOf(*Method());
 };
 

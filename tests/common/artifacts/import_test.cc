@@ -38,7 +38,9 @@ TEST(ImportTest, SealsAPeftFolderAsAVersionWhoseBaseIsDeclared) {
   const auto opened = Open(files, TinyBert());
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_EQ(opened->sha256, manifest->manifest.sha256);
-  EXPECT_TRUE(BindTensors(files, manifest->manifest.identity.method->Tensors(TinyBert(), 2)).ok());
+  EXPECT_TRUE(
+      BindTensors(files, manifest->manifest.identity.method->Tensors(TinyBert(), tasks::Labels(2)))
+          .ok());
 }
 
 TEST(ImportTest, GivesTheHashThatTrainingTheSameWeightsWouldHaveGiven) {
@@ -268,7 +270,7 @@ TEST(ImportTest, AnAdapterThatChangesNothingSaysSo) {
 /// The folder with all tensors zero whose key has `part`.
 Files WithZeros(const Identity& identity, const std::string& part) {
   std::map<std::string, std::vector<Tensor>> by_file;
-  const auto specs = identity.method->Tensors(TinyBert(), 2);
+  const auto specs = identity.method->Tensors(TinyBert(), tasks::Labels(2));
   std::vector<Tensor> tensors = TensorsOf(*identity.method);
   for (size_t i = 0; i < specs.size(); ++i) {
     if (tensors[i].key.find(part) != std::string::npos)
@@ -277,8 +279,8 @@ Files WithZeros(const Identity& identity, const std::string& part) {
   }
   Files files;
   for (const auto& [name, in_file] : by_file) files[name] = Pack(in_file);
-  for (const auto& [name, text] :
-       identity.method->ConfigFiles(TinyBert(), {"tiny", "graft", {"no", "yes"}})) {
+  for (const auto& [name, text] : identity.method->ConfigFiles(
+           TinyBert(), {"tiny", "graft", tasks::Classification({"no", "yes"})})) {
     files[name] = text;
   }
   return files;
@@ -320,14 +322,14 @@ TEST(ImportTest, AnAdapterHubFolderKeepsItsLabelsUnderGraftsNames) {
   Identity identity = TinyIdentity();
   identity.method = Method("bottleneck", {{"size", 4}});
   // One file for the adapter, one for the head.
-  const auto specs = identity.method->Tensors(TinyBert(), 2);
+  const auto specs = identity.method->Tensors(TinyBert(), tasks::Labels(2));
   const std::vector<Tensor> tensors = TensorsOf(*identity.method);
   Files files;
   std::map<std::string, std::vector<Tensor>> by_file;
   for (size_t i = 0; i < specs.size(); ++i) by_file[specs[i].file].push_back(tensors[i]);
   for (const auto& [name, in_file] : by_file) files[name] = Pack(in_file);
-  for (const auto& [name, text] :
-       identity.method->ConfigFiles(TinyBert(), {"tiny", "graft", {"no", "yes"}})) {
+  for (const auto& [name, text] : identity.method->ConfigFiles(
+           TinyBert(), {"tiny", "graft", tasks::Classification({"no", "yes"})})) {
     files[name] = text;
   }
 

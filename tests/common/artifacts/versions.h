@@ -13,6 +13,7 @@
 #include "common/base/sha256.h"
 #include "common/safetensors/safetensors.h"
 #include "tests/common/families/configs.h"
+#include "tests/common/tasks/labels.h"
 
 namespace graft::artifacts {
 
@@ -63,7 +64,7 @@ inline std::string Pack(const std::vector<Tensor>& tensors) {
 inline std::vector<Tensor> TensorsOf(const methods::MethodSpec& method, int64_t num_labels = 2) {
   std::vector<Tensor> tensors;
   float value = 0.5;
-  for (const methods::TensorSpec& spec : method.Tensors(TinyBert(), num_labels)) {
+  for (const methods::TensorSpec& spec : method.Tensors(TinyBert(), tasks::Labels(num_labels))) {
     const int64_t count =
         std::accumulate(spec.shape.begin(), spec.shape.end(), int64_t{1}, std::multiplies<>());
     std::string data;
@@ -79,8 +80,8 @@ inline std::vector<Tensor> TensorsOf(const methods::MethodSpec& method, int64_t 
 /// What the method's library writes: weights and config files, without graft.json.
 inline Files FolderOf(const Identity& identity) {
   Files files;
-  for (const auto& [name, text] :
-       identity.method->ConfigFiles(TinyBert(), {"tiny", "graft", identity.label_names})) {
+  for (const auto& [name, text] : identity.method->ConfigFiles(
+           TinyBert(), {"tiny", "graft", tasks::Classification(identity.label_names)})) {
     files[name] = text;
   }
   files[kWeights] =

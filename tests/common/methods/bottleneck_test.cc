@@ -24,12 +24,14 @@ const BottleneckSpec& AsBottleneck(const Method& method) {
 
 Json AdapterConfig(const Method& method, const families::Layout& layout) {
   return Json::parse(
-      method->ConfigFiles(layout, {"base", "support", {"no", "yes"}}).at("adapter_config.json"));
+      method->ConfigFiles(layout, {"base", "support", tasks::Classification({"no", "yes"})})
+          .at("adapter_config.json"));
 }
 
 Json HeadConfig(const Method& method, const families::Layout& layout) {
   return Json::parse(
-      method->ConfigFiles(layout, {"base", "support", {"no", "yes"}}).at("head_config.json"));
+      method->ConfigFiles(layout, {"base", "support", tasks::Classification({"no", "yes"})})
+          .at("head_config.json"));
 }
 
 TEST(BottleneckSpecTest, DefaultsAreTheProtos) {
@@ -188,7 +190,7 @@ TEST(BottleneckSpecTest, HoulsbyWrapsBothSublayersAndPfeifferTheSecond) {
 
 TEST(BottleneckSpecTest, TensorsCarryAdapterHubsNamesShapesAndFiles) {
   const families::Layout layout = TinyBert();
-  const auto all = Resolved("bottleneck", {{"size", 6}}, layout)->Tensors(layout, 3);
+  const auto all = Resolved("bottleneck", {{"size", 6}}, layout)->Tensors(layout, tasks::Labels(3));
 
   ExpectWellFormed(all);
   const auto tensors = ByName(all);
@@ -215,7 +217,7 @@ TEST(BottleneckSpecTest, TensorsCarryAdapterHubsNamesShapesAndFiles) {
 TEST(BottleneckSpecTest, AHeadOfTwoLayersStandsAtAdapterHubsPositions) {
   const families::Layout layout = TinyDistilBert();
   const auto tensors =
-      ByName(Resolved("bottleneck", Json{{"size", 6}}, layout)->Tensors(layout, 3));
+      ByName(Resolved("bottleneck", Json{{"size", 6}}, layout)->Tensors(layout, tasks::Labels(3)));
 
   EXPECT_EQ(tensors.at("pre_classifier.weight").key, "heads.graft.1.weight");
   EXPECT_EQ(tensors.at("classifier.weight").key, "heads.graft.4.weight");
@@ -241,7 +243,7 @@ TEST(BottleneckSpecTest, AFrozenHeadIsStoredButNotTrained) {
   const families::Layout layout = TinyDistilBert();
   const Method method = Resolved("bottleneck", {{"size", 6}, {"freeze_head", true}}, layout);
 
-  const auto all = method->Tensors(layout, 2);
+  const auto all = method->Tensors(layout, tasks::Labels(2));
 
   EXPECT_FALSE(ByName(all).at("classifier.weight").trained);
   EXPECT_FALSE(ByName(all).at("pre_classifier.bias").trained);
@@ -252,7 +254,7 @@ TEST(BottleneckSpecTest, AnUnfrozenBaseIsAnOverlayOfEveryTensor) {
   const families::Layout layout = TinyBert();
   const Method method = Resolved("bottleneck", {{"size", 6}, {"unfreeze_base", true}}, layout);
 
-  const auto all = method->Tensors(layout, 2);
+  const auto all = method->Tensors(layout, tasks::Labels(2));
 
   ExpectWellFormed(all);
   std::set<std::string> overlay;

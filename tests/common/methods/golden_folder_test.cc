@@ -98,10 +98,10 @@ TEST_P(GoldenImportTest, TheFolderIsWhatItsMethodSays) {
   ASSERT_TRUE(imported.ok()) << imported.status();
   EXPECT_EQ(imported->method->ToJson(), expected->ToJson());
   if (expected->name() == "bottleneck") {
-    EXPECT_EQ(imported->label_names, folder.label_names);
+    EXPECT_EQ(imported->task.label_names, folder.label_names);
   }
   const auto tensors =
-      imported->method->Tensors(folder.layout, static_cast<int64_t>(folder.label_names.size()));
+      imported->method->Tensors(folder.layout, tasks::Classification(folder.label_names));
   EXPECT_EQ(Named(folder, tensors, imported->renamed_keys), Expected(tensors));
 }
 
@@ -120,8 +120,7 @@ TEST_P(GoldenStateDictTest, TheFileIsWhatItsMethodSays) {
   const Method method =
       Resolved(folder.method.begin().key(), folder.method.begin().value(), folder.layout);
 
-  const auto tensors =
-      method->Tensors(folder.layout, static_cast<int64_t>(folder.label_names.size()));
+  const auto tensors = method->Tensors(folder.layout, tasks::Classification(folder.label_names));
 
   EXPECT_EQ(Named(folder, tensors, {}), Expected(tensors));
 }

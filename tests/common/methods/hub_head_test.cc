@@ -78,7 +78,8 @@ TEST(HubHeadTest, AHeadOfAnotherFormIsTakenOverUnlessItIsTheFamilys) {
     EXPECT_EQ(imported->method->ToJson().value("head", Json()), test.text);
     EXPECT_EQ(imported->renamed_keys.at("heads.oracle." + test.keys.back() + ".weight"),
               "classifier.weight");
-    const auto files = imported->method->ConfigFiles(TinyBert(), {"b", "a", {"no", "yes"}});
+    const auto files =
+        imported->method->ConfigFiles(TinyBert(), {"b", "a", tasks::Classification({"no", "yes"})});
     const Json written = Json::parse(files.at("head_config.json"))["config"];
     for (const char* field : {"layers", "use_pooler", "bias"})
       EXPECT_EQ(written[field], head["config"][field]) << field;
@@ -100,7 +101,7 @@ TEST(HubHeadTest, AModelClasssOwnHeadIsTheFamilys) {
 
   ASSERT_TRUE(imported.ok()) << imported.status();
   EXPECT_FALSE(imported->method->ToJson().contains("head"));
-  EXPECT_THAT(imported->label_names, ElementsAre("no", "yes"));
+  EXPECT_THAT(imported->task.label_names, ElementsAre("no", "yes"));
   EXPECT_EQ(imported->renamed_keys.at("classifier.weight"), "classifier.weight");
   for (const char* other : {"BertForTokenClassification", "RobertaForSequenceClassification"}) {
     EXPECT_THAT(ImportHub(HubConfig(), With(head, "model_class", other)).status().message(),
@@ -137,7 +138,7 @@ TEST(HubHeadTest, WithoutLabelsThereAreNoNames) {
   const auto imported = ImportHub(HubConfig(), HeadWith("label2id", nullptr));
 
   ASSERT_TRUE(imported.ok()) << imported.status();
-  EXPECT_THAT(imported->label_names, IsEmpty());
+  EXPECT_THAT(imported->task.label_names, IsEmpty());
 }
 
 TEST(HubHeadTest, AHeadWhoseLayersDifferHasNoFileAndIsRefused) {

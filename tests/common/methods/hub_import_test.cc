@@ -32,7 +32,7 @@ TEST(ImportHubTest, FieldsAndTheSizeOfTheTensorsAreTaken) {
                                               {"unfreeze_base", false},
                                               {"residual", true},
                                               {"freeze_head", false}}));
-  EXPECT_THAT(imported->label_names, ElementsAre("no", "yes"));
+  EXPECT_THAT(imported->task.label_names, ElementsAre("no", "yes"));
 }
 
 TEST(ImportHubTest, TheBaseThatTheFolderNamesIsTold) {
@@ -95,16 +95,17 @@ TEST(ImportHubTest, WhatGraftWritesItReads) {
     for (const char* placement : {"HOULSBY", "PFEIFFER"}) {
       const Method method = Resolved(
           "bottleneck", {{"placement", placement}, {"size", 13}, {"dropout", 0.5}}, layout);
-      const auto tensors = method->Tensors(layout, 2);
+      const auto tensors = method->Tensors(layout, tasks::Labels(2));
       Shapes shapes;
       for (const TensorSpec& tensor : tensors) shapes[tensor.key] = tensor.shape;
 
-      const auto imported =
-          ImportMethod(method->ConfigFiles(layout, {"b", "a", {"no", "yes"}}), shapes, layout);
+      const auto imported = ImportMethod(
+          method->ConfigFiles(layout, {"b", "a", tasks::Classification({"no", "yes"})}), shapes,
+          layout);
 
       ASSERT_TRUE(imported.ok()) << imported.status();
       EXPECT_EQ(imported->method->ToJson(), method->ToJson());
-      EXPECT_THAT(imported->label_names, ElementsAre("no", "yes"));
+      EXPECT_THAT(imported->task.label_names, ElementsAre("no", "yes"));
       for (const TensorSpec& tensor : tensors) {
         EXPECT_EQ(imported->renamed_keys.at(tensor.key), tensor.name);
       }
@@ -115,14 +116,16 @@ TEST(ImportHubTest, WhatGraftWritesItReads) {
 /// Writes a method's files and reads them again.
 void ExpectReadAsWritten(const Method& method, const families::Layout& layout) {
   Shapes shapes;
-  for (const TensorSpec& tensor : method->Tensors(layout, 2)) shapes[tensor.key] = tensor.shape;
+  for (const TensorSpec& tensor : method->Tensors(layout, tasks::Labels(2)))
+    shapes[tensor.key] = tensor.shape;
 
   const auto imported =
-      ImportMethod(method->ConfigFiles(layout, {"b", "a", {"no", "yes"}}), shapes, layout);
+      ImportMethod(method->ConfigFiles(layout, {"b", "a", tasks::Classification({"no", "yes"})}),
+                   shapes, layout);
 
   ASSERT_TRUE(imported.ok()) << method->ToJson() << imported.status();
   EXPECT_EQ(imported->method->ToJson(), method->ToJson());
-  for (const TensorSpec& tensor : method->Tensors(layout, 2))
+  for (const TensorSpec& tensor : method->Tensors(layout, tasks::Labels(2)))
     EXPECT_EQ(imported->renamed_keys.at(tensor.key), tensor.name);
 }
 

@@ -39,7 +39,8 @@ Json PeftConfig() {
 StatusOr<ImportedMethod> ImportPeft(const Json& config, const families::Layout& layout = TinyBert(),
                                     const Json& fields = {{"rank", 4}}) {
   Shapes shapes;
-  for (const TensorSpec& tensor : Resolved("lora", fields, layout)->Tensors(layout, 2))
+  for (const TensorSpec& tensor :
+       Resolved("lora", fields, layout)->Tensors(layout, tasks::Labels(2)))
     shapes[tensor.key] = tensor.shape;
   return ImportMethod({{"adapter_config.json", config.dump()}}, shapes, layout);
 }
@@ -79,7 +80,7 @@ TEST(ImportPeftTest, FieldsAreTaken) {
                                               {"rslora", true},
                                               {"target_modules", {"query", "value"}}}));
   EXPECT_EQ(imported->declared_base, "x");
-  EXPECT_THAT(imported->label_names, IsEmpty());
+  EXPECT_THAT(imported->task.label_names, IsEmpty());
 }
 
 TEST(ImportPeftTest, AbsentFieldsArePeftsDefaults) {
@@ -98,7 +99,7 @@ TEST(ImportPeftTest, WhatGraftWritesItReads) {
   for (const families::Layout& layout : {TinyBert(), TinyDistilBert()}) {
     const Method method = Resolved("lora", {{"rank", 3}, {"alpha", 2.5}}, layout);
 
-    const auto files = method->ConfigFiles(layout, {"b", "a", {"x"}});
+    const auto files = method->ConfigFiles(layout, {"b", "a", tasks::Classification({"x"})});
     const auto imported =
         ImportPeft(Json::parse(files.at("adapter_config.json")), layout, {{"rank", 3}});
 

@@ -168,7 +168,7 @@ TEST(LoraSpecTest, TensorsCarryPeftsNamesShapesAndFile) {
   const families::Layout layout = TinyBert();
   const auto all =
       Resolved("lora", {{"rank", 3}, {"target_modules", {"intermediate.dense"}}}, layout)
-          ->Tensors(layout, 5);
+          ->Tensors(layout, tasks::Labels(5));
 
   ExpectWellFormed(all);
   const auto tensors = ByName(all);
@@ -197,7 +197,7 @@ TEST(LoraSpecTest, OnlyWhatIsNewOfTheHeadIsStored) {
   const families::Layout without = families::MustRead(families::TinyBertConfig(), {});
   const families::Layout distilbert = TinyDistilBert();
   const auto tensors = [](const families::Layout& layout) {
-    return ByName(Resolved("lora", Json::object(), layout)->Tensors(layout, 2));
+    return ByName(Resolved("lora", Json::object(), layout)->Tensors(layout, tasks::Labels(2)));
   };
 
   EXPECT_FALSE(tensors(with_pooler).contains("bert.pooler.dense.weight"));
@@ -225,7 +225,8 @@ TEST(LoraSpecTest, ConfigFileHasTheKeysThatOldPeftKnows) {
   const families::Layout layout = TinyDistilBert();
   const Method method = Resolved("lora", {{"rank", 4}, {"alpha", 12}, {"dropout", 0.1}}, layout);
 
-  const auto files = method->ConfigFiles(layout, {"some-base", "support", {"no", "yes"}});
+  const auto files =
+      method->ConfigFiles(layout, {"some-base", "support", tasks::Classification({"no", "yes"})});
 
   ASSERT_EQ(files.size(), 1u);
   const Json config = Json::parse(files.at("adapter_config.json"));

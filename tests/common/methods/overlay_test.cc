@@ -23,8 +23,8 @@ std::set<std::string> Names(const std::vector<TensorSpec>& tensors) {
 }
 
 std::set<std::string> LastLayers(int num_layers, const families::Layout& layout) {
-  const auto tensors =
-      Resolved("last_layers", {{"num_layers", num_layers}}, layout)->Tensors(layout, 2);
+  const auto tensors = Resolved("last_layers", {{"num_layers", num_layers}}, layout)
+                           ->Tensors(layout, tasks::Labels(2));
   ExpectWellFormed(tensors);
   return Names(tensors);
 }
@@ -98,8 +98,8 @@ TEST(LastLayersSpecTest, AllLayersLeaveTheEmbeddings) {
 
 TEST(LastLayersSpecTest, TensorsAreAStateDictWithHuggingFacesNames) {
   const families::Layout layout = TinyBert();
-  const auto tensors =
-      ByName(Resolved("last_layers", {{"num_layers", 1}}, layout)->Tensors(layout, 3));
+  const auto tensors = ByName(
+      Resolved("last_layers", {{"num_layers", 1}}, layout)->Tensors(layout, tasks::Labels(3)));
 
   const TensorSpec& query = tensors.at("bert.encoder.layer.1.attention.self.query.weight");
   EXPECT_EQ(query.file, "model.safetensors");
@@ -137,7 +137,7 @@ TEST(FullSpecTest, ItHasNoFields) {
 
 TEST(FullSpecTest, EveryTensorIsTrained) {
   const families::Layout layout = TinyBert();
-  const auto tensors = Resolved("full", Json::object(), layout)->Tensors(layout, 2);
+  const auto tensors = Resolved("full", Json::object(), layout)->Tensors(layout, tasks::Labels(2));
 
   ExpectWellFormed(tensors);
   std::set<std::string> expected = {"classifier.weight", "classifier.bias"};
@@ -154,8 +154,8 @@ TEST(FullSpecTest, TrainableParametersAreTransformers) {
 
 TEST(FullSpecTest, ConfigFileIsOneThatTransformersLoads) {
   const families::Layout layout = TinyDistilBert();
-  const auto files =
-      Resolved("full", Json::object(), layout)->ConfigFiles(layout, {"base", "a", {"no", "yes"}});
+  const auto files = Resolved("full", Json::object(), layout)
+                         ->ConfigFiles(layout, {"base", "a", tasks::Classification({"no", "yes"})});
 
   ASSERT_EQ(files.size(), 1u);
   const Json config = Json::parse(files.at("config.json"));

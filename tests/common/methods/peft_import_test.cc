@@ -20,7 +20,8 @@ constexpr const char* kLayer0 = "bert.encoder.layer.0.";
 /// The keys and shapes of a folder that holds what these fields make of the layout.
 Shapes ShapesOf(const Json& fields, const families::Layout& layout, int64_t num_labels = 2) {
   Shapes shapes;
-  for (const TensorSpec& tensor : Resolved("lora", fields, layout)->Tensors(layout, num_labels))
+  for (const TensorSpec& tensor :
+       Resolved("lora", fields, layout)->Tensors(layout, tasks::Labels(num_labels)))
     shapes[tensor.key] = tensor.shape;
   return shapes;
 }
@@ -48,8 +49,8 @@ void ExpectReadAs(const Json& changes, const Json& fields,
   const auto imported = ImportFolder(changes, ShapesOf(fields, layout), layout);
   ASSERT_TRUE(imported.ok()) << imported.status();
   EXPECT_EQ(imported->method->FunctionJson()["rank"], wanted->FunctionJson()["rank"]);
-  const auto read = ByName(imported->method->Tensors(layout, 2));
-  const auto ours = ByName(wanted->Tensors(layout, 2));
+  const auto read = ByName(imported->method->Tensors(layout, tasks::Labels(2)));
+  const auto ours = ByName(wanted->Tensors(layout, tasks::Labels(2)));
   ASSERT_EQ(read.size(), ours.size());
   for (const auto& [name, tensor] : ours) {
     ASSERT_TRUE(read.contains(name)) << name;
@@ -102,8 +103,8 @@ TEST(PeftImportTest, SavedModulesReplaceTheBases) {
 TEST(PeftImportTest, BiasesReplaceTheBases) {
   ExpectReadAs({{"bias", "all"}}, With4({{"bias", "all"}}));
   ExpectReadAs({{"bias", "lora_only"}}, With4({{"bias", "lora_only"}}));
-  const auto tensors =
-      ByName(Resolved("lora", {{"bias", "lora_only"}}, TinyBert())->Tensors(TinyBert(), 2));
+  const auto tensors = ByName(
+      Resolved("lora", {{"bias", "lora_only"}}, TinyBert())->Tensors(TinyBert(), tasks::Labels(2)));
   const std::string query = std::string(kLayer0) + "attention.self.query";
   EXPECT_EQ(tensors.at(query + ".bias").key, "base_model.model." + query + ".base_layer.bias");
   EXPECT_FALSE(tensors.contains(std::string(kLayer0) + "attention.self.key.bias"));
@@ -196,7 +197,7 @@ TEST(PeftImportTest, NamesOfOlderVersionsAndWrappersAreRead) {
                                  {"classifier.", "classifier.modules_to_save.default."}}) {
     const auto imported = ImportFolder({}, renamed(from, to));
     ASSERT_TRUE(imported.ok()) << to << ": " << imported.status();
-    for (const TensorSpec& tensor : imported->method->Tensors(TinyBert(), 2)) {
+    for (const TensorSpec& tensor : imported->method->Tensors(TinyBert(), tasks::Labels(2))) {
       const bool found =
           std::any_of(imported->renamed_keys.begin(), imported->renamed_keys.end(),
                       [&](const auto& entry) { return entry.second == tensor.name; });
@@ -251,11 +252,12 @@ TEST(PeftImportTest, GraftReadsWhatItWritesOfEachOption) {
         Json{{"modules_to_save", {"bert.encoder.layer.0.output.LayerNorm"}},
              {"alpha_pattern", {{"bert.encoder.layer.1.attention.self.query", 2.5}}}}}) {
     const Method method = Resolved("lora", fields, TinyBert());
-    const auto imported = ImportMethod(method->ConfigFiles(TinyBert(), {"b", "a", {"x", "y"}}),
-                                       ShapesOf(fields, TinyBert()), TinyBert());
+    const auto imported =
+        ImportMethod(method->ConfigFiles(TinyBert(), {"b", "a", tasks::Classification({"x", "y"})}),
+                     ShapesOf(fields, TinyBert()), TinyBert());
     ASSERT_TRUE(imported.ok()) << fields << imported.status();
-    const auto ours = method->Tensors(TinyBert(), 2);
-    const auto read = imported->method->Tensors(TinyBert(), 2);
+    const auto ours = method->Tensors(TinyBert(), tasks::Labels(2));
+    const auto read = imported->method->Tensors(TinyBert(), tasks::Labels(2));
     ASSERT_EQ(read.size(), ours.size()) << fields;
     for (size_t i = 0; i < ours.size(); ++i) EXPECT_EQ(read[i].key, ours[i].key);
   }

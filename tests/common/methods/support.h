@@ -12,6 +12,7 @@
 
 #include "common/methods/method_spec.h"
 #include "tests/common/families/configs.h"
+#include "tests/common/tasks/labels.h"
 #include "tests/support/details.h"
 
 namespace graft::methods {
@@ -57,7 +58,8 @@ inline std::map<std::string, TensorSpec> ByName(const std::vector<TensorSpec>& t
 
 inline int64_t Trainable(std::string_view name, const Json& fields, const families::Layout& layout,
                          int64_t num_labels) {
-  return TrainableParameters(Resolved(name, fields, layout)->Tensors(layout, num_labels));
+  return TrainableParameters(
+      Resolved(name, fields, layout)->Tensors(layout, tasks::Labels(num_labels)));
 }
 
 /// Expects what every method's tensors must keep: name order, no name or key twice in a file, no

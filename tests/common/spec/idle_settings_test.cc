@@ -10,6 +10,7 @@
 
 #include "tests/common/families/configs.h"
 #include "tests/common/spec/support.h"
+#include "tests/common/tasks/labels.h"
 
 namespace graft::spec {
 namespace {
@@ -30,7 +31,6 @@ RunSize Usual() {
   RunSize run;
   run.train_examples = 100;
   run.validation_examples = 20;
-  run.labels = 2;
   run.longest_tokens = 20;
   run.seconds = 60;
   return run;
@@ -45,6 +45,7 @@ std::vector<std::string> Warnings(const Json& change, bool has_validation) {
   auto spec = Resolve(Must(json), layout);
   EXPECT_TRUE(spec.ok()) << spec.status() << " " << change;
   if (!spec.ok()) return {};
+  spec->task = tasks::Labels(2);
   const Hyperparameters& hp = spec->hyperparameters;
   RunSize run = Usual();
   if (!has_validation) run.validation_examples = 0;

@@ -23,12 +23,12 @@ class EstimateTest : public testing::Test {
     EXPECT_TRUE(spec.ok()) << spec.status();
     auto resolved = spec::Resolve(*spec, layout_);
     EXPECT_TRUE(resolved.ok()) << resolved.status();
+    resolved->task = tasks::Classification({"no", "yes"});
     return *resolved;
   }
   core::JobFacts Run(const spec::JobSpec& spec, std::vector<int32_t> lengths,
                      Machine machine = {}) {
     core::JobFacts facts;
-    facts.labels = 2;
     TokenCounts tokens;
     tokens.train = std::move(lengths);
     Estimate(spec, layout_, tokens, machine, facts);

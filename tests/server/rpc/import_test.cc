@@ -100,13 +100,14 @@ class ImportFolderTest : public ServerFixture {
     const auto method = (*methods::ParseMethod(method_name, fields))->Resolve(*layout);
     std::map<std::string, std::vector<safetensors::TensorToWrite>> tensors;
     const std::string zeros(8192, '\0');
-    for (const auto& spec : (*method)->Tensors(*layout, 2)) {
+    for (const auto& spec : (*method)->Tensors(*layout, tasks::Classification({"no", "yes"}))) {
       size_t bytes = sizeof(float);
       for (const int64_t size : spec.shape) bytes *= static_cast<size_t>(size);
       tensors[spec.file].push_back({spec.key, safetensors::DType::kF32, spec.shape,
                                     std::string_view(zeros).substr(0, bytes)});
     }
-    Folder folder = (*method)->ConfigFiles(*layout, {"tiny", "graft", {"no", "yes"}});
+    Folder folder =
+        (*method)->ConfigFiles(*layout, {"tiny", "graft", tasks::Classification({"no", "yes"})});
     for (auto& [file, in_file] : tensors) folder[file] = *safetensors::Write(in_file);
     return folder;
   }

@@ -73,7 +73,7 @@ GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute) {
   auto method = Must(methods::ParseMethod(method_json.begin().key(), method_json.begin().value()));
   method = Must(method->Resolve(layout));
   golden.adapter =
-      Must(MakeAdapter(method, layout, static_cast<int64_t>(json["label_names"].size()), at::kCPU));
+      Must(MakeAdapter(method, layout, tasks::Classification(json["label_names"]), at::kCPU));
   Must(InitialiseAdapter(*golden.adapter, *golden.base, 1));
 
   // File keys -> names: the method's own, or what importing the folder says.

@@ -10,9 +10,9 @@
 namespace graft::worker::engine {
 
 BottleneckAdapter::BottleneckAdapter(std::shared_ptr<const methods::BottleneckSpec> spec,
-                                     const families::Layout& layout, int64_t num_labels,
+                                     const families::Layout& layout, tasks::TaskSpec task,
                                      at::Device device)
-    : Adapter(spec, layout, num_labels, device), spec_(std::move(spec)) {
+    : Adapter(spec, layout, std::move(task), device), spec_(std::move(spec)) {
   for (const families::Sublayer& sublayer : layout.sublayers) {
     prefixes_.push_back(spec_->Wraps(sublayer) ? methods::BottleneckSpec::Prefix(sublayer)
                                                : std::string());

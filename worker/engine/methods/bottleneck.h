@@ -10,7 +10,7 @@ namespace graft::worker::engine {
 class BottleneckAdapter : public Adapter {
  public:
   BottleneckAdapter(std::shared_ptr<const methods::BottleneckSpec> spec,
-                    const families::Layout& layout, int64_t num_labels, at::Device device);
+                    const families::Layout& layout, tasks::TaskSpec task, at::Device device);
 
   /// Projections N(0, init_std) truncated at two standard deviations, biases 0: near the identity.
   /// Without the residual (the article's layer) nn.Linear's own U(-1/sqrt(in), 1/sqrt(in)), biases

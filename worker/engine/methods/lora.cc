@@ -70,8 +70,8 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
 }  // namespace
 
 LoraAdapter::LoraAdapter(std::shared_ptr<const methods::LoraSpec> spec,
-                         const families::Layout& layout, int64_t num_labels, at::Device device)
-    : Adapter(spec, layout, num_labels, device), spec_(std::move(spec)) {
+                         const families::Layout& layout, tasks::TaskSpec task, at::Device device)
+    : Adapter(spec, layout, std::move(task), device), spec_(std::move(spec)) {
   for (const families::Linear& linear : layout.linears) {
     paths_.push_back(spec_->Targets(linear) ? linear.path : std::string());
   }

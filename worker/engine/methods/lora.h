@@ -10,7 +10,7 @@ namespace graft::worker::engine {
 class LoraAdapter : public Adapter {
  public:
   LoraAdapter(std::shared_ptr<const methods::LoraSpec> spec, const families::Layout& layout,
-              int64_t num_labels, at::Device device);
+              tasks::TaskSpec task, at::Device device);
 
   /// A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0. Source: PEFT's reset_lora_parameters (kaiming_uniform,
   /// a = sqrt 5).

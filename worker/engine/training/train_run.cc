@@ -37,10 +37,10 @@ TrainRun::TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adap
 StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const TrainInput> input) {
   const TrainRequest& request = input->request;
   ResetPeakMemory(input->base->device());
-  const auto num_labels = static_cast<int64_t>(request.dataset->label_names.size());
   GRAFT_ASSIGN_OR_RETURN(
       std::unique_ptr<Adapter> adapter,
-      MakeAdapter(request.spec->method, input->base->layout(), num_labels, input->base->device()));
+      MakeAdapter(request.spec->method, input->base->layout(),
+                  tasks::Classification(request.dataset->label_names), input->base->device()));
   GRAFT_RETURN_IF_ERROR(
       InitialiseAdapter(*adapter, *input->base, request.spec->hyperparameters.seed));
   adapter->parameters().EnableGrad();
@@ -287,7 +287,7 @@ StatusOr<TrainOutcome> TrainRun::Finish() {
   facts.base_parameters = input_->base->layout().ParameterCount();
   facts.peak_memory_bytes = PeakMemoryBytes(input_->base->device());
   facts.seconds = seconds();
-  facts.labels = adapter_->num_labels();
+  facts.labels = static_cast<int64_t>(adapter_->task().label_names.size());
   facts.truncated_examples = input_->train.num_truncated;
   GRAFT_ASSIGN_OR_RETURN(outcome.artifact, WriteArtifact(*adapter_, *input_, outcome));
   outcome.facts.artifact_bytes = outcome.artifact.bytes;

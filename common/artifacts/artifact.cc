@@ -17,12 +17,15 @@ constexpr std::string_view kFormat = "graft.version.v1";
 bool HasSuffix(const std::string& name, std::string_view suffix) { return name.ends_with(suffix); }
 
 Json IdentityJson(const Identity& identity) {
-  return {{"base_fingerprint", identity.base_fingerprint},
-          {"method", {{std::string(identity.method->name()), identity.method->ToJson()}}},
-          {"label_names", identity.label_names},
-          {"max_length", identity.max_length},
-          {"tokenizer", identity.tokenizer},
-          {"precision", identity.precision}};
+  Json json = {{"base_fingerprint", identity.base_fingerprint},
+               {"method", {{std::string(identity.method->name()), identity.method->ToJson()}}},
+               {"label_names", identity.task.label_names},
+               {"max_length", identity.max_length},
+               {"tokenizer", identity.tokenizer},
+               {"precision", identity.precision}};
+  // Versions were named before there were tasks: one of the default kind keeps its name.
+  if (identity.task.kind != tasks::kDefaultKind) json["task"] = identity.task.ToJson();
+  return json;
 }
 
 std::map<std::string, std::string> HashFiles(const Files& files) {
@@ -77,6 +80,15 @@ StatusOr<Json> ReadManifestJson(const Files& files) {
   return json;
 }
 
+/// Requires: ReadManifestJson's checks.
+StatusOr<tasks::TaskSpec> ReadTask(const Json& identity) {
+  if (!identity.contains("task"))
+    return tasks::Classification(identity["label_names"].get<std::vector<std::string>>());
+  StatusOr<tasks::TaskSpec> task = tasks::Parse(identity["task"]);
+  if (!task.ok()) return Malformed("identity." + std::string(task.status().message()));
+  return task;
+}
+
 std::vector<int64_t> ShapeOf(const safetensors::TensorView& view) {
   return {view.shape.begin(), view.shape.end()};
 }
@@ -125,7 +137,7 @@ StatusOr<Manifest> Open(const Files& files, const families::Layout& layout) {
   const Json& identity = json["identity"];
   Manifest manifest;
   manifest.identity.base_fingerprint = identity["base_fingerprint"];
-  manifest.identity.label_names = identity["label_names"].get<std::vector<std::string>>();
+  GRAFT_ASSIGN_OR_RETURN(manifest.identity.task, ReadTask(identity));
   const auto max_length = identity["max_length"].get<uint64_t>();
   if (max_length < 1 || max_length > static_cast<uint64_t>(layout.max_positions)) {
     return Malformed("identity.max_length is " + std::to_string(max_length) +

@@ -14,6 +14,7 @@
 #include "common/base/status.h"
 #include "common/families/layout.h"
 #include "common/methods/method_spec.h"
+#include "common/tasks/task_spec.h"
 #include "common/tokenizers/tokenizer.h"
 
 namespace graft::artifacts {
@@ -25,7 +26,7 @@ using Files = std::map<std::string, std::string>;
 struct Identity {
   std::string base_fingerprint;
   std::shared_ptr<const methods::MethodSpec> method;  ///< Resolved.
-  std::vector<std::string> label_names;
+  tasks::TaskSpec task;                               ///< With its labels.
   int max_length = 512;
   std::string tokenizer;  ///< Its fingerprint.
   std::string precision;  ///< "fp32" or "bf16": what its passes compute in.

@@ -100,7 +100,7 @@ StatusOr<Imported> ImportSealed(const ImportRequest& request, const families::La
                                    request.base +
                                    "; the adapter would read other tokens than it was trained on");
   }
-  if (!request.label_names.empty() && request.label_names != manifest.identity.label_names)
+  if (!request.label_names.empty() && request.label_names != manifest.identity.task.label_names)
     imported.warnings.emplace_back(
         "the labels are those of the folder's graft.json, not those given");
   if (request.max_length > 0 && request.max_length != manifest.identity.max_length) {
@@ -108,9 +108,9 @@ StatusOr<Imported> ImportSealed(const ImportRequest& request, const families::La
                                 " as in the folder's graft.json, not the " +
                                 std::to_string(request.max_length) + " given");
   }
-  const std::vector<std::string>& labels = manifest.identity.label_names;
+  const std::vector<std::string>& labels = manifest.identity.task.label_names;
   GRAFT_RETURN_IF_ERROR(CheckLabels(labels, /*head_outputs=*/0, /*names_given=*/false));
-  const auto specs = manifest.identity.method->Tensors(layout, tasks::Classification(labels));
+  const auto specs = manifest.identity.method->Tensors(layout, manifest.identity.task);
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs));
   if (ChangesNothing(*manifest.identity.method, layout, bound))
     imported.warnings.emplace_back(kChangesNothing);
@@ -214,7 +214,7 @@ StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::La
   }
   return Identity{.base_fingerprint = request.base_fingerprint,
                   .method = method.method,
-                  .label_names = std::move(labels),
+                  .task = tasks::Classification(std::move(labels)),
                   .max_length = max_length,
                   .tokenizer = request.tokenizer,
                   .precision = request.precision};
@@ -233,8 +233,8 @@ StatusOr<Files> Rewritten(const std::vector<BoundTensor>& bound, const Identity&
   for (auto& [file, tensors] : by_file) {
     GRAFT_ASSIGN_OR_RETURN(files[file], safetensors::Write(std::move(tensors)));
   }
-  for (auto& [name, text] : identity.method->ConfigFiles(
-           layout, {request.base, "graft", tasks::Classification(identity.label_names)})) {
+  for (auto& [name, text] :
+       identity.method->ConfigFiles(layout, {request.base, "graft", identity.task})) {
     files[name] = text;
   }
   return files;
@@ -267,7 +267,7 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   GRAFT_RETURN_IF_ERROR(CheckTokenizer(request, files));
   GRAFT_ASSIGN_OR_RETURN(const Identity identity,
                          MakeIdentity(request, layout, method, declared, imported.warnings));
-  const auto specs = method.method->Tensors(layout, tasks::Classification(identity.label_names));
+  const auto specs = method.method->Tensors(layout, identity.task);
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs, method.renamed_keys));
   if (ChangesNothing(*identity.method, layout, bound))
     imported.warnings.emplace_back(kChangesNothing);

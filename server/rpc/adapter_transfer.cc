@@ -190,10 +190,9 @@ StatusOr<StoredImport> StoreImport(objects::ObjectStore& store, ImportJob job) {
   if (version.base_proved) version.base_fingerprint = manifest.identity.base_fingerprint;
   const methods::MethodSpec& method = *manifest.identity.method;
   version.method_json = Json{{std::string(method.name()), method.ToJson()}}.dump();
-  version.label_names = manifest.identity.label_names;
+  version.label_names = manifest.identity.task.label_names;
   version.max_length = manifest.identity.max_length;
-  const tasks::TaskSpec task = tasks::Classification(version.label_names);
-  for (const auto& tensor : method.Tensors(layout, task)) {
+  for (const auto& tensor : method.Tensors(layout, manifest.identity.task)) {
     int64_t elements = 1;
     for (const int64_t size : tensor.shape) elements *= size;
     version.parameters += elements;

@@ -35,14 +35,13 @@ StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base) {
   GRAFT_ASSIGN_OR_RETURN(artifacts::Manifest manifest, artifacts::Open(files, base.layout()));
   GRAFT_RETURN_IF_ERROR(CheckTokenizer(manifest.identity, base));
   LoadedArtifact loaded;
-  loaded.label_names = manifest.identity.label_names;
+  loaded.label_names = manifest.identity.task.label_names;
   loaded.max_length = manifest.identity.max_length;
   loaded.sha256 = manifest.sha256;
   loaded.has_pair = manifest.record.has_pair;
   loaded.probe = manifest.record.probe;
-  GRAFT_ASSIGN_OR_RETURN(loaded.adapter,
-                         MakeAdapter(manifest.identity.method, base.layout(),
-                                     tasks::Classification(loaded.label_names), base.device()));
+  GRAFT_ASSIGN_OR_RETURN(loaded.adapter, MakeAdapter(manifest.identity.method, base.layout(),
+                                                     manifest.identity.task, base.device()));
   ParameterSet& parameters = loaded.adapter->parameters();
   GRAFT_ASSIGN_OR_RETURN(const auto bound, artifacts::BindTensors(files, parameters.specs()));
   const at::NoGradGuard no_grad;
@@ -89,7 +88,7 @@ StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input
   GRAFT_ASSIGN_OR_RETURN(const Json probe, MakeProbe(*input.model, base, adapter));
   const artifacts::Identity identity{.base_fingerprint = base.fingerprint(),
                                      .method = adapter.shared_method(),
-                                     .label_names = data.label_names,
+                                     .task = adapter.task(),
                                      .max_length = spec.hyperparameters.max_length,
                                      .tokenizer = base.tokenizer().fingerprint(),
                                      .precision = outcome.precision};

@@ -25,7 +25,7 @@ TEST(DeclaredTest, NamesThatAreGivenWinOverIds) {
     ImportRequest request = Request();
     request.label_names = std::move(given);
     const auto imported = Import(request, TinyBert(), files);
-    return imported.ok() ? imported->manifest.identity.label_names
+    return imported.ok() ? imported->manifest.identity.task.label_names
                          : std::vector<std::string>{imported.status().message()};
   };
   constexpr const char* kStandIns = R"({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}})";
@@ -45,7 +45,7 @@ TEST(DeclaredTest, NumbersGiveWayToNamesWithAWord) {
   const auto imported = Import(request, TinyBert(), files);
 
   ASSERT_TRUE(imported.ok()) << imported.status();
-  EXPECT_THAT(imported->manifest.identity.label_names, ElementsAre("1", "0"));
+  EXPECT_THAT(imported->manifest.identity.task.label_names, ElementsAre("1", "0"));
   EXPECT_THAT(imported->warnings, ElementsAre(HasSubstr("the folder only numbers its own")));
 }
 
@@ -68,7 +68,7 @@ TEST(DeclaredTest, LabelsAreTakenAsTrainingTakesThem) {
   ExpectRefused(FolderOf(TinyIdentity()), "a label name is empty", StatusCode::kInvalidArgument,
                 request);
   Identity one = TinyIdentity();
-  one.label_names = {"score"};
+  one.task.label_names = {"score"};
   request.label_names = {"score"};
   ExpectRefused(FolderOf(one), "the head has 1 output", StatusCode::kInvalidArgument, request);
 }
@@ -84,7 +84,7 @@ TEST(DeclaredTest, WhatTheFolderSaysOfItselfIsUsedOrSaid) {
   const auto imported = Import(request, TinyBert(), files);
 
   ASSERT_TRUE(imported.ok()) << imported.status();
-  EXPECT_THAT(imported->manifest.identity.label_names, ElementsAre("bad", "good"));
+  EXPECT_THAT(imported->manifest.identity.task.label_names, ElementsAre("bad", "good"));
   EXPECT_EQ(imported->manifest.identity.max_length, 24);
   EXPECT_THAT(imported->warnings, ElementsAre());
 
@@ -207,7 +207,7 @@ TEST(DeclaredTest, LabelsThatDontFitTheHeadGiveWayToThoseThatDo) {
   const auto imported = Import(Request(), TinyBert(), files);
 
   ASSERT_TRUE(imported.ok()) << imported.status();
-  EXPECT_THAT(imported->manifest.identity.label_names, ElementsAre("neg", "pos"));
+  EXPECT_THAT(imported->manifest.identity.task.label_names, ElementsAre("neg", "pos"));
   EXPECT_THAT(imported->warnings, ElementsAre(HasSubstr("the folder names 3, and its head has 2")));
 }
 

@@ -34,7 +34,7 @@ TEST(ImportTest, SealsAPeftFolderAsAVersionWhoseBaseIsDeclared) {
   EXPECT_EQ(manifest->manifest.record.base, "tiny");
   EXPECT_EQ(manifest->manifest.identity.base_fingerprint, Sha256Hex("base"));
   EXPECT_EQ(manifest->manifest.identity.method->name(), "lora");
-  EXPECT_THAT(manifest->manifest.identity.label_names, ElementsAre("neg", "pos"));
+  EXPECT_THAT(manifest->manifest.identity.task.label_names, ElementsAre("neg", "pos"));
   const auto opened = Open(files, TinyBert());
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_EQ(opened->sha256, manifest->manifest.sha256);
@@ -337,7 +337,7 @@ TEST(ImportTest, AnAdapterHubFolderKeepsItsLabelsUnderGraftsNames) {
 
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->manifest.identity.method->name(), "bottleneck");
-  EXPECT_THAT(manifest->manifest.identity.label_names, ElementsAre("no", "yes"));
+  EXPECT_THAT(manifest->manifest.identity.task.label_names, ElementsAre("no", "yes"));
   EXPECT_TRUE(BindTensors(files, specs).ok());
 }
 
@@ -345,7 +345,7 @@ TEST(ImportTest, AFolderWithAGraftJsonIsCheckedAsOthersAre) {
   for (const std::vector<std::string>& labels :
        {std::vector<std::string>{"only"}, {"twin", "twin "}, {"", "full"}}) {
     Identity identity = TinyIdentity();
-    identity.label_names = labels;
+    identity.task.label_names = labels;
     Files files = {{"adapter_config.json", "{}"}};
     files[kWeights] = Pack(TensorsOf(*identity.method, static_cast<int64_t>(labels.size())));
     Seal(identity, TinyRecord(), files);

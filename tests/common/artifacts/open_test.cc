@@ -37,7 +37,7 @@ TEST(OpenTest, ReadsWhatSealWrote) {
   EXPECT_EQ(manifest->file_hashes, sealed.file_hashes);
   EXPECT_EQ(manifest->identity.base_fingerprint, Sha256Hex("base"));
   EXPECT_EQ(manifest->identity.method->ToJson(), TinyIdentity().method->ToJson());
-  EXPECT_THAT(manifest->identity.label_names, ElementsAre("neg", "pos"));
+  EXPECT_THAT(manifest->identity.task.label_names, ElementsAre("neg", "pos"));
   EXPECT_EQ(manifest->identity.max_length, 32);
   EXPECT_EQ(manifest->identity.tokenizer, Sha256Hex("tokenizer"));
   EXPECT_EQ(manifest->identity.precision, "fp32");
@@ -138,6 +138,8 @@ TEST(OpenTest, AFieldOutOfRangeIsRefused) {
   ExpectMalformed([](Json& json) { json["base_proved"] = "yes"; }, "base_proved");
   ExpectMalformed(identity("precision", "fp8"), "identity.precision");
   ExpectMalformed(identity("label_names", {"a", 7}), "a label name isn't a string");
+  ExpectMalformed(identity("task", {{"regression", Json::object()}}),
+                  "identity.task.regression is not a field here; there are sequence_class");
   ExpectMalformed(identity("max_length", -1), "max_length");
   ExpectMalformed(identity("max_length", 0), "identity.max_length is 0");
   // One token more than the base has positions.

@@ -107,8 +107,8 @@ TEST(SealTest, TheHashChangesWithAllThatChangesAnAnswer) {
 
   EXPECT_EQ(changed([](Identity&) {}), original);
   EXPECT_NE(changed([](Identity& i) { i.base_fingerprint = Sha256Hex("other"); }), original);
-  EXPECT_NE(changed([](Identity& i) { i.label_names = {"pos", "neg"}; }), original);
-  EXPECT_NE(changed([](Identity& i) { i.label_names = {"neg", "pos", "x"}; }), original);
+  EXPECT_NE(changed([](Identity& i) { i.task.label_names = {"pos", "neg"}; }), original);
+  EXPECT_NE(changed([](Identity& i) { i.task.label_names = {"neg", "pos", "x"}; }), original);
   EXPECT_NE(changed([](Identity& i) { i.max_length = 33; }), original);
   EXPECT_NE(changed([](Identity& i) { i.tokenizer = Sha256Hex("other"); }), original);
   EXPECT_NE(changed([](Identity& i) { i.precision = "bf16"; }), original);

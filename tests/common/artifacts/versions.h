@@ -36,7 +36,7 @@ inline std::shared_ptr<const methods::MethodSpec> Method(const std::string& name
 inline Identity TinyIdentity() {
   return {.base_fingerprint = Sha256Hex("base"),
           .method = Method(),
-          .label_names = {"neg", "pos"},
+          .task = tasks::Classification({"neg", "pos"}),
           .max_length = 32,
           .tokenizer = Sha256Hex("tokenizer"),
           .precision = "fp32"};
@@ -80,12 +80,12 @@ inline std::vector<Tensor> TensorsOf(const methods::MethodSpec& method, int64_t 
 /// What the method's library writes: weights and config files, without graft.json.
 inline Files FolderOf(const Identity& identity) {
   Files files;
-  for (const auto& [name, text] : identity.method->ConfigFiles(
-           TinyBert(), {"tiny", "graft", tasks::Classification(identity.label_names)})) {
+  for (const auto& [name, text] :
+       identity.method->ConfigFiles(TinyBert(), {"tiny", "graft", identity.task})) {
     files[name] = text;
   }
   files[kWeights] =
-      Pack(TensorsOf(*identity.method, static_cast<int64_t>(identity.label_names.size())));
+      Pack(TensorsOf(*identity.method, static_cast<int64_t>(identity.task.label_names.size())));
   return files;
 }
 

@@ -119,7 +119,7 @@ class ImportFolderTest : public ServerFixture {
     const artifacts::Identity identity{
         .base_fingerprint = base->fingerprint,
         .method = *(*methods::ParseMethod("full", Json::object()))->Resolve(base->layout),
-        .label_names = {"no", "yes"},
+        .task = tasks::Classification({"no", "yes"}),
         .max_length = 32,
         .tokenizer = base->tokenizer->fingerprint(),
         .precision = "fp32"};

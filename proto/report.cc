@@ -3,6 +3,11 @@
 #include "proto/grpc_status.h"
 
 namespace graft::proto {
+namespace {
+
+constexpr size_t kMaxMetrics = 64;
+
+}  // namespace
 
 graft::v1::Progress ToProto(const report::Progress& progress) {
   graft::v1::Progress message;
@@ -24,8 +29,14 @@ graft::v1::Evaluation ToProto(const report::Evaluation& evaluation) {
   message.set_split(evaluation.split);
   message.set_examples(evaluation.examples);
   message.set_loss(evaluation.loss);
-  message.set_accuracy(evaluation.accuracy);
-  message.set_macro_f1(evaluation.macro_f1);
+  for (const auto& [name, value] : evaluation.metrics) (*message.mutable_metrics())[name] = value;
+  // The fields of clients that know no map.
+  const auto known = [&](const char* name) {
+    const auto metric = evaluation.metrics.find(name);
+    return metric == evaluation.metrics.end() ? 0 : metric->second;
+  };
+  message.set_accuracy(known("accuracy"));
+  message.set_macro_f1(known("macro_f1"));
   return message;
 }
 
@@ -66,8 +77,12 @@ report::Evaluation FromProto(const graft::v1::Evaluation& message) {
   evaluation.split = CutText(message.split(), 64);
   evaluation.examples = message.examples();
   evaluation.loss = message.loss();
-  evaluation.accuracy = message.accuracy();
-  evaluation.macro_f1 = message.macro_f1();
+  for (const auto& [name, value] : message.metrics()) {
+    if (evaluation.metrics.size() < kMaxMetrics) evaluation.metrics[CutText(name, 64)] = value;
+  }
+  // A worker that knows no map has a classifier's fields.
+  if (evaluation.metrics.empty() && (message.accuracy() != 0 || message.macro_f1() != 0))
+    evaluation.metrics = {{"accuracy", message.accuracy()}, {"macro_f1", message.macro_f1()}};
   return evaluation;
 }
 

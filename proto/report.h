@@ -11,7 +11,7 @@ graft::v1::Evaluation ToProto(const report::Evaluation& evaluation);
 graft::v1::JobFacts ToProto(const report::JobFacts& facts);
 
 report::Progress FromProto(const graft::v1::Progress& message);
-/// A split's name is cut to 64 bytes.
+/// A split's and a metric's name is cut to 64 bytes, and 64 metrics are kept.
 report::Evaluation FromProto(const graft::v1::Evaluation& message);
 report::JobFacts FromProto(const graft::v1::JobFacts& message);
 

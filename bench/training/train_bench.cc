@@ -207,7 +207,7 @@ int main(int argc, char** argv) {
   for (const engine::Evaluation& evaluation : outcome.evaluations) {
     if (evaluation.split != "test") continue;
     figures["test_loss"] = evaluation.loss;
-    figures["test_accuracy"] = evaluation.accuracy;
+    figures["test_accuracy"] = evaluation.metrics.at("accuracy");
   }
   if (!options.write.empty()) Write(outcome.artifact.files, options.write);
   std::printf("%s\n", figures.dump().c_str());

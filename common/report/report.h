@@ -4,6 +4,7 @@
 /// graft/v1/job.proto.
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 namespace graft::report {
@@ -19,7 +20,9 @@ struct Evaluation {
   int64_t step = 0;
   std::string split;  ///< "validation" or "test"
   int64_t examples = 0;
-  double loss = 0, accuracy = 0, macro_f1 = 0;
+  double loss = 0;  ///< Mean over what the task counts: examples, or tokens that carry loss.
+  /// What else the task measures, by name: "accuracy", "macro_f1".
+  std::map<std::string, double> metrics;
 };
 
 struct JobFacts {

@@ -3,6 +3,9 @@
 #include <cmath>
 #include <concepts>
 #include <limits>
+#include <map>
+#include <set>
+#include <string>
 #include <type_traits>
 
 #include "common/base/json.h"
@@ -40,7 +43,7 @@ void Fields(Is<core::Progress> auto& p, auto field) {
 }
 void Fields(Is<core::Evaluation> auto& e, auto field) {
   field("step", e.step), field("split", e.split), field("examples", e.examples);
-  field("loss", e.loss), field("accuracy", e.accuracy), field("macro_f1", e.macro_f1);
+  field("loss", e.loss), field.Rest(e.metrics);
 }
 void Fields(Is<core::JobFacts> auto& f, auto field) {
   field("train_examples", f.train_examples), field("validation_examples", f.validation_examples);
@@ -125,6 +128,40 @@ bool IsNothing(const Json& json) {
 }
 
 template <typename T>
+Json Encode(const T& value);
+template <typename T>
+void Decode(const Json& json, T& value);
+
+/// What Fields calls to write a row.
+struct Writer {
+  void operator()(const char* name, const auto& item) {
+    if (Json encoded = Encode(item); !IsNothing(encoded)) json[name] = std::move(encoded);
+  }
+  /// Numbers by name, each as a key of its own; zeros too.
+  void Rest(const std::map<std::string, double>& numbers) {
+    for (const auto& [name, value] : numbers) json[name] = Encode(value);
+  }
+  Json& json;
+};
+
+/// What Fields calls to read a row.
+struct Reader {
+  void operator()(const char* name, auto& item) {
+    named.insert(name);
+    if (const auto found = object.find(name); found != object.end()) Decode(found->second, item);
+  }
+  /// The numbers that no field has named so far. Requires: it stands last.
+  void Rest(std::map<std::string, double>& numbers) {
+    for (const auto& [name, item] : object) {
+      const bool number = item.is_number() || item == "nan" || item == "inf" || item == "-inf";
+      if (number && !named.contains(name)) Decode(item, numbers[name]);
+    }
+  }
+  const Json::object_t& object;
+  std::set<std::string> named;
+};
+
+template <typename T>
 Json Encode(const T& value) {
   if constexpr (std::is_enum_v<T>) {
     return static_cast<int>(value);
@@ -147,9 +184,7 @@ Json Encode(const T& value) {
     return value ? Encode(*value) : Json();
   } else {
     Json json = Json::object();
-    Fields(value, [&](const char* name, const auto& item) {
-      if (Json encoded = Encode(item); !IsNothing(encoded)) json[name] = std::move(encoded);
-    });
+    Fields(value, Writer{json});
     return json;
   }
 }
@@ -179,10 +214,7 @@ void Decode(const Json& json, T& value) {
   } else if constexpr (requires { value.has_value(); }) {
     Decode(json, value.emplace());
   } else {
-    const auto& object = json.get_ref<const Json::object_t&>();
-    Fields(value, [&](const char* name, auto& item) {
-      if (const auto found = object.find(name); found != object.end()) Decode(found->second, item);
-    });
+    Fields(value, Reader{json.get_ref<const Json::object_t&>(), {}});
   }
 }
 

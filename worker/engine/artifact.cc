@@ -4,6 +4,7 @@
 
 #include "common/safetensors/safetensors.h"
 #include "worker/engine/convert.h"
+#include "worker/engine/evaluation_json.h"
 #include "worker/engine/probe.h"
 #include "worker/engine/training/train_run.h"
 
@@ -77,14 +78,8 @@ StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input
     artifact.files[name] = text;
   }
   Json evaluations = Json::array();
-  for (const Evaluation& evaluation : outcome.evaluations) {
-    evaluations.push_back({{"step", evaluation.step},
-                           {"split", evaluation.split},
-                           {"examples", evaluation.examples},
-                           {"loss", evaluation.loss},
-                           {"accuracy", evaluation.accuracy},
-                           {"macro_f1", evaluation.macro_f1}});
-  }
+  for (const Evaluation& evaluation : outcome.evaluations)
+    evaluations.push_back(EvaluationJson(evaluation));
   GRAFT_ASSIGN_OR_RETURN(const Json probe, MakeProbe(*input.model, base, adapter));
   const artifacts::Identity identity{.base_fingerprint = base.fingerprint(),
                                      .method = adapter.shared_method(),

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "client/cli/commands/commands.h"
+#include "client/cli/figures.h"
 #include "client/cli/spec_flags.h"
 #include "client/cli/table.h"
 #include "common/base/ids.h"
@@ -29,12 +30,12 @@ int64_t KeptStep(const graft::v1::AdapterVersion& version) {
 }
 
 /// Of the state that the version is, on this split; empty if that wasn't evaluated.
-std::string Accuracy(const graft::v1::AdapterVersion& version, const std::string& split) {
+std::string AccuracyOn(const graft::v1::AdapterVersion& version, const std::string& split) {
   const int64_t kept = KeptStep(version);
   std::string accuracy;
   for (const auto& e : version.evaluations()) {
-    if (e.split() == split && e.step() == kept && kept > 0)
-      accuracy = Fixed(e.accuracy(), 4) + " @ step " + std::to_string(kept);
+    if (e.split() == split && e.step() == kept && kept > 0 && !Accuracy(e).empty())
+      accuracy = Accuracy(e) + " @ step " + std::to_string(kept);
   }
   return accuracy;
 }
@@ -82,7 +83,7 @@ int ShowAdapter(Context& context, const std::string& name) {
       if (context.json) PrintJson(context, version);
       table.Add({ShortName(version.name()), version.sha256().substr(0, 12),
                  std::to_string(version.parameters()), Bytes(version.bytes()),
-                 Accuracy(version, "validation"), Accuracy(version, "test"),
+                 AccuracyOn(version, "validation"), AccuracyOn(version, "test"),
                  Age(NowSeconds() - version.create_time().seconds()),
                  version.job().empty() ? "imported" : version.job()});
     }
@@ -115,9 +116,8 @@ int Evaluate(Context& context, const std::string& name, const SpecFlags& flags) 
     return kOk;
   }
   const auto& e = answer->evaluation();
-  context.out << answer->adapter_version() << " on " << e.examples() << " examples: accuracy "
-              << Fixed(e.accuracy(), 4) << "  macro F1 " << Fixed(e.macro_f1(), 4) << "  loss "
-              << Fixed(e.loss(), 4) << "\n";
+  context.out << answer->adapter_version() << " on " << e.examples() << " examples: " << Figures(e)
+              << "\n";
   Table table({"LABEL", "EXAMPLES", "PRECISION", "RECALL", "F1"});
   for (const auto& label : answer->labels()) {
     table.Add({label.label(), std::to_string(label.examples()), Fixed(label.precision(), 4),

@@ -3,6 +3,7 @@
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/faults.h"
+#include "client/cli/figures.h"
 #include "client/cli/spec_flags.h"
 #include "client/cli/table.h"
 #include "common/base/ids.h"
@@ -94,7 +95,7 @@ void PrintJob(Context& context, const Job& job) {
   }
   for (const auto& e : job.evaluations()) {
     out << "  " << e.split() << std::string(13 - std::min<size_t>(12, e.split().size()), ' ')
-        << "accuracy " << Fixed(e.accuracy(), 4) << " at step " << e.step() << "\n";
+        << FirstFigure(e) << " at step " << e.step() << "\n";
   }
   if (!job.adapter_version().empty()) out << "  made         " << job.adapter_version() << "\n";
   PrintWarnings(context, job.warnings());

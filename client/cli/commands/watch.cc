@@ -2,6 +2,7 @@
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/faults.h"
+#include "client/cli/figures.h"
 #include "client/cli/progress.h"
 #include "common/base/utf8.h"
 
@@ -45,9 +46,8 @@ std::string EventLine(const graft::v1::JobEvent& event) {
   }
   if (!event.has_evaluation()) return {};
   const auto& e = event.evaluation();
-  return e.split() + ": accuracy " + Fixed(e.accuracy(), 4) + "  macro F1 " +
-         Fixed(e.macro_f1(), 4) + "  loss " + Fixed(e.loss(), 4) + "  (" +
-         std::to_string(e.examples()) + " examples, step " + std::to_string(e.step()) + ")";
+  return e.split() + ": " + Figures(e) + "  (" + std::to_string(e.examples()) + " examples, step " +
+         std::to_string(e.step()) + ")";
 }
 
 }  // namespace

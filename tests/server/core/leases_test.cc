@@ -83,7 +83,7 @@ TEST_F(LeasesTest, ARenewalExtendsTheLeaseAndRecordsWhatTheWorkerSaw) {
   progress.progress.step = 10;
   progress.progress.loss = 0.5;
   evaluation.kind = EventKind::kEvaluation;
-  evaluation.evaluation = {10, "validation", 20, 0.4, 0.9, 0.8};
+  evaluation.evaluation = {10, "validation", 20, 0.4, {{"accuracy", 0.9}, {"macro_f1", 0.8}}};
   warning.kind = EventKind::kWarning;
   warning.text = "slow";
   report.events = {progress, evaluation, warning};
@@ -96,7 +96,7 @@ TEST_F(LeasesTest, ARenewalExtendsTheLeaseAndRecordsWhatTheWorkerSaw) {
   EXPECT_EQ(after.lease.expiry, clock_.Now() + options_.duration);
   EXPECT_EQ(after.lease.step, 10);
   EXPECT_EQ(after.progress.loss, 0.5);
-  EXPECT_EQ(after.evaluations.at(0).accuracy, 0.9);
+  EXPECT_EQ(after.evaluations.at(0).metrics.at("accuracy"), 0.9);
   EXPECT_THAT(after.warnings, ElementsAre("slow"));
   EXPECT_EQ(after.checkpoint.step, 10);
   EXPECT_EQ(after.resolved_precision, "bf16");
@@ -124,7 +124,7 @@ TEST_F(LeasesTest, AnEvaluationThatAResumedAttemptRepeatsIsKeptOnce) {
   LeaseReport report = ReportOf(job, 10);
   JobEvent evaluation;
   evaluation.kind = EventKind::kEvaluation;
-  evaluation.evaluation = {10, "validation", 20, 0.4, 0.9, 0.8};
+  evaluation.evaluation = {10, "validation", 20, 0.4, {{"accuracy", 0.9}, {"macro_f1", 0.8}}};
   report.events = {evaluation, evaluation};
 
   ASSERT_TRUE(Renew(report).ok());
@@ -533,7 +533,7 @@ TEST_F(LeasesTest, AResultThatArrivesWithItsLastEventsKeepsThem) {
   progress.progress.step = 28;
   progress.progress.eta_seconds = 4;
   completion.report.events = {progress};
-  completion.version.evaluations = {{30, "test", 5, 0.1, 0.9, 0.9}};
+  completion.version.evaluations = {{30, "test", 5, 0.1, {{"accuracy", 0.9}}}};
 
   const auto done = Complete(completion);
 

@@ -93,7 +93,7 @@ TEST(RowJsonTest, EveryFieldOfAJobIsKept) {
   job.lease = {"lw", 7, 8, 9, 10, 11};
   job.checkpoint = {"ck", "cs", 11};
   job.progress = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-  job.evaluations = {{1, "s", 2, 3, 4, 5}};
+  job.evaluations = {{1, "s", 2, 3, {{"accuracy", 4}, {"macro_f1", 5}}}};
   job.facts = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
   job.dataset_sha256 = "ds", job.init_from_sha256 = "is";
   job.init_from_prefix = "ip";
@@ -112,6 +112,52 @@ TEST(RowJsonTest, EveryFieldOfAJobIsKept) {
   EXPECT_EQ(json["evaluations"][0].size(), 6U);
   EXPECT_EQ(json["error"]["details"][0].size(), 5U);
   EXPECT_EQ(ToJson(*JobFromJson(json.dump())), ToJson(job));
+}
+
+TEST(RowJsonTest, RowsThatAreStoredReadAndWriteAsTheyStand) {
+  // Never change these texts: they lie in people's stores.
+  const std::string job =
+      R"({"adapter":"support","attempts":[{"first_step":1,"last_step":9,"number":1,"worker":"w"}],)"
+      R"("base":"minilm","desired_state":3,"evaluations":[{"accuracy":0.75,"examples":8,)"
+      R"("loss":0.5,"macro_f1":0.25,"split":"test","step":9}],"facts":{"labels":2,"total_steps":9},)"
+      R"("key":{"id":"j","tenant":"default"},"request_id":"r","request_sha256":"5e884898",)"
+      R"("spec_json":"{}","state":5,"version_sha256":"9f86d081"})";
+  const std::string version =
+      R"({"adapter":"support","base":"minilm","evaluations":[{"examples":8,"loss":0.5,)"
+      R"("split":"validation","step":4},{"accuracy":0.75,"examples":8,"loss":"nan",)"
+      R"("macro_f1":0.25,"split":"test","step":9}],"kept_step":9,"label_names":["no","yes"],)"
+      R"("max_length":64,"method_json":"{\"lora\":{\"rank\":8}}","number":3,)"
+      R"("sha256":"9f86d081","tenant":"default"})";
+
+  const StatusOr<Job> read_job = JobFromJson(job);
+  const StatusOr<core::Version> read_version = VersionFromJson(version);
+
+  ASSERT_TRUE(read_job.ok()) << read_job.status();
+  EXPECT_EQ(read_job->evaluations.at(0).metrics.at("accuracy"), 0.75);
+  EXPECT_EQ(read_job->evaluations.at(0).metrics.at("macro_f1"), 0.25);
+  EXPECT_EQ(ToJson(*read_job), job);
+  ASSERT_TRUE(read_version.ok()) << read_version.status();
+  EXPECT_EQ(read_version->evaluations.at(0).metrics.size(), 0U) << "zeros weren't written";
+  EXPECT_EQ(read_version->evaluations.at(1).metrics.at("accuracy"), 0.75);
+  EXPECT_EQ(ToJson(*read_version), version);
+}
+
+TEST(RowJsonTest, AnEvaluationsMetricsAreItsOtherNumbers) {
+  core::Version version;
+  version.evaluations = {{1, "test", 2, 3, {{"perplexity", 0}, {"token_accuracy", NAN}}}};
+
+  const StatusOr<core::Version> read = VersionFromJson(ToJson(version));
+
+  ASSERT_TRUE(read.ok()) << read.status();
+  const auto& metrics = read->evaluations.at(0).metrics;
+  EXPECT_EQ(metrics.size(), 2U);
+  EXPECT_EQ(metrics.at("perplexity"), 0);
+  EXPECT_TRUE(std::isnan(metrics.at("token_accuracy")));
+  // What a later version may add is no metric.
+  const auto later = VersionFromJson(
+      R"({"evaluations":[{"accuracy":0.5,"samples":["a"],"kind":"x","more":{"a":1},"yes":true}]})");
+  ASSERT_TRUE(later.ok()) << later.status();
+  EXPECT_EQ(later->evaluations.at(0).metrics, (std::map<std::string, double>{{"accuracy", 0.5}}));
 }
 
 TEST(RowJsonTest, DamagedDocumentsAreDataLoss) {

@@ -296,7 +296,7 @@ TEST_P(DurableStoreTest, RowsSurviveReopeningInFull) {
   job.checkpoint = {"k", "s", 12};
   job.lease = {"w", 4, 5, 6, 7};
   job.attempts = {{1, "w", 2, 3, "RETRY", "why", 0, 9, true}};
-  job.evaluations = {{3, "validation", 10, 0.25, 0.5, 0.75}};
+  job.evaluations = {{3, "validation", 10, 0.25, {{"accuracy", 0.5}, {"macro_f1", 0.75}}}};
   job.spec_json = R"({"base":"minilm"})";
   ASSERT_TRUE(Put(job, {Warning("w")}).ok());
 
@@ -313,7 +313,7 @@ TEST_P(DurableStoreTest, RowsSurviveReopeningInFull) {
   EXPECT_EQ(read->lease.token, 4);
   EXPECT_EQ(read->attempts.at(0).end_message, "why");
   EXPECT_TRUE(read->attempts.at(0).made_checkpoint);
-  EXPECT_EQ(read->evaluations.at(0).macro_f1, 0.75);
+  EXPECT_EQ(read->evaluations.at(0).metrics.at("macro_f1"), 0.75);
   EXPECT_EQ(read->spec_json, job.spec_json);
   EXPECT_THAT(EventNumbers("a"), ElementsAre(1));
 }

@@ -4,6 +4,7 @@
 #include "worker/agent/job_runner.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
 
 #include <future>
 
@@ -398,7 +399,7 @@ TEST_F(JobRunnerTest, ACompletionIsRepeatedWhileTheServerIsAway) {
   const auto completions = server_.seen().completions;
   ASSERT_EQ(completions.size(), 4U);
   for (const End& completion : completions)
-    EXPECT_EQ(completion.SerializeAsString(), end.SerializeAsString());
+    EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(completion, end));
 }
 
 TEST_F(JobRunnerTest, AStoreWithoutRoomDoesNotLoseTheResult) {

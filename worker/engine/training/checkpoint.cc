@@ -3,31 +3,27 @@
 #include "common/base/json.h"
 #include "common/safetensors/safetensors.h"
 #include "worker/engine/convert.h"
+#include "worker/engine/evaluation_json.h"
 
 namespace graft::worker::engine {
 namespace {
 
 constexpr const char* kKey = "graft.checkpoint.v2";
 
-Json EvaluationJson(const Evaluation& e) {
-  Json labels = Json::array();
+Json WithLabels(const Evaluation& e) {
+  Json json = EvaluationJson(e);
+  json["labels"] = Json::array();
   for (const LabelFigures& l : e.labels)
-    labels.push_back({l.label, l.examples, l.precision, l.recall, l.f1});
-  return {{"step", e.step},  {"split", e.split},       {"examples", e.examples},
-          {"loss", e.loss},  {"accuracy", e.accuracy}, {"macro_f1", e.macro_f1},
-          {"labels", labels}};
+    json["labels"].push_back({l.label, l.examples, l.precision, l.recall, l.f1});
+  return json;
 }
 
-Evaluation ReadEvaluation(const Json& json) {
+Evaluation ReadWithLabels(Json json) {
   Evaluation e;
-  e.step = json.at("step");
-  e.split = json.at("split");
-  e.examples = json.at("examples");
-  e.loss = json.at("loss");
-  e.accuracy = json.at("accuracy");
-  e.macro_f1 = json.at("macro_f1");
   for (const Json& l : json.at("labels"))
     e.labels.push_back({l.at(0), l.at(1), l.at(2), l.at(3), l.at(4)});
+  json.erase("labels");
+  static_cast<report::Evaluation&>(e) = ReadEvaluation(json);
   return e;
 }
 
@@ -37,7 +33,7 @@ std::string SerializeCheckpoint(const CheckpointState& state) {
   const CheckpointState::Counters& c = state.counters;
   Json evaluations = Json::array();
   for (const Evaluation& evaluation : state.evaluations)
-    evaluations.push_back(EvaluationJson(evaluation));
+    evaluations.push_back(WithLabels(evaluation));
   const Json counters = {{"step", c.step},
                          {"tokens", c.tokens},
                          {"splits", c.splits},
@@ -107,7 +103,7 @@ StatusOr<CheckpointState> Parse(const std::string& bytes) {
     c.best_loss = counters.at("best_loss");
     c.seconds = counters.at("seconds");
     for (const Json& evaluation : counters.at("evaluations"))
-      state.evaluations.push_back(ReadEvaluation(evaluation));
+      state.evaluations.push_back(ReadWithLabels(evaluation));
   } catch (const Json::exception& error) {
     return Malformed(error);
   }

@@ -82,7 +82,7 @@ Evaluation SplitEvaluation::Result() const {
   Evaluation result;
   result.examples = split_.size();
   result.loss = loss_sum_ / static_cast<double>(split_.size());
-  result.accuracy = Ratio(correct_, split_.size());
+  double f1_sum = 0;
   int64_t labels_seen = 0;
   for (size_t c = 0; c < counts_.size(); ++c) {
     const Counts& count = counts_[c];
@@ -92,10 +92,11 @@ Evaluation SplitEvaluation::Result() const {
     result.labels.push_back({label_names_[c], count.truth, precision, recall, f1});
     // As scikit-learn: a label neither there nor predicted doesn't count.
     if (count.truth + count.predicted == 0) continue;
-    result.macro_f1 += f1;
+    f1_sum += f1;
     ++labels_seen;
   }
-  if (labels_seen > 0) result.macro_f1 /= static_cast<double>(labels_seen);
+  result.metrics["accuracy"] = Ratio(correct_, split_.size());
+  result.metrics["macro_f1"] = labels_seen > 0 ? f1_sum / static_cast<double>(labels_seen) : 0;
   return result;
 }
 

@@ -149,7 +149,7 @@ TEST_F(OutOfMemoryTest, AnEvaluationGoesOnInSmallerPasses) {
   ASSERT_TRUE(tight.ok()) << tight.status();
   EXPECT_EQ(tight->examples, 400);
   EXPECT_NEAR(tight->loss, roomy->loss, 1e-5);
-  EXPECT_EQ(tight->accuracy, roomy->accuracy);
+  EXPECT_EQ(tight->metrics, roomy->metrics);
 }
 
 TEST_F(OutOfMemoryTest, RequestsThatDontFitTogetherAreAnsweredOneByOne) {

@@ -76,7 +76,7 @@ TEST(TrainRunTest, ItLearns) {
   const auto outcome = RunJob(*engine, MakeRequest(spec, MakeData(200, 60, 60)));
 
   ASSERT_TRUE(outcome.ok()) << outcome.status();
-  EXPECT_GT(outcome->evaluations.back().accuracy, 0.55);
+  EXPECT_GT(outcome->evaluations.back().metrics.at("accuracy"), 0.55);
   EXPECT_EQ(outcome->evaluations.back().split, "test");
   EXPECT_EQ(outcome->facts.total_steps, 500);
 }

@@ -12,6 +12,7 @@
 
 #include "worker/engine/adapter.h"
 #include "worker/engine/base_cache.h"
+#include "worker/engine/tasks/task.h"
 
 namespace graft::worker::engine {
 
@@ -21,7 +22,7 @@ struct ResidentVersion {
   VersionId id;
   std::unique_ptr<const Adapter> adapter;
   LoadedBase on;
-  std::shared_ptr<const std::vector<std::string>> label_names;
+  std::shared_ptr<const Task> task;
   int max_length = 512;
   std::optional<bool> has_pair;  ///< Trained on pairs of texts; empty if unknown.
   int64_t bytes = 0;             ///< Its buffer on the device.

@@ -36,7 +36,6 @@ StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base) {
   GRAFT_ASSIGN_OR_RETURN(artifacts::Manifest manifest, artifacts::Open(files, base.layout()));
   GRAFT_RETURN_IF_ERROR(CheckTokenizer(manifest.identity, base));
   LoadedArtifact loaded;
-  loaded.label_names = manifest.identity.task.label_names;
   loaded.max_length = manifest.identity.max_length;
   loaded.sha256 = manifest.sha256;
   loaded.has_pair = manifest.record.has_pair;
@@ -99,7 +98,7 @@ StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input
   artifact.base_fingerprint = base.fingerprint();
   for (const auto& [name, bytes] : artifact.files)
     artifact.bytes += static_cast<int64_t>(bytes.size());
-  artifact.label_names = data.label_names;
+  artifact.label_names = adapter.task().label_names;
   artifact.max_length = identity.max_length;
   artifact.method = {{std::string(adapter.method().name()), adapter.method().ToJson()}};
   return artifact;

@@ -24,7 +24,6 @@ StatusOr<ArtifactHeader> ReadArtifactHeader(const Files& files);
 
 struct LoadedArtifact {
   std::unique_ptr<Adapter> adapter;
-  std::vector<std::string> label_names;
   int max_length = 512;
   std::string sha256;
   std::optional<bool> has_pair;  ///< Whether it was trained on pairs of texts, if it says so.

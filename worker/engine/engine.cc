@@ -1,7 +1,5 @@
 #include "worker/engine/engine.h"
 
-#include <algorithm>
-
 #include "common/base/failpoint.h"
 #include "worker/engine/device.h"
 #include "worker/engine/engine_impl.h"
@@ -49,30 +47,23 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   const datasets::IngestedDataset& data = *request.dataset;
   if (data.has_pair) GRAFT_RETURN_IF_ERROR(on.base->CheckKnowsPairs("dataset.text_columns"));
   GRAFT_FAILPOINT("worker.before_tokenize");
-  const auto tokenize = [&](const std::vector<datasets::Example>& examples) {
-    return Tokenize(examples, data.has_pair, on.base->tokenizer(), max_length);
-  };
-  input->train = tokenize(data.train);
-  input->validation = tokenize(data.validation);
-  input->test = tokenize(data.test);
+  tasks::TaskSpec task = spec.task;
+  task.label_names = data.label_names;
+  input->task = MakeTask(std::move(task));
+  const auto encoder = input->task->NewEncoder(data, on.base->tokenizer(), max_length);
+  GRAFT_ASSIGN_OR_RETURN(input->train, Tokenize(data.train, *encoder));
+  GRAFT_ASSIGN_OR_RETURN(input->validation, Tokenize(data.validation, *encoder));
+  GRAFT_ASSIGN_OR_RETURN(input->test, Tokenize(data.test, *encoder));
   if (input->train.size() == 0) return InvalidArgumentError("the dataset has no training examples");
-  for (const TokenizedSplit* split : {&input->train, &input->validation, &input->test}) {
-    if (std::any_of(split->labels.begin(), split->labels.end(),
-                    [](int32_t label) { return label < 0; })) {
-      return InvalidArgumentError(
-                 "the dataset has examples without a label; training needs one for each")
-          .At("dataset.label_column", "LABEL_MISSING");
-    }
-  }
   input->request = std::move(request);
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<TrainRun> run,
                          Guarded([&] { return TrainRun::Create(input); }));
   // What only the beginning needed: texts and checkpoint may be larger than all that training
   // keeps.
-  auto labels = std::make_shared<datasets::IngestedDataset>();
-  labels->label_names = data.label_names;
-  labels->has_pair = data.has_pair;
-  input->request.dataset = std::move(labels);
+  auto without_examples = std::make_shared<datasets::IngestedDataset>();
+  without_examples->label_names = data.label_names;
+  without_examples->has_pair = data.has_pair;
+  input->request.dataset = std::move(without_examples);
   input->request.checkpoint = {};
   input->request.init_from = {};
   observer->OnStarted(run->precision(), run->step());

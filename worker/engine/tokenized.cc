@@ -2,21 +2,14 @@
 
 namespace graft::worker::engine {
 
-TokenizedSplit Tokenize(const std::vector<datasets::Example>& examples, bool pairs,
-                        const tokenizers::Tokenizer& tokenizer, int max_length) {
-  TokenizedSplit split;
-  const tokenizers::EncodeOptions options{.max_length = max_length};
-  for (const datasets::Example& example : examples) {
-    const tokenizers::Encoding encoding =
-        pairs ? tokenizer.EncodePair(example.text, example.text_pair, options)
-              : tokenizer.Encode(example.text, options);
-    split.ids.insert(split.ids.end(), encoding.ids.begin(), encoding.ids.end());
-    split.type_ids.insert(split.type_ids.end(), encoding.type_ids.begin(), encoding.type_ids.end());
-    split.offsets.push_back(static_cast<int64_t>(split.ids.size()));
-    split.labels.push_back(example.label);
-    if (encoding.truncated) ++split.num_truncated;
-  }
-  return split;
+void TokenizedSplit::Append(const tokenizers::Encoding& encoding,
+                            std::span<const int32_t> its_targets) {
+  ids.insert(ids.end(), encoding.ids.begin(), encoding.ids.end());
+  type_ids.insert(type_ids.end(), encoding.type_ids.begin(), encoding.type_ids.end());
+  offsets.push_back(static_cast<int64_t>(ids.size()));
+  targets.insert(targets.end(), its_targets.begin(), its_targets.end());
+  target_offsets.push_back(static_cast<int64_t>(targets.size()));
+  if (encoding.truncated) ++num_truncated;
 }
 
 }  // namespace graft::worker::engine

@@ -1,13 +1,11 @@
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <future>
 
-#include "common/base/utf8.h"
 #include "worker/engine/artifact.h"
 #include "worker/engine/device.h"
 #include "worker/engine/engine_impl.h"
 #include "worker/engine/probe.h"
+#include "worker/engine/tasks/classification.h"
 #include "worker/engine/training/evaluation.h"
 
 namespace graft::worker::engine {
@@ -37,8 +35,7 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   auto version = std::make_shared<ResidentVersion>();
   version->id = request.version;
   version->on = on;
-  version->label_names =
-      std::make_shared<const std::vector<std::string>>(std::move(loaded->label_names));
+  version->task = MakeTask(loaded->adapter->task());
   version->max_length = loaded->max_length;
   version->has_pair = loaded->has_pair;
   loaded->adapter->PrepareServing(on.base->compute());
@@ -120,15 +117,6 @@ Status NotResident() {
       .AddDetail({"VERSION_NOT_RESIDENT", {}, 0, {}, {}});
 }
 
-std::vector<float> SoftmaxOf(const std::vector<float>& logits) {
-  const float largest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  std::vector<float> p(logits.size());
-  for (size_t i = 0; i < logits.size(); ++i) sum += p[i] = std::exp(logits[i] - largest);
-  for (float& value : p) value = static_cast<float>(value / sum);
-  return p;
-}
-
 }  // namespace
 
 void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> done) {
@@ -148,12 +136,12 @@ void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> do
   serving->done = [serving = serving.get(), version, done = std::move(done)](Status status) {
     if (!status.ok()) return done(status);
     ClassifyResult result;
-    result.label_names = version->label_names;
+    result.label_names = {version->task, &version->task->spec().label_names};
     result.base_fingerprint = version->on.base->fingerprint();
     for (size_t i = 0; i < serving->inputs.size(); ++i) {
       Prediction prediction;
       prediction.logits = std::move(serving->outputs[i]);
-      prediction.probabilities = SoftmaxOf(prediction.logits);
+      prediction.probabilities = Probabilities(prediction.logits);
       prediction.tokens = static_cast<int32_t>(serving->inputs[i].ids.size());
       prediction.truncated = serving->truncated[i];
       result.predictions.push_back(std::move(prediction));
@@ -211,27 +199,13 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
       !status.ok()) {
     return done(status);
   }
-  // The data numbers its own labels; the version's numbers count.
-  std::vector<datasets::Example> examples = request.dataset->train;
-  for (datasets::Example& example : examples) {
-    if (example.label < 0) {
-      return done(InvalidArgumentError(
-                      "the data has examples without a label; an evaluation needs one for each")
-                      .At("dataset.label_column", "LABEL_MISSING"));
-    }
-    const std::string& name = request.dataset->label_names[static_cast<size_t>(example.label)];
-    const auto found = std::find(version->label_names->begin(), version->label_names->end(), name);
-    if (found == version->label_names->end()) {
-      return done(InvalidArgumentError("the data has the label " + Quoted(name) +
-                                       ", which the adapter doesn't know")
-                      .At("dataset.label_column", "UNKNOWN_LABEL"));
-    }
-    example.label = static_cast<int32_t>(found - version->label_names->begin());
-  }
-  auto split = std::make_shared<TokenizedSplit>(Tokenize(
-      examples, request.dataset->has_pair, version->on.base->tokenizer(), version->max_length));
-  auto running = std::make_shared<SplitEvaluation>(
-      *version->on.model, *version->on.base, *version->adapter, *split, *version->label_names);
+  const auto encoder = version->task->NewEncoder(*request.dataset, version->on.base->tokenizer(),
+                                                 version->max_length);
+  StatusOr<TokenizedSplit> tokenized = Tokenize(request.dataset->train, *encoder);
+  if (!tokenized.ok()) return done(tokenized.status());
+  auto split = std::make_shared<TokenizedSplit>(std::move(*tokenized));
+  auto running = std::make_shared<SplitEvaluation>(*version->on.model, *version->on.base,
+                                                   *version->adapter, *version->task, *split);
   const auto advance = [version, split, running, done,
                         abandoned = request.abandoned](const Yield& yield) {
     if (abandoned && abandoned()) return done(NobodyWaits()), false;

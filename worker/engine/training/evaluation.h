@@ -1,10 +1,10 @@
 #pragma once
-/// Loss and figures of an adapter over a labelled split, a pass at a time.
+/// Loss and figures of an adapter over a split, a pass at a time.
 
-#include <string>
-#include <vector>
+#include <memory>
 
 #include "worker/engine/families/model.h"
+#include "worker/engine/tasks/task.h"
 #include "worker/engine/tokenized.h"
 #include "worker/engine/training/layer_walk.h"
 #include "worker/engine/types.h"
@@ -18,10 +18,10 @@ inline constexpr int64_t kForwardTokens = 4096;
 /// evaluates the split again. Thread safety: confined to the engine's thread.
 class SplitEvaluation {
  public:
-  /// Keeps references to all of them. Requires: at least one example; labels in [0,
-  /// label_names.size()); the adapter doesn't change before done().
-  SplitEvaluation(const Model& model, const Base& base, const Adapter& adapter,
-                  const TokenizedSplit& split, const std::vector<std::string>& label_names);
+  /// Keeps references to all of them. Requires: at least one example; targets are the task's; the
+  /// adapter doesn't change before done().
+  SplitEvaluation(const Model& model, const Base& base, const Adapter& adapter, const Task& task,
+                  const TokenizedSplit& split);
 
   /// Runs one pass; `yield` is called between its layers. Requires: !done().
   /// A pass that runs out of memory is cut in half, and so are those behind it.
@@ -33,10 +33,6 @@ class SplitEvaluation {
   Evaluation Result() const;
 
  private:
-  struct Counts {
-    int64_t truth = 0, predicted = 0, both = 0;
-  };
-
   /// Behind the last example of the pass that begins with next_.
   int64_t PassEnd() const;
   Status RunPass(int64_t end, const Yield& yield);
@@ -45,10 +41,7 @@ class SplitEvaluation {
   const Base& base_;
   const Adapter& adapter_;
   const TokenizedSplit& split_;
-  const std::vector<std::string>& label_names_;
-  std::vector<Counts> counts_;  ///< By label.
-  double loss_sum_ = 0;
-  int64_t correct_ = 0;
+  std::unique_ptr<Scorer> scorer_;
   int64_t next_ = 0;  ///< Example that the next pass begins with.
   int64_t max_tokens_ = kForwardTokens;
 };

@@ -37,10 +37,9 @@ TrainRun::TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adap
 StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const TrainInput> input) {
   const TrainRequest& request = input->request;
   ResetPeakMemory(input->base->device());
-  GRAFT_ASSIGN_OR_RETURN(
-      std::unique_ptr<Adapter> adapter,
-      MakeAdapter(request.spec->method, input->base->layout(),
-                  tasks::Classification(request.dataset->label_names), input->base->device()));
+  GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Adapter> adapter,
+                         MakeAdapter(request.spec->method, input->base->layout(),
+                                     input->task->spec(), input->base->device()));
   GRAFT_RETURN_IF_ERROR(
       InitialiseAdapter(*adapter, *input->base, request.spec->hyperparameters.seed));
   adapter->parameters().EnableGrad();
@@ -57,8 +56,7 @@ Status TrainRun::LoadInitFrom(const Files& files) {
   GRAFT_ASSIGN_OR_RETURN(const LoadedArtifact loaded, ReadArtifact(files, *input_->base));
   const Adapter& from = *loaded.adapter;
   std::string why = methods::FunctionDifference(from.method(), adapter_->method());
-  if (why.empty() && loaded.label_names != input_->request.dataset->label_names)
-    why = "its " + std::to_string(loaded.label_names.size()) + " labels aren't the job's";
+  if (why.empty()) why = tasks::Difference(from.task(), adapter_->task());
   if (!why.empty()) {
     return InvalidArgumentError("init_from can't be continued: " + why)
         .At("spec.init_from", "INIT_FROM_MISMATCH");
@@ -70,13 +68,16 @@ StatusOr<double> TrainRun::RunPass(const std::vector<uint32_t>& examples, double
                                    const Yield& yield) {
   const TokenizedSplit& data = input_->train;
   std::vector<Sequence> sequences;
-  at::Tensor labels = at::empty({static_cast<int64_t>(examples.size())}, at::kLong);
-  for (size_t i = 0; i < examples.size(); ++i) {
-    const uint32_t example = examples[i];
+  int64_t num_targets = 0;
+  for (const uint32_t example : examples) num_targets += data.num_targets(example);
+  const at::Tensor targets_R = at::empty({num_targets}, at::kLong);
+  auto* target = targets_R.mutable_data_ptr<int64_t>();
+  for (const uint32_t example : examples) {
     const int64_t at = data.offsets[example];
     sequences.push_back(
         {data.ids.data() + at, data.type_ids.data() + at, data.length(example), example});
-    labels.mutable_data_ptr<int64_t>()[i] = data.labels[example];
+    target = std::copy(data.targets.begin() + data.target_offsets[example],
+                       data.targets.begin() + data.target_offsets[example + 1], target);
   }
   const Base& base = *input_->base;
   const PackedBatch batch =
@@ -97,8 +98,7 @@ StatusOr<double> TrainRun::RunPass(const std::vector<uint32_t>& examples, double
                            .sequence_end = batch.num_sequences(),
                            .pooled = true};
   const at::Tensor logits = HeadLogits(pooled, weights, *adapter_, &rows);
-  const at::Tensor loss =
-      at::cross_entropy_loss(logits, labels.to(base.device()), {}, at::Reduction::Sum);
+  const at::Tensor loss = input_->task->Loss(logits, targets_R.to(base.device()));
   const double value = loss.item<double>();
   if (!std::isfinite(value)) return NonFinite(step_);
   if (loss.requires_grad()) (loss / divisor).backward();
@@ -154,15 +154,17 @@ StatusOr<double> TrainRun::AccumulateGradient(
 Status TrainRun::Step(TrainObserver& observer, const Yield& yield) {
   const spec::Hyperparameters& hp = input_->request.spec->hyperparameters;
   const std::vector<std::vector<uint32_t>> micro_batches = schedule_.MicroBatches(step_);
-  int64_t examples = 0;
+  int64_t targets = 0;
   int64_t tokens = 0;
   for (const auto& micro_batch : micro_batches) {
-    examples += static_cast<int64_t>(micro_batch.size());
-    for (const uint32_t example : micro_batch) tokens += input_->train.length(example);
+    for (const uint32_t example : micro_batch) {
+      targets += input_->train.num_targets(example);
+      tokens += input_->train.length(example);
+    }
   }
   GRAFT_ASSIGN_OR_RETURN(
       const double loss,
-      AccumulateGradient(micro_batches, static_cast<double>(examples), observer, yield));
+      AccumulateGradient(micro_batches, static_cast<double>(targets), observer, yield));
   const double grad_norm = optimizer_.GradNorm();
   if (!std::isfinite(grad_norm)) {
     optimizer_.ZeroGrad();
@@ -173,7 +175,7 @@ Status TrainRun::Step(TrainObserver& observer, const Yield& yield) {
   ++step_;
   tokens_ += tokens;
   last_step_tokens_ = tokens;
-  last_step_loss_ = loss / static_cast<double>(examples);
+  last_step_loss_ = loss / static_cast<double>(targets);
   Report(observer, last_step_loss_, lr, grad_norm, tokens);
   return OkStatus();
 }
@@ -232,8 +234,7 @@ Status TrainRun::EvaluateSome(const TokenizedSplit& split, TrainObserver& observ
   const bool is_test = &split == &input_->test;
   if (!evaluating_) {
     if (is_test) RestoreBest();
-    evaluating_.emplace(*input_->model, *input_->base, *adapter_, split,
-                        input_->request.dataset->label_names);
+    evaluating_.emplace(*input_->model, *input_->base, *adapter_, *input_->task, split);
   }
   GRAFT_RETURN_IF_ERROR(evaluating_->Advance(yield));
   if (!evaluating_->done()) return OkStatus();

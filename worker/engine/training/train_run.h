@@ -12,6 +12,7 @@
 #include "worker/engine/base.h"
 #include "worker/engine/families/model.h"
 #include "worker/engine/optimizer.h"
+#include "worker/engine/tasks/task.h"
 #include "worker/engine/tokenized.h"
 #include "worker/engine/training/checkpoint.h"
 #include "worker/engine/training/evaluation.h"
@@ -26,6 +27,7 @@ struct TrainInput {
   TrainRequest request;
   std::shared_ptr<const Base> base;
   std::shared_ptr<const Model> model;
+  std::shared_ptr<const Task> task;
   TokenizedSplit train, validation, test;
 };
 
@@ -53,7 +55,7 @@ class TrainRun {
   std::string Checkpoint() const;
   int64_t step() const { return step_; }
   int64_t last_step_tokens() const { return last_step_tokens_; }
-  double last_step_loss() const { return last_step_loss_; }  ///< Mean over its examples.
+  double last_step_loss() const { return last_step_loss_; }  ///< Mean over its targets.
   int64_t total_steps() const { return schedule_.total_steps(); }
   double seconds() const { return seconds_before_ + Elapsed(); }
   const TrainInput& input() const { return *input_; }

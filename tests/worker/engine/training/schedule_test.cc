@@ -18,7 +18,7 @@ TokenizedSplit Split(int64_t n) {
   PhiloxSequence random(5, RandomStream::kProbe);
   for (int64_t i = 0; i < n; ++i) {
     split.offsets.push_back(split.offsets.back() + 1 + random.NextBelow(30));
-    split.labels.push_back(0);
+    split.target_offsets.push_back(split.target_offsets.back() + 1);
   }
   split.ids.resize(split.offsets.back());
   split.type_ids.resize(split.offsets.back());

@@ -263,7 +263,10 @@ std::pair<at::Tensor, at::Tensor> AroundTheFailingStep(double learning_rate) {
   input->model = *MakeModel(input->base->layout());
   input->request = MakeRequest(
       MakeSpec(kLora, [&](Hyper& hp) { hp.learning_rate = learning_rate; }), MakeData(80, 0, 0));
-  input->train = Tokenize(input->request.dataset->train, false, input->base->tokenizer(), 24);
+  const datasets::IngestedDataset& data = *input->request.dataset;
+  input->task = MakeTask(tasks::Classification(data.label_names));
+  const auto encoder = input->task->NewEncoder(data, input->base->tokenizer(), 24);
+  input->train = *Tokenize(data.train, *encoder);
   auto run = *TrainRun::Create(input);
   Recorder recorder;
   at::Tensor before;

@@ -1,0 +1,74 @@
+#pragma once
+/// A task at work: what an example is to give, the loss over a model's outputs, and the figures of
+/// an evaluation. The engine's half of common/tasks. Adding one: a pair like classification.{h,cc}
+/// that derives from Task, and a line in tasks.cc.
+
+#include <memory>
+#include <span>
+
+#include "common/datasets/dataset.h"
+#include "common/tasks/task_spec.h"
+#include "common/tokenizers/tokenizer.h"
+#include "worker/engine/tensor.h"
+#include "worker/engine/tokenized.h"
+#include "worker/engine/types.h"
+
+namespace graft::worker::engine {
+
+/// Turns a dataset's examples into tokens and targets. Borrows tokenizer and dataset. Thread
+/// safety: confined to one thread.
+class ExampleEncoder {
+ public:
+  virtual ~ExampleEncoder() = default;
+  /// Appends an example to the split, with its targets; every example has at least one.
+  /// Errors: InvalidArgument with the field's path and a reason if it can't give what the task asks
+  /// for.
+  virtual Status Append(const datasets::Example& example, TokenizedSplit& split) = 0;
+};
+
+/// Adds up what an evaluation's passes gave. Thread safety: confined to one thread.
+class Scorer {
+ public:
+  virtual ~Scorer() = default;
+  /// Adds rows with their targets; nothing if it fails or throws. Shapes: outputs [R, C] fp32 on
+  /// any device; R targets. Errors: FailedPrecondition with reason NON_FINITE_LOSS if an output
+  /// isn't finite.
+  virtual Status Add(const at::Tensor& outputs_RC, std::span<const int32_t> targets) = 0;
+  /// Sets loss, metrics and figures by label; the rest is the caller's. Requires: rows were added.
+  virtual void Result(Evaluation& evaluation) const = 0;
+};
+
+/// Const; shared by jobs and versions.
+class Task {
+ public:
+  explicit Task(tasks::TaskSpec spec) : spec_(std::move(spec)) {}
+  virtual ~Task() = default;
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+
+  /// With its labels.
+  const tasks::TaskSpec& spec() const { return spec_; }
+
+  /// `dataset` numbers its own labels; targets have the task's numbers. All that is borrowed must
+  /// outlive the encoder.
+  virtual std::unique_ptr<ExampleEncoder> NewEncoder(const datasets::IngestedDataset& dataset,
+                                                     const tokenizers::Tokenizer& tokenizer,
+                                                     int max_length) const = 0;
+  /// The loss summed over the rows; differentiable. Shapes: outputs [R, C] fp32, targets [R] int64
+  /// on the same device.
+  virtual at::Tensor Loss(const at::Tensor& outputs_RC, const at::Tensor& targets_R) const = 0;
+  virtual std::unique_ptr<Scorer> NewScorer() const = 0;
+
+ private:
+  const tasks::TaskSpec spec_;
+};
+
+/// The task of a spec whose labels are known.
+std::shared_ptr<const Task> MakeTask(tasks::TaskSpec spec);
+
+/// Encodes every example.
+/// Errors: those of ExampleEncoder::Append.
+StatusOr<TokenizedSplit> Tokenize(const std::vector<datasets::Example>& examples,
+                                  ExampleEncoder& encoder);
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,23 @@
+#include "worker/engine/tasks/classification.h"
+#include "worker/engine/tasks/task.h"
+
+namespace graft::worker::engine {
+
+// The one list of the engine's tasks.
+std::shared_ptr<const Task> MakeTask(tasks::TaskSpec spec) {
+  switch (spec.kind) {
+    case tasks::Kind::kSequenceClassification:
+      return std::make_shared<Classification>(std::move(spec));
+  }
+  return nullptr;  // Every kind stands above.
+}
+
+StatusOr<TokenizedSplit> Tokenize(const std::vector<datasets::Example>& examples,
+                                  ExampleEncoder& encoder) {
+  TokenizedSplit split;
+  for (const datasets::Example& example : examples)
+    GRAFT_RETURN_IF_ERROR(encoder.Append(example, split));
+  return split;
+}
+
+}  // namespace graft::worker::engine

@@ -70,7 +70,7 @@ NewJob Request(int number) {
   NewJob job;
   job.tenant = "default";
   job.request_id = "request-" + std::to_string(number);
-  job.request_sha256 = std::string(64, 'a');
+  job.request_hashes.message = std::string(64, 'a');
   job.spec_json = "{\"base\":\"minilm\",\"text\":\"" + std::string(1500, 'x') + "\"}";
   job.base = "minilm";
   job.adapter = "adapter-" + std::to_string(number % 100);

@@ -88,11 +88,16 @@ JobEvent ChangeState(Job& job, JobState to, std::string_view reason, TimeUs now)
   return event;
 }
 
+bool RequestHashes::Match(const Job& job) const {
+  return job.request_sha256 ==
+         (job.request_hash_kind == RequestHashKind::kMessage ? message : resolved_spec);
+}
+
 StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits& limits) {
   if (!request.request_id.empty()) {
     GRAFT_ASSIGN_OR_RETURN(std::optional<Job> first,
                            tx.FindJobByRequest(request.tenant, request.request_id));
-    if (first && first->request_sha256 == request.request_sha256) return *std::move(first);
+    if (first && request.request_hashes.Match(*first)) return *std::move(first);
     if (first) {
       return AlreadyExistsError("request_id " + request.request_id + " was used for job " +
                                 first->key.id + " with another spec; use a new one")
@@ -125,7 +130,8 @@ StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits&
   job.labels = request.labels;
   job.priority = request.priority;
   job.request_id = request.request_id;
-  job.request_sha256 = request.request_sha256;
+  job.request_sha256 = request.request_hashes.message;
+  job.request_hash_kind = RequestHashKind::kMessage;
   if (request.init_from) {
     job.init_from_sha256 = request.init_from->sha256;
     job.init_from_prefix = request.init_from->artifact_prefix;

@@ -16,11 +16,18 @@ struct JobLimits {
   int64_t max_queued_jobs = 100'000;  ///< Of one tenant, over VALIDATING, QUEUED and PAUSED.
 };
 
+/// Hashes of what a request asks for, of each kind that a row may carry.
+struct RequestHashes {
+  std::string resolved_spec, message;
+  /// True if `job` was made by a request for the same.
+  bool Match(const Job& job) const;
+};
+
 struct NewJob {
   std::string tenant;
-  std::string request_id;      ///< Empty: no protection against duplicates.
-  std::string request_sha256;  ///< Of the request's content.
-  std::string spec_json;       ///< common/spec's JSON form, resolved.
+  std::string request_id;  ///< Empty: no protection against duplicates.
+  RequestHashes request_hashes;
+  std::string spec_json;  ///< common/spec's JSON form, resolved.
   std::string base, adapter;
   std::string base_fingerprint, tokenizer;  ///< Of the base that the spec was checked against.
   std::map<std::string, std::string> labels;

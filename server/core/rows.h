@@ -86,6 +86,13 @@ struct Checkpoint {
   int64_t step = 0;
 };
 
+/// What a row's request_sha256 is the hash of.
+enum class RequestHashKind {
+  kResolvedSpec,  ///< The spec with defaults filled in, as rows were first made: a new field moves
+                  ///< it.
+  kMessage,       ///< The request's own spec: what it doesn't say doesn't count.
+};
+
 struct Job {
   JobKey key;
   std::string spec_json;      ///< common/spec's JSON form, resolved.
@@ -93,6 +100,7 @@ struct Job {
   std::map<std::string, std::string> labels;
   int priority = 0;
   std::string request_id, request_sha256;
+  RequestHashKind request_hash_kind = RequestHashKind::kResolvedSpec;
   JobState state = JobState::kValidating;
   JobState desired_state = JobState::kRunning;  ///< kRunning, kPaused or kCancelled.
   std::string state_reason;  ///< Of the last change of state; the same as in its event.

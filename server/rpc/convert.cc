@@ -10,10 +10,7 @@
 #include "server/core/jobs.h"
 
 namespace graft::server::rpc {
-namespace {
 
-/// A message's JSON with the proto's field names. Absent fields stay absent, so that the spec's
-/// defaults apply.
 StatusOr<Json> MessageToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
@@ -24,8 +21,6 @@ StatusOr<Json> MessageToJson(const google::protobuf::Message& message) {
   }
   return ParseJson(text, "the spec");
 }
-
-}  // namespace
 
 google::protobuf::Timestamp ToTimestamp(TimeUs time) {
   google::protobuf::Timestamp timestamp;

@@ -13,6 +13,10 @@
 
 namespace graft::server::rpc {
 
+/// A message's JSON with the proto's field names. Absent fields stay absent, so that the spec's
+/// defaults apply. Errors: InvalidArgument if it has none.
+StatusOr<Json> MessageToJson(const google::protobuf::Message& message);
+
 google::protobuf::Timestamp ToTimestamp(TimeUs time);
 
 graft::v1::JobState ToProto(core::JobState state);

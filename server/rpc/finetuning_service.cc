@@ -22,8 +22,12 @@ using core::Transaction;
 
 constexpr size_t kMaxRequestId = 128;
 
-/// What a repeated request_id is compared by.
-std::string RequestHash(const spec::JobSpec& asked) { return Sha256Hex(asked.ToJson().dump()); }
+/// Requires: `asked` is the message, read.
+core::RequestHashes HashesOf(const graft::v1::JobSpec& message, const spec::JobSpec& asked) {
+  // Keys of JSON objects are sorted, which protobuf's own bytes needn't be.
+  return {.resolved_spec = Sha256Hex(asked.ToJson().dump()),
+          .message = Sha256Hex(MessageToJson(message).value().dump())};
+}
 
 StatusOr<core::JobKey> KeyOf(const CallContext& context, const std::string& name) {
   GRAFT_ASSIGN_OR_RETURN(std::string id, ParseName(name, "jobs", "name"));
@@ -73,7 +77,7 @@ Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
         .At("spec.hyperparameters.keep_checkpoints", "NOT_BUILT");
   }
   Admitted admitted;
-  admitted.request_sha256 = RequestHash(*asked);
+  admitted.request_hashes = HashesOf(message, *asked);
 
   if (!asked->init_from.empty()) {
     auto resolve = [tenant = context.tenant, name = asked->init_from](Transaction& tx) {
@@ -131,7 +135,7 @@ Awaitable<StatusOr<std::optional<core::Job>>> FinetuningService::FindEarlier(
   };
   GRAFT_CO_ASSIGN_OR_RETURN(std::optional<core::Job> job,
                             co_await Read(backend_.runtime, backend_.store, std::move(find)));
-  if (job && job->request_sha256 != RequestHash(*asked)) {
+  if (job && !HashesOf(request.spec(), *asked).Match(*job)) {
     co_return AlreadyExistsError("the request_id was used for another job, " + JobName(job->key.id))
         .At("request_id");
   }
@@ -152,7 +156,7 @@ Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CreateJob(
   core::NewJob job;
   job.tenant = context.tenant;
   job.request_id = request.request_id();
-  job.request_sha256 = admitted.request_sha256;
+  job.request_hashes = admitted.request_hashes;
   job.spec_json = admitted.spec.ToJson().dump();
   job.base = admitted.spec.base;
   job.adapter = admitted.spec.adapter;

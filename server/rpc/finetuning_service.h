@@ -5,6 +5,7 @@
 #include <string>
 
 #include "graft/v1/finetuning.pb.h"
+#include "server/core/jobs.h"
 #include "server/rpc/backend.h"
 #include "server/rpc/call.h"
 #include "server/rpc/reactors.h"
@@ -40,8 +41,7 @@ class FinetuningService {
     spec::JobSpec spec;
     intake::BasePtr base;
     std::optional<core::Version> init_from;  ///< The version that it continues.
-    /// Of the spec as asked for: what a repeated request_id is compared by.
-    std::string request_sha256;
+    core::RequestHashes request_hashes;      ///< What a repeated request_id is compared by.
   };
   using Change = StatusOr<core::Job> (*)(core::Transaction&, const core::JobKey&);
   /// What a user asks of a job that exists.

@@ -68,6 +68,7 @@ void Fields(Is<Job> auto& j, auto field) {
   field("key", j.key), field("spec_json", j.spec_json), field("base", j.base);
   field("adapter", j.adapter), field("labels", j.labels), field("priority", j.priority);
   field("request_id", j.request_id), field("request_sha256", j.request_sha256);
+  field("request_hash_kind", j.request_hash_kind);
   field("state", j.state), field("desired_state", j.desired_state);
   field("state_reason", j.state_reason), field("not_before", j.not_before);
   field("create_time", j.create_time), field("queue_time", j.queue_time);

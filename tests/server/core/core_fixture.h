@@ -40,7 +40,7 @@ class CoreFixture : public testing::Test {
     NewJob job;
     job.tenant = "default";
     job.request_id = request_id;
-    job.request_sha256 = "content";
+    job.request_hashes = {.resolved_spec = "resolved", .message = "content"};
     job.spec_json = "{}";
     job.base = "minilm";
     job.adapter = "support";

@@ -37,12 +37,32 @@ TEST_F(JobsTest, ARepeatedRequestReturnsTheFirstJobAlsoWhenTheQueueIsFull) {
 TEST_F(JobsTest, ARequestIdWithAnotherSpecIsRefused) {
   Create(Asked("r1"));
   NewJob other = Asked("r1");
-  other.request_sha256 = "other";
+  other.request_hashes.message = "other";
 
   const auto refused = Do([&](Transaction& tx) { return CreateJob(tx, other); });
 
   EXPECT_EQ(refused.status().code(), StatusCode::kAlreadyExists);
   EXPECT_EQ(refused.status().details().at(0).reason, "REQUEST_ID_REUSED");
+}
+
+TEST_F(JobsTest, ARowOfAnEarlierVersionIsComparedAsItWasHashed) {
+  const JobKey key = Create(Asked("r1"));
+  Job old = Get(key);
+  EXPECT_EQ(old.request_hash_kind, RequestHashKind::kMessage);
+  old.request_hash_kind = RequestHashKind::kResolvedSpec;
+  old.request_sha256 = "resolved";
+  ASSERT_TRUE(Do([&](Transaction& tx) { return tx.PutJob(old, {}); }).ok());
+  NewJob same = Asked("r1");
+  same.request_hashes.message = "spelt otherwise";
+  NewJob other = Asked("r1");
+  other.request_hashes.resolved_spec = "other";
+
+  const auto again = Do([&](Transaction& tx) { return CreateJob(tx, same); });
+  const auto refused = Do([&](Transaction& tx) { return CreateJob(tx, other); });
+
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->key, key);
+  EXPECT_EQ(refused.status().code(), StatusCode::kAlreadyExists);
 }
 
 TEST_F(JobsTest, AVersionToContinueMustStillBeTheOneThatWasRead) {

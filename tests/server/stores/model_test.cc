@@ -86,7 +86,7 @@ class ModelTest : public testing::TestWithParam<Kind> {
     core::NewJob asked;
     asked.tenant = "default";
     asked.request_id = "r" + std::to_string(Below(400));
-    asked.request_sha256 = Below(10) == 0 ? "other" : "same";
+    asked.request_hashes.message = Below(10) == 0 ? "other" : "same";
     asked.base = Below(4) == 0 ? "gpt2" : "minilm";
     asked.adapter = asked.base + std::to_string(Below(3));
     asked.priority = static_cast<int>(Below(3));

@@ -82,6 +82,7 @@ TEST(RowJsonTest, EveryFieldOfAJobIsKept) {
   job.priority = -3;
   job.request_id = "r";
   job.request_sha256 = "rs";
+  job.request_hash_kind = core::RequestHashKind::kMessage;
   job.state = core::JobState::kFailed;
   job.desired_state = core::JobState::kPaused;
   job.state_reason = "sr";
@@ -103,7 +104,7 @@ TEST(RowJsonTest, EveryFieldOfAJobIsKept) {
   job.num_events = 14, job.revision = 15;
   const Json json = Json::parse(ToJson(job));
 
-  EXPECT_EQ(json.size(), 34U);
+  EXPECT_EQ(json.size(), 35U);
   EXPECT_EQ(json["error"].size(), 5U);
   EXPECT_EQ(json["attempts"][0].size(), 9U);
   EXPECT_EQ(json["lease"].size(), 6U);

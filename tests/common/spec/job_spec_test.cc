@@ -107,8 +107,10 @@ TEST(JobSpecTest, EveryFieldIsWritten) { EXPECT_EQ(Must(Everything()).ToJson(), 
 
 TEST(JobSpecTest, TheHashOfARequestIsWrittenDownHere) {
   // Rows of jobs are known by it: a client that asks again after an upgrade gets its first job.
-  EXPECT_EQ(Sha256Hex(Must(Minimal()).ToJson().dump()), "?");
-  EXPECT_EQ(Sha256Hex(Must(Everything()).ToJson().dump()), "?");
+  EXPECT_EQ(Sha256Hex(Must(Minimal()).ToJson().dump()),
+            "a7676affe306fe68a183293f3a433f14f1e8414a128cdb6fb44df997d331cf93");
+  EXPECT_EQ(Sha256Hex(Must(Everything()).ToJson().dump()),
+            "b8cc02690c465f96e31b62c832c7eee2edf9a6f6ffaa1a8a2f939dcdd5b41b6f");
 }
 
 TEST(JobSpecTest, TheWrittenFormReadsBackAsItself) {

@@ -12,7 +12,6 @@
 namespace graft::worker::engine {
 namespace {
 
-
 /// What the wall makes of a c10::Error with this text.
 Status StatusOf(const std::string& text) {
   return Guarded([&]() -> Status {

@@ -91,6 +91,25 @@ TrainRequest MakeRequest(std::shared_ptr<const spec::JobSpec> spec,
   return request;
 }
 
+TrainRequest EventfulJob(std::string checkpoint) {
+  const Json method = {{"lora",
+                        {{"rank", 4},
+                         {"dropout", 0.2},
+                         {"target_modules", {"query", "value", "intermediate.dense"}}}}};
+  const auto spec = MakeSpec(method, [](Hyper& hp) {
+    hp.epochs = 12;
+    hp.batch_size = 4;
+    hp.gradient_accumulation_steps = 2;
+    hp.learning_rate = 2e-2;
+    hp.warmup_steps = 2;
+    hp.weight_decay = 0.01;
+    hp.evaluations_per_epoch = 2;
+    hp.keep_best = true;
+    hp.early_stopping_patience = 3;
+  });
+  return MakeRequest(spec, MakeData(28, 12, 12), std::move(checkpoint));
+}
+
 StatusOr<TrainOutcome> RunJob(Engine& engine, TrainRequest request,
                               const std::shared_ptr<Recorder>& recorder) {
   GRAFT_RETURN_IF_ERROR(engine.Train(std::move(request), recorder));

@@ -31,6 +31,10 @@ TrainRequest MakeRequest(std::shared_ptr<const spec::JobSpec> spec,
                          std::shared_ptr<const datasets::IngestedDataset> data,
                          std::string checkpoint = {});
 
+/// Everything that a resumed run must carry over: dropout, accumulation, the best state, early
+/// stopping. It overfits its few examples, so it does stop early.
+TrainRequest EventfulJob(std::string checkpoint = {});
+
 /// Writes down a run; `desired`, if set, is asked between steps with the number of steps that were
 /// asked for so far.
 class Recorder : public TrainObserver {

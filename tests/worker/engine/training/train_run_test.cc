@@ -14,6 +14,7 @@
 namespace graft::worker::engine {
 namespace {
 
+using testing::EventfulJob;
 using testing::Hyper;
 using testing::MakeData;
 using testing::MakeEngine;
@@ -23,28 +24,7 @@ using testing::Recorder;
 using testing::RunJob;
 
 const Json kLora = {{"lora", {{"rank", 4}, {"target_modules", {"query", "value"}}}}};
-const Json kLoraDropout = {{"lora",
-                            {{"rank", 4},
-                             {"dropout", 0.2},
-                             {"target_modules", {"query", "value", "intermediate.dense"}}}}};
 const Json kPfeiffer = {{"bottleneck", {{"placement", "PFEIFFER"}, {"size", 8}}}};
-
-/// Everything that a resumed run must carry over: dropout, accumulation, the best state, early
-/// stopping. It overfits its few examples, so it does stop early.
-TrainRequest EventfulJob(std::string checkpoint = {}) {
-  const auto spec = MakeSpec(kLoraDropout, [](Hyper& hp) {
-    hp.epochs = 12;
-    hp.batch_size = 4;
-    hp.gradient_accumulation_steps = 2;
-    hp.learning_rate = 2e-2;
-    hp.warmup_steps = 2;
-    hp.weight_decay = 0.01;
-    hp.evaluations_per_epoch = 2;
-    hp.keep_best = true;
-    hp.early_stopping_patience = 3;
-  });
-  return MakeRequest(spec, MakeData(28, 12, 12), std::move(checkpoint));
-}
 
 std::string HashOf(const StatusOr<TrainOutcome>& outcome) {
   return outcome.ok() ? outcome->artifact.sha256 : outcome.status().ToString();

@@ -4,6 +4,7 @@
 
 #include "common/base/utf8.h"
 #include "common/families/config_reader.h"
+#include "common/families/layout_builder.h"
 
 namespace graft::families {
 namespace {
@@ -49,45 +50,48 @@ StatusOr<Layout> ReadBertLayout(const Json& config,
   layout.head_dim = layout.hidden / layout.num_heads;
 
   const int64_t d = layout.hidden;
-  const auto add_tensor = [&](const std::string& name, std::vector<int64_t> shape, int layer) {
-    layout.tensors.push_back({name, std::move(shape), layer});
-  };
-  const auto add_linear = [&](const std::string& path, int64_t in, int64_t out, int layer) {
-    layout.linears.push_back({path, in, out, layer});
-    add_tensor(path + ".weight", {out, in}, layer);
-    add_tensor(path + ".bias", {out}, layer);
-  };
-  const auto add_norm = [&](const std::string& path, int layer) {
-    add_tensor(path + ".weight", {d}, layer);
-    add_tensor(path + ".bias", {d}, layer);
-  };
-  add_tensor("bert.embeddings.word_embeddings.weight", {layout.vocab_size, d}, -1);
-  add_tensor("bert.embeddings.position_embeddings.weight", {layout.max_positions, d}, -1);
-  add_tensor("bert.embeddings.token_type_embeddings.weight", {layout.type_vocab_size, d}, -1);
-  add_norm("bert.embeddings.LayerNorm", -1);
+  LayoutBuilder add(layout);
+  const std::string embeddings = "bert.embeddings.";
+  add.AddTensor(embeddings + "word_embeddings.weight", {layout.vocab_size, d}, kBelowLayers);
+  add.AddTensor(embeddings + "position_embeddings.weight", {layout.max_positions, d}, kBelowLayers);
+  add.AddTensor(embeddings + "token_type_embeddings.weight", {layout.type_vocab_size, d},
+                kBelowLayers);
+  add.AddNorm(embeddings + "LayerNorm", kBelowLayers);
   for (int i = 0; i < layout.num_layers; ++i) {
     const std::string layer = "bert.encoder.layer." + std::to_string(i) + ".";
-    add_linear(layer + "attention.self.query", d, d, i);
-    add_linear(layer + "attention.self.key", d, d, i);
-    add_linear(layer + "attention.self.value", d, d, i);
-    add_linear(layer + "attention.output.dense", d, d, i);
-    add_norm(layer + "attention.output.LayerNorm", i);
-    add_linear(layer + "intermediate.dense", d, layout.intermediate, i);
-    add_linear(layer + "output.dense", layout.intermediate, d, i);
-    add_norm(layer + "output.LayerNorm", i);
-    layout.sublayers.push_back({SublayerKind::kAttention, i, layer + "attention.output.adapters"});
-    layout.sublayers.push_back({SublayerKind::kFeedForward, i, layer + "output.adapters"});
+    add.AddLinear(layer + "attention.self.query", d, d, i, LinearRole::kQuery);
+    add.AddLinear(layer + "attention.self.key", d, d, i, LinearRole::kKey);
+    add.AddLinear(layer + "attention.self.value", d, d, i, LinearRole::kValue);
+    add.AddLinear(layer + "attention.output.dense", d, d, i, LinearRole::kAttentionOutput);
+    add.AddNorm(layer + "attention.output.LayerNorm", i);
+    add.AddLinear(layer + "intermediate.dense", d, layout.intermediate, i, LinearRole::kUp);
+    add.AddLinear(layer + "output.dense", layout.intermediate, d, i, LinearRole::kDown);
+    add.AddNorm(layer + "output.LayerNorm", i);
+    layout.sublayers.push_back({SublayerKind::kAttention, i, layer + "attention.output.LayerNorm",
+                                layer + "attention.output.adapters"});
+    layout.sublayers.push_back(
+        {SublayerKind::kFeedForward, i, layer + "output.LayerNorm", layer + "output.adapters"});
   }
   const bool has_pooler = Has(checkpoint_tensors, "bert.pooler.dense.weight") ||
                           Has(checkpoint_tensors, "pooler.dense.weight");
-  layout.head.push_back({"bert.pooler.dense", d, d, "tanh", has_pooler});
+  // PEFT wraps modules, and the pooler is the module around the dense layer.
+  layout.head.push_back({.path = "bert.pooler.dense",
+                         .in = d,
+                         .out = d,
+                         .activation = "tanh",
+                         .in_base = has_pooler,
+                         .peft_module = "pooler"});
   layout.head.push_back({"classifier", d, 0, "", false});
   if (has_pooler) {
-    add_tensor("bert.pooler.dense.weight", {d, d}, -1);
-    add_tensor("bert.pooler.dense.bias", {d}, -1);
+    add.AddTensor("bert.pooler.dense.weight", {d, d}, kAboveLayers);
+    add.AddTensor("bert.pooler.dense.bias", {d}, kAboveLayers, TensorRole::kBias);
   }
   layout.default_lora_targets = {"query", "value"};
-  layout.hub_model_class = "BertAdapterModel";
+  layout.embeddings = {.words = embeddings + "word_embeddings",
+                       .positions = embeddings + "position_embeddings",
+                       .token_types = embeddings + "token_type_embeddings",
+                       .norm = embeddings + "LayerNorm"};
+  layout.model_class = "Bert";
   layout.fingerprint_config = {{"model_type", "bert"},
                                {"hidden_size", d},
                                {"num_hidden_layers", layout.num_layers},

@@ -1,6 +1,7 @@
 #include "common/families/distilbert.h"
 
 #include "common/families/config_reader.h"
+#include "common/families/layout_builder.h"
 
 namespace graft::families {
 
@@ -25,39 +26,36 @@ StatusOr<Layout> ReadDistilBertLayout(const Json& config,
   layout.norm_eps = 1e-12;  // Fixed in transformers' modeling_distilbert.py.
 
   const int64_t d = layout.hidden;
-  const auto add_tensor = [&](const std::string& name, std::vector<int64_t> shape, int layer) {
-    layout.tensors.push_back({name, std::move(shape), layer});
-  };
-  const auto add_linear = [&](const std::string& path, int64_t in, int64_t out, int layer) {
-    layout.linears.push_back({path, in, out, layer});
-    add_tensor(path + ".weight", {out, in}, layer);
-    add_tensor(path + ".bias", {out}, layer);
-  };
-  const auto add_norm = [&](const std::string& path, int layer) {
-    add_tensor(path + ".weight", {d}, layer);
-    add_tensor(path + ".bias", {d}, layer);
-  };
-  add_tensor("distilbert.embeddings.word_embeddings.weight", {layout.vocab_size, d}, -1);
-  add_tensor("distilbert.embeddings.position_embeddings.weight", {layout.max_positions, d}, -1);
-  add_norm("distilbert.embeddings.LayerNorm", -1);
+  LayoutBuilder add(layout);
+  const std::string embeddings = "distilbert.embeddings.";
+  add.AddTensor(embeddings + "word_embeddings.weight", {layout.vocab_size, d}, kBelowLayers);
+  add.AddTensor(embeddings + "position_embeddings.weight", {layout.max_positions, d}, kBelowLayers);
+  add.AddNorm(embeddings + "LayerNorm", kBelowLayers);
   for (int i = 0; i < layout.num_layers; ++i) {
     const std::string layer = "distilbert.transformer.layer." + std::to_string(i) + ".";
-    for (const char* name : {"q_lin", "k_lin", "v_lin", "out_lin"})
-      add_linear(layer + "attention." + name, d, d, i);
-    add_norm(layer + "sa_layer_norm", i);
-    add_linear(layer + "ffn.lin1", d, layout.intermediate, i);
-    add_linear(layer + "ffn.lin2", layout.intermediate, d, i);
-    add_norm(layer + "output_layer_norm", i);
-    layout.sublayers.push_back(
-        {SublayerKind::kAttention, i, layer + "attention_adapters.adapters"});
-    layout.sublayers.push_back({SublayerKind::kFeedForward, i, layer + "output_adapters.adapters"});
+    add.AddLinear(layer + "attention.q_lin", d, d, i, LinearRole::kQuery);
+    add.AddLinear(layer + "attention.k_lin", d, d, i, LinearRole::kKey);
+    add.AddLinear(layer + "attention.v_lin", d, d, i, LinearRole::kValue);
+    add.AddLinear(layer + "attention.out_lin", d, d, i, LinearRole::kAttentionOutput);
+    add.AddNorm(layer + "sa_layer_norm", i);
+    add.AddLinear(layer + "ffn.lin1", d, layout.intermediate, i, LinearRole::kUp);
+    add.AddLinear(layer + "ffn.lin2", layout.intermediate, d, i, LinearRole::kDown);
+    add.AddNorm(layer + "output_layer_norm", i);
+    layout.sublayers.push_back({SublayerKind::kAttention, i, layer + "sa_layer_norm",
+                                layer + "attention_adapters.adapters"});
+    layout.sublayers.push_back({SublayerKind::kFeedForward, i, layer + "output_layer_norm",
+                                layer + "output_adapters.adapters"});
   }
   // Both are new in transformers' DistilBertForSequenceClassification, so both belong to the
   // adapter.
   layout.head.push_back({"pre_classifier", d, d, "relu", false});
   layout.head.push_back({"classifier", d, 0, "", false});
   layout.default_lora_targets = {"q_lin", "v_lin"};
-  layout.hub_model_class = "DistilBertAdapterModel";
+  layout.embeddings = {.words = embeddings + "word_embeddings",
+                       .positions = embeddings + "position_embeddings",
+                       .token_types = "",
+                       .norm = embeddings + "LayerNorm"};
+  layout.model_class = "DistilBert";
   layout.fingerprint_config = {{"model_type", "distilbert"},
                                {"dim", d},
                                {"n_layers", layout.num_layers},

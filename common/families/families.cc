@@ -68,6 +68,20 @@ int64_t Layout::ParameterCount() const {
   return count;
 }
 
+size_t Layout::LinearAt(int64_t layer, LinearRole role) const {
+  const auto found = std::find_if(linears.begin(), linears.end(), [&](const Linear& linear) {
+    return linear.layer == layer && linear.role == role;
+  });
+  return static_cast<size_t>(found - linears.begin());
+}
+
+size_t Layout::SublayerAt(int64_t layer, SublayerKind kind) const {
+  const auto found = std::find_if(sublayers.begin(), sublayers.end(), [&](const Sublayer& one) {
+    return one.layer == layer && one.kind == kind;
+  });
+  return static_cast<size_t>(found - sublayers.begin());
+}
+
 std::string RelativeName(const Linear& linear) {
   const std::string index = "." + std::to_string(linear.layer) + ".";
   const size_t at = linear.path.find(index);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,12 +18,20 @@ namespace graft::families {
 /// The least max_length, in tokens: a pair has three special ones, and a text needs room.
 inline constexpr int kLeastMaxLength = 4;
 
+/// In place of a transformer layer: the embeddings, and what follows the last layer.
+inline constexpr int kBelowLayers = -1;
+inline constexpr int kAboveLayers = std::numeric_limits<int>::max();
+
+/// What a linear layer is to its transformer layer.
+enum class LinearRole { kQuery, kKey, kValue, kAttentionOutput, kUp, kDown };
+
 /// A linear layer that methods may wrap.
 struct Linear {
-  std::string path;  ///< HF module path, "bert.encoder.layer.0.attention.self.query".
-  int64_t in = 0;    ///< Input width.
-  int64_t out = 0;   ///< Output width.
-  int layer = -1;    ///< Transformer layer, -1 outside of them.
+  std::string path;          ///< HF module path, "bert.encoder.layer.0.attention.self.query".
+  int64_t in = 0;            ///< Input width.
+  int64_t out = 0;           ///< Output width.
+  int layer = kAboveLayers;  ///< A transformer layer, or kAboveLayers.
+  LinearRole role = LinearRole::kQuery;
 };
 
 enum class SublayerKind { kAttention, kFeedForward };
@@ -31,6 +40,7 @@ enum class SublayerKind { kAttention, kFeedForward };
 struct Sublayer {
   SublayerKind kind;
   int layer = 0;
+  std::string norm;  ///< HF module path, "bert.encoder.layer.0.output.LayerNorm".
   /// What AdapterHub puts its bottleneck's names under,
   /// "bert.encoder.layer.0.attention.output.adapters".
   std::string hub_path;
@@ -45,13 +55,23 @@ struct HeadLinear {
   bool in_base = false;  ///< The base has it (frozen unless the method says otherwise); else it is
                          ///< new and always trained.
   bool bias = true;      ///< False: a product alone.
+  std::string peft_module = {};  ///< What PEFT saves whole for it; empty: the path's last name.
 };
+
+/// Weight decay applies to matrices only, as in transformers' Trainer.
+enum class TensorRole { kMatrix, kBias, kNorm /* weight or bias of one */ };
 
 /// A tensor that the base must have.
 struct TensorShape {
   std::string name;  ///< HF state-dict name with the family's prefix.
   std::vector<int64_t> shape;
-  int layer = -1;  ///< Transformer layer, -1 for embeddings and head.
+  int layer = kBelowLayers;  ///< A transformer layer, kBelowLayers or kAboveLayers.
+  TensorRole role = TensorRole::kMatrix;
+};
+
+/// HF module paths of what makes the first hidden state; empty: the family has none.
+struct Embeddings {
+  std::string words, positions, token_types, norm;
 };
 
 struct Layout {
@@ -69,17 +89,22 @@ struct Layout {
   std::string activation;  ///< Of the feed-forward: "gelu" (erf), "gelu_new", "relu", "silu".
   std::vector<Linear> linears;
   std::vector<Sublayer> sublayers;
+  Embeddings embeddings;
   std::vector<HeadLinear> head;  ///< For sequence classification.
   std::vector<TensorShape> tensors;
   /// Default of LoRA's target_modules, as PEFT's where it has one.
   std::vector<std::string> default_lora_targets;
-  /// AdapterHub's and transformers' class names.
-  std::string hub_model_class;  ///< "BertAdapterModel"
+  /// How transformers' and AdapterHub's class names begin: "Bert" of BertForSequenceClassification
+  /// and BertAdapterModel.
+  std::string model_class;
   /// The part of config.json that the forward depends on, canonical (sorted keys): enters the
   /// base's fingerprint.
   Json fingerprint_config;
 
   int64_t ParameterCount() const;  ///< Of `tensors`.
+  /// Indices into `linears` and `sublayers`. Requires: the layer has one.
+  size_t LinearAt(int64_t layer, LinearRole role) const;
+  size_t SublayerAt(int64_t layer, SublayerKind kind) const;
   /// Distinct names of the linear layers within a transformer layer ("attention.self.query"),
   /// sorted: what target_modules may name, in full or by their ends ("query").
   std::vector<std::string> LinearNames() const;

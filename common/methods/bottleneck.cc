@@ -227,7 +227,7 @@ std::vector<TensorSpec> BottleneckSpec::Tensors(const families::Layout& layout,
                          .shape = std::move(shape),
                          .file = kFile,
                          .key = sublayer.hub_path + "." + kHubName + "." + theirs,
-                         .decay = !IsDecayExcluded(ours),
+                         .decay = !ours.ends_with(".bias"),
                          .layer = sublayer.layer});
     };
     const int64_t width = size(sublayer.layer);

@@ -56,7 +56,7 @@ Status ReadAdapterTensors(const Shapes& shapes, const families::Layout& layout, 
   if (sizes.empty()) {
     return InvalidArgumentError(
         "adapter_config.json: the folder's tensors hold no adapter_down of this base (" +
-        layout.hub_model_class + ")");
+        layout.model_class + "AdapterModel)");
   }
   fields["size"] = sizes.begin()->second;
   Json by_layer = Json::array();
@@ -111,7 +111,7 @@ std::map<std::string, std::string> HubConfigFiles(const BottleneckSpec& spec,
                                                   const families::Layout& layout,
                                                   const ArtifactContext& context) {
   const Json common = {{"hidden_size", layout.hidden},
-                       {"model_class", layout.hub_model_class},
+                       {"model_class", layout.model_class + "AdapterModel"},
                        {"model_name", context.base},
                        {"model_type", layout.family},
                        {"name", kHubName},

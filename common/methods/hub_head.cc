@@ -20,12 +20,6 @@ size_t Step(const families::HeadForm& form) {
   return !form.hidden.empty() && form.hidden.front().empty() ? 2 : 3;
 }
 
-/// "BertForSequenceClassification" for "BertAdapterModel".
-std::string StaticClass(const families::Layout& layout) {
-  const std::string& name = layout.hub_model_class;
-  return name.substr(0, name.find("AdapterModel")) + "ForSequenceClassification";
-}
-
 /// Names in id order; none if `labels` is null.
 StatusOr<std::vector<std::string>> ReadLabels(const Json& labels) {
   std::vector<std::string> names;
@@ -91,7 +85,8 @@ Status CheckNumber(const Json& count, const HubHead& head) {
 /// The head that transformers' own class has, under its own names: the family's default.
 StatusOr<HubHead> ReadStaticHead(const Json& file, const families::Layout& layout) {
   const Json name = file.value("model_class", Json());
-  const std::string expected = StaticClass(layout);
+  const std::string expected =
+      layout.model_class + tasks::NamesOf(tasks::Kind::kSequenceClassification).class_suffix;
   if (name != Json(expected)) {
     return Bad("it is the head of the model class " + Shown(name) +
                ", which isn't built for this base; that of " + expected +

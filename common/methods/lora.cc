@@ -32,9 +32,8 @@ std::vector<std::string> HeadModules(const families::Layout& layout) {
   std::vector<std::string> names;
   for (const families::HeadLinear& linear : layout.head) {
     if (linear.in_base) continue;
-    // PEFT wraps modules, and BERT's pooler is the module around the dense layer.
-    const bool pooler = linear.path.ends_with(".pooler.dense");
-    names.push_back(pooler ? "pooler" : linear.path.substr(linear.path.rfind('.') + 1));
+    names.push_back(linear.peft_module.empty() ? linear.path.substr(linear.path.rfind('.') + 1)
+                                               : linear.peft_module);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -140,7 +139,7 @@ Json LoraSpec::FunctionJson() const {
 std::vector<families::Linear> LoraSpec::Adaptable(const families::Layout& layout) {
   std::vector<families::Linear> linears = layout.linears;
   for (const families::HeadLinear& head : layout.head) {
-    if (head.in_base) linears.push_back({head.path, head.in, head.out, -1});
+    if (head.in_base) linears.push_back({.path = head.path, .in = head.in, .out = head.out});
   }
   return linears;
 }
@@ -260,7 +259,7 @@ std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
                        .file = kFile,
                        .key = kKeyPrefix + key,
                        .overrides_base = true,
-                       .decay = !IsDecayExcluded(tensor.name),
+                       .decay = tensor.role == families::TensorRole::kMatrix,
                        .layer = tensor.layer});
   }
   std::sort(tensors.begin(), tensors.end(),

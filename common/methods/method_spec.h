@@ -29,7 +29,8 @@ struct TensorSpec {
   bool overrides_base = false;  ///< A weight overlay: `name` is a base tensor that it replaces.
   bool decay = true;            ///< Weight decay applies (not to biases and norms).
   bool trained = true;  ///< False: kept and stored, but never changed (a head left as initialised).
-  int layer = -1;       ///< Transformer layer, -1 for embeddings and head.
+  /// A transformer layer, families::kBelowLayers or kAboveLayers.
+  int layer = families::kAboveLayers;
 };
 
 /// What the config files name besides the method's own fields.

@@ -16,12 +16,6 @@ void SortByName(std::vector<TensorSpec>& tensors) {
 
 }  // namespace
 
-bool IsDecayExcluded(std::string_view name) {
-  // As transformers' Trainer: biases and everything in a norm layer.
-  return name.ends_with(".bias") || name.find("LayerNorm") != std::string_view::npos ||
-         name.find("layer_norm") != std::string_view::npos;
-}
-
 std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t outputs,
                                     bool with_base_head, const std::string& file,
                                     const std::string& key_prefix) {
@@ -35,16 +29,16 @@ std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& hea
   for (const families::HeadLinear& linear : head) {
     if (linear.in_base && !with_base_head) continue;
     const int64_t out = linear.out == 0 ? outputs : linear.out;
-    const auto add = [&](const char* suffix, std::vector<int64_t> shape) {
+    const auto add = [&](const char* suffix, std::vector<int64_t> shape, bool decay) {
       tensors.push_back({.name = linear.path + suffix,
                          .shape = std::move(shape),
                          .file = file,
                          .key = key_prefix + linear.path + suffix,
                          .overrides_base = linear.in_base,
-                         .decay = !IsDecayExcluded(linear.path + suffix)});
+                         .decay = decay});
     };
-    add(".weight", {out, linear.in});
-    if (linear.bias) add(".bias", {out});
+    add(".weight", {out, linear.in}, true);
+    if (linear.bias) add(".bias", {out}, false);
   }
   return tensors;
 }
@@ -62,7 +56,7 @@ std::vector<TensorSpec> OverlayTensors(const families::Layout& layout, int first
                        .file = file,
                        .key = tensor.name,
                        .overrides_base = true,
-                       .decay = !IsDecayExcluded(tensor.name),
+                       .decay = tensor.role == families::TensorRole::kMatrix,
                        .layer = tensor.layer});
   }
   return tensors;
@@ -130,8 +124,7 @@ std::map<std::string, std::string> FullSpec::ConfigFiles(const families::Layout&
   // Enough of a config.json that AutoModelForSequenceClassification.from_pretrained loads the
   // folder.
   Json config = layout.fingerprint_config;
-  const std::string model = layout.family == "bert" ? "Bert" : "DistilBert";
-  config["architectures"] = {model + tasks::NamesOf(context.task.kind).class_suffix};
+  config["architectures"] = {layout.model_class + tasks::NamesOf(context.task.kind).class_suffix};
   config["torch_dtype"] = "float32";
   config["id2label"] = Json::object();
   config["label2id"] = Json::object();

@@ -24,9 +24,6 @@ std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_
 std::vector<TensorSpec> OverlayTensors(const families::Layout& layout, int first_layer,
                                        const std::string& file);
 
-/// True for biases and norms: weight decay never applies.
-bool IsDecayExcluded(std::string_view tensor_name);
-
 class LastLayersSpec : public MethodSpec {
  public:
   static StatusOr<std::shared_ptr<const MethodSpec>> Parse(const Json& fields);

@@ -62,7 +62,8 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   for (const methods::TensorSpec& tensor : tensors) {
     stored +=
         std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
-    overlay |= tensor.overrides_base && tensor.layer >= 0 && tensor.trained;
+    const bool in_layers = tensor.layer >= 0 && tensor.layer < layout.num_layers;
+    overlay |= tensor.overrides_base && in_layers && tensor.trained;
   }
   facts.train_tokens = std::accumulate(tokens.train.begin(), tokens.train.end(), int64_t{0});
   facts.truncated_examples = tokens.truncated_examples;

@@ -244,6 +244,31 @@ def check_messages(tree):
     return faults
 
 
+# What a family is called, and what it calls its modules, in a string. A quote that is escaped ends none.
+_FAMILY_NAMES = re.compile(r"\b(bert|distilbert|roberta|gpt2|llama|mistral|qwen\d?)\b|(Distil)?Bert(?=[A-Z\"])|LayerNorm|"
+                           r"layer_norm\b|word_embeddings|\.embeddings\.|\bpooler\.|\b[qkv]_(lin|proj)\b|self\.(query|key|value)\b")
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+# The families themselves, and formats that use such words for all of them.
+_MAY_NAME_FAMILIES = ("common/families/", "common/tokenizers/", "worker/engine/families/", "tests/", "bench/",
+                      "common/safetensors/checkpoint.cc", "common/methods/hub_config.cc")
+
+
+def check_family_names(tree):
+    """Only families know names of families and of their modules; all else asks the layout for roles."""
+    faults = []
+    for path, text in sorted(_code(tree).items()):
+        if path.startswith(_MAY_NAME_FAMILIES):
+            continue
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.lstrip().startswith(("//", "#")):
+                continue
+            for string in _STRING.findall(line.partition(" //")[0]):
+                name = _FAMILY_NAMES.search(string)
+                if name:
+                    faults.append(f"{path}:{number}: names a family or its module, {name.group(0)!r}; ask the layout")
+    return faults
+
+
 # In pieces, so that this file does not hold what it forbids.
 _BANNED = [
     (re.compile(r"(?<![\w.>}])/" + r"(work|root|home|Users|mnt)/(?!\.\.\.)[\w.]"), "a path of one machine"),

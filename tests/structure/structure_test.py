@@ -55,6 +55,9 @@ class ProjectTest(unittest.TestCase):
     def test_messages_show_text_through_one_function(self):
         self.expect_none(checks.check_messages(self.tree))
 
+    def test_only_families_know_their_names(self):
+        self.expect_none(checks.check_family_names(self.tree))
+
     def test_no_banned_words(self):
         self.expect_none(checks.check_words(self.tree))
 
@@ -104,7 +107,8 @@ class FixtureTest(unittest.TestCase):
 
     def test_good_tree_passes(self):
         for check in (checks.check_includes, checks.check_links, checks.check_sizes, checks.check_headers,
-                      checks.check_environment, checks.check_threads, checks.check_messages, checks.check_words):
+                      checks.check_environment, checks.check_threads, checks.check_messages, checks.check_family_names,
+                      checks.check_words):
             self.assertEqual([], check(GOOD), check.__name__)
 
     def test_forbidden_library_in_each_layer(self):
@@ -194,6 +198,17 @@ class FixtureTest(unittest.TestCase):
         for code in (r'Fail("name it \"latest\" or so");', "Show(sha256.substr(0, 12));", "Fail(Quoted(id, 80));"):
             with self.subTest(code=code):
                 self.assertEqual([], checks.check_messages({**GOOD, "server/core/x.cc": code}))
+
+    def test_names_of_families(self):
+        for code in ('if (family == "bert") {}', 'name.find(".embeddings.")', 'path.ends_with("LayerNorm.weight");',
+                     'x = "DistilBertAdapterModel";', 'Is("q_proj")', 'f("a \\"b\\" self.query")'):
+            with self.subTest(code=code):
+                self.expect(checks.check_family_names, "server/core/x.cc:2", files={"server/core/x.cc": "//\n" + code})
+                self.assertEqual([], checks.check_family_names({"common/families/x.cc": code}))
+        for code in ('// "bert" is one', 'Layout l;  ///< "bert"', '"sentence_bert_config.json"', '"use_pooler"',
+                     '#include "server/stores/job_query.h"'):
+            with self.subTest(code=code):
+                self.assertEqual([], checks.check_family_names({"server/core/x.cc": code}))
 
     def test_banned_words(self):
         for text in ("/ro" + "ot/x", 'open("/wo' + 'rk/main")', "https://py" + "pi.org/simple", "// TO" + "DO: later",

@@ -7,11 +7,7 @@ namespace graft::worker::engine {
 int Adapter::lowest_trained_layer(int num_layers) const {
   int lowest = num_layers;
   for (const methods::TensorSpec& spec : parameters_.specs()) {
-    if (!spec.trained) continue;
-    // Only an overlay can train what lies outside the layers and below the head: the embeddings.
-    const bool below = spec.name.find(".embeddings.") != std::string::npos;
-    if (spec.layer < 0 && !below) continue;
-    lowest = std::min(lowest, spec.layer);
+    if (spec.trained) lowest = std::min(lowest, spec.layer);
   }
   return lowest;
 }

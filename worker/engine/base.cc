@@ -1,7 +1,6 @@
 #include "worker/engine/base.h"
 
 #include <algorithm>
-#include <map>
 
 #include "common/base/file.h"
 #include "common/base/sha256.h"
@@ -19,18 +18,15 @@ std::string Join(const std::vector<std::string>& names) {
   return joined;
 }
 
-/// Neighbouring projections of one input in each layer: kept as one matrix so that they are one
-/// GEMM.
+/// Query, key and value of each layer read one input: kept as one matrix, they are one GEMM.
 std::vector<std::vector<std::string>> FusedGroups(const families::Layout& layout) {
-  std::map<int, std::vector<std::string>> by_layer;
-  for (const families::Linear& linear : layout.linears) {
-    const std::string name = linear.path.substr(linear.path.rfind('.') + 1);
-    const bool projects = name == "query" || name == "key" || name == "value" || name == "q_lin" ||
-                          name == "k_lin" || name == "v_lin";
-    if (projects && linear.layer >= 0) by_layer[linear.layer].push_back(linear.path);
-  }
   std::vector<std::vector<std::string>> groups;
-  for (const auto& [layer, paths] : by_layer) groups.push_back(paths);
+  for (int64_t layer = 0; layer < layout.num_layers; ++layer) {
+    std::vector<std::string>& group = groups.emplace_back();
+    using enum families::LinearRole;
+    for (const families::LinearRole role : {kQuery, kKey, kValue})
+      group.push_back(layout.linears[layout.LinearAt(layer, role)].path);
+  }
   return groups;
 }
 
@@ -157,10 +153,7 @@ Status Base::Place(const families::TensorShape& wanted, std::string_view dtype,
   }
   // A GEMM wants its bias in its own type; norms stay in fp32.
   const bool is_linear_bias =
-      wanted.name.ends_with(".bias") &&
-      std::ranges::any_of(layout_.linears, [&](const families::Linear& linear) {
-        return wanted.name == linear.path + ".bias";
-      });
+      wanted.role == families::TensorRole::kBias && wanted.layer != families::kAboveLayers;
   if (value.dim() >= 2 || is_linear_bias) value = value.to(compute_);
   if (!AllFinite(value)) {
     return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name +

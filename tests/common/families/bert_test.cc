@@ -36,7 +36,7 @@ TEST(BertLayoutTest, SizesAreTheConfigs) {
   EXPECT_EQ(layout.vocab_size, 30522);
   EXPECT_EQ(layout.max_positions, 512);
   EXPECT_EQ(layout.type_vocab_size, 2);
-  EXPECT_EQ(layout.hub_model_class, "BertAdapterModel");
+  EXPECT_EQ(layout.model_class, "Bert");
 }
 
 TEST(BertLayoutTest, AbsentOptionsAreTransformersDefaults) {
@@ -98,14 +98,35 @@ TEST(BertLayoutTest, ParameterCountsAreTransformers) {
   EXPECT_EQ(MustRead(BertBaseConfig()).ParameterCount(), 109'482'240);
 }
 
-TEST(BertLayoutTest, EachTensorKnowsItsLayer) {
+TEST(BertLayoutTest, EachTensorKnowsItsLayerAndRole) {
   for (const TensorShape& tensor : MustRead(TinyBertConfig()).tensors) {
-    int expected = -1;
-    if (tensor.name.starts_with("bert.encoder.layer.0.")) expected = 0;
-    if (tensor.name.starts_with("bert.encoder.layer.1.")) expected = 1;
+    int layer = kBelowLayers;
+    if (tensor.name.starts_with("bert.encoder.layer.0.")) layer = 0;
+    if (tensor.name.starts_with("bert.encoder.layer.1.")) layer = 1;
+    if (tensor.name.starts_with("bert.pooler.")) layer = kAboveLayers;
+    const TensorRole role = tensor.name.find("LayerNorm") != std::string::npos ? TensorRole::kNorm
+                            : tensor.name.ends_with(".bias")                   ? TensorRole::kBias
+                                                             : TensorRole::kMatrix;
 
-    EXPECT_EQ(tensor.layer, expected) << tensor.name;
+    EXPECT_EQ(tensor.layer, layer) << tensor.name;
+    EXPECT_EQ(tensor.role, role) << tensor.name;
   }
+}
+
+TEST(BertLayoutTest, PartsOfALayerAreFoundByWhatTheyAre) {
+  const Layout layout = MustRead(TinyBertConfig());
+  const auto path = [&](LinearRole role) { return layout.linears[layout.LinearAt(1, role)].path; };
+
+  EXPECT_EQ(path(LinearRole::kQuery), "bert.encoder.layer.1.attention.self.query");
+  EXPECT_EQ(path(LinearRole::kKey), "bert.encoder.layer.1.attention.self.key");
+  EXPECT_EQ(path(LinearRole::kValue), "bert.encoder.layer.1.attention.self.value");
+  EXPECT_EQ(path(LinearRole::kAttentionOutput), "bert.encoder.layer.1.attention.output.dense");
+  EXPECT_EQ(path(LinearRole::kUp), "bert.encoder.layer.1.intermediate.dense");
+  EXPECT_EQ(path(LinearRole::kDown), "bert.encoder.layer.1.output.dense");
+  EXPECT_EQ(layout.sublayers[layout.SublayerAt(1, SublayerKind::kAttention)].norm,
+            "bert.encoder.layer.1.attention.output.LayerNorm");
+  EXPECT_EQ(layout.sublayers[layout.SublayerAt(1, SublayerKind::kFeedForward)].norm,
+            "bert.encoder.layer.1.output.LayerNorm");
 }
 
 TEST(BertLayoutTest, LinearsAreTheSixOfEachLayerWithTheirWidths) {

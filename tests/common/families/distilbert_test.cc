@@ -28,7 +28,7 @@ TEST(DistilBertLayoutTest, SizesAreTheConfigsOwnNames) {
   EXPECT_EQ(layout.max_positions, 40);
   EXPECT_EQ(layout.type_vocab_size, 0);
   EXPECT_EQ(layout.norm_eps, 1e-12);
-  EXPECT_EQ(layout.hub_model_class, "DistilBertAdapterModel");
+  EXPECT_EQ(layout.model_class, "DistilBert");
 }
 
 TEST(DistilBertLayoutTest, AbsentOptionsAreTransformersDefaults) {
@@ -36,6 +36,33 @@ TEST(DistilBertLayoutTest, AbsentOptionsAreTransformersDefaults) {
 
   EXPECT_EQ(layout.max_positions, 512);
   EXPECT_EQ(layout.activation, "gelu");
+}
+
+TEST(DistilBertLayoutTest, EachTensorKnowsItsRole) {
+  for (const TensorShape& tensor : MustRead(TinyDistilBertConfig()).tensors) {
+    const bool norm = tensor.name.find("LayerNorm") != std::string::npos ||
+                      tensor.name.find("layer_norm") != std::string::npos;
+    const TensorRole role = norm                             ? TensorRole::kNorm
+                            : tensor.name.ends_with(".bias") ? TensorRole::kBias
+                                                             : TensorRole::kMatrix;
+    EXPECT_EQ(tensor.role, role) << tensor.name;
+    EXPECT_EQ(tensor.layer == kBelowLayers, tensor.name.starts_with("distilbert.embeddings."))
+        << tensor.name;
+  }
+}
+
+TEST(DistilBertLayoutTest, PartsOfALayerAreFoundByWhatTheyAre) {
+  const Layout layout = MustRead(TinyDistilBertConfig());
+  const auto path = [&](LinearRole role) { return layout.linears[layout.LinearAt(0, role)].path; };
+
+  EXPECT_EQ(path(LinearRole::kQuery), "distilbert.transformer.layer.0.attention.q_lin");
+  EXPECT_EQ(path(LinearRole::kKey), "distilbert.transformer.layer.0.attention.k_lin");
+  EXPECT_EQ(path(LinearRole::kValue), "distilbert.transformer.layer.0.attention.v_lin");
+  EXPECT_EQ(path(LinearRole::kAttentionOutput), "distilbert.transformer.layer.0.attention.out_lin");
+  EXPECT_EQ(path(LinearRole::kUp), "distilbert.transformer.layer.0.ffn.lin1");
+  EXPECT_EQ(path(LinearRole::kDown), "distilbert.transformer.layer.0.ffn.lin2");
+  EXPECT_EQ(layout.sublayers[layout.SublayerAt(0, SublayerKind::kAttention)].norm,
+            "distilbert.transformer.layer.0.sa_layer_norm");
 }
 
 // The list is that of transformers 5.23.0's DistilBertForSequenceClassification.state_dict() at

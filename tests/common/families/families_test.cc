@@ -78,7 +78,7 @@ TEST(LayoutTest, RelativeNameIsWhatFollowsTheLayersNumber) {
   EXPECT_EQ(RelativeName({"bert.encoder.layer.0.attention.self.query", 1, 1, 0}),
             "attention.self.query");
   EXPECT_EQ(RelativeName({"bert.encoder.layer.11.output.dense", 1, 1, 11}), "output.dense");
-  EXPECT_EQ(RelativeName({"bert.pooler.dense", 1, 1, -1}), "bert.pooler.dense");
+  EXPECT_EQ(RelativeName({"bert.pooler.dense", 1, 1, kAboveLayers}), "bert.pooler.dense");
 }
 
 TEST(LayoutTest, RelativeNameTakesTheWholeNumber) {

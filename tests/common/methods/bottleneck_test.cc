@@ -185,7 +185,7 @@ TEST(BottleneckSpecTest, HoulsbyWrapsBothSublayersAndPfeifferTheSecond) {
   EXPECT_EQ(wrapped("HOULSBY"), 4);
   EXPECT_EQ(wrapped("PFEIFFER"), 2);
   EXPECT_FALSE(AsBottleneck(Parsed("bottleneck", {{"placement", "PFEIFFER"}}))
-                   .Wraps({families::SublayerKind::kAttention, 0, ""}));
+                   .Wraps({families::SublayerKind::kAttention, 0, "", ""}));
 }
 
 TEST(BottleneckSpecTest, TensorsCarryAdapterHubsNamesShapesAndFiles) {

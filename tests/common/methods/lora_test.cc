@@ -186,7 +186,7 @@ TEST(LoraSpecTest, TensorsCarryPeftsNamesShapesAndFile) {
   const TensorSpec& weight = tensors.at("classifier.weight");
   EXPECT_THAT(weight.shape, ElementsAre(5, 48));
   EXPECT_EQ(weight.key, "base_model.model.classifier.weight");
-  EXPECT_EQ(weight.layer, -1);
+  EXPECT_EQ(weight.layer, families::kAboveLayers);
   EXPECT_TRUE(weight.decay);
   EXPECT_THAT(tensors.at("classifier.bias").shape, ElementsAre(5));
   EXPECT_FALSE(tensors.at("classifier.bias").decay);

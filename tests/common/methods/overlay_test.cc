@@ -29,18 +29,6 @@ std::set<std::string> LastLayers(int num_layers, const families::Layout& layout)
   return Names(tensors);
 }
 
-TEST(DecayTest, BiasesAndNormsAreExcluded) {
-  for (const char* name : {"classifier.bias", "bert.embeddings.LayerNorm.weight",
-                           "distilbert.transformer.layer.0.sa_layer_norm.weight",
-                           "distilbert.transformer.layer.0.output_layer_norm.weight"}) {
-    EXPECT_TRUE(IsDecayExcluded(name)) << name;
-  }
-  for (const char* name :
-       {"classifier.weight", "bert.embeddings.word_embeddings.weight", "bias.weight"}) {
-    EXPECT_FALSE(IsDecayExcluded(name)) << name;
-  }
-}
-
 TEST(LastLayersSpecTest, DefaultIsTheHeadOnly) {
   const Method method = Parsed("last_layers", Json::object());
 

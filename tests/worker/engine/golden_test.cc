@@ -102,7 +102,7 @@ TEST_P(GoldenTest, TensorsAreLargeEnoughToMatter) {
 TEST_P(GoldenTest, AnEngineThatSkipsTheAdapterFails) {
   const GoldenCase golden = LoadGoldenCase(GetParam());
   for (const methods::TensorSpec& spec : golden.adapter->parameters().specs()) {
-    const bool in_head = spec.layer < 0 && !spec.overrides_base;
+    const bool in_head = spec.layer == families::kAboveLayers && !spec.overrides_base;
     if (in_head) continue;
     // An overlay that is skipped leaves the base's weights; anything else contributes nothing.
     const at::Tensor& value = golden.adapter->parameters().Get(spec.name);

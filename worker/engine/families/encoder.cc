@@ -1,90 +1,42 @@
 #include "worker/engine/families/encoder.h"
 
-#include <algorithm>
-
 #include "worker/engine/activation.h"
 #include "worker/engine/attention.h"
 #include "worker/engine/norm.h"
 
 namespace graft::worker::engine {
-namespace {
 
-size_t IndexOfLinear(const families::Layout& layout, const std::string& path) {
-  const auto found = std::find_if(layout.linears.begin(), layout.linears.end(),
-                                  [&](const auto& linear) { return linear.path == path; });
-  TORCH_CHECK(found != layout.linears.end(), "the layout has no linear layer ", path);
-  return static_cast<size_t>(found - layout.linears.begin());
-}
-
-size_t IndexOfSublayer(const families::Layout& layout, int layer, families::SublayerKind kind) {
-  const auto found = std::find_if(
-      layout.sublayers.begin(), layout.sublayers.end(),
-      [&](const auto& sublayer) { return sublayer.layer == layer && sublayer.kind == kind; });
-  TORCH_CHECK(found != layout.sublayers.end(), "the layout lacks a sublayer of layer ", layer);
-  return static_cast<size_t>(found - layout.sublayers.begin());
-}
-
-}  // namespace
-
-StatusOr<EncoderNames> NamesOfEncoder(const std::string& family) {
-  if (family == "bert") {
-    return EncoderNames{.embeddings = "bert.embeddings.",
-                        .has_token_types = true,
-                        .layer_prefix = "bert.encoder.layer.",
-                        .query = "attention.self.query",
-                        .key = "attention.self.key",
-                        .value = "attention.self.value",
-                        .attention_output = "attention.output.dense",
-                        .attention_norm = "attention.output.LayerNorm",
-                        .up = "intermediate.dense",
-                        .down = "output.dense",
-                        .output_norm = "output.LayerNorm"};
-  }
-  if (family == "distilbert") {
-    return EncoderNames{.embeddings = "distilbert.embeddings.",
-                        .has_token_types = false,
-                        .layer_prefix = "distilbert.transformer.layer.",
-                        .query = "attention.q_lin",
-                        .key = "attention.k_lin",
-                        .value = "attention.v_lin",
-                        .attention_output = "attention.out_lin",
-                        .attention_norm = "sa_layer_norm",
-                        .up = "ffn.lin1",
-                        .down = "ffn.lin2",
-                        .output_norm = "output_layer_norm"};
-  }
-  return UnimplementedError("the engine has no encoder of family " + family);
-}
-
-EncoderModel::EncoderModel(const families::Layout& layout, EncoderNames names)
-    : layout_(layout), names_(std::move(names)) {
-  for (int i = 0; i < layout_.num_layers; ++i) {
-    const std::string prefix = names_.layer_prefix + std::to_string(i) + ".";
-    LayerNames layer;
+EncoderModel::EncoderModel(const families::Layout& layout) : layout_(layout) {
+  using enum families::LinearRole;
+  for (int64_t i = 0; i < layout_.num_layers; ++i) {
+    LayerParts layer;
+    // The path of the layer's one linear layer of a role; `site` is it alone.
+    const auto alone = [&](families::LinearRole role, LinearSite& site) {
+      const size_t index = layout_.LinearAt(i, role);
+      site.slices = {{index, 0, layout_.linears[index].out}};
+      return layout_.linears[index].path;
+    };
     LinearSite qkv;
     int64_t column = 0;
-    for (const std::string& name : {names_.query, names_.key, names_.value}) {
-      layer.qkv_weight.push_back(prefix + name + ".weight");
-      layer.qkv_bias.push_back(prefix + name + ".bias");
-      qkv.slices.push_back(
-          {IndexOfLinear(layout_, prefix + name), column, column + layout_.hidden});
+    for (const families::LinearRole role : {kQuery, kKey, kValue}) {
+      const size_t index = layout_.LinearAt(i, role);
+      const std::string& path = layout_.linears[index].path;
+      layer.qkv_weight.push_back(path + ".weight");
+      layer.qkv_bias.push_back(path + ".bias");
+      qkv.slices.push_back({index, column, column + layout_.hidden});
       column += layout_.hidden;
     }
     layer.query.slices = {{qkv.slices[0].linear, 0, layout_.hidden}};
     layer.key_value.slices = {{qkv.slices[1].linear, 0, layout_.hidden},
                               {qkv.slices[2].linear, layout_.hidden, 2 * layout_.hidden}};
     layer.qkv = std::move(qkv);
-    layer.attention_output = prefix + names_.attention_output;
-    layer.attention_norm = prefix + names_.attention_norm;
-    layer.up = prefix + names_.up;
-    layer.down = prefix + names_.down;
-    layer.output_norm = prefix + names_.output_norm;
-    layer.attention_output_site.slices = {
-        {IndexOfLinear(layout_, layer.attention_output), 0, layout_.hidden}};
-    layer.up_site.slices = {{IndexOfLinear(layout_, layer.up), 0, layout_.intermediate}};
-    layer.down_site.slices = {{IndexOfLinear(layout_, layer.down), 0, layout_.hidden}};
-    layer.attention_sublayer = IndexOfSublayer(layout_, i, families::SublayerKind::kAttention);
-    layer.output_sublayer = IndexOfSublayer(layout_, i, families::SublayerKind::kFeedForward);
+    layer.attention_output = alone(kAttentionOutput, layer.attention_output_site);
+    layer.up = alone(kUp, layer.up_site);
+    layer.down = alone(kDown, layer.down_site);
+    layer.attention_sublayer = layout_.SublayerAt(i, families::SublayerKind::kAttention);
+    layer.output_sublayer = layout_.SublayerAt(i, families::SublayerKind::kFeedForward);
+    layer.attention_norm = layout_.sublayers[layer.attention_sublayer].norm;
+    layer.output_norm = layout_.sublayers[layer.output_sublayer].norm;
     layers_.push_back(std::move(layer));
   }
 }
@@ -92,21 +44,20 @@ EncoderModel::EncoderModel(const families::Layout& layout, EncoderNames names)
 at::Tensor EncoderModel::Embed(const Pass& pass) const {
   const WeightSet& weights = pass.weights();
   const PackedBatch& batch = pass.batch();
-  const auto table = [&](const char* name) {
-    return weights.Matrix(names_.embeddings + name + ".weight");
+  const auto rows = [&](const std::string& table, const at::Tensor& ids) {
+    return at::embedding(weights.Matrix(table + ".weight"), ids);
   };
-  at::Tensor sum = at::embedding(table("word_embeddings"), batch.token_ids_T);
-  if (names_.has_token_types)
-    sum = sum + at::embedding(table("token_type_embeddings"), batch.type_ids_T);
-  sum = sum + at::embedding(table("position_embeddings"), batch.position_ids_T);
-  const std::string norm = names_.embeddings + "LayerNorm";
-  return LayerNorm(sum, weights.NormVector(norm + ".weight"), weights.NormVector(norm + ".bias"),
-                   layout_.norm_eps);
+  const families::Embeddings& from = layout_.embeddings;
+  at::Tensor sum = rows(from.words, batch.token_ids_T);
+  if (!from.token_types.empty()) sum = sum + rows(from.token_types, batch.type_ids_T);
+  sum = sum + rows(from.positions, batch.position_ids_T);
+  return LayerNorm(sum, weights.NormVector(from.norm + ".weight"),
+                   weights.NormVector(from.norm + ".bias"), layout_.norm_eps);
 }
 
 at::Tensor EncoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pass& pass,
                                bool pooled) const {
-  const LayerNames& layer = layers_[index];
+  const LayerParts& layer = layers_[index];
   const WeightSet& weights = pass.weights();
   const Pass::Rows rows = pooled ? Pass::Rows::kPooled : Pass::Rows::kTokens;
   const auto linear = [&](const LinearSite& site, const at::Tensor& x, const std::string& name) {

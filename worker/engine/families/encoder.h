@@ -10,22 +10,9 @@
 
 namespace graft::worker::engine {
 
-/// HF names of one encoder, relative to its layer ("{layer_prefix}{i}.").
-struct EncoderNames {
-  std::string embeddings;  ///< "bert.embeddings."
-  bool has_token_types = false;
-  std::string layer_prefix;  ///< "bert.encoder.layer."
-  std::string query, key, value, attention_output, attention_norm, up, down, output_norm;
-};
-
-/// Names of "bert" and "distilbert".
-/// Errors: Unimplemented for another family.
-StatusOr<EncoderNames> NamesOfEncoder(const std::string& family);
-
 class EncoderModel : public Model {
  public:
-  /// Requires: the layout's linears and sublayers carry the names of `names`.
-  EncoderModel(const families::Layout& layout, EncoderNames names);
+  explicit EncoderModel(const families::Layout& layout);
 
   at::Tensor Embed(const Pass& pass) const override;
   at::Tensor Layer(int64_t layer, const at::Tensor& hidden, const Pass& pass,
@@ -33,7 +20,7 @@ class EncoderModel : public Model {
   int64_t num_layers() const override { return layout_.num_layers; }
 
  private:
-  struct LayerNames {
+  struct LayerParts {
     std::vector<std::string> qkv_weight, qkv_bias;  ///< query, key, value
     std::string attention_output, attention_norm, up, down, output_norm;
     LinearSite qkv, query, key_value, attention_output_site, up_site, down_site;
@@ -41,8 +28,7 @@ class EncoderModel : public Model {
   };
 
   families::Layout layout_;
-  EncoderNames names_;
-  std::vector<LayerNames> layers_;
+  std::vector<LayerParts> layers_;
 };
 
 }  // namespace graft::worker::engine

@@ -5,10 +5,8 @@ namespace graft::worker::engine {
 
 // The one list of the engine's families.
 StatusOr<std::unique_ptr<Model>> MakeModel(const families::Layout& layout) {
-  if (layout.family == "bert" || layout.family == "distilbert") {
-    GRAFT_ASSIGN_OR_RETURN(EncoderNames names, NamesOfEncoder(layout.family));
-    return std::make_unique<EncoderModel>(layout, std::move(names));
-  }
+  if (layout.family == "bert" || layout.family == "distilbert")
+    return std::make_unique<EncoderModel>(layout);
   return UnimplementedError("this worker has no model of family " + layout.family);
 }
 

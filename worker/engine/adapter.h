@@ -11,17 +11,19 @@
 #include "common/methods/method_spec.h"
 #include "worker/engine/parameters.h"
 #include "worker/engine/tensor.h"
+#include "worker/engine/weight.h"
 
 namespace graft::worker::engine {
 
-/// One base GEMM and the HF linear layers whose outputs are its column slices (q, k and v are one
-/// GEMM, three slices).
+/// One base GEMM, y = x W^T + b, and the HF linear layers whose outputs are its column slices (q, k
+/// and v are one GEMM, three slices).
 struct LinearSite {
   struct Slice {
     size_t linear = 0;           ///< Index into Layout::linears.
     int64_t begin = 0, end = 0;  ///< Output columns.
   };
   std::vector<Slice> slices;
+  Weight weight, bias;
 };
 
 /// Which rows an adapter is given, for randomness that depends on no order: dropout is keyed by

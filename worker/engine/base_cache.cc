@@ -56,7 +56,7 @@ StatusOr<LoadedBase> BaseCache::Load(const Key& key) const {
           .AddDetail({"BASE_UNUSABLE", "base", 0, {}, {}});
     }
     GRAFT_RETURN_IF_ERROR(base.status());
-    GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, MakeModel((*base)->layout()));
+    GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, MakeModel(**base));
     return LoadedBase{*std::move(base), std::move(model)};
   });
 }

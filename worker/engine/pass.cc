@@ -28,9 +28,8 @@ RowContext Pass::Context(const Segment& segment, Rows rows) const {
           .pooled = rows == Rows::kPooled};
 }
 
-at::Tensor Pass::Linear(const LinearSite& site, const at::Tensor& x, const at::Tensor& weight,
-                        const at::Tensor& bias, Rows rows) const {
-  at::Tensor y = engine::Linear(x, weight, bias);
+at::Tensor Pass::Linear(const LinearSite& site, const at::Tensor& x, Rows rows) const {
+  at::Tensor y = engine::Linear(x, weights_.Get(site.weight), weights_.Get(site.bias));
   if (batch_.segments.size() == 1) {
     const Segment& only = batch_.segments.front();
     if (only.adapter == nullptr || !only.adapter->WrapsLinear(site)) return y;

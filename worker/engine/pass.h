@@ -25,9 +25,8 @@ class Pass {
   /// Which rows a tensor's first dimension counts: all tokens, or one row a sequence.
   enum class Rows { kTokens, kPooled };
 
-  /// y = x W^T + b over all rows, then each owner's adapter at the site's slices.
-  at::Tensor Linear(const LinearSite& site, const at::Tensor& x, const at::Tensor& weight,
-                    const at::Tensor& bias, Rows rows) const;
+  /// The site's GEMM over all rows, then each owner's adapter at the site's slices.
+  at::Tensor Linear(const LinearSite& site, const at::Tensor& x, Rows rows) const;
   /// LN(x_in + d), or what an owner's adapter makes of it. `sublayer` indexes Layout::sublayers.
   at::Tensor Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
                       const Adapter::Norm& norm, Rows rows) const;

@@ -1,33 +1,43 @@
 #include "worker/engine/weights.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace graft::worker::engine {
 
-const at::Tensor* WeightSet::Override(const std::string& name) const {
-  if (overlay_ == nullptr || !overlay_->parameters().Has(name)) return nullptr;
-  return &overlay_->parameters().Get(name);
-}
-
-at::Tensor WeightSet::Matrix(const std::string& name) const {
-  const at::Tensor* replaced = Override(name);
-  return (replaced != nullptr ? *replaced : base_->Tensor(name)).to(base_->compute());
-}
-
-at::Tensor WeightSet::FusedMatrix(const std::vector<std::string>& names) const {
-  const bool plain = std::none_of(names.begin(), names.end(),
-                                  [this](const auto& name) { return Override(name) != nullptr; });
-  if (plain) {
-    if (at::Tensor fused = base_->Fused(names); fused.defined()) return fused;
+Weight MatrixOf(const Base& base, std::vector<std::string> names) {
+  const auto one = [&](const std::string& name) { return base.Tensor(name).to(base.compute()); };
+  Weight weight{.names = std::move(names), .plain = {}};
+  if (weight.names.size() == 1) {
+    weight.plain = one(weight.names.front());
+    return weight;
   }
+  weight.plain = base.Fused(weight.names);
+  if (weight.plain.defined()) return weight;
   std::vector<at::Tensor> parts;
-  for (const std::string& name : names) parts.push_back(Matrix(name));
-  return at::cat(parts, 0);
+  for (const std::string& name : weight.names) parts.push_back(one(name));
+  weight.plain = at::cat(parts, 0);
+  return weight;
 }
 
-at::Tensor WeightSet::NormVector(const std::string& name) const {
-  const at::Tensor* replaced = Override(name);
-  return (replaced != nullptr ? *replaced : base_->Tensor(name)).to(at::kFloat);
+Weight NormVectorOf(const Base& base, std::string name) {
+  const at::Tensor plain = base.Tensor(name).to(at::kFloat);
+  return {.names = {std::move(name)}, .plain = plain};
+}
+
+at::Tensor WeightSet::Get(const Weight& weight) const {
+  if (overlay_ == nullptr) return weight.plain;
+  const ParameterSet& own = overlay_->parameters();
+  const auto replaced = [&](const std::string& name) { return own.Has(name); };
+  if (std::none_of(weight.names.begin(), weight.names.end(), replaced)) return weight.plain;
+  // Inside the graph, so that gradients come back in the overlay's type.
+  const auto one = [&](const std::string& name) {
+    return (own.Has(name) ? own.Get(name) : base_->Tensor(name)).to(weight.plain.scalar_type());
+  };
+  if (weight.names.size() == 1) return one(weight.names.front());
+  std::vector<at::Tensor> parts;
+  for (const std::string& name : weight.names) parts.push_back(one(name));
+  return at::cat(parts, 0);
 }
 
 }  // namespace graft::worker::engine

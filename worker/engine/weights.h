@@ -1,15 +1,20 @@
 #pragma once
-/// The weights a pass runs over: the frozen base, with named tensors replaced by an adapter's (a
+/// The weights a pass runs over: the frozen base's, with those replaced that an adapter replaces (a
 /// weight overlay).
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "worker/engine/adapter.h"
 #include "worker/engine/base.h"
+#include "worker/engine/weight.h"
 
 namespace graft::worker::engine {
+
+/// Matrices, or a GEMM's biases, in the compute type. Requires: the base has them.
+Weight MatrixOf(const Base& base, std::vector<std::string> names);
+/// A norm's vector in fp32. Requires: the base has it.
+Weight NormVectorOf(const Base& base, std::string name);
 
 /// Cheap to make; borrows both. Gradients flow into overlay tensors, never into the base.
 class WeightSet {
@@ -18,21 +23,12 @@ class WeightSet {
       : base_(&base),
         overlay_(overlay != nullptr && overlay->overrides_base() ? overlay : nullptr) {}
 
-  /// A matrix in the compute type.
-  at::Tensor Matrix(const std::string& name) const;
-  /// Matrices one above the other, [sum of rows, in]: one GEMM for all of them.
-  at::Tensor FusedMatrix(const std::vector<std::string>& names) const;
-  /// A bias in the compute type (GEMMs want one type).
-  at::Tensor Bias(const std::string& name) const { return Matrix(name); }
-  at::Tensor FusedBias(const std::vector<std::string>& names) const { return FusedMatrix(names); }
-  /// A norm's vector in fp32.
-  at::Tensor NormVector(const std::string& name) const;
+  /// The weight in its own type, with what the overlay replaces of it.
+  at::Tensor Get(const Weight& weight) const;
 
   const Base& base() const { return *base_; }
 
  private:
-  const at::Tensor* Override(const std::string& name) const;
-
   const Base* base_;
   const Adapter* overlay_;
 };

@@ -63,7 +63,7 @@ GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute) {
   const std::string base = json["base"];
   golden.base = Must(Base::Load(base, fs::path(GoldenFolder()) / base, compute, at::kCPU));
   const families::Layout& layout = golden.base->layout();
-  golden.model = Must(MakeModel(layout));
+  golden.model = Must(MakeModel(*golden.base));
   for (const Json& sequence : json["sequences"]) {
     golden.ids.push_back(sequence["ids"]);
     golden.type_ids.push_back(sequence["type_ids"]);

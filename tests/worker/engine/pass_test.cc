@@ -24,7 +24,7 @@ class PassTest : public ::testing::Test {
   PassTest() {
     base_ = *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert",
                         at::kFloat, at::kCPU);
-    model_ = *MakeModel(base_->layout());
+    model_ = *MakeModel(*base_);
   }
 
   /// With no tensor zero, so that every gradient shows.

@@ -5,93 +5,103 @@
 #include "worker/engine/norm.h"
 
 namespace graft::worker::engine {
+namespace {
 
-EncoderModel::EncoderModel(const families::Layout& layout) : layout_(layout) {
-  using enum families::LinearRole;
-  for (int64_t i = 0; i < layout_.num_layers; ++i) {
+using families::LinearRole;
+using families::SublayerKind;
+
+/// The GEMM of a layer's linear layers with these roles, side by side.
+LinearSite SiteOf(const Base& base, int64_t layer, const std::vector<LinearRole>& roles) {
+  const families::Layout& layout = base.layout();
+  LinearSite site;
+  std::vector<std::string> weights, biases;
+  int64_t column = 0;
+  for (const LinearRole role : roles) {
+    const size_t index = layout.LinearAt(layer, role);
+    const families::Linear& linear = layout.linears[index];
+    site.slices.push_back({index, column, column + linear.out});
+    column += linear.out;
+    weights.push_back(linear.path + ".weight");
+    biases.push_back(linear.path + ".bias");
+  }
+  site.weight = MatrixOf(base, std::move(weights));
+  site.bias = MatrixOf(base, std::move(biases));
+  return site;
+}
+
+}  // namespace
+
+EncoderModel::EncoderModel(const Base& base)
+    : num_heads_(base.layout().num_heads),
+      norm_eps_(base.layout().norm_eps),
+      activation_(base.layout().activation) {
+  const families::Layout& layout = base.layout();
+  const auto table = [&](const std::string& path) { return MatrixOf(base, {path + ".weight"}); };
+  const auto norm = [&](const std::string& path) {
+    return NormParts{NormVectorOf(base, path + ".weight"), NormVectorOf(base, path + ".bias")};
+  };
+  words_ = table(layout.embeddings.words);
+  positions_ = table(layout.embeddings.positions);
+  if (!layout.embeddings.token_types.empty()) token_types_ = table(layout.embeddings.token_types);
+  embeddings_norm_ = norm(layout.embeddings.norm);
+  using enum LinearRole;
+  for (int64_t i = 0; i < layout.num_layers; ++i) {
     LayerParts layer;
-    // The path of the layer's one linear layer of a role; `site` is it alone.
-    const auto alone = [&](families::LinearRole role, LinearSite& site) {
-      const size_t index = layout_.LinearAt(i, role);
-      site.slices = {{index, 0, layout_.linears[index].out}};
-      return layout_.linears[index].path;
-    };
-    LinearSite qkv;
-    int64_t column = 0;
-    for (const families::LinearRole role : {kQuery, kKey, kValue}) {
-      const size_t index = layout_.LinearAt(i, role);
-      const std::string& path = layout_.linears[index].path;
-      layer.qkv_weight.push_back(path + ".weight");
-      layer.qkv_bias.push_back(path + ".bias");
-      qkv.slices.push_back({index, column, column + layout_.hidden});
-      column += layout_.hidden;
-    }
-    layer.query.slices = {{qkv.slices[0].linear, 0, layout_.hidden}};
-    layer.key_value.slices = {{qkv.slices[1].linear, 0, layout_.hidden},
-                              {qkv.slices[2].linear, layout_.hidden, 2 * layout_.hidden}};
-    layer.qkv = std::move(qkv);
-    layer.attention_output = alone(kAttentionOutput, layer.attention_output_site);
-    layer.up = alone(kUp, layer.up_site);
-    layer.down = alone(kDown, layer.down_site);
-    layer.attention_sublayer = layout_.SublayerAt(i, families::SublayerKind::kAttention);
-    layer.output_sublayer = layout_.SublayerAt(i, families::SublayerKind::kFeedForward);
-    layer.attention_norm = layout_.sublayers[layer.attention_sublayer].norm;
-    layer.output_norm = layout_.sublayers[layer.output_sublayer].norm;
+    layer.qkv = SiteOf(base, i, {kQuery, kKey, kValue});
+    layer.query = SiteOf(base, i, {kQuery});
+    layer.key_value = SiteOf(base, i, {kKey, kValue});
+    layer.attention_output = SiteOf(base, i, {kAttentionOutput});
+    layer.up = SiteOf(base, i, {kUp});
+    layer.down = SiteOf(base, i, {kDown});
+    layer.attention_sublayer = layout.SublayerAt(i, SublayerKind::kAttention);
+    layer.output_sublayer = layout.SublayerAt(i, SublayerKind::kFeedForward);
+    layer.attention_norm = norm(layout.sublayers[layer.attention_sublayer].norm);
+    layer.output_norm = norm(layout.sublayers[layer.output_sublayer].norm);
     layers_.push_back(std::move(layer));
   }
 }
 
-at::Tensor EncoderModel::Embed(const Pass& pass) const {
+at::Tensor EncoderModel::Normalise(const NormParts& norm, const at::Tensor& x,
+                                   const Pass& pass) const {
   const WeightSet& weights = pass.weights();
+  return LayerNorm(x, weights.Get(norm.weight), weights.Get(norm.bias), norm_eps_);
+}
+
+at::Tensor EncoderModel::Embed(const Pass& pass) const {
   const PackedBatch& batch = pass.batch();
-  const auto rows = [&](const std::string& table, const at::Tensor& ids) {
-    return at::embedding(weights.Matrix(table + ".weight"), ids);
+  const auto rows = [&](const Weight& table, const at::Tensor& ids) {
+    return at::embedding(pass.weights().Get(table), ids);
   };
-  const families::Embeddings& from = layout_.embeddings;
-  at::Tensor sum = rows(from.words, batch.token_ids_T);
-  if (!from.token_types.empty()) sum = sum + rows(from.token_types, batch.type_ids_T);
-  sum = sum + rows(from.positions, batch.position_ids_T);
-  return LayerNorm(sum, weights.NormVector(from.norm + ".weight"),
-                   weights.NormVector(from.norm + ".bias"), layout_.norm_eps);
+  at::Tensor sum = rows(words_, batch.token_ids_T);
+  if (token_types_) sum = sum + rows(*token_types_, batch.type_ids_T);
+  sum = sum + rows(positions_, batch.position_ids_T);
+  return Normalise(embeddings_norm_, sum, pass);
 }
 
 at::Tensor EncoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pass& pass,
                                bool pooled) const {
-  const LayerParts& layer = layers_[index];
-  const WeightSet& weights = pass.weights();
+  const LayerParts& layer = layers_[static_cast<size_t>(index)];
   const Pass::Rows rows = pooled ? Pass::Rows::kPooled : Pass::Rows::kTokens;
-  const auto linear = [&](const LinearSite& site, const at::Tensor& x, const std::string& name) {
-    return pass.Linear(site, x, weights.Matrix(name + ".weight"), weights.Bias(name + ".bias"),
-                       rows);
-  };
-  const auto norm = [&](const std::string& name) -> Adapter::Norm {
-    return [this, weight = weights.NormVector(name + ".weight"),
-            bias = weights.NormVector(name + ".bias")](const at::Tensor& x) {
-      return LayerNorm(x, weight, bias, layout_.norm_eps);
-    };
+  const auto norm = [&](const NormParts& parts) -> Adapter::Norm {
+    return [this, &parts, &pass](const at::Tensor& x) { return Normalise(parts, x, pass); };
   };
 
   at::Tensor x = hidden;
   at::Tensor attended;
   if (pooled) {
     x = hidden.index_select(0, pass.batch().first_rows_S);
-    const at::Tensor kv = pass.Linear(
-        layer.key_value, hidden, weights.FusedMatrix({layer.qkv_weight[1], layer.qkv_weight[2]}),
-        weights.FusedBias({layer.qkv_bias[1], layer.qkv_bias[2]}), Pass::Rows::kTokens);
-    const at::Tensor q = pass.Linear(layer.query, x, weights.Matrix(layer.qkv_weight[0]),
-                                     weights.Bias(layer.qkv_bias[0]), Pass::Rows::kPooled);
-    attended = AttendPooled(q, kv, pass.batch(), layout_.num_heads);
+    const at::Tensor kv = pass.Linear(layer.key_value, hidden, Pass::Rows::kTokens);
+    const at::Tensor q = pass.Linear(layer.query, x, Pass::Rows::kPooled);
+    attended = AttendPooled(q, kv, pass.batch(), num_heads_);
   } else {
-    const at::Tensor qkv = pass.Linear(layer.qkv, x, weights.FusedMatrix(layer.qkv_weight),
-                                       weights.FusedBias(layer.qkv_bias), rows);
-    attended = Attend(qkv, pass.batch(), layout_.num_heads);
+    const at::Tensor qkv = pass.Linear(layer.qkv, x, rows);
+    attended = Attend(qkv, pass.batch(), num_heads_);
   }
-  const at::Tensor attention_out =
-      linear(layer.attention_output_site, attended, layer.attention_output);
+  const at::Tensor attention_out = pass.Linear(layer.attention_output, attended, rows);
   const at::Tensor middle =
       pass.Sublayer(layer.attention_sublayer, x, attention_out, norm(layer.attention_norm), rows);
-  const at::Tensor widened = Activate(linear(layer.up_site, middle, layer.up), layout_.activation);
-  const at::Tensor narrowed = linear(layer.down_site, widened, layer.down);
+  const at::Tensor widened = Activate(pass.Linear(layer.up, middle, rows), activation_);
+  const at::Tensor narrowed = pass.Linear(layer.down, widened, rows);
   return pass.Sublayer(layer.output_sublayer, middle, narrowed, norm(layer.output_norm), rows);
 }
 

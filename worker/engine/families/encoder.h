@@ -3,6 +3,7 @@
 /// Source: arXiv:1810.04805, arXiv:1910.01108; transformers' modeling_bert.py and
 /// modeling_distilbert.py.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,22 +13,32 @@ namespace graft::worker::engine {
 
 class EncoderModel : public Model {
  public:
-  explicit EncoderModel(const families::Layout& layout);
+  /// Keeps the base's tensors, not the base.
+  explicit EncoderModel(const Base& base);
 
   at::Tensor Embed(const Pass& pass) const override;
   at::Tensor Layer(int64_t layer, const at::Tensor& hidden, const Pass& pass,
                    bool pooled) const override;
-  int64_t num_layers() const override { return layout_.num_layers; }
+  int64_t num_layers() const override { return static_cast<int64_t>(layers_.size()); }
 
  private:
+  struct NormParts {
+    Weight weight, bias;
+  };
   struct LayerParts {
-    std::vector<std::string> qkv_weight, qkv_bias;  ///< query, key, value
-    std::string attention_output, attention_norm, up, down, output_norm;
-    LinearSite qkv, query, key_value, attention_output_site, up_site, down_site;
+    LinearSite qkv, query, key_value, attention_output, up, down;
+    NormParts attention_norm, output_norm;
     size_t attention_sublayer = 0, output_sublayer = 0;
   };
 
-  families::Layout layout_;
+  at::Tensor Normalise(const NormParts& norm, const at::Tensor& x, const Pass& pass) const;
+
+  int64_t num_heads_;
+  double norm_eps_;
+  std::string activation_;
+  Weight words_, positions_;
+  std::optional<Weight> token_types_;
+  NormParts embeddings_norm_;
   std::vector<LayerParts> layers_;
 };
 

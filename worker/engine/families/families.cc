@@ -4,10 +4,10 @@
 namespace graft::worker::engine {
 
 // The one list of the engine's families.
-StatusOr<std::unique_ptr<Model>> MakeModel(const families::Layout& layout) {
-  if (layout.family == "bert" || layout.family == "distilbert")
-    return std::make_unique<EncoderModel>(layout);
-  return UnimplementedError("this worker has no model of family " + layout.family);
+StatusOr<std::unique_ptr<Model>> MakeModel(const Base& base) {
+  const std::string& family = base.layout().family;
+  if (family == "bert" || family == "distilbert") return std::make_unique<EncoderModel>(base);
+  return UnimplementedError("this worker has no model of family " + family);
 }
 
 }  // namespace graft::worker::engine

@@ -26,7 +26,8 @@ class Model {
   virtual int64_t num_layers() const = 0;
 };
 
-/// Errors: Unimplemented if the engine has no model for the layout's family.
-StatusOr<std::unique_ptr<Model>> MakeModel(const families::Layout& layout);
+/// The model of a base, over its weights. Errors: Unimplemented if the engine has none for the
+/// base's family.
+StatusOr<std::unique_ptr<Model>> MakeModel(const Base& base);
 
 }  // namespace graft::worker::engine

@@ -240,7 +240,7 @@ std::pair<at::Tensor, at::Tensor> AroundTheFailingStep(double learning_rate) {
   input->base =
       *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert",
                   at::kFloat, at::kCPU);
-  input->model = *MakeModel(input->base->layout());
+  input->model = *MakeModel(*input->base);
   input->request = MakeRequest(
       MakeSpec(kLora, [&](Hyper& hp) { hp.learning_rate = learning_rate; }), MakeData(80, 0, 0));
   const datasets::IngestedDataset& data = *input->request.dataset;

@@ -16,7 +16,7 @@ std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& hea
                                     bool with_base_head, const std::string& file,
                                     const std::string& key_prefix);
 /// Of the family's default head.
-std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t num_labels,
+std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t outputs,
                                     bool with_base_head, const std::string& file,
                                     const std::string& key_prefix);
 

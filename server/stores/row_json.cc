@@ -1,12 +1,14 @@
 #include "server/stores/row_json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <limits>
 #include <map>
-#include <set>
 #include <string>
+#include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "common/base/json.h"
 
@@ -148,18 +150,18 @@ struct Writer {
 /// What Fields calls to read a row.
 struct Reader {
   void operator()(const char* name, auto& item) {
-    named.insert(name);
+    named.push_back(name);
     if (const auto found = object.find(name); found != object.end()) Decode(found->second, item);
   }
   /// The numbers that no field has named so far. Requires: it stands last.
   void Rest(std::map<std::string, double>& numbers) {
     for (const auto& [name, item] : object) {
       const bool number = item.is_number() || item == "nan" || item == "inf" || item == "-inf";
-      if (number && !named.contains(name)) Decode(item, numbers[name]);
+      if (number && std::ranges::find(named, name) == named.end()) Decode(item, numbers[name]);
     }
   }
   const Json::object_t& object;
-  std::set<std::string> named;
+  std::vector<std::string_view> named = {};
 };
 
 template <typename T>
@@ -215,7 +217,7 @@ void Decode(const Json& json, T& value) {
   } else if constexpr (requires { value.has_value(); }) {
     Decode(json, value.emplace());
   } else {
-    Fields(value, Reader{json.get_ref<const Json::object_t&>(), {}});
+    Fields(value, Reader{json.get_ref<const Json::object_t&>()});
   }
 }
 

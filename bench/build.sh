@@ -44,7 +44,7 @@ row() {
 programs=(graft graft-server graft-worker)
 for preset in release ci; do cmake --preset "$preset" >"$scratch/$preset.log" 2>&1 || die "configuring $preset failed"; done
 timed programs release "${programs[@]}"
-touch worker/engine/loop.cc
+touch worker/engine/loop/loop.cc
 timed relinked release "${programs[@]}"
 timed everything ci all
 

@@ -1,7 +1,7 @@
 #include "worker/engine/engine.h"
 
 #include "common/base/failpoint.h"
-#include "worker/engine/device.h"
+#include "worker/engine/device/device.h"
 #include "worker/engine/engine_impl.h"
 #include "worker/engine/training/train_run.h"
 

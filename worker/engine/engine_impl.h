@@ -4,10 +4,10 @@
 #include <memory>
 #include <utility>
 
-#include "worker/engine/adapter_cache.h"
-#include "worker/engine/base_cache.h"
+#include "worker/engine/caches/adapter_cache.h"
+#include "worker/engine/caches/base_cache.h"
 #include "worker/engine/engine.h"
-#include "worker/engine/loop.h"
+#include "worker/engine/loop/loop.h"
 
 namespace graft::worker::engine {
 

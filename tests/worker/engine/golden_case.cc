@@ -9,8 +9,8 @@
 #include "common/artifacts/artifact.h"
 #include "common/base/file.h"
 #include "common/safetensors/safetensors.h"
-#include "worker/engine/convert.h"
-#include "worker/engine/initialise.h"
+#include "worker/engine/adapters/initialise.h"
+#include "worker/engine/device/convert.h"
 
 namespace graft::worker::engine::testing {
 namespace fs = std::filesystem;

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "worker/engine/adapter.h"
-#include "worker/engine/base.h"
-#include "worker/engine/batch.h"
-#include "worker/engine/families/model.h"
+#include "worker/engine/adapters/adapter.h"
+#include "worker/engine/model/base.h"
+#include "worker/engine/model/batch.h"
+#include "worker/engine/model/model.h"
 
 namespace graft::worker::engine::testing {
 

@@ -8,8 +8,8 @@
 #include <functional>
 
 #include "tests/worker/engine/golden_case.h"
-#include "worker/engine/head.h"
-#include "worker/engine/training/layer_walk.h"
+#include "worker/engine/adapters/head.h"
+#include "worker/engine/passes/layer_walk.h"
 
 namespace graft::worker::engine {
 namespace {

@@ -7,9 +7,9 @@
 
 #include "tests/worker/engine/engine_case.h"
 #include "tests/worker/engine/golden_case.h"
-#include "worker/engine/attention.h"
-#include "worker/engine/initialise.h"
-#include "worker/engine/norm.h"
+#include "worker/engine/adapters/initialise.h"
+#include "worker/engine/kernels/attention.h"
+#include "worker/engine/kernels/norm.h"
 
 namespace graft::worker::engine {
 namespace {

@@ -1,8 +1,8 @@
 #include "worker/engine/families/encoder.h"
 
-#include "worker/engine/activation.h"
-#include "worker/engine/attention.h"
-#include "worker/engine/norm.h"
+#include "worker/engine/kernels/activation.h"
+#include "worker/engine/kernels/attention.h"
+#include "worker/engine/kernels/norm.h"
 
 namespace graft::worker::engine {
 namespace {

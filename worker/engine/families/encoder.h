@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/engine/families/model.h"
+#include "worker/engine/model/model.h"
 
 namespace graft::worker::engine {
 

@@ -1,5 +1,5 @@
 #include "worker/engine/families/encoder.h"
-#include "worker/engine/families/model.h"
+#include "worker/engine/model/model.h"
 
 namespace graft::worker::engine {
 

@@ -2,10 +2,10 @@
 
 #include <cmath>
 
-#include "worker/engine/activation.h"
-#include "worker/engine/dropout.h"
-#include "worker/engine/initialise.h"
-#include "worker/engine/products.h"
+#include "worker/engine/adapters/initialise.h"
+#include "worker/engine/kernels/activation.h"
+#include "worker/engine/kernels/dropout.h"
+#include "worker/engine/kernels/products.h"
 
 namespace graft::worker::engine {
 

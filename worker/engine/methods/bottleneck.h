@@ -3,7 +3,7 @@
 /// Source: arXiv:1902.00751, arXiv:2005.00247; placement as in AdapterHub.
 
 #include "common/methods/bottleneck.h"
-#include "worker/engine/adapter.h"
+#include "worker/engine/adapters/adapter.h"
 
 namespace graft::worker::engine {
 

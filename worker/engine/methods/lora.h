@@ -3,7 +3,7 @@
 /// autograd function. Source: arXiv:2106.09685 section 4.1.
 
 #include "common/methods/lora.h"
-#include "worker/engine/adapter.h"
+#include "worker/engine/adapters/adapter.h"
 
 namespace graft::worker::engine {
 

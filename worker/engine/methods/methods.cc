@@ -1,6 +1,6 @@
 #include "common/methods/bottleneck.h"
 #include "common/methods/lora.h"
-#include "worker/engine/adapter.h"
+#include "worker/engine/adapters/adapter.h"
 #include "worker/engine/methods/bottleneck.h"
 #include "worker/engine/methods/lora.h"
 #include "worker/engine/methods/overlay.h"

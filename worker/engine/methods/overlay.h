@@ -2,7 +2,7 @@
 /// Methods that only replace base weights: last_layers and full. They do nothing at any site; the
 /// pass reads their tensors through the weight overlay.
 
-#include "worker/engine/adapter.h"
+#include "worker/engine/adapters/adapter.h"
 
 namespace graft::worker::engine {
 

@@ -6,8 +6,8 @@
 #include <iterator>
 #include <utility>
 
-#include "worker/engine/device.h"
-#include "worker/engine/head.h"
+#include "worker/engine/adapters/head.h"
+#include "worker/engine/device/device.h"
 
 namespace graft::worker::engine {
 namespace {

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "common/tokenizers/tokenizer.h"
-#include "worker/engine/adapter_cache.h"
+#include "worker/engine/caches/adapter_cache.h"
+#include "worker/engine/passes/layer_walk.h"
 #include "worker/engine/serving/scheduler/pass_scheduler.h"
-#include "worker/engine/training/layer_walk.h"
 #include "worker/engine/types.h"
 
 namespace graft::worker::engine {

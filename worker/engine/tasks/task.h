@@ -9,8 +9,8 @@
 #include "common/datasets/dataset.h"
 #include "common/tasks/task_spec.h"
 #include "common/tokenizers/tokenizer.h"
-#include "worker/engine/tensor.h"
-#include "worker/engine/tokenized.h"
+#include "worker/engine/device/tensor.h"
+#include "worker/engine/tasks/tokenized.h"
 #include "worker/engine/types.h"
 
 namespace graft::worker::engine {

@@ -2,8 +2,8 @@
 
 #include "common/base/json.h"
 #include "common/safetensors/safetensors.h"
-#include "worker/engine/convert.h"
-#include "worker/engine/evaluation_json.h"
+#include "worker/engine/artifacts/evaluation_json.h"
+#include "worker/engine/device/convert.h"
 
 namespace graft::worker::engine {
 namespace {

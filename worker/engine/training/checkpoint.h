@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/base/status.h"
-#include "worker/engine/tensor.h"
+#include "worker/engine/device/tensor.h"
 #include "worker/engine/types.h"
 
 namespace graft::worker::engine {

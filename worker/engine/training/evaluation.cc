@@ -3,8 +3,8 @@
 #include <span>
 #include <vector>
 
-#include "worker/engine/device.h"
-#include "worker/engine/head.h"
+#include "worker/engine/adapters/head.h"
+#include "worker/engine/device/device.h"
 
 namespace graft::worker::engine {
 

@@ -3,10 +3,10 @@
 
 #include <memory>
 
-#include "worker/engine/families/model.h"
+#include "worker/engine/model/model.h"
+#include "worker/engine/passes/layer_walk.h"
 #include "worker/engine/tasks/task.h"
-#include "worker/engine/tokenized.h"
-#include "worker/engine/training/layer_walk.h"
+#include "worker/engine/tasks/tokenized.h"
 #include "worker/engine/types.h"
 
 namespace graft::worker::engine {

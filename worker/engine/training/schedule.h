@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/spec/job_spec.h"
-#include "worker/engine/tokenized.h"
+#include "worker/engine/tasks/tokenized.h"
 
 namespace graft::worker::engine {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "worker/engine/artifact.h"
-#include "worker/engine/device.h"
-#include "worker/engine/head.h"
-#include "worker/engine/initialise.h"
+#include "worker/engine/adapters/head.h"
+#include "worker/engine/adapters/initialise.h"
+#include "worker/engine/artifacts/artifact.h"
+#include "worker/engine/device/device.h"
 
 namespace graft::worker::engine {
 namespace {

@@ -9,14 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "worker/engine/base.h"
-#include "worker/engine/families/model.h"
-#include "worker/engine/optimizer.h"
+#include "worker/engine/model/base.h"
+#include "worker/engine/model/model.h"
+#include "worker/engine/passes/layer_walk.h"
 #include "worker/engine/tasks/task.h"
-#include "worker/engine/tokenized.h"
+#include "worker/engine/tasks/tokenized.h"
 #include "worker/engine/training/checkpoint.h"
 #include "worker/engine/training/evaluation.h"
-#include "worker/engine/training/layer_walk.h"
+#include "worker/engine/training/optimizer.h"
 #include "worker/engine/training/schedule.h"
 #include "worker/engine/types.h"
 

@@ -12,8 +12,8 @@
 #include <c10/util/Exception.h>
 
 #include "tests/worker/engine/engine_case.h"
-#include "worker/engine/cpu_memory.h"
-#include "worker/engine/tensor.h"
+#include "worker/engine/device/cpu_memory.h"
+#include "worker/engine/device/tensor.h"
 
 namespace graft::worker::engine {
 namespace {

@@ -1,0 +1,106 @@
+#include "worker/engine/caches/base_cache.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/worker/engine/engine_case.h"
+#include "tests/worker/engine/golden_case.h"
+
+namespace graft::worker::engine {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::vector<std::string> Resident(const BaseCache& cache) {
+  std::vector<std::string> ids;
+  for (const auto& base : cache.Resident()) ids.push_back(base->id());
+  return ids;
+}
+
+int64_t BytesOf(BaseCache& cache, const std::string& id) {
+  return cache.Get(id, at::kFloat)->base->bytes();
+}
+
+class BaseCacheTest : public ::testing::Test {
+ protected:
+  BaseCache Make(int64_t max_bytes, BaseCache::DropIdle drop_idle = {}) {
+    return BaseCache(testing::GoldenFolder(), at::kCPU, max_bytes, std::move(drop_idle));
+  }
+};
+
+TEST_F(BaseCacheTest, TheLeastRecentlyUsedBaseLeavesWhenTheBytesAreUsedUp) {
+  BaseCache roomy = Make(int64_t{1} << 40);
+  const int64_t both = BytesOf(roomy, "base-bert") + BytesOf(roomy, "base-distilbert");
+  BaseCache exact = Make(both);
+  BaseCache tight = Make(both - 1);
+  for (BaseCache* cache : {&exact, &tight}) {
+    ASSERT_TRUE(cache->Get("base-bert", at::kFloat).ok());
+    ASSERT_TRUE(cache->Get("base-distilbert", at::kFloat).ok());
+  }
+
+  EXPECT_THAT(Resident(exact), ElementsAre("base-distilbert", "base-bert"));
+  EXPECT_THAT(Resident(tight), ElementsAre("base-distilbert"));
+  EXPECT_TRUE(tight.Holds("base-distilbert", at::kFloat));
+  EXPECT_FALSE(tight.Holds("base-distilbert", at::kBFloat16));
+  EXPECT_FALSE(tight.Holds("base-bert", at::kFloat));
+}
+
+TEST_F(BaseCacheTest, ABaseInUseStays) {
+  BaseCache cache = Make(1);
+  const LoadedBase in_use = *cache.Get("base-bert", at::kFloat);
+
+  ASSERT_TRUE(cache.Get("base-distilbert", at::kFloat).ok());
+
+  EXPECT_THAT(Resident(cache), ElementsAre("base-distilbert", "base-bert"));
+}
+
+TEST_F(BaseCacheTest, WhatIsKeptForLaterUseIsDroppedForABaseThatIsToLeave) {
+  LoadedBase kept;
+  BaseCache cache = Make(1, [&](const Base& base, int64_t holders) {
+    if (kept.base.get() == &base && holders == 1) kept = {};
+  });
+  kept = *cache.Get("base-bert", at::kFloat);
+
+  ASSERT_TRUE(cache.Get("base-distilbert", at::kFloat).ok());
+
+  EXPECT_EQ(kept.base, nullptr);
+  EXPECT_THAT(Resident(cache), ElementsAre("base-distilbert"));
+}
+
+/// Versions through the public Engine, of whose bases no two fit.
+class EvictionTest : public ::testing::Test {
+ protected:
+  void LoadAnotherBase() { ASSERT_TRUE(engine_->BaseFingerprint("base-distilbert").ok()); }
+
+  std::unique_ptr<Engine> engine_ = testing::MakeEngine(/*max_waiting=*/4096, /*max_base_bytes=*/1);
+  const VersionId first_ = testing::TrainAndLoad(*engine_, {{"lora", {{"rank", 2}}}}, 1).sha256;
+  const VersionId second_ = testing::TrainAndLoad(*engine_, {{"lora", {{"rank", 2}}}}, 2).sha256;
+};
+
+TEST_F(EvictionTest, IdleVersionsLeaveWithTheirBase) {
+  LoadAnotherBase();
+
+  EXPECT_FALSE(engine_->IsResident(first_));
+  EXPECT_FALSE(engine_->IsResident(second_));
+}
+
+TEST_F(EvictionTest, IdleVersionsStayWhileTheirBaseIsInUse) {
+  const testing::Blocked in_use(*engine_, first_);
+
+  LoadAnotherBase();
+
+  EXPECT_TRUE(engine_->IsResident(first_));
+  EXPECT_TRUE(engine_->IsResident(second_));
+}
+
+TEST_F(BaseCacheTest, AnUnknownBaseIsNamed) {
+  BaseCache cache = Make(1);
+
+  const Status status = cache.Get("no-such-base", at::kFloat).status();
+
+  EXPECT_EQ(status.code(), StatusCode::kNotFound);
+  EXPECT_NE(status.message().find("no-such-base"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace graft::worker::engine

@@ -1,0 +1,120 @@
+#include "worker/engine/caches/base_cache.h"
+
+#include <algorithm>
+
+#include "common/base/ids.h"
+#include "worker/engine/device/device.h"
+
+namespace graft::worker::engine {
+namespace fs = std::filesystem;
+
+StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType compute) {
+  GRAFT_RETURN_IF_ERROR(CheckBaseName(id, "base"));
+  const Key key(id, compute);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const Entry& e) { return e.key == key; });
+    if (found != entries_.end()) {
+      entries_.splice(entries_.begin(), entries_, found);
+      return found->loaded;
+    }
+    if (loading_.insert(key).second) break;
+    loaded_.wait(lock);
+  }
+  lock.unlock();
+  StatusOr<LoadedBase> result = Load(key);
+  lock.lock();
+  if (result.status().code() == StatusCode::kResourceExhausted) {
+    EvictDownTo(0);
+    lock.unlock();
+    ReleaseCachedMemory(device_);
+    result = Load(key);
+    lock.lock();
+  }
+  loading_.erase(key);
+  if (result.ok()) {
+    entries_.push_front({key, *result});
+    EvictDownTo(max_bytes_);
+  }
+  loaded_.notify_all();
+  return result;
+}
+
+StatusOr<LoadedBase> BaseCache::Load(const Key& key) const {
+  const auto& [id, compute] = key;
+  return Guarded([&]() -> StatusOr<LoadedBase> {
+    std::error_code error;
+    if (!fs::is_directory(folder_ / id, error)) {
+      return NotFoundError("there is no base named " + id + " under " + folder_.string());
+    }
+    StatusOr<std::shared_ptr<const Base>> base = Base::Load(id, folder_ / id, compute, device_);
+    // As the server says it: no other try reads a torn file better.
+    if (base.status().code() == StatusCode::kDataLoss) {
+      return FailedPreconditionError("the base " + id +
+                                     " can't be used: " + base.status().message())
+          .AddDetail({"BASE_UNUSABLE", "base", 0, {}, {}});
+    }
+    GRAFT_RETURN_IF_ERROR(base.status());
+    GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, MakeModel(**base));
+    return LoadedBase{*std::move(base), std::move(model)};
+  });
+}
+
+bool BaseCache::Holds(const std::string& id, at::ScalarType compute) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(entries_,
+                             [&](const Entry& entry) { return entry.key == Key(id, compute); });
+}
+
+std::list<BaseCache::Entry>::iterator BaseCache::Drop(std::list<Entry>::iterator entry) {
+  const std::shared_ptr<const Base> base = entry->loaded.base;
+  const auto next = entries_.erase(entry);
+  if (drop_all_) drop_all_(*base);
+  return next;
+}
+
+void BaseCache::DropChanged() {
+  // A look at files may take long; nobody waits for it.
+  std::vector<std::shared_ptr<const Base>> changed = Resident();
+  std::erase_if(changed, [](const auto& base) { return base->IsCurrent(); });
+  const std::lock_guard lock(mutex_);
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const bool drop = std::ranges::find(changed, entry->loaded.base) != changed.end();
+    entry = drop ? Drop(entry) : std::next(entry);
+  }
+}
+
+void BaseCache::EvictDownTo(int64_t max_bytes) {
+  int64_t bytes = 0;
+  for (const Entry& entry : entries_) bytes += entry.loaded.base->bytes();
+  for (auto entry = entries_.end(); entry != entries_.begin() && bytes > max_bytes;) {
+    --entry;
+    const std::shared_ptr<const Base>& base = entry->loaded.base;
+    if (base.use_count() > 1 && drop_idle_) drop_idle_(*base, base.use_count() - 1);
+    if (base.use_count() > 1) continue;
+    bytes -= entry->loaded.base->bytes();
+    entry = entries_.erase(entry);
+  }
+}
+
+std::vector<std::string> BaseCache::Ids() const {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
+    if (it->is_directory(error) && fs::exists(it->path() / "config.json", error)) {
+      ids.push_back(it->path().filename().string());
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::vector<std::shared_ptr<const Base>> BaseCache::Resident() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<const Base>> bases;
+  for (const Entry& entry : entries_) bases.push_back(entry.loaded.base);
+  return bases;
+}
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,79 @@
+#pragma once
+/// The bases that are resident, least recently used first out by bytes; one in use never leaves.
+
+#include <condition_variable>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "worker/engine/model/base.h"
+#include "worker/engine/model/model.h"
+#include "worker/engine/types.h"
+
+namespace graft::worker::engine {
+
+struct LoadedBase {
+  std::shared_ptr<const Base> base;
+  std::shared_ptr<const Model> model;
+};
+
+/// Thread safety: thread-safe.
+class BaseCache {
+ public:
+  /// Called for a base that is to leave, with the number of those who hold it: lets go of what is
+  /// only kept for later use, if nobody else holds it.
+  using DropIdle = std::function<void(const Base&, int64_t holders)>;
+  /// Called for a base whose files were replaced: releases everything that serves on it.
+  using DropAll = std::function<void(const Base&)>;
+
+  /// `drop_idle` and `drop_all` may be empty.
+  BaseCache(std::filesystem::path folder, at::Device device, int64_t max_bytes,
+            DropIdle drop_idle = {}, DropAll drop_all = {})
+      : folder_(std::move(folder)),
+        device_(device),
+        max_bytes_(max_bytes),
+        drop_idle_(std::move(drop_idle)),
+        drop_all_(std::move(drop_all)) {}
+
+  /// Returns the base in `compute`, loading it if need be; two callers of one absent base share one
+  /// load. "In use" is a shared_ptr held by anyone. If memory runs out,
+  /// all that aren't leave first.
+  /// Errors: NotFound if there is no such folder; FailedPrecondition with reason BASE_UNUSABLE if a
+  /// file of it is torn; else as Base::Load.
+  StatusOr<LoadedBase> Get(const std::string& id, at::ScalarType compute);
+  /// Drops the bases whose folder was changed or removed since they were read, so that Get returns
+  /// what is there now. Who holds one keeps it to the end of what it does.
+  void DropChanged();
+  bool Holds(const std::string& id, at::ScalarType compute) const;
+  std::vector<std::string> Ids() const;
+  std::vector<std::shared_ptr<const Base>> Resident() const;
+
+ private:
+  using Key = std::pair<std::string, at::ScalarType>;
+  struct Entry {
+    Key key;
+    LoadedBase loaded;
+  };
+  StatusOr<LoadedBase> Load(const Key& key) const;
+  /// Drops bases that nobody uses until at most `bytes` are kept. Requires: mutex_.
+  void EvictDownTo(int64_t bytes);
+  /// Requires: mutex_.
+  std::list<Entry>::iterator Drop(std::list<Entry>::iterator entry);
+
+  const std::filesystem::path folder_;
+  const at::Device device_;
+  const int64_t max_bytes_;
+  const DropIdle drop_idle_;
+  const DropAll drop_all_;
+  mutable std::mutex mutex_;
+  std::condition_variable loaded_;
+  std::list<Entry> entries_;  ///< Most recently used first.
+  std::set<Key> loading_;
+};
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,15 @@
+#pragma once
+/// Activation functions by the names that config.json and adapter configs use.
+
+#include <string_view>
+
+#include "worker/engine/device/tensor.h"
+
+namespace graft::worker::engine {
+
+/// Those of common/families/activations.h; besides "gelu_pytorch_tanh" ("gelu_new"), "swish"
+/// ("silu") and "" (none). Requires: `name` passed the checks of families:: or methods::, which
+/// refuse others.
+at::Tensor Activate(const at::Tensor& x, std::string_view name);
+
+}  // namespace graft::worker::engine

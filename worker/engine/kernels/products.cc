@@ -1,0 +1,94 @@
+#include "worker/engine/kernels/products.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "worker/engine/device/autograd.h"
+
+namespace graft::worker::engine {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// With fewer rows than this the conversions cost more than the faster kernel wins.
+constexpr int64_t kFewRows = 64;
+
+bool Widens(const at::Tensor& a) { return WidensProducts(a) && a.size(0) >= kFewRows; }
+
+at::Tensor Wide(const at::Tensor& x) { return x.to(at::kFloat); }
+
+at::Tensor WideLinear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return at::addmm(Wide(bias), Wide(x), Wide(weight).t()).to(x.scalar_type());
+}
+
+/// Widens in backward again rather than keep fp32 copies of x and the weights on the tape.
+class WideLinearFunction : public torch::autograd::Function<WideLinearFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias) {
+    // A frozen weight needs no x for its gradient.
+    ctx->save_for_backward({weight.requires_grad() ? x : at::Tensor(), weight});
+    return WideLinear(x, weight, bias);
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor& x = saved[0];
+    const at::Tensor& weight = saved[1];
+    const at::ScalarType type = weight.scalar_type();
+    const at::Tensor dy = Wide(grads[0]);
+    variable_list result(3);
+    if (ctx->needs_input_grad(0)) result[0] = at::mm(dy, Wide(weight)).to(type);
+    if (ctx->needs_input_grad(1)) result[1] = at::mm(dy.t(), Wide(x)).to(type);
+    if (ctx->needs_input_grad(2)) result[2] = dy.sum(0).to(type);
+    return result;
+  }
+};
+
+}  // namespace
+
+bool CpuHasFastBf16() {
+#if defined(__x86_64__)
+  static const bool has = [] {
+    // Straight from cpuid: the compilers' queries know AMX by different names or not at all.
+    uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+    const bool amx = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> 22 & 1U) != 0;
+    // AMD's dot product of bf16 pairs runs at the rate of an fp32 multiply-add, twice the numbers;
+    // Intel's AVX512-BF16 without AMX does no more multiplications a cycle than its fp32 units.
+    return amx || (__builtin_cpu_is("amd") != 0 && __builtin_cpu_supports("avx512bf16") != 0);
+  }();
+  return has;
+#else
+  return false;
+#endif
+}
+
+bool WidensProducts(const at::Tensor& like) {
+  return like.is_cpu() && like.scalar_type() == at::kBFloat16 && !CpuHasFastBf16();
+}
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (!Widens(x)) return at::linear(x, weight, bias);
+  const bool taped = at::GradMode::is_enabled() &&
+                     (x.requires_grad() || weight.requires_grad() || bias.requires_grad());
+  return taped ? WideLinearFunction::apply(x, weight, bias) : WideLinear(x, weight, bias);
+}
+
+at::Tensor Product(const at::Tensor& a, const at::Tensor& b) {
+  return Widens(a) || (WidensProducts(a) && a.size(1) >= kFewRows)
+             ? at::mm(Wide(a), Wide(b)).to(a.scalar_type())
+             : at::mm(a, b);
+}
+
+void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha) {
+  if (Widens(a)) {
+    out.add_(at::mm(Wide(a), Wide(b)), alpha);
+  } else {
+    at::Tensor to = out;
+    to.addmm_(a, b, 1, alpha);
+  }
+}
+
+}  // namespace graft::worker::engine

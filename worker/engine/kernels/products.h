@@ -1,0 +1,33 @@
+#pragma once
+/// Matrix products in the engine's compute type, by the kernel that is fastest at it on the device.
+///
+/// Numerics: bf16 operands are multiplied exactly and summed in fp32; each result is rounded once.
+/// CPUs that aren't fast at bf16 run such products over operands widened to fp32 on the fly, which
+/// changes nothing of that: libtorch's own bf16 product took 1.7 times as long there. Which kernel
+/// runs depends on shapes and the processor's kind alone.
+
+#include "worker/engine/device/tensor.h"
+
+namespace graft::worker::engine {
+
+/// Whether the CPU multiplies bf16 numbers faster than fp32: it has AMX-BF16, or is AMD's with
+/// AVX512-BF16.
+bool CpuHasFastBf16();
+
+/// Whether products of `like`'s type and device are run in fp32.
+bool WidensProducts(const at::Tensor& like);
+
+/// x W^T + b in x's type. Differentiable; only x and W are kept for the backward pass, in their own
+/// type.
+/// Shapes: x [T, D], weight [F, D], bias [F]; returns [T, F]. Requires: one type.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
+/// a b in the operands' type. Not differentiable.
+/// Shapes: a [M, K], b [K, N]; returns [M, N]. Requires: one type.
+at::Tensor Product(const at::Tensor& a, const at::Tensor& b);
+
+/// out += alpha a b. Not differentiable.
+/// Shapes: a [M, K], b [K, N], out [M, N], which may be a view. Requires: one type.
+void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha = 1);
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,222 @@
+#include "worker/engine/model/base.h"
+
+#include <algorithm>
+
+#include "common/base/file.h"
+#include "common/base/sha256.h"
+#include "worker/engine/device/convert.h"
+
+namespace graft::worker::engine {
+namespace fs = std::filesystem;
+namespace {
+
+bool AllFinite(const at::Tensor& tensor) { return at::isfinite(tensor).all().item<bool>(); }
+
+std::string Join(const std::vector<std::string>& names) {
+  std::string joined;
+  for (const std::string& name : names) joined += name + "+";
+  return joined;
+}
+
+/// Query, key and value of each layer read one input: kept as one matrix, they are one GEMM.
+std::vector<std::vector<std::string>> FusedGroups(const families::Layout& layout) {
+  std::vector<std::vector<std::string>> groups;
+  for (int64_t layer = 0; layer < layout.num_layers; ++layer) {
+    std::vector<std::string>& group = groups.emplace_back();
+    using enum families::LinearRole;
+    for (const families::LinearRole role : {kQuery, kKey, kValue})
+      group.push_back(layout.linears[layout.LinearAt(layer, role)].path);
+  }
+  return groups;
+}
+
+/// True if the embeddings hold every token type of `encoding`; a family without types ignores them.
+bool HoldsTypes(const tokenizers::Encoding& encoding, const families::Layout& layout) {
+  return layout.type_vocab_size == 0 ||
+         std::all_of(encoding.type_ids.begin(), encoding.type_ids.end(),
+                     [&](int32_t type) { return type < layout.type_vocab_size; });
+}
+
+/// True if capitals are small letters to the tokenizer.
+bool MakesSmall(const tokenizers::Tokenizer& tokenizer) {
+  const auto ids = [&](std::string_view text) { return tokenizer.Encode(text, {}).ids; };
+  return ids("A B C D E N O S T X Z") == ids("a b c d e n o s t x z") && ids("a b") != ids("b a");
+}
+
+}  // namespace
+
+StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs::path& folder,
+                                                 at::ScalarType compute, at::Device device) {
+  const at::NoGradGuard no_grad;
+  std::shared_ptr<Base> base(new Base());
+  base->id_ = id;
+  base->folder_ = folder;
+  base->compute_ = compute;
+  base->device_ = device;
+  base->stamp_ = FolderStamp(folder);
+  const auto read = [&]() -> Status {
+    GRAFT_ASSIGN_OR_RETURN(const std::string config, ReadFile(folder / "config.json", 1 << 20));
+    GRAFT_ASSIGN_OR_RETURN(base->checkpoint_, safetensors::Checkpoint::Open(folder));
+    GRAFT_ASSIGN_OR_RETURN(base->layout_, families::ReadLayout(config, base->checkpoint_->names()));
+    GRAFT_RETURN_IF_ERROR(base->LoadTexts());
+    return base->LoadTensors();
+  };
+  const Status status = read();
+  // Config, tokenizer and weights are of one state of the folder or of none; this also explains
+  // whatever was found wrong.
+  if (!base->IsCurrent()) {
+    return UnavailableError("the base " + id + ": its files were changed while they were read" +
+                            (status.ok() ? "" : " (" + status.message() + ")") + "; try again");
+  }
+  GRAFT_RETURN_IF_ERROR(status);
+  for (const std::vector<std::string>& paths : FusedGroups(base->layout_)) {
+    for (const char* suffix : {".weight", ".bias"}) base->Fuse(paths, suffix);
+  }
+  return std::shared_ptr<const Base>(std::move(base));
+}
+
+bool Base::IsCurrent() const { return FolderStamp(folder_) == stamp_; }
+
+Status Base::LoadTexts() {
+  GRAFT_ASSIGN_OR_RETURN(tokenizer_, tokenizers::LoadTokenizer(folder_));
+  if (tokenizer_->vocab_size() > layout_.vocab_size) {
+    return InvalidArgumentError(
+        "the base " + id_ + ": its tokenizer knows " + std::to_string(tokenizer_->vocab_size()) +
+        " tokens, its embeddings hold " + std::to_string(layout_.vocab_size));
+  }
+  // The types stand in the templates, whatever the texts are.
+  if (!HoldsTypes(tokenizer_->Encode("a", {}), layout_)) {
+    return InvalidArgumentError("the base " + id_ +
+                                ": its tokenizer gives a text other token types than the " +
+                                std::to_string(layout_.type_vocab_size) + " of its embeddings");
+  }
+  knows_pairs_ = HoldsTypes(tokenizer_->EncodePair("a", "b", {}), layout_);
+  StatusOr<EmbeddingRecipe> recipe = ReadEmbeddingRecipe(folder_);
+  embedding_status_ = recipe.status();
+  if (recipe.ok()) recipe_ = *recipe;
+  if (recipe_.lower_case && !MakesSmall(*tokenizer_)) {
+    embedding_status_ = UnimplementedError(
+        "this base can't embed texts: sentence_bert_config.json says do_lower_case, which its "
+        "tokenizer doesn't do; set do_lower_case in tokenizer_config.json");
+  }
+  return OkStatus();
+}
+
+Status Base::CheckKnowsPairs(const std::string& field) const {
+  if (knows_pairs_) return OkStatus();
+  return InvalidArgumentError("this base knows no pairs of texts: " + id_ +
+                              " has one token type only")
+      .At(field, "NO_PAIRS");
+}
+
+std::string Base::StoredName(std::string_view name) const {
+  if (checkpoint_->Find(name) != nullptr) return std::string(name);
+  if (!name.starts_with(layout_.prefix)) return {};
+  const std::string_view bare = name.substr(layout_.prefix.size());
+  return checkpoint_->Find(bare) != nullptr ? std::string(bare) : std::string();
+}
+
+Status Base::LoadTensors() {
+  std::unordered_map<std::string, const families::TensorShape*> wanted;
+  for (const families::TensorShape& tensor : layout_.tensors) {
+    const std::string stored = StoredName(tensor.name);
+    if (stored.empty())
+      return NotFoundError("the base " + id_ + " lacks the tensor " + tensor.name);
+    wanted[stored] = &tensor;
+  }
+  safetensors::FingerprintBuilder fingerprint;
+  for (const std::string& name : checkpoint_->names()) {
+    const safetensors::TensorInfo& info = *checkpoint_->Find(name);
+    const auto found = wanted.find(name);
+    std::string hash;
+    if (found == wanted.end()) {
+      GRAFT_ASSIGN_OR_RETURN(hash, checkpoint_->Hash(name));
+    } else {
+      GRAFT_ASSIGN_OR_RETURN(const std::string bytes, checkpoint_->Read(name));
+      hash = Sha256Hex(bytes);
+      GRAFT_RETURN_IF_ERROR(
+          Place(*found->second, safetensors::DTypeName(info.dtype), info.shape, bytes));
+      if (tensors_.at(found->second->name).scalar_type() != at::kFloat) hashes_[name] = hash;
+    }
+    fingerprint.Add(name, info, hash);
+  }
+  fingerprint_ = fingerprint.Finish(layout_.fingerprint_config.dump());
+  return OkStatus();
+}
+
+Status Base::Place(const families::TensorShape& wanted, std::string_view dtype,
+                   const std::vector<int64_t>& shape, std::string_view bytes) {
+  GRAFT_ASSIGN_OR_RETURN(at::Tensor value, BytesToFloat(dtype, shape, bytes));
+  if (value.sizes() != at::IntArrayRef(wanted.shape)) {
+    return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name +
+                                " hasn't the shape that config.json implies");
+  }
+  // A GEMM wants its bias in its own type; norms stay in fp32.
+  const bool is_linear_bias =
+      wanted.role == families::TensorRole::kBias && wanted.layer != families::kAboveLayers;
+  if (value.dim() >= 2 || is_linear_bias) value = value.to(compute_);
+  if (!AllFinite(value)) {
+    return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name +
+                                " holds a NaN or an infinity");
+  }
+  bytes_ += static_cast<int64_t>(value.nbytes());
+  tensors_[wanted.name] = value.to(device_);
+  return OkStatus();
+}
+
+void Base::Fuse(const std::vector<std::string>& paths, const char* suffix) {
+  std::vector<std::string> names;
+  std::vector<at::Tensor> parts;
+  for (const std::string& path : paths) {
+    const auto part = tensors_.find(path + suffix);
+    if (part == tensors_.end()) return;
+    names.push_back(part->first);
+    parts.push_back(part->second);
+  }
+  const at::Tensor fused = at::cat(parts, 0);
+  int64_t row = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    tensors_[names[i]] = fused.narrow(0, row, parts[i].size(0));
+    row += parts[i].size(0);
+  }
+  // Whole groups and their tails (key and value alone, for a pooled last layer) are slices of one
+  // matrix.
+  row = 0;
+  for (size_t first = 0; first + 1 < names.size(); ++first) {
+    fused_[Join({names.begin() + static_cast<int64_t>(first), names.end()})] =
+        fused.narrow(0, row, fused.size(0) - row);
+    row += parts[first].size(0);
+  }
+}
+
+const at::Tensor& Base::Tensor(std::string_view name) const {
+  const auto found = tensors_.find(std::string(name));
+  TORCH_CHECK(found != tensors_.end(), "the base ", id_, " has no tensor ", name);
+  return found->second;
+}
+
+at::Tensor Base::Fused(const std::vector<std::string>& names) const {
+  const auto found = fused_.find(Join(names));
+  return found != fused_.end() ? found->second : at::Tensor();
+}
+
+StatusOr<at::Tensor> Base::Master(std::string_view name) const {
+  const auto resident = tensors_.find(std::string(name));
+  if (resident == tensors_.end())
+    return NotFoundError("the base " + id_ + " has no tensor " + std::string(name));
+  if (resident->second.scalar_type() == at::kFloat)
+    return resident->second.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  const std::string stored = StoredName(name);
+  const safetensors::TensorInfo& info = *checkpoint_->Find(stored);
+  const StatusOr<std::string> bytes = checkpoint_->Read(stored);
+  if (!bytes.ok() || Sha256Hex(*bytes) != hashes_.at(stored)) {
+    return FailedPreconditionError(
+               "the base " + id_ + " was changed on disk since it was loaded (the tensor " +
+               std::string(name) + " is another now); a job that trains its weights would mix " +
+               "old and new ones: submit it again")
+        .AddDetail({"BASE_CHANGED", "base", 0, {}, {}});
+  }
+  return BytesToFloat(safetensors::DTypeName(info.dtype), info.shape, *bytes);
+}
+
+}  // namespace graft::worker::engine

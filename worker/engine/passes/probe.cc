@@ -1,0 +1,93 @@
+#include "worker/engine/passes/probe.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/random.h"
+#include "worker/engine/adapters/head.h"
+#include "worker/engine/passes/layer_walk.h"
+
+namespace graft::worker::engine {
+namespace {
+
+constexpr uint64_t kSeed =
+    20190202;  // arXiv:1902.00751's month; any number does, as long as it stays.
+const std::vector<int64_t> kLengths = {3, 17, 8, 32};
+
+StatusOr<std::vector<float>> ProbeLogits(const Model& model, const Base& base,
+                                         const Adapter& adapter, uint64_t seed,
+                                         const std::vector<int64_t>& lengths) {
+  const at::NoGradGuard no_grad;
+  PhiloxSequence random(seed, RandomStream::kProbe);
+  std::vector<std::vector<int32_t>> ids(lengths.size());
+  std::vector<Sequence> sequences;
+  for (size_t s = 0; s < lengths.size(); ++s) {
+    const int64_t length = std::min(lengths[s], base.layout().max_positions);
+    for (int64_t i = 0; i < length; ++i) {
+      ids[s].push_back(
+          static_cast<int32_t>(random.NextBelow(static_cast<uint32_t>(base.layout().vocab_size))));
+    }
+    sequences.push_back({ids[s].data(), nullptr, length, 0});
+  }
+  const PackedBatch batch =
+      Pack(sequences, std::vector<const Adapter*>(sequences.size(), &adapter), base.device());
+  const WeightSet weights(base, &adapter);
+  const Pass pass(batch, weights, {});
+  const at::Tensor logits =
+      HeadLogits(Forward(model, pass, /*pooled=*/true, [] {}), weights, adapter).cpu().contiguous();
+  std::vector<float> values(logits.const_data_ptr<float>(),
+                            logits.const_data_ptr<float>() + logits.numel());
+  if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) {
+    return FailedPreconditionError("the version's logits aren't finite on this base")
+        .AddDetail({"NOT_FINITE", {}, 0, {}, {}});
+  }
+  return values;
+}
+
+}  // namespace
+
+StatusOr<Json> MakeProbe(const Model& model, const Base& base, const Adapter& adapter) {
+  GRAFT_ASSIGN_OR_RETURN(const std::vector<float> logits,
+                         ProbeLogits(model, base, adapter, kSeed, kLengths));
+  return Json{{"seed", kSeed}, {"lengths", kLengths}, {"logits", logits}};
+}
+
+Status CheckProbe(const Json& probe, const ResidentVersion& version) {
+  const Base& base = *version.on.base;
+  if (probe.is_null())
+    return ProbeLogits(*version.on.model, base, *version.adapter, kSeed, kLengths).status();
+  const Status malformed = InvalidArgumentError("graft.json: the probe is malformed");
+  if (!probe.is_object() || !probe.contains("seed") || !probe.contains("lengths") ||
+      !probe.contains("logits") || !probe["seed"].is_number_unsigned() ||
+      !probe["lengths"].is_array() || !probe["logits"].is_array() || probe["lengths"].empty() ||
+      probe["lengths"].size() > 64) {
+    return malformed;
+  }
+  for (const Json& length : probe["lengths"]) {
+    if (!length.is_number_unsigned() || length.get<uint64_t>() < 1 || length.get<uint64_t>() > 512)
+      return malformed;
+  }
+  for (const Json& logit : probe["logits"]) {
+    if (!logit.is_number()) return malformed;
+  }
+  const auto expected = probe["logits"].get<std::vector<float>>();
+  GRAFT_ASSIGN_OR_RETURN(
+      const std::vector<float> actual,
+      ProbeLogits(*version.on.model, base, *version.adapter, probe["seed"].get<uint64_t>(),
+                  probe["lengths"].get<std::vector<int64_t>>()));
+  if (actual.size() != expected.size()) return malformed;
+  float scale = 1;
+  float worst = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    scale = std::max(scale, std::abs(expected[i]));
+    worst = std::max(worst, std::abs(expected[i] - actual[i]));
+  }
+  const float tolerance = base.compute() == at::kBFloat16 ? 3e-2F : 1e-4F;
+  if (worst <= tolerance * scale) return OkStatus();
+  return FailedPreconditionError(
+             "the version isn't what was trained: its probe's logits differ by " +
+             std::to_string(worst) + " on this worker")
+      .AddDetail({"PROBE_MISMATCH", {}, 0, {}, {}});
+}
+
+}  // namespace graft::worker::engine

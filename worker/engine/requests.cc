@@ -1,0 +1,222 @@
+#include <chrono>
+#include <future>
+
+#include "worker/engine/artifacts/artifact.h"
+#include "worker/engine/device/device.h"
+#include "worker/engine/engine_impl.h"
+#include "worker/engine/passes/probe.h"
+#include "worker/engine/tasks/classification.h"
+#include "worker/engine/training/evaluation.h"
+
+namespace graft::worker::engine {
+
+StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
+  const auto start = std::chrono::steady_clock::now();
+  GRAFT_ASSIGN_OR_RETURN(const ArtifactHeader header, ReadArtifactHeader(request.files));
+  bases_.DropChanged();
+  GRAFT_ASSIGN_OR_RETURN(const LoadedBase on, bases_.Get(request.base, Resolve(header.precision)));
+  const std::string& fingerprint = on.base->fingerprint();
+  for (const std::string& expected : {request.base_fingerprint, header.base_fingerprint}) {
+    if (!expected.empty() && expected != fingerprint) {
+      return FailedPreconditionError("the version was made for a base with fingerprint " +
+                                     expected.substr(0, 12) + ", but " + request.base + " has " +
+                                     fingerprint.substr(0, 12) +
+                                     ": its files were changed since; put the old ones back")
+          .AddDetail({"BASE_MISMATCH", {}, 0, {}, {}});
+    }
+  }
+  StatusOr<LoadedArtifact> loaded = Guarded([&] { return ReadArtifact(request.files, *on.base); });
+  if (!loaded.ok()) return loaded.status();
+  if (loaded->sha256 != request.version) {
+    return DataLossError("the version's files have the hash " + loaded->sha256.substr(0, 12) +
+                         ", not " + request.version.substr(0, 12) +
+                         "; they were changed after they were stored");
+  }
+  auto version = std::make_shared<ResidentVersion>();
+  version->id = request.version;
+  version->on = on;
+  version->task = MakeTask(loaded->adapter->task());
+  version->max_length = loaded->max_length;
+  version->has_pair = loaded->has_pair;
+  loaded->adapter->PrepareServing(on.base->compute());
+  const at::Tensor flat = loaded->adapter->parameters().flat_P();
+  version->bytes = static_cast<int64_t>(flat.nbytes());
+  for (const methods::TensorSpec& spec : loaded->adapter->parameters().specs()) {
+    version->tensor_bytes +=
+        static_cast<int64_t>(loaded->adapter->parameters().Get(spec.name).nbytes());
+  }
+  version->adapter = std::move(loaded->adapter);
+  LoadResult result;
+  result.base_fingerprint = fingerprint;
+  result.bytes = version->bytes;
+  if (request.prove) {
+    auto proof = std::make_shared<std::promise<Status>>();
+    loop_.Post([proof, held = version, probe = loaded->probe]() mutable {
+      const Status proved = Guarded([&] { return CheckProbe(probe, *held); });
+      held.reset();  // Whoever hears of the proof finds the version in nobody's hands.
+      proof->set_value(proved);
+    });
+    GRAFT_RETURN_IF_ERROR(proof->get_future().get());
+    result.proved = !loaded->probe.is_null();
+  }
+  adapters_.Put(version);
+  // Behind Put, so that whoever drops the versions of a changed base misses none.
+  if (!on.base->IsCurrent()) {
+    adapters_.Erase(request.version);
+    return UnavailableError("the base " + request.base +
+                            " was changed while the version was loaded; try again");
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (probe_.adapter_load) probe_.adapter_load(result.seconds);
+  return result;
+}
+
+namespace {
+
+Status CheckInputs(const std::vector<TextInput>& inputs) {
+  if (inputs.empty()) return InvalidArgumentError("no input text").At("inputs");
+  if (inputs.size() > 256) {
+    return InvalidArgumentError(std::to_string(inputs.size()) +
+                                " inputs in one request; the limit is 256")
+        .At("inputs");
+  }
+  return OkStatus();
+}
+
+/// Whether `base` can read a pair, and a version that was trained on pairs (empty: unknown) is
+/// given one. Errors: InvalidArgument at `field`.
+Status CheckPair(bool is_pair, std::optional<bool> trained_on_pairs, const Base& base,
+                 const std::string& field) {
+  if (trained_on_pairs && *trained_on_pairs != is_pair) {
+    return InvalidArgumentError(is_pair ? "the adapter was trained on single texts, not on pairs"
+                                        : "the adapter was trained on pairs; give both texts")
+        .At(field, "TEXT_PAIR_MISMATCH");
+  }
+  return is_pair ? base.CheckKnowsPairs(field) : OkStatus();
+}
+
+/// Errors: as CheckPair, for the first input that isn't what was trained on.
+Status EncodeInputs(const std::vector<TextInput>& inputs, std::optional<bool> trained_on_pairs,
+                    int max_length, ServingRequest& request) {
+  const Base& base = *request.on.base;
+  const tokenizers::Tokenizer& tokenizer = base.tokenizer();
+  const tokenizers::EncodeOptions options{.max_length = max_length};
+  for (const TextInput& input : inputs) {
+    const bool is_pair = !input.text_pair.empty();
+    const std::string field = "inputs[" + std::to_string(request.inputs.size()) + "].text_pair";
+    GRAFT_RETURN_IF_ERROR(CheckPair(is_pair, trained_on_pairs, base, field));
+    request.inputs.push_back(is_pair ? tokenizer.EncodePair(input.text, input.text_pair, options)
+                                     : tokenizer.Encode(input.text, options));
+    request.truncated.push_back(request.inputs.back().truncated);
+  }
+  return OkStatus();
+}
+
+Status NotResident() {
+  return NotFoundError("the version isn't resident on this worker")
+      .AddDetail({"VERSION_NOT_RESIDENT", {}, 0, {}, {}});
+}
+
+}  // namespace
+
+void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> done) {
+  if (const Status status = CheckInputs(request.inputs); !status.ok()) return done(status);
+  auto version = adapters_.Find(request.version);
+  if (version == nullptr) return done(NotResident());
+  auto serving = std::make_shared<ServingRequest>();
+  serving->version = version;
+  serving->on = version->on;
+  serving->abandoned = request.abandoned;
+  if (const Status status =
+          EncodeInputs(request.inputs, version->has_pair, version->max_length, *serving);
+      !status.ok()) {
+    return done(status);
+  }
+  // The queue drops `done` when it has called it, which ends the circle of request and callback.
+  serving->done = [serving = serving.get(), version, done = std::move(done)](Status status) {
+    if (!status.ok()) return done(status);
+    ClassifyResult result;
+    result.label_names = {version->task, &version->task->spec().label_names};
+    result.base_fingerprint = version->on.base->fingerprint();
+    for (size_t i = 0; i < serving->inputs.size(); ++i) {
+      Prediction prediction;
+      prediction.logits = std::move(serving->outputs[i]);
+      prediction.probabilities = Probabilities(prediction.logits);
+      prediction.tokens = static_cast<int32_t>(serving->inputs[i].ids.size());
+      prediction.truncated = serving->truncated[i];
+      result.predictions.push_back(std::move(prediction));
+    }
+    done(std::move(result));
+  };
+  loop_.Serve(std::move(serving));
+}
+
+void Engine::Impl::Embed(EmbedRequest request, Callback<EmbedResult> done) {
+  if (const Status status = CheckInputs(request.inputs); !status.ok()) return done(status);
+  auto serving = std::make_shared<ServingRequest>();
+  int max_length = 0;
+  if (!request.version.empty()) {
+    serving->version = adapters_.Find(request.version);
+    if (serving->version == nullptr) return done(NotResident());
+    serving->on = serving->version->on;
+    max_length = serving->version->max_length;
+  } else {
+    StatusOr<LoadedBase> on = bases_.Get(request.base, Resolve(spec::Precision::kAuto));
+    if (!on.ok()) return done(on.status());
+    serving->on = *on;
+    max_length = on->base->max_embedded_length();
+  }
+  if (const Status& status = serving->on.base->embedding_status(); !status.ok())
+    return done(status);
+  serving->embed = true;
+  serving->abandoned = request.abandoned;
+  serving->normalize = request.normalize || serving->on.base->normalize_embeddings();
+  if (const Status status = EncodeInputs(request.inputs, std::nullopt, max_length, *serving);
+      !status.ok()) {
+    return done(status);
+  }
+  serving->done = [serving = serving.get(), done = std::move(done)](Status status) {
+    if (!status.ok()) return done(status);
+    EmbedResult result;
+    result.base_fingerprint = serving->on.base->fingerprint();
+    for (size_t i = 0; i < serving->inputs.size(); ++i) {
+      result.embeddings.push_back({std::move(serving->outputs[i]),
+                                   static_cast<int32_t>(serving->inputs[i].ids.size()),
+                                   serving->truncated[i]});
+    }
+    done(std::move(result));
+  };
+  loop_.Serve(std::move(serving));
+}
+
+void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) {
+  auto version = adapters_.Find(request.version);
+  if (version == nullptr) return done(NotResident());
+  if (request.dataset->train.empty())
+    return done(InvalidArgumentError("the dataset has no examples"));
+  if (const Status status = CheckPair(request.dataset->has_pair, version->has_pair,
+                                      *version->on.base, "dataset.text_columns");
+      !status.ok()) {
+    return done(status);
+  }
+  const auto encoder = version->task->NewEncoder(*request.dataset, version->on.base->tokenizer(),
+                                                 version->max_length);
+  StatusOr<TokenizedSplit> tokenized = Tokenize(request.dataset->train, *encoder);
+  if (!tokenized.ok()) return done(tokenized.status());
+  auto split = std::make_shared<TokenizedSplit>(std::move(*tokenized));
+  auto running = std::make_shared<SplitEvaluation>(*version->on.model, *version->on.base,
+                                                   *version->adapter, *version->task, *split);
+  const auto advance = [version, split, running, done,
+                        abandoned = request.abandoned](const Yield& yield) {
+    if (abandoned && abandoned()) return done(NobodyWaits()), false;
+    if (const Status status = Guarded([&] { return running->Advance(yield); }); !status.ok())
+      return done(status), false;
+    if (!running->done()) return true;
+    Evaluation result = running->Result();
+    result.base_fingerprint = version->on.base->fingerprint();
+    return done(std::move(result)), false;
+  };
+  loop_.Post(Loop::LongTask{advance, [done](const Status& status) { done(status); }});
+}
+
+}  // namespace graft::worker::engine

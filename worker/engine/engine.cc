@@ -67,12 +67,19 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   input->request.checkpoint = {};
   input->request.init_from = {};
   observer->OnStarted(run->precision(), run->step());
-  return loop_.AddJob(std::move(run), std::move(observer));
+  GRAFT_RETURN_IF_ERROR(training_.Add(std::move(run), std::move(observer)));
+  loop_.Wake();
+  return OkStatus();
 }
 
 EngineFigures Engine::Impl::figures() const {
   EngineFigures figures;
-  loop_.Count(figures);
+  figures.train_tokens = training_.tokens();
+  figures.train_steps = training_.steps();
+  figures.training_jobs = training_.jobs();
+  figures.requests_waiting = serving_.waiting();
+  figures.served_inputs = serving_.inputs();
+  figures.served_passes = serving_.passes();
   const AdapterCache::Figures adapters = adapters_.figures();
   figures.adapters_resident = adapters.count;
   figures.adapter_bytes = adapters.bytes;

@@ -8,6 +8,9 @@
 #include "worker/engine/caches/base_cache.h"
 #include "worker/engine/engine.h"
 #include "worker/engine/loop/loop.h"
+#include "worker/engine/loop/turn_tasks.h"
+#include "worker/engine/serving/serving_queue.h"
+#include "worker/engine/training/training_client.h"
 
 namespace graft::worker::engine {
 
@@ -22,12 +25,14 @@ class Engine::Impl {
             options_.bases, device, options_.max_base_bytes,
             [this](const Base& base, int64_t holders) { adapters_.EraseIdle(base, holders); },
             [this](const Base& base) { adapters_.EraseOn(base); }),
-        loop_(device, options_.max_waiting, {.seconds = options_.pass_seconds}, probe_) {}
+        serving_(options_.max_waiting, {.seconds = options_.pass_seconds}, probe_.serving_pass),
+        training_(device, {.on_step = probe_.train_step, .on_loss = probe_.train_loss}),
+        loop_({.foreground = {&serving_}, .background = {&evaluations_, &training_}}) {}
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
   EngineFigures figures() const;
 
-  // serving/requests.cc
+  // requests.cc
   StatusOr<LoadResult> Load(LoadRequest request);
   void Classify(ClassifyRequest request, Callback<ClassifyResult> done);
   void Embed(EmbedRequest request, Callback<EmbedResult> done);
@@ -44,6 +49,9 @@ class Engine::Impl {
   const Engine::Probe probe_;
   AdapterCache adapters_;
   BaseCache bases_;
+  ServingQueue serving_;
+  TurnTasks evaluations_;
+  TrainingClient training_;
   Loop loop_;
 };
 

@@ -132,6 +132,7 @@ void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> do
       !status.ok()) {
     return done(status);
   }
+  serving->read.assign(serving->inputs.size(), kPooledPosition);
   // The queue drops `done` when it has called it, which ends the circle of request and callback.
   serving->done = [serving = serving.get(), version, done = std::move(done)](Status status) {
     if (!status.ok()) return done(status);
@@ -148,7 +149,7 @@ void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> do
     }
     done(std::move(result));
   };
-  loop_.Serve(std::move(serving));
+  if (serving_.Push(std::move(serving))) loop_.Wake();
 }
 
 void Engine::Impl::Embed(EmbedRequest request, Callback<EmbedResult> done) {
@@ -186,7 +187,7 @@ void Engine::Impl::Embed(EmbedRequest request, Callback<EmbedResult> done) {
     }
     done(std::move(result));
   };
-  loop_.Serve(std::move(serving));
+  if (serving_.Push(std::move(serving))) loop_.Wake();
 }
 
 void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) {
@@ -216,7 +217,8 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
     result.base_fingerprint = version->on.base->fingerprint();
     return done(std::move(result)), false;
   };
-  loop_.Post(Loop::LongTask{advance, [done](const Status& status) { done(status); }});
+  evaluations_.Add({advance, [done](const Status& status) { done(status); }});
+  loop_.Wake();
 }
 
 }  // namespace graft::worker::engine

@@ -11,6 +11,8 @@
 #include "common/safetensors/safetensors.h"
 #include "worker/engine/adapters/initialise.h"
 #include "worker/engine/device/convert.h"
+#include "worker/engine/families/families.h"
+#include "worker/engine/methods/methods.h"
 
 namespace graft::worker::engine::testing {
 namespace fs = std::filesystem;
@@ -47,12 +49,15 @@ std::vector<std::string> GoldenCaseNames() {
 }
 
 PackedBatch GoldenCase::Batch(const Adapter* owner) const {
+  static constexpr int32_t kPooled[] = {0};
   std::vector<Sequence> sequences;
   for (size_t i = 0; i < ids.size(); ++i) {
     sequences.push_back(
-        {ids[i].data(), type_ids[i].data(), static_cast<int64_t>(ids[i].size()), i});
+        {ids[i].data(), type_ids[i].data(), static_cast<int64_t>(ids[i].size()), i, kPooled});
   }
-  return Pack(sequences, std::vector<const Adapter*>(sequences.size(), owner), base->device());
+  return Pack(sequences,
+              std::vector<Owner>(sequences.size(), Owner{.adapter = owner, .training = true}),
+              base->device());
 }
 
 GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute) {

@@ -25,7 +25,8 @@ struct GoldenCase {
   double loss = 0;                          ///< Its mean loss.
   std::map<std::string, at::Tensor> grads;  ///< By TensorSpec::name, of the mean loss.
 
-  /// All sequences in one batch, owned by `owner` (null: the plain base).
+  /// All sequences in one batch of a training pass, owned by `owner` (null: the plain base); their
+  /// first rows are wanted.
   PackedBatch Batch(const Adapter* owner) const;
 };
 

@@ -32,7 +32,7 @@ Result Train(const GoldenCase& golden, const PackedBatch& batch) {
   Adapter& adapter = *golden.adapter;
   adapter.parameters().EnableGrad();
   const WeightSet weights(*golden.base, &adapter);
-  const Pass pass(batch, weights, {.training = true});
+  const Pass pass(batch, weights);
   const Yield no_yield = [] {};
   LayerWalk walk(*golden.model, pass,
                  adapter.lowest_trained_layer(static_cast<int>(golden.model->num_layers())),

@@ -65,34 +65,51 @@ TEST_P(GpuTest, LayerNormTakesNarrowRowsWithWideWeights) {
   EXPECT_LE(Error(weight_gpu.grad(), weight.grad()), tolerance());
 }
 
-TEST_P(GpuTest, AttentionTakesHeadsOfAnySize) {
-  constexpr int64_t kHeads = 4;
-  const std::vector<int64_t> lengths = {5, 1, 130, 32};
-  const std::vector<int32_t> ids(256);
+/// Whole sequences, and rows of them that are wanted.
+PackedBatch BatchOn(at::Device device, bool only_last) {
+  static const std::vector<int32_t> ids(256), last = {4, 0, 129, 31}, some = {1, 3};
   std::vector<Sequence> sequences;
-  for (const int64_t length : lengths)
-    sequences.push_back({ids.data(), nullptr, length, sequences.size()});
-  const std::vector<const Adapter*> owners(lengths.size(), nullptr);
-  const PackedBatch on_cpu = Pack(sequences, owners, at::kCPU);
-  const PackedBatch on_gpu = Pack(sequences, owners, at::Device(at::kCUDA, 0));
+  for (const int64_t length : {5, 1, 130, 32}) {
+    Sequence& sequence = sequences.emplace_back();
+    sequence.ids = ids.data();
+    sequence.length = length;
+    sequence.wanted = only_last || length < 5 ? std::span(&last[sequences.size() - 1], 1)
+                                              : std::span<const int32_t>(some);
+  }
+  return Pack(sequences, std::vector<Owner>(sequences.size()), device);
+}
+
+TEST_P(GpuTest, AttentionTakesHeadsOfAnySizeMasksAndSomeRows) {
   for (const int64_t head : {12, 32, 5}) {
-    const int64_t width = kHeads * head;
-    const auto [qkv_gpu, qkv_cpu] = Leaves({on_cpu.num_rows(), 3 * width}, 10 + head);
-    const auto [q_gpu, q_cpu] = Leaves({on_cpu.num_sequences(), width}, 50 + head);
+    for (const AttentionShape& shape :
+         {AttentionShape{.heads = 4, .kv_heads = 4, .head_dim = head},
+          AttentionShape{.heads = 4, .kv_heads = 2, .head_dim = head, .causal = true},
+          AttentionShape{
+              .heads = 4, .kv_heads = 1, .head_dim = head, .causal = true, .window = 7}}) {
+      for (const bool only_last : {true, false}) {
+        const PackedBatch on_cpu = BatchOn(at::kCPU, only_last);
+        const PackedBatch on_gpu = BatchOn(at::Device(at::kCUDA, 0), only_last);
+        const int64_t width = shape.heads * head, kv_width = 2 * shape.kv_heads * head;
+        const auto [qkv_gpu, qkv_cpu] = Leaves({on_cpu.num_rows(), width + kv_width}, 10 + head);
+        const auto [q_gpu, q_cpu] = Leaves({on_cpu.wanted.size(), width}, 50 + head);
 
-    const at::Tensor gpu = Attend(qkv_gpu, on_gpu, kHeads);
-    const at::Tensor cpu = Attend(qkv_cpu, on_cpu, kHeads);
-    const at::Tensor pooled_gpu =
-        AttendPooled(q_gpu, qkv_gpu.narrow(1, width, 2 * width).contiguous(), on_gpu, kHeads);
-    const at::Tensor pooled_cpu =
-        AttendPooled(q_cpu, qkv_cpu.narrow(1, width, 2 * width).contiguous(), on_cpu, kHeads);
-    (gpu.pow(2).sum() + pooled_gpu.pow(2).sum()).backward();
-    (cpu.pow(2).sum() + pooled_cpu.pow(2).sum()).backward();
+        const at::Tensor gpu = Attend(qkv_gpu, on_gpu.tokens, shape);
+        const at::Tensor cpu = Attend(qkv_cpu, on_cpu.tokens, shape);
+        const at::Tensor some_gpu = Attend(q_gpu, qkv_gpu.narrow(1, width, kv_width).contiguous(),
+                                           on_gpu.wanted, on_gpu.tokens, shape);
+        const at::Tensor some_cpu = Attend(q_cpu, qkv_cpu.narrow(1, width, kv_width).contiguous(),
+                                           on_cpu.wanted, on_cpu.tokens, shape);
+        (gpu.pow(2).sum() + some_gpu.pow(2).sum()).backward();
+        (cpu.pow(2).sum() + some_cpu.pow(2).sum()).backward();
 
-    EXPECT_LE(Error(gpu, cpu), tolerance()) << head;
-    EXPECT_LE(Error(pooled_gpu, pooled_cpu), tolerance()) << head;
-    EXPECT_LE(Error(qkv_gpu.grad(), qkv_cpu.grad()), tolerance()) << head;
-    EXPECT_LE(Error(q_gpu.grad(), q_cpu.grad()), tolerance()) << head;
+        const std::string what = std::to_string(head) + " of " + std::to_string(shape.kv_heads) +
+                                 (only_last ? ", the last rows" : ", some rows");
+        EXPECT_LE(Error(gpu, cpu), tolerance()) << what;
+        EXPECT_LE(Error(some_gpu, some_cpu), tolerance()) << what;
+        EXPECT_LE(Error(qkv_gpu.grad(), qkv_cpu.grad()), tolerance()) << what;
+        EXPECT_LE(Error(q_gpu.grad(), q_cpu.grad()), tolerance()) << what;
+      }
+    }
   }
 }
 

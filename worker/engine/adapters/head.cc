@@ -4,13 +4,13 @@
 
 namespace graft::worker::engine {
 
-at::Tensor HeadLogits(const at::Tensor& pooled_SD, const WeightSet& weights, const Adapter& adapter,
+at::Tensor HeadLogits(const at::Tensor& hidden_RD, const WeightSet& weights, const Adapter& adapter,
                       const RowContext* rows) {
   const auto tensor = [&](const std::string& name) {
     const ParameterSet& own = adapter.parameters();
     return (own.Has(name) ? own.Get(name) : weights.base().Tensor(name)).to(at::kFloat);
   };
-  at::Tensor x = pooled_SD.to(at::kFloat);
+  at::Tensor x = hidden_RD.to(at::kFloat);
   const std::vector<families::HeadLinear>& linears = adapter.head();
   for (size_t i = 0; i < linears.size(); ++i) {
     const families::HeadLinear& linear = linears[i];

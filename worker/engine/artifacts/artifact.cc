@@ -5,8 +5,7 @@
 #include "common/safetensors/safetensors.h"
 #include "worker/engine/artifacts/evaluation_json.h"
 #include "worker/engine/device/convert.h"
-#include "worker/engine/passes/probe.h"
-#include "worker/engine/training/train_run.h"
+#include "worker/engine/methods/methods.h"
 
 namespace graft::worker::engine {
 
@@ -53,11 +52,9 @@ StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base) {
   return loaded;
 }
 
-StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input,
-                                 const TrainOutcome& outcome) {
-  const Base& base = *input.base;
-  const spec::JobSpec& spec = *input.request.spec;
-  const datasets::IngestedDataset& data = *input.request.dataset;
+StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const Base& base,
+                                 const ArtifactOrigin& origin) {
+  const spec::JobSpec& spec = origin.spec;
   Artifact artifact;
   // The tensors must outlive Write, which borrows their bytes.
   std::vector<at::Tensor> hosts;
@@ -77,22 +74,21 @@ StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input
     artifact.files[name] = text;
   }
   Json evaluations = Json::array();
-  for (const Evaluation& evaluation : outcome.evaluations)
+  for (const Evaluation& evaluation : origin.evaluations)
     evaluations.push_back(EvaluationJson(evaluation));
-  GRAFT_ASSIGN_OR_RETURN(const Json probe, MakeProbe(*input.model, base, adapter));
   const artifacts::Identity identity{.base_fingerprint = base.fingerprint(),
                                      .method = adapter.shared_method(),
                                      .task = adapter.task(),
                                      .max_length = spec.hyperparameters.max_length,
                                      .tokenizer = base.tokenizer().fingerprint(),
-                                     .precision = outcome.precision};
+                                     .precision = origin.precision};
   const artifacts::Record record{.base = base.id(),
                                  .base_proved = true,
-                                 .probe = probe,
+                                 .probe = origin.probe,
                                  .job = {{"spec", spec.ToJson()},
-                                         {"dataset_sha256", input.request.dataset_sha256},
+                                         {"dataset_sha256", origin.dataset_sha256},
                                          {"evaluations", evaluations}},
-                                 .has_pair = data.has_pair};
+                                 .has_pair = origin.has_pair};
   const artifacts::Manifest manifest = artifacts::Seal(identity, record, artifact.files);
   artifact.sha256 = manifest.sha256;
   artifact.base_fingerprint = base.fingerprint();

@@ -13,8 +13,6 @@
 
 namespace graft::worker::engine {
 
-struct TrainInput;
-
 /// The few fields that choose a base and a precision. Errors: as artifacts::ReadHeader.
 struct ArtifactHeader {
   std::string base, base_fingerprint;
@@ -35,9 +33,19 @@ struct LoadedArtifact {
 /// TOKENIZER_MISMATCH if it names another tokenizer than the base's.
 StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base);
 
-/// Writes the adapter's files with graft.json, its probe included.
-StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const TrainInput& input,
-                                 const TrainOutcome& outcome);
+/// What a version says of how it was made.
+struct ArtifactOrigin {
+  const spec::JobSpec& spec;
+  const std::string& dataset_sha256;
+  bool has_pair = false;  ///< Trained on pairs of texts.
+  const std::vector<Evaluation>& evaluations;
+  const std::string& precision;  ///< "fp32" or "bf16"
+  Json probe;                    ///< See MakeProbe.
+};
+
+/// Writes the adapter's files with graft.json.
+StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const Base& base,
+                                 const ArtifactOrigin& origin);
 
 /// Copies equal-named tensors. Errors: InvalidArgument if names or shapes differ.
 Status CopyParameters(const ParameterSet& from, ParameterSet& to);

@@ -4,6 +4,7 @@
 
 #include "common/base/ids.h"
 #include "worker/engine/device/device.h"
+#include "worker/engine/families/families.h"
 
 namespace graft::worker::engine {
 namespace fs = std::filesystem;

@@ -1,7 +1,6 @@
 #include "worker/engine/families/encoder.h"
 
 #include "worker/engine/kernels/activation.h"
-#include "worker/engine/kernels/attention.h"
 #include "worker/engine/kernels/norm.h"
 
 namespace graft::worker::engine {
@@ -32,7 +31,9 @@ LinearSite SiteOf(const Base& base, int64_t layer, const std::vector<LinearRole>
 }  // namespace
 
 EncoderModel::EncoderModel(const Base& base)
-    : num_heads_(base.layout().num_heads),
+    : attention_{.heads = base.layout().num_heads,
+                 .kv_heads = base.layout().num_heads,
+                 .head_dim = base.layout().head_dim},
       norm_eps_(base.layout().norm_eps),
       activation_(base.layout().activation) {
   const families::Layout& layout = base.layout();
@@ -72,30 +73,27 @@ at::Tensor EncoderModel::Embed(const Pass& pass) const {
   const auto rows = [&](const Weight& table, const at::Tensor& ids) {
     return at::embedding(pass.weights().Get(table), ids);
   };
-  at::Tensor sum = rows(words_, batch.token_ids_T);
+  at::Tensor sum = pass.Embed(words_);
   if (token_types_) sum = sum + rows(*token_types_, batch.type_ids_T);
   sum = sum + rows(positions_, batch.position_ids_T);
   return Normalise(embeddings_norm_, sum, pass);
 }
 
 at::Tensor EncoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pass& pass,
-                               bool pooled) const {
+                               const RowSet& rows) const {
   const LayerParts& layer = layers_[static_cast<size_t>(index)];
-  const Pass::Rows rows = pooled ? Pass::Rows::kPooled : Pass::Rows::kTokens;
-  const auto norm = [&](const NormParts& parts) -> Adapter::Norm {
+  const auto norm = [&](const NormParts& parts) -> Norm {
     return [this, &parts, &pass](const at::Tensor& x) { return Normalise(parts, x, pass); };
   };
 
   at::Tensor x = hidden;
   at::Tensor attended;
-  if (pooled) {
-    x = hidden.index_select(0, pass.batch().first_rows_S);
-    const at::Tensor kv = pass.Linear(layer.key_value, hidden, Pass::Rows::kTokens);
-    const at::Tensor q = pass.Linear(layer.query, x, Pass::Rows::kPooled);
-    attended = AttendPooled(q, kv, pass.batch(), num_heads_);
+  if (rows.all()) {
+    attended = pass.Attend(pass.Linear(layer.qkv, x, rows), attention_);
   } else {
-    const at::Tensor qkv = pass.Linear(layer.qkv, x, rows);
-    attended = Attend(qkv, pass.batch(), num_heads_);
+    x = hidden.index_select(0, rows.index_R);
+    const at::Tensor kv = pass.Linear(layer.key_value, hidden, pass.batch().tokens);
+    attended = pass.AttendWanted(pass.Linear(layer.query, x, rows), kv, attention_);
   }
   const at::Tensor attention_out = pass.Linear(layer.attention_output, attended, rows);
   const at::Tensor middle =

@@ -18,7 +18,7 @@ class EncoderModel : public Model {
 
   at::Tensor Embed(const Pass& pass) const override;
   at::Tensor Layer(int64_t layer, const at::Tensor& hidden, const Pass& pass,
-                   bool pooled) const override;
+                   const RowSet& rows) const override;
   int64_t num_layers() const override { return static_cast<int64_t>(layers_.size()); }
 
  private:
@@ -33,7 +33,7 @@ class EncoderModel : public Model {
 
   at::Tensor Normalise(const NormParts& norm, const at::Tensor& x, const Pass& pass) const;
 
-  int64_t num_heads_;
+  AttentionShape attention_;
   double norm_eps_;
   std::string activation_;
   Weight words_, positions_;

@@ -1,5 +1,6 @@
+#include "worker/engine/families/families.h"
+
 #include "worker/engine/families/encoder.h"
-#include "worker/engine/model/model.h"
 
 namespace graft::worker::engine {
 

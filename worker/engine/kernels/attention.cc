@@ -7,6 +7,7 @@
 #include <ATen/ops/_efficient_attention_forward.h>
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/repeat_interleave.h>
 
 namespace graft::worker::engine {
 namespace {
@@ -21,56 +22,77 @@ at::Tensor PadHeads(const at::Tensor& x_TNH) {
 }
 
 /// Variable-length attention of the CUDA libraries: queries of sequence s see the keys of sequence
-/// s. Differentiable.
-/// Shapes: q [Tq, N, H], k and v [T, N, H] (views of a fused projection); returns [Tq, N * H].
-at::Tensor AttendCuda(const at::Tensor& q_TNH, const at::Tensor& k_TNH, const at::Tensor& v_TNH,
-                      const at::Tensor& offsets_q, const at::Tensor& offsets_k, int64_t max_q,
-                      int64_t max_k) {
+/// s; masks are aligned to their ends. Differentiable.
+/// Shapes: q [Tq, N, H], k and v [T, K, H] (views of a fused projection); returns [Tq, N * H].
+at::Tensor AttendCuda(const at::Tensor& q_TNH, const at::Tensor& k_TKH, const at::Tensor& v_TKH,
+                      const RowSet& queries, const RowSet& keys, const AttentionShape& shape) {
   const auto attend = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           double scale) -> at::Tensor {
     // Typed, for a bare number or nullopt would fit several overloads of some versions of torch.
     const std::optional<double> scaled_by = scale;
     // The flash kernels take half types only.
     if (q.scalar_type() != at::kFloat && q.size(2) <= kMaxFlashHead) {
-      return std::get<0>(at::_flash_attention_forward(q, k, v, offsets_q, offsets_k, max_q, max_k,
-                                                      /*dropout_p=*/0.0, /*is_causal=*/false,
-                                                      /*return_debug_mask=*/false, scaled_by));
+      std::optional<int64_t> left, right;
+      if (shape.window > 0) left = shape.window - 1, right = 0;
+      return std::get<0>(at::_flash_attention_forward(
+          q, k, v, queries.offsets_device, keys.offsets_device, queries.longest, keys.longest,
+          /*dropout_p=*/0.0, shape.causal, /*return_debug_mask=*/false, scaled_by, left, right));
     }
-    return std::get<0>(at::_efficient_attention_forward(q.unsqueeze(0), k.unsqueeze(0),
-                                                        v.unsqueeze(0), std::optional<at::Tensor>{},
-                                                        offsets_q, offsets_k, max_q, max_k,
-                                                        /*dropout_p=*/0.0, /*custom_mask_type=*/0,
-                                                        /*compute_log_sumexp=*/true, scaled_by))
+    // These kernels know no shared heads. Their mask 2 is causal, aligned to the ends.
+    const auto share = [&](const at::Tensor& x) {
+      const int64_t times = shape.heads / shape.kv_heads;
+      return (times == 1 ? x : at::repeat_interleave(x, times, 1)).unsqueeze(0);
+    };
+    const std::optional<int64_t> window =
+        shape.window > 0 ? std::optional<int64_t>(shape.window) : std::nullopt;
+    return std::get<0>(at::_efficient_attention_forward(
+                           q.unsqueeze(0), share(k), share(v), std::optional<at::Tensor>{},
+                           queries.offsets_device, keys.offsets_device, queries.longest,
+                           keys.longest, /*dropout_p=*/0.0, shape.causal ? 2 : 0,
+                           /*compute_log_sumexp=*/true, scaled_by, std::optional<at::Tensor>{},
+                           window))
         .squeeze(0);
   };
-  return AttendAligned(q_TNH, k_TNH, v_TNH, attend).reshape({q_TNH.size(0), -1});
+  return AttendAligned(q_TNH, k_TKH, v_TKH, attend).reshape({q_TNH.size(0), -1});
+}
+
+/// True if the i-th query from the end of each sequence stands at the i-th key from the end.
+bool AreLast(const RowSet& queries, const RowSet& keys) {
+  for (int64_t s = 0; s < queries.num_sequences(); ++s) {
+    if (queries.position(s, 0) + queries.length(s) != keys.length(s)) return false;
+  }
+  return true;
 }
 
 }  // namespace
 
-at::Tensor AttendAligned(const at::Tensor& q_TNH, const at::Tensor& k_TNH, const at::Tensor& v_TNH,
+at::Tensor AttendAligned(const at::Tensor& q_TNH, const at::Tensor& k_TKH, const at::Tensor& v_TKH,
                          const HeadKernel& attend) {
   const int64_t size = q_TNH.size(2);
   const double scale = 1.0 / std::sqrt(static_cast<double>(size));
-  return attend(PadHeads(q_TNH), PadHeads(k_TNH), PadHeads(v_TNH), scale).narrow(2, 0, size);
+  return attend(PadHeads(q_TNH), PadHeads(k_TKH), PadHeads(v_TKH), scale).narrow(2, 0, size);
 }
 
-at::Tensor Attend(const at::Tensor& qkv_T3D, const PackedBatch& batch, int64_t num_heads) {
-  if (qkv_T3D.is_cpu()) return cpu::Attend(qkv_T3D, batch.offsets, num_heads);
-  const at::Tensor qkv = qkv_T3D.view({qkv_T3D.size(0), 3, num_heads, -1});
-  return AttendCuda(qkv.select(1, 0), qkv.select(1, 1), qkv.select(1, 2), batch.offsets_device,
-                    batch.offsets_device, batch.max_length, batch.max_length);
+at::Tensor Attend(const at::Tensor& qkv, const RowSet& rows, const AttentionShape& shape) {
+  if (qkv.is_cpu()) return cpu::Attend(qkv, rows, shape);
+  const at::Tensor heads = qkv.view({qkv.size(0), shape.heads + 2 * shape.kv_heads, -1});
+  return AttendCuda(heads.narrow(1, 0, shape.heads), heads.narrow(1, shape.heads, shape.kv_heads),
+                    heads.narrow(1, shape.heads + shape.kv_heads, shape.kv_heads), rows, rows,
+                    shape);
 }
 
-at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D, const PackedBatch& batch,
-                        int64_t num_heads) {
-  if (q_SD.is_cpu()) return cpu::AttendPooled(q_SD, kv_T2D, batch.offsets, num_heads);
-  const at::Tensor kv = kv_T2D.view({kv_T2D.size(0), 2, num_heads, -1});
-  const at::Tensor q = q_SD.view({q_SD.size(0), num_heads, -1});
-  // One query a sequence: its offsets are 0, 1, 2, ...
-  const at::Tensor offsets_q = at::ones_like(batch.offsets_device).cumsum(0, at::kInt).sub_(1);
-  return AttendCuda(q, kv.select(1, 0), kv.select(1, 1), offsets_q, batch.offsets_device, 1,
-                    batch.max_length);
+at::Tensor Attend(const at::Tensor& q, const at::Tensor& kv, const RowSet& queries,
+                  const RowSet& keys, const AttentionShape& shape) {
+  if (q.is_cpu()) return cpu::Attend(q, kv, queries, keys, shape);
+  const at::Tensor heads = kv.view({kv.size(0), 2 * shape.kv_heads, -1});
+  const at::Tensor k = heads.narrow(1, 0, shape.kv_heads);
+  const at::Tensor v = heads.narrow(1, shape.kv_heads, shape.kv_heads);
+  const at::Tensor q_RNH = q.view({q.size(0), shape.heads, -1});
+  if (!shape.causal || AreLast(queries, keys)) return AttendCuda(q_RNH, k, v, queries, keys, shape);
+  // The libraries' masks know no places of queries: all rows attend, and these are taken out.
+  at::Tensor all = at::zeros({kv.size(0), shape.heads, shape.head_dim}, q.options());
+  all = all.index_copy(0, queries.index_R, q_RNH);
+  return AttendCuda(all, k, v, keys, keys, shape).index_select(0, queries.index_R);
 }
 
 }  // namespace graft::worker::engine

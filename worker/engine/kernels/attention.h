@@ -1,32 +1,41 @@
 #pragma once
 /// Self-attention over a packed batch: every sequence attends to itself, nothing to padding, for
-/// there is none. A family hands over projections; how rows are grouped is the batch's business.
+/// there is none.
 
 #include <functional>
 
 #include "worker/engine/device/tensor.h"
-#include "worker/engine/model/batch.h"
+#include "worker/engine/kernels/rows.h"
 
 namespace graft::worker::engine {
 
-/// Attends for all rows; differentiable.
-/// Shapes: qkv [T, 3 * N * H], rows packed as in `batch`, columns q | k | v; returns [T, N * H].
-/// Numerics: softmax(q k^T / sqrt(H)) v; softmax in fp32.
-at::Tensor Attend(const at::Tensor& qkv_T3D, const PackedBatch& batch, int64_t num_heads);
+/// How heads attend. N query heads share K key-value heads, N / K neighbours one (grouped-query
+/// attention, arXiv:2305.13245).
+struct AttentionShape {
+  int64_t heads = 0;     ///< N, a multiple of kv_heads.
+  int64_t kv_heads = 0;  ///< K
+  int64_t head_dim = 0;  ///< H
+  bool causal = false;   ///< A row sees itself and those in front of it, else its whole sequence.
+  int64_t window = 0;    ///< The last so many of those, itself among them; 0: all. Causal only.
+};
 
-/// Attends for the first row of each sequence only: what a classifier's last layer needs;
-/// differentiable.
-/// Shapes: q [S, N * H], kv [T, 2 * N * H], columns k | v; returns [S, N * H].
-at::Tensor AttendPooled(const at::Tensor& q_SD, const at::Tensor& kv_T2D, const PackedBatch& batch,
-                        int64_t num_heads);
+/// Attends for all rows; differentiable.
+/// Shapes: qkv [T, (N + 2 K) H], columns q | k | v; returns [T, N H].
+/// Numerics: softmax(q k^T / sqrt(H)) v; softmax in fp32.
+at::Tensor Attend(const at::Tensor& qkv, const RowSet& rows, const AttentionShape& shape);
+
+/// Attends for some rows only; differentiable. Shapes: q [R, N H] of the rows `queries`, kv [T, 2 K
+/// H] of all rows `keys`, columns k | v; returns [R, N H].
+at::Tensor Attend(const at::Tensor& q, const at::Tensor& kv, const RowSet& queries,
+                  const RowSet& keys, const AttentionShape& shape);
 
 /// Attention of a GPU library over heads of any size: pads them with zeros to a multiple of 8,
 /// which its kernels ask for, and cuts the result; zeros change no score, and the scale is that of
-/// the true size. Differentiable if `attend` is. Shapes: q [Tq, N, H], k and v [T, N, H], given to
+/// the true size. Differentiable if `attend` is. Shapes: q [Tq, N, H], k and v [T, K, H], given to
 /// `attend` with H rounded up, as they are if it is a multiple of 8; returns [Tq, N, H].
 using HeadKernel = std::function<at::Tensor(const at::Tensor& q, const at::Tensor& k,
                                             const at::Tensor& v, double scale)>;
-at::Tensor AttendAligned(const at::Tensor& q_TNH, const at::Tensor& k_TNH, const at::Tensor& v_TNH,
+at::Tensor AttendAligned(const at::Tensor& q_TNH, const at::Tensor& k_TKH, const at::Tensor& v_TKH,
                          const HeadKernel& attend);
 
 }  // namespace graft::worker::engine

@@ -19,15 +19,17 @@ bool Widens(const at::Tensor& a) { return WidensProducts(a) && a.size(0) >= kFew
 
 at::Tensor Wide(const at::Tensor& x) { return x.to(at::kFloat); }
 
-at::Tensor WideLinear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return at::addmm(Wide(bias), Wide(x), Wide(weight).t()).to(x.scalar_type());
+at::Tensor WideLinear(const at::Tensor& x, const at::Tensor& weight,
+                      const std::optional<at::Tensor>& bias) {
+  const at::Tensor w_t = Wide(weight).t();
+  return (bias ? at::addmm(Wide(*bias), Wide(x), w_t) : at::mm(Wide(x), w_t)).to(x.scalar_type());
 }
 
 /// Widens in backward again rather than keep fp32 copies of x and the weights on the tape.
 class WideLinearFunction : public torch::autograd::Function<WideLinearFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias) {
+                            const std::optional<at::Tensor>& bias) {
     // A frozen weight needs no x for its gradient.
     ctx->save_for_backward({weight.requires_grad() ? x : at::Tensor(), weight});
     return WideLinear(x, weight, bias);
@@ -70,10 +72,11 @@ bool WidensProducts(const at::Tensor& like) {
 }
 
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!Widens(x)) return at::linear(x, weight, bias);
-  const bool taped = at::GradMode::is_enabled() &&
-                     (x.requires_grad() || weight.requires_grad() || bias.requires_grad());
-  return taped ? WideLinearFunction::apply(x, weight, bias) : WideLinear(x, weight, bias);
+  const auto optional = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
+  if (!Widens(x)) return at::linear(x, weight, optional);
+  const bool taped = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() ||
+                                                    (optional && bias.requires_grad()));
+  return taped ? WideLinearFunction::apply(x, weight, optional) : WideLinear(x, weight, optional);
 }
 
 at::Tensor Product(const at::Tensor& a, const at::Tensor& b) {

@@ -19,7 +19,7 @@ bool WidensProducts(const at::Tensor& like);
 
 /// x W^T + b in x's type. Differentiable; only x and W are kept for the backward pass, in their own
 /// type.
-/// Shapes: x [T, D], weight [F, D], bias [F]; returns [T, F]. Requires: one type.
+/// Shapes: x [T, D], weight [F, D], bias [F] or undefined; returns [T, F]. Requires: one type.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
 /// a b in the operands' type. Not differentiable.

@@ -41,9 +41,8 @@ void BottleneckAdapter::Initialise(uint64_t seed) {
   }
 }
 
-at::Tensor BottleneckAdapter::ApplySublayer(size_t sublayer, const at::Tensor& x_in,
-                                            const at::Tensor& d, const Norm& norm,
-                                            const RowContext& rows) const {
+at::Tensor BottleneckAdapter::ApplySublayer(const SublayerCall& call) const {
+  const auto& [sublayer, x_in, d, norm, rows] = call;
   const std::string& prefix = prefixes_[sublayer];
   const auto project = [&](const at::Tensor& x, const char* layer) {
     return Linear(x, parameters_.Get(prefix + layer + ".weight").to(x.scalar_type()),
@@ -56,7 +55,7 @@ at::Tensor BottleneckAdapter::ApplySublayer(size_t sublayer, const at::Tensor& x
   if (spec_->trained_scaling() != methods::TrainedScaling::kNone)
     a = a * parameters_.Get(prefix + "scaling").to(a.scalar_type());
   if (rows.training && spec_->dropout() > 0)
-    a = Dropout(a, spec_->dropout(), 1'000'000 + sublayer, rows);
+    a = Dropout(a, spec_->dropout(), rows.DropoutSeed(1'000'000 + sublayer), rows.DropoutStreams());
   if (!spec_->residual()) return norm(x_in + a);
   // The skip is d, not h, also where the adapter reads the normed sum (AdapterHub's
   // residual_before_ln), unless an imported adapter says otherwise.

@@ -17,8 +17,7 @@ class BottleneckAdapter : public Adapter {
   /// too.
   void Initialise(uint64_t seed) override;
   bool WrapsSublayer(size_t sublayer) const override { return !prefixes_[sublayer].empty(); }
-  at::Tensor ApplySublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
-                           const Norm& norm, const RowContext& rows) const override;
+  at::Tensor ApplySublayer(const SublayerCall& call) const override;
 
  private:
   std::shared_ptr<const methods::BottleneckSpec> spec_;

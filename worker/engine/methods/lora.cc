@@ -112,14 +112,17 @@ bool LoraAdapter::WrapsLinear(const LinearSite& site) const {
   return false;
 }
 
-at::Tensor LoraAdapter::ApplyLinear(const LinearSite& site, const at::Tensor& x, at::Tensor y,
-                                    const RowContext& rows) const {
+at::Tensor LoraAdapter::ApplyLinear(const LinearCall& call, at::Tensor y) const {
+  const LinearSite& site = call.site;
+  const at::Tensor& x = call.x;
+  const RowContext& rows = call.rows;
   if (rows.training && spec_->dropout() > 0) {
     // PEFT draws one mask a module, so slices of one GEMM can't share a dropped input.
     for (const LinearSite::Slice& slice : site.slices) {
       const Pair& pair = pairs_[slice.linear];
       if (!pair.a_RD.defined()) continue;
-      const at::Tensor dropped = Dropout(x, spec_->dropout(), slice.linear, rows);
+      const at::Tensor dropped =
+          Dropout(x, spec_->dropout(), rows.DropoutSeed(slice.linear), rows.DropoutStreams());
       y = LoraFunction::apply(y, dropped, std::vector<double>{pair.scaling},
                               std::vector<int64_t>{slice.begin, slice.end},
                               at::TensorList({pair.a_RD, pair.b_DR}));
@@ -146,7 +149,8 @@ at::Tensor LoraAdapter::ApplyHeadLinear(size_t head, const at::Tensor& x, at::Te
   const Pair& pair = pairs_[index];
   if (!pair.a_RD.defined()) return y;
   const bool drops = rows != nullptr && rows->training && spec_->dropout() > 0;
-  const at::Tensor input = drops ? Dropout(x, spec_->dropout(), index, *rows) : x;
+  const at::Tensor input =
+      drops ? Dropout(x, spec_->dropout(), rows->DropoutSeed(index), rows->DropoutStreams()) : x;
   return y + at::matmul(at::matmul(input, pair.a_RD.t()), pair.b_DR.t()) * pair.scaling;
 }
 

@@ -16,8 +16,7 @@ class LoraAdapter : public Adapter {
   /// a = sqrt 5).
   void Initialise(uint64_t seed) override;
   bool WrapsLinear(const LinearSite& site) const override;
-  at::Tensor ApplyLinear(const LinearSite& site, const at::Tensor& x, at::Tensor y,
-                         const RowContext& rows) const override;
+  at::Tensor ApplyLinear(const LinearCall& call, at::Tensor y) const override;
   at::Tensor ApplyHeadLinear(size_t head, const at::Tensor& x, at::Tensor y,
                              const RowContext* rows) const override;
   void PrepareServing(at::ScalarType compute) override {

@@ -1,6 +1,7 @@
+#include "worker/engine/methods/methods.h"
+
 #include "common/methods/bottleneck.h"
 #include "common/methods/lora.h"
-#include "worker/engine/adapters/adapter.h"
 #include "worker/engine/methods/bottleneck.h"
 #include "worker/engine/methods/lora.h"
 #include "worker/engine/methods/overlay.h"

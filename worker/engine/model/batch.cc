@@ -3,51 +3,94 @@
 #include <algorithm>
 
 namespace graft::worker::engine {
+namespace {
 
-PackedBatch Pack(const std::vector<Sequence>& sequences, const std::vector<const Adapter*>& owners,
+/// Rows and sequences without what stands on the device.
+struct HostRows {
+  RowSet tokens, wanted;
+  bool wants_all = true;
+};
+
+HostRows CountRows(const std::vector<Sequence>& sequences) {
+  HostRows rows;
+  for (const Sequence& sequence : sequences) rows.wants_all &= sequence.wanted.empty();
+  for (const Sequence& sequence : sequences) {
+    rows.tokens.offsets.push_back(rows.tokens.size() + sequence.length);
+    rows.tokens.longest = std::max(rows.tokens.longest, sequence.length);
+    if (rows.wants_all) continue;
+    const bool all = sequence.wanted.empty();
+    const int64_t count = all ? sequence.length : static_cast<int64_t>(sequence.wanted.size());
+    for (int64_t i = 0; i < count; ++i)
+      rows.wanted.positions.push_back(all ? i : sequence.wanted[static_cast<size_t>(i)]);
+    rows.wanted.offsets.push_back(rows.wanted.size() + count);
+    rows.wanted.longest = std::max(rows.wanted.longest, count);
+  }
+  return rows;
+}
+
+at::Tensor OnDevice(const std::vector<int64_t>& offsets, at::Device device) {
+  at::Tensor host = at::empty({static_cast<int64_t>(offsets.size())}, at::kInt);
+  std::copy(offsets.begin(), offsets.end(), host.mutable_data_ptr<int32_t>());
+  return host.to(device);
+}
+
+}  // namespace
+
+RowContext PackedBatch::Context(const Segment& segment, const RowSet& rows) const {
+  return {.training = segment.owner.training,
+          .seed = segment.owner.seed,
+          .step = segment.owner.step,
+          .rows = &rows,
+          .examples = &examples,
+          .sequence_begin = segment.sequence_begin,
+          .sequence_end = segment.sequence_end};
+}
+
+at::Tensor PackedBatch::RowsOf(const Segment& segment, const RowSet& rows, const at::Tensor& x) {
+  const int64_t begin = rows.offsets[static_cast<size_t>(segment.sequence_begin)];
+  const int64_t count = rows.offsets[static_cast<size_t>(segment.sequence_end)] - begin;
+  return count == x.size(0) ? x : x.narrow(0, begin, count);
+}
+
+PackedBatch Pack(const std::vector<Sequence>& sequences, const std::vector<Owner>& owners,
                  at::Device device) {
   PackedBatch batch;
-  batch.offsets.reserve(sequences.size() + 1);
-  batch.offsets.push_back(0);
-  for (const Sequence& sequence : sequences) {
-    batch.offsets.push_back(batch.offsets.back() + sequence.length);
-    batch.max_length = std::max(batch.max_length, sequence.length);
-    batch.examples.push_back(sequence.example);
-  }
+  HostRows counted = CountRows(sequences);
+  batch.tokens = std::move(counted.tokens);
+  batch.wanted = counted.wants_all ? batch.tokens : std::move(counted.wanted);
   const int64_t rows = batch.num_rows();
+  const int64_t wanted = counted.wants_all ? 0 : batch.wanted.size();
   // One host buffer for the four index arrays, so that a GPU needs one copy.
-  const auto num_sequences = static_cast<int64_t>(sequences.size());
-  at::Tensor host = at::empty({3 * rows + num_sequences}, at::kLong);
+  at::Tensor host = at::empty({3 * rows + wanted}, at::kLong);
   auto* ids = host.mutable_data_ptr<int64_t>();
   int64_t* types = ids + rows;
   int64_t* positions = types + rows;
-  int64_t* first = positions + rows;
+  int64_t* index = positions + rows;
   for (size_t s = 0; s < sequences.size(); ++s) {
     const Sequence& sequence = sequences[s];
-    const int64_t begin = batch.offsets[s];
-    first[s] = begin;
+    const int64_t begin = batch.tokens.offsets[s];
     for (int64_t i = 0; i < sequence.length; ++i) {
       ids[begin + i] = sequence.ids[i];
       types[begin + i] = sequence.type_ids != nullptr ? sequence.type_ids[i] : 0;
       positions[begin + i] = i;
     }
-    const Adapter* owner = owners[s];
-    const auto index = static_cast<int64_t>(s);
-    if (batch.segments.empty() || batch.segments.back().adapter != owner) {
-      batch.segments.push_back({owner, begin, begin, index, index});
-    }
-    batch.segments.back().row_end = batch.offsets[s + 1];
-    batch.segments.back().sequence_end = index + 1;
+    const auto number = static_cast<int64_t>(s);
+    for (int64_t i = 0; wanted > 0 && i < batch.wanted.length(number); ++i)
+      *index++ = begin + batch.wanted.position(number, i);
+    batch.examples.push_back(sequence.example);
+    if (batch.segments.empty() || !(batch.segments.back().owner == owners[s]))
+      batch.segments.push_back({owners[s], number, number});
+    batch.segments.back().sequence_end = number + 1;
   }
   const at::Tensor all = host.to(device);
   batch.token_ids_T = all.narrow(0, 0, rows);
   batch.type_ids_T = all.narrow(0, rows, rows);
   batch.position_ids_T = all.narrow(0, 2 * rows, rows);
-  batch.first_rows_S = all.narrow(0, 3 * rows, num_sequences);
+  if (!counted.wants_all) batch.wanted.index_R = all.narrow(0, 3 * rows, wanted);
   if (!device.is_cpu()) {
-    at::Tensor offsets = at::empty({num_sequences + 1}, at::kInt);
-    std::copy(batch.offsets.begin(), batch.offsets.end(), offsets.mutable_data_ptr<int32_t>());
-    batch.offsets_device = offsets.to(device);
+    batch.tokens.offsets_device = OnDevice(batch.tokens.offsets, device);
+    batch.wanted.offsets_device =
+        counted.wants_all ? batch.tokens.offsets_device : OnDevice(batch.wanted.offsets, device);
   }
   return batch;
 }

@@ -3,50 +3,65 @@
 /// adapter.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "worker/engine/device/tensor.h"
+#include "worker/engine/kernels/rows.h"
+#include "worker/engine/model/row_owner.h"
 
 namespace graft::worker::engine {
 
-class Adapter;
-
-/// One sequence of token ids on the host.
+/// One sequence of token ids on the host; what it points to is borrowed for the call that is given
+/// it.
 struct Sequence {
-  const int32_t* ids = nullptr;       ///< Borrowed for the call that is given it.
+  const int32_t* ids = nullptr;
   const int32_t* type_ids = nullptr;  ///< The same length, or null for all 0.
   int64_t length = 0;
   uint64_t example = 0;  ///< Its number in the data: what counter-based dropout is keyed by.
+  /// Positions whose outputs are read, rising; empty: all. The last layer computes no others.
+  std::span<const int32_t> wanted = {};
 };
 
-/// Rows and sequences that belong to one adapter; owners lie one behind the other and cover the
-/// batch.
+/// Who owns a sequence's rows, and what the pass is to it.
+struct Owner {
+  const RowOwner* adapter = nullptr;  ///< Null: the plain base.
+  bool training = false;              ///< Dropout is on, where its spec asks for it.
+  uint64_t seed = 0;                  ///< Of dropout, with the optimizer step.
+  int64_t step = 0;
+
+  friend bool operator==(const Owner&, const Owner&) = default;
+};
+
+/// Sequences that belong to one owner; owners lie one behind the other and cover the batch.
 struct Segment {
-  const Adapter* adapter = nullptr;  ///< Null: the plain base.
-  int64_t row_begin = 0, row_end = 0;
+  Owner owner;
   int64_t sequence_begin = 0, sequence_end = 0;
 };
 
 /// Thread safety: a value, const after Pack.
 struct PackedBatch {
-  at::Tensor token_ids_T;     ///< int64
-  at::Tensor type_ids_T;      ///< int64
-  at::Tensor position_ids_T;  ///< int64
-  at::Tensor first_rows_S;  ///< int64: row of each sequence's first token (what classifiers pool).
-  at::Tensor offsets_device;       ///< int32 [S+1] on the device; only there, undefined on the CPU.
-  std::vector<int64_t> offsets;    ///< [S+1]
+  at::Tensor token_ids_T;          ///< int64
+  at::Tensor type_ids_T;           ///< int64
+  at::Tensor position_ids_T;       ///< int64
+  RowSet tokens;                   ///< All rows.
+  RowSet wanted;                   ///< Those whose outputs are read.
   std::vector<uint64_t> examples;  ///< [S]
   std::vector<Segment> segments;
-  int64_t max_length = 0;
 
-  int64_t num_rows() const { return offsets.back(); }
-  int64_t num_sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
-  int64_t length(int64_t s) const { return offsets[s + 1] - offsets[s]; }
+  int64_t num_rows() const { return tokens.size(); }
+  int64_t num_sequences() const { return tokens.num_sequences(); }
+  int64_t length(int64_t s) const { return tokens.length(s); }
+
+  /// What the segment's owner is told of its part of `rows`, one of the two above.
+  RowContext Context(const Segment& segment, const RowSet& rows) const;
+  /// The segment's part of a tensor over `rows`. Shapes: x [R, ...]; returns a view of it.
+  static at::Tensor RowsOf(const Segment& segment, const RowSet& rows, const at::Tensor& x);
 };
 
-/// Packs sequences in the given order. `owners[s]` is the adapter of sequence s; equal owners must
-/// be neighbours. Requires: at least one sequence, none empty.
-PackedBatch Pack(const std::vector<Sequence>& sequences, const std::vector<const Adapter*>& owners,
+/// Packs sequences in the given order. `owners[s]` owns sequence s; equal owners must be
+/// neighbours. Requires: at least one sequence, none empty.
+PackedBatch Pack(const std::vector<Sequence>& sequences, const std::vector<Owner>& owners,
                  at::Device device);
 
 }  // namespace graft::worker::engine

@@ -3,43 +3,37 @@
 /// owner's rows get their own adapter's change. Families call these where a site is; they know
 /// nothing of methods.
 
-#include <functional>
-
-#include "worker/engine/adapters/adapter.h"
+#include "worker/engine/kernels/attention.h"
 #include "worker/engine/model/batch.h"
 #include "worker/engine/model/weights.h"
 
 namespace graft::worker::engine {
 
-/// Thread safety: confined to the engine's thread. Borrows batch and weights.
+/// Thread safety: confined to the engine's thread. Borrows batch and weights. `rows` is the batch's
+/// tokens or its wanted rows.
 class Pass {
  public:
-  struct Options {
-    bool training = false;  ///< Dropout is on, where a spec asks for it.
-    uint64_t seed = 0;
-    int64_t step = 0;
-  };
-  Pass(const PackedBatch& batch, const WeightSet& weights, Options options)
-      : batch_(batch), weights_(weights), options_(options) {}
+  Pass(const PackedBatch& batch, const WeightSet& weights) : batch_(batch), weights_(weights) {}
 
-  /// Which rows a tensor's first dimension counts: all tokens, or one row a sequence.
-  enum class Rows { kTokens, kPooled };
-
-  /// The site's GEMM over all rows, then each owner's adapter at the site's slices.
-  at::Tensor Linear(const LinearSite& site, const at::Tensor& x, Rows rows) const;
-  /// LN(x_in + d), or what an owner's adapter makes of it. `sublayer` indexes Layout::sublayers.
+  /// The first hidden state's part from the tokens: their rows of `table`.
+  at::Tensor Embed(const Weight& table) const;
+  /// The site's GEMM over `rows`, then each owner's change at the site's slices.
+  at::Tensor Linear(const LinearSite& site, const at::Tensor& x, const RowSet& rows) const;
+  /// norm(x_in + d), or what a row's owner makes of it. `sublayer` indexes Layout::sublayers.
   at::Tensor Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
-                      const Adapter::Norm& norm, Rows rows) const;
+                      const Norm& norm, const RowSet& rows) const;
+  /// Attention of one layer over all tokens. Shapes: see engine::Attend.
+  at::Tensor Attend(const at::Tensor& qkv, const AttentionShape& shape) const;
+  /// The same for the wanted rows' queries. Shapes: see engine::Attend.
+  at::Tensor AttendWanted(const at::Tensor& q, const at::Tensor& kv,
+                          const AttentionShape& shape) const;
 
   const PackedBatch& batch() const { return batch_; }
   const WeightSet& weights() const { return weights_; }
 
  private:
-  RowContext Context(const Segment& segment, Rows rows) const;
-
   const PackedBatch& batch_;
   const WeightSet& weights_;
-  Options options_;
 };
 
 }  // namespace graft::worker::engine

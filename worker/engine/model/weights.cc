@@ -27,12 +27,14 @@ Weight NormVectorOf(const Base& base, std::string name) {
 
 at::Tensor WeightSet::Get(const Weight& weight) const {
   if (overlay_ == nullptr) return weight.plain;
-  const ParameterSet& own = overlay_->parameters();
-  const auto replaced = [&](const std::string& name) { return own.Has(name); };
+  const auto replaced = [&](const std::string& name) {
+    return overlay_->Override(name) != nullptr;
+  };
   if (std::none_of(weight.names.begin(), weight.names.end(), replaced)) return weight.plain;
   // Inside the graph, so that gradients come back in the overlay's type.
   const auto one = [&](const std::string& name) {
-    return (own.Has(name) ? own.Get(name) : base_->Tensor(name)).to(weight.plain.scalar_type());
+    const at::Tensor* own = overlay_->Override(name);
+    return (own != nullptr ? *own : base_->Tensor(name)).to(weight.plain.scalar_type());
   };
   if (weight.names.size() == 1) return one(weight.names.front());
   std::vector<at::Tensor> parts;

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "worker/engine/adapters/adapter.h"
 #include "worker/engine/model/base.h"
+#include "worker/engine/model/row_owner.h"
 #include "worker/engine/model/weight.h"
 
 namespace graft::worker::engine {
@@ -19,18 +19,18 @@ Weight NormVectorOf(const Base& base, std::string name);
 /// Cheap to make; borrows both. Gradients flow into overlay tensors, never into the base.
 class WeightSet {
  public:
-  explicit WeightSet(const Base& base, const Adapter* overlay = nullptr)
+  explicit WeightSet(const Base& base, const RowOwner* overlay = nullptr)
       : base_(&base),
         overlay_(overlay != nullptr && overlay->overrides_base() ? overlay : nullptr) {}
 
-  /// The weight in its own type, with what the overlay replaces of it.
+  /// The weight in its own type, with what the overlay replaces of it; undefined if it has no name.
   at::Tensor Get(const Weight& weight) const;
 
   const Base& base() const { return *base_; }
 
  private:
   const Base* base_;
-  const Adapter* overlay_;
+  const RowOwner* overlay_;
 };
 
 }  // namespace graft::worker::engine

@@ -1,13 +1,21 @@
 #include "worker/engine/passes/layer_walk.h"
 
 namespace graft::worker::engine {
+namespace {
 
-at::Tensor Forward(const Model& model, const Pass& pass, bool pooled, const Yield& yield) {
+/// Nobody reads other rows of the last layer than the wanted ones.
+const RowSet& RowsOfLayer(int64_t layer, const Model& model, const PackedBatch& batch) {
+  return layer + 1 == model.num_layers() ? batch.wanted : batch.tokens;
+}
+
+}  // namespace
+
+at::Tensor Forward(const Model& model, const Pass& pass, const Yield& yield) {
   const at::NoGradGuard no_grad;
   at::Tensor hidden = model.Embed(pass);
   for (int64_t layer = 0; layer < model.num_layers(); ++layer) {
     yield();
-    hidden = model.Layer(layer, hidden, pass, pooled && layer + 1 == model.num_layers());
+    hidden = model.Layer(layer, hidden, pass, RowsOfLayer(layer, model, pass.batch()));
   }
   return hidden;
 }
@@ -26,28 +34,28 @@ at::Tensor LayerWalk::Forward() {
   }
   for (int64_t layer = 0; layer < model_.num_layers(); ++layer) {
     yield_();
-    const bool pooled = layer + 1 == model_.num_layers();
+    const RowSet& rows = RowsOfLayer(layer, model_, pass_.batch());
     if (layer < lowest_) {
       const at::NoGradGuard no_grad;
-      hidden = model_.Layer(layer, hidden, pass_, pooled);
+      hidden = model_.Layer(layer, hidden, pass_, rows);
       continue;
     }
     const at::AutoGradMode with_grad(true);
     // The lowest trained layer's input needs no gradient: nothing below it is trained.
     at::Tensor in = hidden.detach();
     in.requires_grad_(layer > lowest_);
-    at::Tensor out = model_.Layer(layer, in, pass_, pooled);
+    at::Tensor out = model_.Layer(layer, in, pass_, rows);
     tape_.push_back({in, out});
     hidden = out.detach();
   }
-  pooled_ = hidden;
-  if (!tape_.empty()) pooled_.requires_grad_(true);
-  return pooled_;
+  last_RD_ = hidden;
+  if (!tape_.empty()) last_RD_.requires_grad_(true);
+  return last_RD_;
 }
 
 void LayerWalk::Backward() {
-  at::Tensor grad = tape_.empty() ? at::Tensor() : pooled_.grad();
-  pooled_ = at::Tensor();
+  at::Tensor grad = tape_.empty() ? at::Tensor() : last_RD_.grad();
+  last_RD_ = at::Tensor();
   while (!tape_.empty()) {
     yield_();
     Step step = std::move(tape_.back());

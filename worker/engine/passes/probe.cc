@@ -5,7 +5,7 @@
 
 #include "common/base/random.h"
 #include "worker/engine/adapters/head.h"
-#include "worker/engine/passes/layer_walk.h"
+#include "worker/engine/passes/forward_pass.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -13,6 +13,7 @@ namespace {
 constexpr uint64_t kSeed =
     20190202;  // arXiv:1902.00751's month; any number does, as long as it stays.
 const std::vector<int64_t> kLengths = {3, 17, 8, 32};
+constexpr int32_t kPooled[] = {0};  // Positions that a classifier reads.
 
 StatusOr<std::vector<float>> ProbeLogits(const Model& model, const Base& base,
                                          const Adapter& adapter, uint64_t seed,
@@ -27,14 +28,12 @@ StatusOr<std::vector<float>> ProbeLogits(const Model& model, const Base& base,
       ids[s].push_back(
           static_cast<int32_t>(random.NextBelow(static_cast<uint32_t>(base.layout().vocab_size))));
     }
-    sequences.push_back({ids[s].data(), nullptr, length, 0});
+    sequences.push_back({.ids = ids[s].data(), .length = length, .wanted = kPooled});
   }
-  const PackedBatch batch =
-      Pack(sequences, std::vector<const Adapter*>(sequences.size(), &adapter), base.device());
-  const WeightSet weights(base, &adapter);
-  const Pass pass(batch, weights, {});
+  const ForwardPass pass = ForwardPass::Run(
+      model, base, sequences, std::vector<const Adapter*>(sequences.size(), &adapter), [] {});
   const at::Tensor logits =
-      HeadLogits(Forward(model, pass, /*pooled=*/true, [] {}), weights, adapter).cpu().contiguous();
+      HeadLogits(pass.hidden_RD, WeightSet(base, &adapter), adapter).cpu().contiguous();
   std::vector<float> values(logits.const_data_ptr<float>(),
                             logits.const_data_ptr<float>() + logits.numel());
   if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) {

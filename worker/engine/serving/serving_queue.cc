@@ -8,18 +8,19 @@
 
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/device/device.h"
+#include "worker/engine/passes/forward_pass.h"
 
 namespace graft::worker::engine {
 namespace {
 
-const Adapter* Owner(const ServingRequest& request) {
+const Adapter* OwnerOf(const ServingRequest& request) {
   return request.version != nullptr ? request.version->adapter.get() : nullptr;
 }
 
 /// Inputs of a pass share the base and the kind of output; an adapter that replaces base weights
 /// runs alone.
 PassKind KindOf(const ServingRequest& request) {
-  const Adapter* alone = Owner(request);
+  const Adapter* alone = OwnerOf(request);
   if (alone != nullptr && !alone->overrides_base()) alone = nullptr;
   // Objects lie at even addresses.
   return {.base = reinterpret_cast<uintptr_t>(request.on.base.get()),
@@ -27,8 +28,9 @@ PassKind KindOf(const ServingRequest& request) {
 }
 
 PassScheduler::Request ToSchedule(const ServingRequest& request) {
-  PassScheduler::Request result{
-      .kind = KindOf(request), .owner = reinterpret_cast<uintptr_t>(Owner(request)), .lengths = {}};
+  PassScheduler::Request result{.kind = KindOf(request),
+                                .owner = reinterpret_cast<uintptr_t>(OwnerOf(request)),
+                                .lengths = {}};
   for (const tokenizers::Encoding& encoding : request.inputs)
     result.lengths.push_back(std::max<int64_t>(static_cast<int64_t>(encoding.ids.size()), 1));
   return result;
@@ -40,28 +42,39 @@ std::vector<float> ToVector(const at::Tensor& row) {
 }
 
 /// Mean (or first) of a sequence's rows in fp32.
-at::Tensor PoolSequence(const at::Tensor& hidden_TD, const PackedBatch& batch, int64_t s,
-                        Pooling pooling) {
-  const int64_t rows = pooling == Pooling::kMean ? batch.length(s) : 1;
-  return hidden_TD.narrow(0, batch.offsets[s], rows).to(at::kFloat).mean(0);
+at::Tensor PoolSequence(const ForwardPass& pass, int64_t s, Pooling pooling) {
+  const RowSet& rows = pass.batch.wanted;
+  const int64_t count = pooling == Pooling::kMean ? rows.length(s) : 1;
+  return pass.hidden_RD.narrow(0, rows.offsets[static_cast<size_t>(s)], count)
+      .to(at::kFloat)
+      .mean(0);
 }
 
 }  // namespace
 
 Status NobodyWaits() { return CancelledError("nobody waits for the answer any more"); }
 
-Status ServingQueue::Push(std::shared_ptr<ServingRequest> request) {
+bool ServingQueue::Push(std::shared_ptr<ServingRequest> request) {
   const size_t inputs = request->inputs.size();
-  const std::lock_guard lock(mutex_);
-  if (waiting_ + inputs > max_waiting_) {
-    return ResourceExhaustedError(std::to_string(waiting_) +
-                                  " inputs already wait on this worker; try again later");
+  inputs_ += static_cast<int64_t>(inputs);
+  Status refused;
+  {
+    const std::lock_guard lock(mutex_);
+    refused = closed_;
+    if (waiting_ + inputs > max_waiting_) {
+      refused = ResourceExhaustedError(std::to_string(waiting_) +
+                                       " inputs already wait on this worker; try again later");
+    }
+    if (refused.ok()) {
+      request->remaining = inputs;
+      request->outputs.resize(inputs);
+      new_requests_.push_back(std::move(request));
+      waiting_ += inputs;
+      return true;
+    }
   }
-  request->remaining = inputs;
-  request->outputs.resize(inputs);
-  new_requests_.push_back(std::move(request));
-  waiting_ += inputs;
-  return OkStatus();
+  std::exchange(request->done, nullptr)(refused);
+  return false;
 }
 
 void ServingQueue::Admit() {
@@ -103,7 +116,7 @@ void ServingQueue::Settle(uint64_t id, size_t inputs, const Status& status) {
   if (!status.ok() || request->second->remaining == 0) Finish(request, status);
 }
 
-int64_t ServingQueue::WaitingTokens() {
+int64_t ServingQueue::WaitingRows() {
   Admit();
   DropAbandoned(kNone);
   return scheduler_.tokens();
@@ -116,7 +129,7 @@ Status ServingQueue::RunGuarded(const Items& pass, const Yield& yield) {
   });
 }
 
-void ServingQueue::Run(const PassPlan& plan, const Yield& yield, const Hooks& hooks) {
+void ServingQueue::Run(const PassPlan& plan, const Yield& yield) {
   using Clock = std::chrono::steady_clock;
   Items pass;
   for (const ScheduledText& text : plan.texts)
@@ -134,7 +147,8 @@ void ServingQueue::Run(const PassPlan& plan, const Yield& yield, const Hooks& ho
   const std::chrono::duration<double> took = Clock::now() - start - elsewhere;
   // One that failed ended early, and says nothing.
   if (status.ok()) scheduler_.Ran(plan, took.count());
-  if (hooks.on_pass) hooks.on_pass(plan.tokens);
+  ++passes_;
+  if (on_pass_) on_pass_(plan.tokens);
   const bool shared = plan.texts.front().request != plan.texts.back().request;
   for (size_t at = 0; at < pass.size();) {
     size_t end = at;
@@ -147,29 +161,29 @@ void ServingQueue::Run(const PassPlan& plan, const Yield& yield, const Hooks& ho
   }
 }
 
-int64_t ServingQueue::ServeBetweenLayers(uint64_t of, const Hooks& hooks) {
+int64_t ServingQueue::ServeBetweenLayers(uint64_t of) {
   Admit();
   DropAbandoned(of);
   const PassPlan plan = scheduler_.NextBetweenLayers();
-  if (!plan.texts.empty()) Run(plan, {}, hooks);
+  if (!plan.texts.empty()) Run(plan, {});
   return plan.tokens;
 }
 
-int64_t ServingQueue::ServePass(int64_t most, const Hooks& hooks) {
-  if (WaitingTokens() == 0) return 0;
+int64_t ServingQueue::Turn(int64_t most, const Yield& between_layers) {
+  if (WaitingRows() == 0) return 0;
   const PassPlan plan = scheduler_.NextPass(most);
   if (!scheduler_.IsOversized(plan)) {
-    Run(plan, {}, hooks);
+    Run(plan, {});
     return plan.tokens;
   }
   const uint64_t id = plan.texts.front().request;
   const int64_t layers = requests_.at(id)->on.model->num_layers();
   int64_t done = 0, served = 0;  // Layers, and tokens of others.
   const Yield yield = [&] {
-    if (served * layers <= plan.tokens * done++) served += ServeBetweenLayers(id, hooks);
-    if (hooks.between_layers) hooks.between_layers();
+    if (served * layers <= plan.tokens * done++) served += ServeBetweenLayers(id);
+    between_layers();
   };
-  Run(plan, yield, hooks);
+  Run(plan, yield);
   return plan.tokens + served;
 }
 
@@ -180,33 +194,38 @@ void ServingQueue::RunPass(const Items& items, const Yield& yield) {
   std::vector<const Adapter*> owners;
   for (const Item& item : items) {
     const tokenizers::Encoding& encoding = item.request->inputs[item.input];
-    sequences.push_back({encoding.ids.data(), encoding.type_ids.data(),
-                         static_cast<int64_t>(encoding.ids.size()), 0});
-    owners.push_back(Owner(*item.request));
+    Sequence& sequence = sequences.emplace_back();
+    sequence.ids = encoding.ids.data();
+    sequence.type_ids = encoding.type_ids.data();
+    sequence.length = static_cast<int64_t>(encoding.ids.size());
+    if (!item.request->read.empty()) sequence.wanted = {&item.request->read[item.input], 1};
+    owners.push_back(OwnerOf(*item.request));
   }
   const Base& base = *first.on.base;
-  const PackedBatch batch = Pack(sequences, owners, base.device());
-  const WeightSet weights(base, Owner(first));
-  const Pass pass(batch, weights, {});
-  const at::Tensor hidden = Forward(*first.on.model, pass, /*pooled=*/!first.embed, yield);
+  const ForwardPass pass = ForwardPass::Run(*first.on.model, base, sequences, owners, yield);
   if (first.embed) {
     for (size_t i = 0; i < items.size(); ++i) {
-      at::Tensor embedding = PoolSequence(hidden, batch, static_cast<int64_t>(i), base.pooling());
+      at::Tensor embedding = PoolSequence(pass, static_cast<int64_t>(i), base.pooling());
       if (items[i].request->normalize)
         embedding = embedding / at::linalg_vector_norm(embedding).clamp_min(1e-12);
       items[i].request->outputs[items[i].input] = ToVector(embedding);
     }
     return;
   }
-  for (const Segment& segment : batch.segments) {
-    const at::Tensor logits = HeadLogits(
-        hidden.narrow(0, segment.sequence_begin, segment.sequence_end - segment.sequence_begin),
-        weights, *segment.adapter);
+  for (const Segment& segment : pass.batch.segments) {
+    const Adapter& adapter = *owners[static_cast<size_t>(segment.sequence_begin)];
+    const at::Tensor logits =
+        HeadLogits(pass.HiddenOf(segment), WeightSet(base, &adapter), adapter);
     for (int64_t s = segment.sequence_begin; s < segment.sequence_end; ++s) {
       const Item& item = items[static_cast<size_t>(s)];
       item.request->outputs[item.input] = ToVector(logits.select(0, s - segment.sequence_begin));
     }
   }
+}
+
+void ServingQueue::Close(const Status& status) {
+  const std::lock_guard lock(mutex_);
+  closed_ = status;
 }
 
 void ServingQueue::FailAll(const Status& status) {

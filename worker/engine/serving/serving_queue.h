@@ -8,11 +8,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "common/tokenizers/tokenizer.h"
 #include "worker/engine/caches/adapter_cache.h"
-#include "worker/engine/passes/layer_walk.h"
+#include "worker/engine/loop/client.h"
 #include "worker/engine/serving/scheduler/pass_scheduler.h"
 #include "worker/engine/types.h"
 
@@ -25,6 +26,7 @@ struct ServingRequest {
   bool embed = false;
   bool normalize = false;
   std::vector<tokenizers::Encoding> inputs;
+  std::vector<int32_t> read;  ///< Position whose output answers each input; empty: all do.
   std::vector<bool> truncated;
   /// Filled by passes: logits [C] or a sentence embedding [D] an input.
   std::vector<std::vector<float>> outputs;
@@ -35,32 +37,29 @@ struct ServingRequest {
 
 Status NobodyWaits();
 
-/// Thread safety: Push, empty and waiting from any thread; the others on the engine's thread only.
-class ServingQueue {
+/// Thread safety: Push, idle and waiting from any thread; the others on the engine's thread only.
+class ServingQueue : public ForegroundClient {
  public:
-  struct Hooks {
-    std::function<void(int64_t rows)> on_pass;  ///< Behind each pass.
-    /// Between two layers of a pass that takes longer than one should.
-    std::function<void()> between_layers;
-  };
+  /// `on_pass`, if set, is called behind each pass with its rows.
+  ServingQueue(size_t max_waiting, const PassSize::Limits& limits,
+               std::function<void(int64_t rows)> on_pass = {})
+      : max_waiting_(max_waiting), on_pass_(std::move(on_pass)), scheduler_(limits) {}
 
-  ServingQueue(size_t max_waiting, const PassSize::Limits& limits)
-      : max_waiting_(max_waiting), scheduler_(limits) {}
-
-  /// Errors: ResourceExhausted if too many inputs wait; then `done` isn't called.
-  Status Push(std::shared_ptr<ServingRequest> request);
-  bool empty() const { return waiting_ == 0; }
+  /// Answers through the request's `done`: with ResourceExhausted, at once, if too many inputs
+  /// wait. True if it waits now.
+  bool Push(std::shared_ptr<ServingRequest> request);
   int64_t waiting() const { return static_cast<int64_t>(waiting_.load()); }
-  /// Tokens of all that waits, when the requests that were abandoned have left.
-  int64_t WaitingTokens();
-  /// Runs the next pass, if something waits: of `most` tokens at most, but of one input at least.
-  /// Returns the rows that were computed; 0 if nothing waits. A pass that fails is run again a
-  /// request at a time, so that one owner's fault isn't another's. Where one input takes longer
-  /// than a pass should, short requests have passes between its layers, the next once the input is
-  /// as far itself (tokens times layers).
-  int64_t ServePass(int64_t most, const Hooks& hooks);
-  /// Answers everything that waits, also what is answered in part, with `status`.
-  void FailAll(const Status& status);
+  int64_t inputs() const { return inputs_; }  ///< Of all requests since start.
+  int64_t passes() const { return passes_; }  ///< Since start.
+
+  bool idle() const override { return waiting_ == 0; }
+  int64_t WaitingRows() override;
+  /// Runs the next pass. One that fails is run again a request at a time, so that one owner's fault
+  /// isn't another's. Where one input takes longer than a pass should, short requests have passes
+  /// between its layers, the next once the input is as far itself (tokens times layers).
+  int64_t Turn(int64_t most, const Yield& between_layers) override;
+  void Close(const Status& status) override;
+  void FailAll(const Status& status) override;
 
  private:
   struct Item {
@@ -79,18 +78,21 @@ class ServingQueue {
   /// Notes the outcome for `inputs` of a request.
   void Settle(uint64_t id, size_t inputs, const Status& status);
   /// Runs what was planned and notes the outcome. `yield`, if set, is called between layers.
-  void Run(const PassPlan& plan, const Yield& yield, const Hooks& hooks);
+  void Run(const PassPlan& plan, const Yield& yield);
   /// A pass of short requests between two layers of a request's text; returns its rows.
-  int64_t ServeBetweenLayers(uint64_t of, const Hooks& hooks);
+  int64_t ServeBetweenLayers(uint64_t of);
   Status RunGuarded(const Items& pass, const Yield& yield);
   void RunPass(const Items& items, const Yield& yield);
 
   static constexpr uint64_t kNone = 0;  ///< No request's number.
 
   const size_t max_waiting_;
+  const std::function<void(int64_t)> on_pass_;
   std::mutex mutex_;
   std::deque<std::shared_ptr<ServingRequest>> new_requests_;  ///< Guarded by mutex_.
-  std::atomic<size_t> waiting_{0};                            ///< Inputs without an answer.
+  Status closed_;                   ///< Guarded by mutex_; what Close was given.
+  std::atomic<size_t> waiting_{0};  ///< Inputs without an answer.
+  std::atomic<int64_t> inputs_{0}, passes_{0};
   PassScheduler scheduler_;
   Requests requests_;  ///< The scheduler's, by number in the order of arrival.
   uint64_t next_id_ = 1;

@@ -46,7 +46,7 @@ class LabelEncoder : public ExampleEncoder {
     const tokenizers::EncodeOptions options{.max_length = max_length_};
     split.Append(dataset_.has_pair ? tokenizer_.EncodePair(example.text, example.text_pair, options)
                                    : tokenizer_.Encode(example.text, options),
-                 {&numbers_[label], 1});
+                 {&numbers_[label], 1}, {&kPooledPosition, 1});
     return OkStatus();
   }
 

@@ -8,6 +8,9 @@
 
 namespace graft::worker::engine {
 
+/// Of the token whose output classifiers read.
+inline constexpr int32_t kPooledPosition = 0;
+
 class Classification : public Task {
  public:
   using Task::Task;

@@ -30,7 +30,7 @@ Evaluation ReadWithLabels(Json json) {
 }  // namespace
 
 std::string SerializeCheckpoint(const CheckpointState& state) {
-  const CheckpointState::Counters& c = state.counters;
+  const Counters& c = state.counters;
   Json evaluations = Json::array();
   for (const Evaluation& evaluation : state.evaluations)
     evaluations.push_back(WithLabels(evaluation));
@@ -93,7 +93,7 @@ StatusOr<CheckpointState> Parse(const std::string& bytes) {
   CheckpointState state;
   GRAFT_ASSIGN_OR_RETURN(state.identity, IdentityOf(counters));
   try {
-    CheckpointState::Counters& c = state.counters;
+    Counters& c = state.counters;
     c.step = counters.at("step");
     c.tokens = counters.at("tokens");
     c.splits = counters.at("splits");
@@ -122,7 +122,7 @@ StatusOr<CheckpointState> Parse(const std::string& bytes) {
       !state.exp_avg_sq_P.defined()) {
     return DataLossError("the checkpoint lacks a tensor");
   }
-  const CheckpointState::Counters& c = state.counters;
+  const Counters& c = state.counters;
   if (c.step < 0 || c.tokens < 0 || c.splits < 1 || c.best_step > c.step ||
       c.evaluations_without_best < 0) {
     return DataLossError("the checkpoint's counters contradict each other");

@@ -19,15 +19,21 @@ struct RunIdentity {
   friend bool operator==(const RunIdentity&, const RunIdentity&) = default;
 };
 
+/// What a run counts.
+struct Counters {
+  int64_t step = 0;    ///< Optimizer steps that were taken.
+  int64_t tokens = 0;  ///< Of all steps.
+  int64_t splits = 1;  ///< Parts that each micro-batch is run in, after memory ran out.
+  bool stopped_early = false;
+  int64_t evaluations_without_best = 0;
+  int64_t best_step = -1;  ///< -1: no evaluation yet.
+  double best_loss = 0;
+  double seconds = 0;  ///< Of training, before this process took it over.
+};
+
 struct CheckpointState {
   RunIdentity identity;
-  struct Counters {
-    int64_t step = 0, tokens = 0, splits = 1;
-    bool stopped_early = false;
-    int64_t evaluations_without_best = 0, best_step = -1;
-    double best_loss = 0;
-    double seconds = 0;
-  } counters;
+  Counters counters;
   std::vector<Evaluation> evaluations;
   at::Tensor parameters_P, exp_avg_P, exp_avg_sq_P;
   at::Tensor best_P;  ///< Undefined if no best state is kept.

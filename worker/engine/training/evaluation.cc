@@ -5,6 +5,7 @@
 
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/device/device.h"
+#include "worker/engine/passes/forward_pass.h"
 
 namespace graft::worker::engine {
 
@@ -35,17 +36,11 @@ Status SplitEvaluation::Advance(const Yield& yield) {
 Status SplitEvaluation::RunPass(int64_t end, const Yield& yield) {
   const at::NoGradGuard no_grad;
   std::vector<Sequence> sequences;
-  for (int64_t i = next_; i < end; ++i) {
-    const int64_t at = split_.offsets[i];
-    sequences.push_back({split_.ids.data() + at, split_.type_ids.data() + at, split_.length(i), 0});
-  }
-  const PackedBatch batch =
-      Pack(sequences, std::vector<const Adapter*>(sequences.size(), &adapter_), base_.device());
-  const WeightSet weights(base_, &adapter_);
-  const Pass pass(batch, weights, {});
-  const at::Tensor pooled = Forward(model_, pass, /*pooled=*/true, yield);
+  for (int64_t i = next_; i < end; ++i) sequences.push_back(split_.sequence(i));
+  const ForwardPass pass = ForwardPass::Run(
+      model_, base_, sequences, std::vector<const Adapter*>(sequences.size(), &adapter_), yield);
   const auto first = split_.target_offsets[next_];
-  return scorer_->Add(HeadLogits(pooled, weights, adapter_),
+  return scorer_->Add(HeadLogits(pass.hidden_RD, WeightSet(base_, &adapter_), adapter_),
                       std::span(split_.targets)
                           .subspan(static_cast<size_t>(first),
                                    static_cast<size_t>(split_.target_offsets[end] - first)));

@@ -3,8 +3,10 @@
 
 #include <memory>
 
+#include "worker/engine/adapters/adapter.h"
+#include "worker/engine/loop/client.h"
+#include "worker/engine/model/base.h"
 #include "worker/engine/model/model.h"
-#include "worker/engine/passes/layer_walk.h"
 #include "worker/engine/tasks/task.h"
 #include "worker/engine/tasks/tokenized.h"
 #include "worker/engine/types.h"

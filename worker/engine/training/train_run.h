@@ -11,13 +11,11 @@
 
 #include "worker/engine/model/base.h"
 #include "worker/engine/model/model.h"
-#include "worker/engine/passes/layer_walk.h"
 #include "worker/engine/tasks/task.h"
 #include "worker/engine/tasks/tokenized.h"
-#include "worker/engine/training/checkpoint.h"
 #include "worker/engine/training/evaluation.h"
-#include "worker/engine/training/optimizer.h"
 #include "worker/engine/training/schedule.h"
+#include "worker/engine/training/train_state.h"
 #include "worker/engine/types.h"
 
 namespace graft::worker::engine {
@@ -45,25 +43,29 @@ class TrainRun {
   /// finite: no parameter changed. ResourceExhausted if a single example doesn't fit in memory.
   Status Advance(TrainObserver& observer, const Yield& yield);
   /// Every step is taken, or it stopped early.
-  bool trained() const { return step_ >= schedule_.total_steps() || stopped_early_; }
+  bool trained() const {
+    return step() >= schedule_.total_steps() || state_.counters.stopped_early;
+  }
   /// Trained, and all that is due is evaluated.
   bool done() const { return trained() && DueEvaluation() == nullptr; }
   /// Builds the artifact from the best state. Requires: done().
   StatusOr<TrainOutcome> Finish();
 
   /// The whole state between two turns. Deterministic bytes.
-  std::string Checkpoint() const;
-  int64_t step() const { return step_; }
+  std::string Checkpoint() const { return state_.Checkpoint(identity(), seconds()); }
+  int64_t step() const { return state_.counters.step; }
   int64_t last_step_tokens() const { return last_step_tokens_; }
   double last_step_loss() const { return last_step_loss_; }  ///< Mean over its targets.
   int64_t total_steps() const { return schedule_.total_steps(); }
-  double seconds() const { return seconds_before_ + Elapsed(); }
+  double seconds() const { return state_.counters.seconds + Elapsed(); }
   const TrainInput& input() const { return *input_; }
   std::string precision() const;
 
  private:
   TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adapter> adapter);
-  Status Restore(const std::string& checkpoint);
+  const spec::Hyperparameters& hyperparameters() const {
+    return input_->request.spec->hyperparameters;
+  }
   RunIdentity identity() const;
   Status LoadInitFrom(const Files& files);
   /// Gradient of the mean loss over `micro_batches`; returns the summed loss. When memory runs out,
@@ -73,35 +75,18 @@ class TrainRun {
                                       double divisor, TrainObserver& observer, const Yield& yield);
   StatusOr<double> RunMicroBatch(const std::vector<uint32_t>& examples, double divisor,
                                  const Yield& yield);
-  StatusOr<double> RunPass(const std::vector<uint32_t>& examples, double divisor,
-                           const Yield& yield);
   Status Step(TrainObserver& observer, const Yield& yield);
   /// The split that the next turn evaluates; null if it takes a step.
   const TokenizedSplit* DueEvaluation() const;
   bool ValidationDue() const;
   Status EvaluateSome(const TokenizedSplit& split, TrainObserver& observer, const Yield& yield);
   void NoteValidation(const Evaluation& evaluation, TrainObserver& observer);
-  void RestoreBest();
   void Report(TrainObserver& observer, double loss, double lr, double grad_norm, int64_t tokens);
   double Elapsed() const;
 
   std::shared_ptr<const TrainInput> input_;
-  std::unique_ptr<Adapter> adapter_;
   DataSchedule schedule_;
-  AdamW optimizer_;
-  int lowest_layer_;
-
-  // Checkpointed:
-  int64_t step_ = 0;
-  int64_t tokens_ = 0;
-  int64_t splits_ = 1;  ///< Parts that each micro-batch is run in, after memory ran out.
-  bool stopped_early_ = false;
-  int64_t evaluations_without_best_ = 0;
-  int64_t best_step_ = -1;  ///< -1: no evaluation yet.
-  double best_loss_ = 0;
-  at::Tensor best_P_;  ///< Parameters at best_step_, if keep_best.
-  std::vector<Evaluation> evaluations_;
-  double seconds_before_ = 0;
+  TrainState state_;
 
   std::optional<SplitEvaluation> evaluating_;  ///< Under way.
 

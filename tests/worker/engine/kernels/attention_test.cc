@@ -4,7 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "worker/engine/adapters/initialise.h"
@@ -12,19 +16,30 @@
 namespace graft::worker::engine {
 namespace {
 
-constexpr int64_t kHeads = 3;
 constexpr int64_t kHeadDim = 12;
-constexpr int64_t kWidth = kHeads * kHeadDim;
 
 /// Mixed lengths: a single row, odd ones, and both sides of the 256-row tile.
 const std::vector<int64_t> kLengths = {5, 1, 257, 32, 300, 1, 256, 17};
 
-PackedBatch BatchOf(const std::vector<int64_t>& lengths) {
-  static const std::vector<int32_t> ids(1024);
-  std::vector<Sequence> sequences;
-  for (size_t s = 0; s < lengths.size(); ++s)
-    sequences.push_back({ids.data(), nullptr, lengths[s], s});
-  return Pack(sequences, std::vector<const Adapter*>(lengths.size(), nullptr), at::kCPU);
+RowSet AllRows(const std::vector<int64_t>& lengths) {
+  RowSet rows;
+  for (const int64_t length : lengths) {
+    rows.offsets.push_back(rows.size() + length);
+    rows.longest = std::max(rows.longest, length);
+  }
+  return rows;
+}
+
+/// The rows of `all` at the positions that `pick` gives for a sequence's length.
+RowSet Some(const RowSet& all, const std::function<std::vector<int64_t>(int64_t length)>& pick) {
+  RowSet rows;
+  for (int64_t s = 0; s < all.num_sequences(); ++s) {
+    const std::vector<int64_t> positions = pick(all.length(s));
+    rows.positions.insert(rows.positions.end(), positions.begin(), positions.end());
+    rows.offsets.push_back(static_cast<int64_t>(rows.positions.size()));
+    rows.longest = std::max(rows.longest, rows.length(s));
+  }
+  return rows;
 }
 
 at::Tensor Random(std::vector<int64_t> shape, uint64_t index, at::ScalarType type) {
@@ -33,62 +48,72 @@ at::Tensor Random(std::vector<int64_t> shape, uint64_t index, at::ScalarType typ
   return tensor.to(type);
 }
 
-/// Attention of `queries` rows from `q_begin` over `keys` rows from `k_begin`, all heads, with the
-/// gradient for d_out. All tensors are double; q, dq and out have a row a query; k, v, dk and dv a
-/// row a token.
+/// Attention and its gradients for d_out, by loops. All tensors are double; q, dq and out have a
+/// row a query; k, v, dk and dv a row a token.
 struct Reference {
   at::Tensor q, k, v, d_out, out, dq, dk, dv;
 
-  void Run(int64_t q_begin, int64_t queries, int64_t k_begin, int64_t keys) {
-    const double scale = 1.0 / std::sqrt(static_cast<double>(kHeadDim));
-    const auto q_ = q.accessor<double, 2>(), k_ = k.accessor<double, 2>(),
-               v_ = v.accessor<double, 2>();
-    const auto g_ = d_out.accessor<double, 2>();
-    auto out_ = out.accessor<double, 2>(), dq_ = dq.accessor<double, 2>();
-    auto dk_ = dk.accessor<double, 2>(), dv_ = dv.accessor<double, 2>();
-    for (int64_t c = 0; c < kWidth; c += kHeadDim) {
-      for (int64_t i = q_begin; i < q_begin + queries; ++i) {
-        std::vector<double> p(keys), dp(keys);
-        double sum = 0, dot = 0;
-        for (int64_t j = 0; j < keys; ++j) {
-          double s = 0;
-          for (int64_t h = c; h < c + kHeadDim; ++h) s += q_[i][h] * k_[k_begin + j][h];
-          sum += p[j] = std::exp(scale * s);
-        }
-        for (int64_t j = 0; j < keys; ++j) {
-          p[j] /= sum;
-          for (int64_t h = c; h < c + kHeadDim; ++h) {
-            out_[i][h] += p[j] * v_[k_begin + j][h];
-            dp[j] += g_[i][h] * v_[k_begin + j][h];
-            dv_[k_begin + j][h] += p[j] * g_[i][h];
-          }
-          dot += p[j] * dp[j];
-        }
-        for (int64_t j = 0; j < keys; ++j) {
-          const double ds = scale * p[j] * (dp[j] - dot);
-          for (int64_t h = c; h < c + kHeadDim; ++h) {
-            dq_[i][h] += ds * k_[k_begin + j][h];
-            dk_[k_begin + j][h] += ds * q_[i][h];
-          }
+  Reference(const AttentionShape& shape, const at::Tensor& q_in, const at::Tensor& kv,
+            const at::Tensor& d_out_in) {
+    const int64_t width = shape.kv_heads * shape.head_dim;
+    q = q_in.to(at::kDouble);
+    k = kv.to(at::kDouble).narrow(1, 0, width);
+    v = kv.to(at::kDouble).narrow(1, width, width);
+    d_out = d_out_in.to(at::kDouble);
+    out = at::zeros_like(d_out);
+    dq = at::zeros_like(q);
+    dk = at::zeros(k.sizes(), at::kDouble);
+    dv = at::zeros(k.sizes(), at::kDouble);
+  }
+
+  void Run(const AttentionShape& shape, const RowSet& queries, const RowSet& keys) {
+    for (int64_t s = 0; s < keys.num_sequences(); ++s) {
+      for (int64_t i = 0; i < queries.length(s); ++i) {
+        for (int64_t head = 0; head < shape.heads; ++head) {
+          const int64_t position = queries.position(s, i);
+          const int64_t last = shape.causal ? position : keys.length(s) - 1;
+          const int64_t first =
+              shape.window > 0 ? std::max<int64_t>(0, position - shape.window + 1) : 0;
+          RunOne(shape, head, queries.offsets[s] + i, keys.offsets[s] + first, last - first + 1);
         }
       }
     }
   }
-};
 
-Reference MakeReference(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& d_out) {
-  const at::Tensor kv_64 = kv.to(at::kDouble);
-  Reference r;
-  r.q = q.to(at::kDouble);
-  r.k = kv_64.narrow(1, 0, kWidth);
-  r.v = kv_64.narrow(1, kWidth, kWidth);
-  r.d_out = d_out.to(at::kDouble);
-  r.out = at::zeros_like(r.d_out);
-  r.dq = at::zeros_like(r.q);
-  r.dk = at::zeros(r.k.sizes(), at::kDouble);
-  r.dv = at::zeros(r.k.sizes(), at::kDouble);
-  return r;
-}
+ private:
+  void RunOne(const AttentionShape& shape, int64_t head, int64_t row, int64_t k_row, int64_t n) {
+    const double scale = 1.0 / std::sqrt(static_cast<double>(shape.head_dim));
+    const int64_t c = head * shape.head_dim;
+    const int64_t kc = head / (shape.heads / shape.kv_heads) * shape.head_dim;
+    const auto q_ = q.accessor<double, 2>(), k_ = k.accessor<double, 2>(),
+               v_ = v.accessor<double, 2>(), g_ = d_out.accessor<double, 2>();
+    auto out_ = out.accessor<double, 2>(), dq_ = dq.accessor<double, 2>();
+    auto dk_ = dk.accessor<double, 2>(), dv_ = dv.accessor<double, 2>();
+    std::vector<double> p(n), dp(n);
+    double sum = 0, dot = 0;
+    for (int64_t j = 0; j < n; ++j) {
+      double score = 0;
+      for (int64_t h = 0; h < shape.head_dim; ++h) score += q_[row][c + h] * k_[k_row + j][kc + h];
+      sum += p[j] = std::exp(scale * score);
+    }
+    for (int64_t j = 0; j < n; ++j) {
+      p[j] /= sum;
+      for (int64_t h = 0; h < shape.head_dim; ++h) {
+        out_[row][c + h] += p[j] * v_[k_row + j][kc + h];
+        dp[j] += g_[row][c + h] * v_[k_row + j][kc + h];
+        dv_[k_row + j][kc + h] += p[j] * g_[row][c + h];
+      }
+      dot += p[j] * dp[j];
+    }
+    for (int64_t j = 0; j < n; ++j) {
+      const double ds = scale * p[j] * (dp[j] - dot);
+      for (int64_t h = 0; h < shape.head_dim; ++h) {
+        dq_[row][c + h] += ds * k_[k_row + j][kc + h];
+        dk_[k_row + j][kc + h] += ds * q_[row][c + h];
+      }
+    }
+  }
+};
 
 void ExpectClose(const at::Tensor& actual, const at::Tensor& expected, at::ScalarType type,
                  const char* what) {
@@ -100,54 +125,84 @@ void ExpectClose(const at::Tensor& actual, const at::Tensor& expected, at::Scala
   EXPECT_LE(error, tolerance * expected.abs().max().item<double>()) << what;
 }
 
-class AttentionTest : public ::testing::TestWithParam<at::ScalarType> {};
+const AttentionShape kPlain = {.heads = 3, .kv_heads = 3, .head_dim = kHeadDim};
+const AttentionShape kShapes[] = {
+    kPlain,
+    {.heads = 3, .kv_heads = 3, .head_dim = kHeadDim, .causal = true},
+    {.heads = 6, .kv_heads = 2, .head_dim = kHeadDim, .causal = true},
+    {.heads = 6, .kv_heads = 1, .head_dim = kHeadDim},
+    {.heads = 4, .kv_heads = 2, .head_dim = kHeadDim, .causal = true, .window = 9},
+    {.heads = 10, .kv_heads = 5, .head_dim = kHeadDim, .causal = true, .window = 2},
+};
+
+class AttentionTest : public ::testing::TestWithParam<std::tuple<at::ScalarType, AttentionShape>> {
+ protected:
+  at::ScalarType type() const { return std::get<0>(GetParam()); }
+  const AttentionShape& shape() const { return std::get<1>(GetParam()); }
+  int64_t width() const { return shape().heads * kHeadDim; }
+  int64_t kv_width() const { return shape().kv_heads * kHeadDim; }
+
+  /// Attends for some rows of sequences of kLengths, and compares with loops.
+  void ExpectSomeRowsAttend(const RowSet& queries) {
+    at::Tensor q = Random({queries.size(), width()}, 3, type());
+    at::Tensor kv = Random({keys_.size(), 2 * kv_width()}, 4, type());
+    const at::Tensor d_out = Random({queries.size(), width()}, 5, type());
+    Reference expected(shape(), q, kv, d_out);
+    expected.Run(shape(), queries, keys_);
+    q.requires_grad_(true);
+    kv.requires_grad_(true);
+
+    const at::Tensor out = Attend(q, kv, queries, keys_, shape());
+    out.backward(d_out);
+
+    ExpectClose(out.detach(), expected.out, type(), "out");
+    ExpectClose(q.grad(), expected.dq, type(), "dq");
+    ExpectClose(kv.grad().narrow(1, 0, kv_width()), expected.dk, type(), "dk");
+    ExpectClose(kv.grad().narrow(1, kv_width(), kv_width()), expected.dv, type(), "dv");
+  }
+
+  const RowSet keys_ = AllRows(kLengths);
+};
 
 TEST_P(AttentionTest, EverySequenceAttendsToItselfAlone) {
-  const PackedBatch batch = BatchOf(kLengths);
-  at::Tensor qkv = Random({batch.num_rows(), 3 * kWidth}, 1, GetParam());
-  const at::Tensor d_out = Random({batch.num_rows(), kWidth}, 2, GetParam());
-  Reference expected =
-      MakeReference(qkv.narrow(1, 0, kWidth), qkv.narrow(1, kWidth, 2 * kWidth), d_out);
-  for (int64_t s = 0; s < batch.num_sequences(); ++s) {
-    expected.Run(batch.offsets[s], batch.length(s), batch.offsets[s], batch.length(s));
-  }
+  at::Tensor qkv = Random({keys_.size(), width() + 2 * kv_width()}, 1, type());
+  const at::Tensor d_out = Random({keys_.size(), width()}, 2, type());
+  Reference expected(shape(), qkv.narrow(1, 0, width()), qkv.narrow(1, width(), 2 * kv_width()),
+                     d_out);
+  expected.Run(shape(), keys_, keys_);
   qkv.requires_grad_(true);
 
-  const at::Tensor out = Attend(qkv, batch, kHeads);
+  const at::Tensor out = Attend(qkv, keys_, shape());
   out.backward(d_out);
 
-  ExpectClose(out.detach(), expected.out, GetParam(), "out");
-  ExpectClose(qkv.grad().narrow(1, 0, kWidth), expected.dq, GetParam(), "dq");
-  ExpectClose(qkv.grad().narrow(1, kWidth, kWidth), expected.dk, GetParam(), "dk");
-  ExpectClose(qkv.grad().narrow(1, 2 * kWidth, kWidth), expected.dv, GetParam(), "dv");
+  ExpectClose(out.detach(), expected.out, type(), "out");
+  ExpectClose(qkv.grad().narrow(1, 0, width()), expected.dq, type(), "dq");
+  ExpectClose(qkv.grad().narrow(1, width(), kv_width()), expected.dk, type(), "dk");
+  ExpectClose(qkv.grad().narrow(1, width() + kv_width(), kv_width()), expected.dv, type(), "dv");
 }
 
-TEST_P(AttentionTest, PooledIsTheFirstRowOfEachSequence) {
-  const PackedBatch batch = BatchOf(kLengths);
-  at::Tensor q = Random({batch.num_sequences(), kWidth}, 3, GetParam());
-  at::Tensor kv = Random({batch.num_rows(), 2 * kWidth}, 4, GetParam());
-  const at::Tensor d_out = Random({batch.num_sequences(), kWidth}, 5, GetParam());
-  Reference expected = MakeReference(q, kv, d_out);
-  for (int64_t s = 0; s < batch.num_sequences(); ++s)
-    expected.Run(s, 1, batch.offsets[s], batch.length(s));
-  q.requires_grad_(true);
-  kv.requires_grad_(true);
+TEST_P(AttentionTest, TheFirstRowOfEachSequenceAttends) {
+  ExpectSomeRowsAttend(Some(keys_, [](int64_t) { return std::vector<int64_t>{0}; }));
+}
 
-  const at::Tensor out = AttendPooled(q, kv, batch, kHeads);
-  out.backward(d_out);
+TEST_P(AttentionTest, TheLastRowOfEachSequenceAttends) {
+  ExpectSomeRowsAttend(Some(keys_, [](int64_t n) { return std::vector<int64_t>{n - 1}; }));
+}
 
-  ExpectClose(out.detach(), expected.out, GetParam(), "out");
-  ExpectClose(q.grad(), expected.dq, GetParam(), "dq");
-  ExpectClose(kv.grad().narrow(1, 0, kWidth), expected.dk, GetParam(), "dk");
-  ExpectClose(kv.grad().narrow(1, kWidth, kWidth), expected.dv, GetParam(), "dv");
+TEST_P(AttentionTest, ScatteredRowsAttend) {
+  ExpectSomeRowsAttend(Some(keys_, [](int64_t n) {
+    std::vector<int64_t> positions;
+    for (int64_t i = n % 3; i < n; i += 1 + i % 4) positions.push_back(i);
+    if (positions.empty()) positions.push_back(0);
+    return positions;
+  }));
 }
 
 TEST_P(AttentionTest, ANanStaysInItsSequence) {
-  const PackedBatch batch = BatchOf({7, 20, 3});
-  at::Tensor qkv = Random({30, 3 * kWidth}, 6, GetParam());
+  at::Tensor qkv = Random({30, width() + 2 * kv_width()}, 6, type());
   qkv[10][0].fill_(NAN);
 
-  const at::Tensor out = Attend(qkv, batch, kHeads);
+  const at::Tensor out = Attend(qkv, AllRows({7, 20, 3}), shape());
 
   EXPECT_TRUE(at::isfinite(out.narrow(0, 0, 7)).all().item<bool>());
   EXPECT_TRUE(at::isfinite(out.narrow(0, 27, 3)).all().item<bool>());
@@ -155,14 +210,13 @@ TEST_P(AttentionTest, ANanStaysInItsSequence) {
 }
 
 TEST_P(AttentionTest, ThreadsDontChangeTheResult) {
-  const PackedBatch batch = BatchOf(kLengths);
-  const at::Tensor qkv = Random({batch.num_rows(), 3 * kWidth}, 7, GetParam());
+  const at::Tensor qkv = Random({keys_.size(), width() + 2 * kv_width()}, 7, type());
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
-  const at::Tensor alone = Attend(qkv, batch, kHeads);
+  const at::Tensor alone = Attend(qkv, keys_, shape());
   at::set_num_threads(3);
 
-  const at::Tensor shared = Attend(qkv, batch, kHeads);
+  const at::Tensor shared = Attend(qkv, keys_, shape());
 
   at::set_num_threads(threads);
   EXPECT_TRUE(alone.equal(shared));
@@ -176,11 +230,11 @@ TEST(AttendAlignedTest, HeadsOfAnySizeGetTheResultOfAlignedOnes) {
     const at::Tensor scores = at::bmm(q.transpose(0, 1), k.permute({1, 2, 0})) * scale;
     return at::bmm(at::softmax(scores, -1), v.transpose(0, 1)).transpose(0, 1);
   };
+  constexpr int64_t kHeads = 3, kWidth = kHeads * kHeadDim;
   at::Tensor qkv = Random({kRows, 3 * kWidth}, 8, at::kFloat);
   const at::Tensor d_out = Random({kRows, kWidth}, 9, at::kFloat);
-  Reference expected =
-      MakeReference(qkv.narrow(1, 0, kWidth), qkv.narrow(1, kWidth, 2 * kWidth), d_out);
-  expected.Run(0, kRows, 0, kRows);
+  Reference expected(kPlain, qkv.narrow(1, 0, kWidth), qkv.narrow(1, kWidth, 2 * kWidth), d_out);
+  expected.Run(kPlain, AllRows({kRows}), AllRows({kRows}));
   qkv.requires_grad_(true);
   const at::Tensor parts = qkv.view({kRows, 3, kHeads, kHeadDim});
 
@@ -204,8 +258,18 @@ TEST(AttendAlignedTest, AlignedHeadsAreHandedOnAsTheyAre) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, AttentionTest, ::testing::Values(at::kFloat, at::kBFloat16),
-                         [](const auto& param) { return std::string(c10::toString(param.param)); });
+std::string NameOf(
+    const ::testing::TestParamInfo<std::tuple<at::ScalarType, AttentionShape>>& info) {
+  const auto& [type, shape] = info.param;
+  return c10::toString(type) + std::string("_") + std::to_string(shape.heads) + "_" +
+         std::to_string(shape.kv_heads) + (shape.causal ? "_causal" : "") +
+         (shape.window > 0 ? "_window" + std::to_string(shape.window) : "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, AttentionTest,
+                         ::testing::Combine(::testing::Values(at::kFloat, at::kBFloat16),
+                                            ::testing::ValuesIn(kShapes)),
+                         NameOf);
 
 }  // namespace
 }  // namespace graft::worker::engine

@@ -6,6 +6,8 @@
 
 #include <ATen/Parallel.h>
 
+#include "worker/engine/model/row_owner.h"
+
 namespace graft::worker::engine {
 namespace {
 
@@ -13,14 +15,14 @@ constexpr int64_t kWidth = 24;
 
 /// Sequences of a batch: their lengths and example numbers.
 struct Rows {
-  std::vector<int64_t> offsets = {0};
+  RowSet rows;
   std::vector<uint64_t> examples;
   RowContext context;
 
   explicit Rows(const std::vector<std::pair<uint64_t, int64_t>>& examples_and_lengths) {
     for (const auto& [example, length] : examples_and_lengths) {
       examples.push_back(example);
-      offsets.push_back(offsets.back() + length);
+      rows.offsets.push_back(rows.size() + length);
     }
     context = {.training = true,
                .seed = 7,
@@ -28,15 +30,15 @@ struct Rows {
                .sequence_end = static_cast<int64_t>(examples.size())};
   }
 
+  at::Tensor Drop(const at::Tensor& x, double p, uint64_t site) {
+    context.rows = &rows;
+    context.examples = &examples;
+    return Dropout(x, p, context.DropoutSeed(site), context.DropoutStreams());
+  }
   /// The mask over these rows, scaled: Dropout of ones.
   at::Tensor Mask(double p = 0.3, uint64_t site = 5) {
-    context.offsets = &offsets;
-    context.examples = &examples;
-    int64_t rows = 0;
-    for (int64_t s = context.sequence_begin; s < context.sequence_end; ++s) {
-      rows += context.pooled ? 1 : offsets[s + 1] - offsets[s];
-    }
-    return Dropout(at::ones({rows, kWidth}, at::kFloat), p, site, context);
+    const int64_t count = rows.size() - rows.offsets[context.sequence_begin];
+    return Drop(at::ones({count, kWidth}, at::kFloat), p, site);
   }
 };
 
@@ -72,15 +74,16 @@ TEST(DropoutTest, SeedStepSiteExampleAndPositionEachChangeTheMask) {
   for (int64_t i = 1; i < 9; ++i) EXPECT_FALSE(mask[0].equal(mask[i])) << i;
 }
 
-TEST(DropoutTest, APooledRowHasTheFirstTokensMask) {
+TEST(DropoutTest, AWantedRowHasTheMaskOfItsPosition) {
   const at::Tensor all = Rows({{42, 9}, {3, 6}}).Mask();
-  Rows pooled({{42, 9}, {3, 6}});
-  pooled.context.pooled = true;
+  Rows wanted({{42, 2}, {3, 1}});
+  wanted.rows.positions = {0, 7, 5};
 
-  const at::Tensor mask = pooled.Mask();
+  const at::Tensor mask = wanted.Mask();
 
   EXPECT_TRUE(mask[0].equal(all[0]));
-  EXPECT_TRUE(mask[1].equal(all[9]));
+  EXPECT_TRUE(mask[1].equal(all[7]));
+  EXPECT_TRUE(mask[2].equal(all[9 + 5]));
 }
 
 TEST(DropoutTest, ElementsAreZeroWithProbabilityPElseScaled) {
@@ -100,7 +103,7 @@ TEST(DropoutTest, ItMultipliesItsInputInTheInputsTypeAndPassesGradients) {
   at::Tensor x = at::ones({50, kWidth}, at::kBFloat16).mul_(3);
   x.requires_grad_(true);
 
-  const at::Tensor y = Dropout(x, 0.5, 5, rows.context);
+  const at::Tensor y = rows.Drop(x, 0.5, 5);
   y.sum().backward();
 
   EXPECT_EQ(y.scalar_type(), at::kBFloat16);

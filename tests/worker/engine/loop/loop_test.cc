@@ -1,4 +1,5 @@
-/// The engine's loop alone: passes, tasks and turns in counted order, over the plain tiny base.
+/// The loop with serving and turns of tasks: passes, tasks and turns in counted order, over the
+/// plain tiny base.
 
 #include "worker/engine/loop/loop.h"
 
@@ -13,6 +14,8 @@
 
 #include "tests/worker/engine/golden_case.h"
 #include "worker/engine/caches/base_cache.h"
+#include "worker/engine/loop/turn_tasks.h"
+#include "worker/engine/serving/serving_queue.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -25,11 +28,6 @@ class LoopTest : public ::testing::Test {
  protected:
   void SetUp() override {
     at::set_num_threads(1);  // Many tiny passes: threads would mostly wait for each other.
-    probe_.serving_pass = [this](int64_t rows) {
-      ++passes_;
-      rows_ += rows;
-      if (on_pass_) on_pass_();
-    };
     BaseCache bases(testing::GoldenFolder(), at::kCPU, int64_t{1} << 40);
     auto on = bases.Get("base-bert", at::kFloat);
     ASSERT_TRUE(on.ok()) << on.status();
@@ -37,7 +35,13 @@ class LoopTest : public ::testing::Test {
     MakeLoop({.seconds = kNoTime});
   }
   void MakeLoop(const PassSize::Limits& limits) {
-    loop_ = std::make_unique<Loop>(at::kCPU, /*max_waiting=*/4096, limits, probe_);
+    serving_ = std::make_unique<ServingQueue>(/*max_waiting=*/4096, limits, [this](int64_t rows) {
+      ++passes_;
+      rows_ += rows;
+      if (on_pass_) on_pass_();
+    });
+    loop_ = std::make_unique<Loop>(
+        Loop::Clients{.foreground = {serving_.get()}, .background = {&turns_}});
   }
   void TearDown() override {
     if (loop_ != nullptr) loop_->Stop();
@@ -60,7 +64,7 @@ class LoopTest : public ::testing::Test {
       if (done) done();
       answer->set_value(status);
     };
-    loop_->Serve(std::move(request));
+    if (serving_->Push(std::move(request))) loop_->Wake();
     return answer->get_future();
   }
   /// The rows that are served in a yield, as a training step has it between its layers, beside
@@ -78,24 +82,21 @@ class LoopTest : public ::testing::Test {
       rows_of_a_yield.set_value(rows_ - before);
       return false;
     };
-    loop_->Post(Loop::LongTask{advance, [](const Status&) {}});
+    turns_.Add({advance, [](const Status&) {}});
     loop_->Start();
     const int64_t rows = rows_of_a_yield.get_future().get();
     loop_->Stop();  // It must not outlive what the hook refers to.
     loop_.reset();
     return rows;
   }
-  int64_t Waiting() const {
-    EngineFigures figures;
-    loop_->Count(figures);
-    return figures.requests_waiting;
-  }
+  int64_t Waiting() const { return serving_->waiting(); }
 
   const int threads_ = at::get_num_threads();
   LoadedBase on_;
   std::function<void()> on_pass_;  ///< On the loop's thread, behind each pass.
   int64_t passes_ = 0, rows_ = 0;
-  Engine::Probe probe_;
+  std::unique_ptr<ServingQueue> serving_;
+  TurnTasks turns_;
   std::unique_ptr<Loop> loop_;
 };
 

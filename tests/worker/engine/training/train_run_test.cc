@@ -9,6 +9,7 @@
 
 #include "tests/worker/engine/engine_case.h"
 #include "tests/worker/engine/golden_case.h"
+#include "worker/engine/families/families.h"
 #include "worker/engine/training/checkpoint.h"
 
 namespace graft::worker::engine {

@@ -1,27 +1,26 @@
 /// Several owners in one pass: each gets the outputs and the gradients that it would get alone.
 
-#include "worker/engine/model/pass.h"
-
-#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "tests/worker/engine/golden_case.h"
-#include "worker/engine/adapters/head.h"
 #include "worker/engine/adapters/initialise.h"
-#include "worker/engine/passes/layer_walk.h"
+#include "worker/engine/families/families.h"
+#include "worker/engine/methods/methods.h"
 #include "worker/engine/tasks/task.h"
+#include "worker/engine/training/train_pass.h"
 
 namespace graft::worker::engine {
 namespace {
 
-class PassTest : public ::testing::Test {
+class TrainPassTest : public ::testing::Test {
  protected:
-  PassTest() {
+  TrainPassTest() {
     base_ = *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert",
                         at::kFloat, at::kCPU);
     model_ = *MakeModel(*base_);
@@ -41,52 +40,36 @@ class PassTest : public ::testing::Test {
     return adapter;
   }
 
-  /// Sequence s of ids that differ from the others'.
-  std::vector<Sequence> Sequences(const std::vector<int>& which) {
-    std::vector<Sequence> sequences;
-    for (const int s : which) sequences.push_back({ids_[s].data(), nullptr, kLengths[s], 0});
-    return sequences;
-  }
-
-  /// One training pass; adds the gradients of each owner's loss to its adapter, and returns logits.
-  std::vector<at::Tensor> Run(const std::vector<int>& which,
-                              const std::vector<const Adapter*>& owners) {
-    const PackedBatch batch = Pack(Sequences(which), owners, at::kCPU);
-    const WeightSet weights(*base_);
-    const Pass pass(batch, weights, {.training = true});
-    const Yield no_yield = [] {};
-    LayerWalk walk(*model_, pass, 0, no_yield);
-    const at::Tensor pooled = walk.Forward();
-    const at::AutoGradMode with_grad(true);
-    std::vector<at::Tensor> logits;
-    at::Tensor loss;
-    for (const Segment& segment : batch.segments) {
-      const int64_t count = segment.sequence_end - segment.sequence_begin;
-      logits.push_back(
-          HeadLogits(pooled.narrow(0, segment.sequence_begin, count), weights, *segment.adapter));
-      std::vector<int64_t> targets;
-      for (int64_t s = segment.sequence_begin; s < segment.sequence_end; ++s)
-        targets.push_back(which[static_cast<size_t>(s)] % 3);
-      const at::Tensor one = task_->Loss(logits.back(), at::tensor(targets, at::kLong));
-      loss = loss.defined() ? loss + one : one;
+  /// Adds the gradients of each owner's loss over its sequences to its adapter, in one pass, and
+  /// returns the losses. An owner has two sequences, `first` being the first one's.
+  std::vector<double> Run(int first, const std::vector<const Adapter*>& owners) {
+    std::vector<TrainPart> parts;
+    std::vector<std::vector<uint32_t>> examples;
+    for (size_t i = 0; i < owners.size(); ++i) {
+      const auto number = static_cast<uint32_t>(first) + 2 * static_cast<uint32_t>(i);
+      examples.push_back({number, number + 1});
     }
-    loss.backward();
-    walk.Backward();
-    for (at::Tensor& each : logits) each = each.detach();
-    return logits;
+    for (size_t i = 0; i < owners.size(); ++i)
+      parts.push_back(
+          {.adapter = *owners[i], .task = *task_, .data = data_, .examples = examples[i]});
+    return RunTrainPass(*model_, *base_, parts, [] {});
   }
 
   static constexpr int64_t kLengths[] = {5, 9, 3, 12};
   std::shared_ptr<const Base> base_;
   std::shared_ptr<const Model> model_;
   std::shared_ptr<const Task> task_ = MakeTask(tasks::Classification({"a", "b", "c"}));
-  std::vector<std::vector<int32_t>> ids_ = [] {
-    std::vector<std::vector<int32_t>> ids(4);
-    for (size_t s = 0; s < ids.size(); ++s) {
-      for (int64_t i = 0; i < kLengths[s]; ++i)
-        ids[s].push_back(static_cast<int32_t>(5 + (7 * s + 3 * static_cast<size_t>(i)) % 90));
+  /// Sequences of ids that differ from one another's, each with a label.
+  const TokenizedSplit data_ = [] {
+    TokenizedSplit data;
+    for (int32_t s = 0; s < 4; ++s) {
+      tokenizers::Encoding encoding;
+      for (int32_t i = 0; i < kLengths[s]; ++i) encoding.ids.push_back(5 + (7 * s + 3 * i) % 90);
+      encoding.type_ids.assign(encoding.ids.size(), 0);
+      const int32_t label = s % 3, position = 0;
+      data.Append(encoding, {&label, 1}, {&position, 1});
     }
-    return ids;
+    return data;
   }();
 };
 
@@ -97,7 +80,7 @@ void ExpectClose(const at::Tensor& actual, const at::Tensor& expected, const std
   EXPECT_LE((actual - expected).abs().max().item<double>(), 1e-5 * scale) << what;
 }
 
-TEST_F(PassTest, OwnersGetTheGradientsThatTheyGetAlone) {
+TEST_F(TrainPassTest, OwnersGetTheGradientsThatTheyGetAlone) {
   const Json lora = {{"lora", {{"rank", 3}, {"target_modules", {"query", "output.dense"}}}}};
   const Json other = {{"lora", {{"rank", 2}, {"target_modules", {"value", "intermediate.dense"}}}}};
   const Json bottleneck = {{"bottleneck", {{"size", 4}}}};
@@ -106,12 +89,12 @@ TEST_F(PassTest, OwnersGetTheGradientsThatTheyGetAlone) {
     const auto a = MakeAdapterOf(first, 1), b = MakeAdapterOf(second, 2);
     const auto a_alone = MakeAdapterOf(first, 1), b_alone = MakeAdapterOf(second, 2);
 
-    const auto together = Run({0, 1, 2, 3}, {a.get(), a.get(), b.get(), b.get()});
-    const auto of_a = Run({0, 1}, {a_alone.get(), a_alone.get()});
-    const auto of_b = Run({2, 3}, {b_alone.get(), b_alone.get()});
+    const auto together = Run(0, {a.get(), b.get()});
+    const auto of_a = Run(0, {a_alone.get()});
+    const auto of_b = Run(2, {b_alone.get()});
 
-    ExpectClose(together[0], of_a[0], "logits of the first");
-    ExpectClose(together[1], of_b[0], "logits of the second");
+    EXPECT_NEAR(together[0], of_a[0], 1e-5 * of_a[0]);
+    EXPECT_NEAR(together[1], of_b[0], 1e-5 * of_b[0]);
     for (const auto& [adapter, alone] :
          {std::pair(a.get(), a_alone.get()), {b.get(), b_alone.get()}}) {
       for (const methods::TensorSpec& spec : adapter->parameters().specs()) {
@@ -119,6 +102,22 @@ TEST_F(PassTest, OwnersGetTheGradientsThatTheyGetAlone) {
                     alone->parameters().Get(spec.name).grad(), spec.name);
       }
     }
+  }
+}
+
+TEST_F(TrainPassTest, ALossThatIsntFiniteLeavesTheOthersGradientsAsTheyAre) {
+  const Json lora = {{"lora", {{"rank", 3}, {"target_modules", {"query"}}}}};
+  const auto a = MakeAdapterOf(lora, 1), b = MakeAdapterOf(lora, 2),
+             b_alone = MakeAdapterOf(lora, 2);
+  a->parameters().flat_P().detach().fill_(NAN);
+
+  const auto together = Run(0, {a.get(), b.get()});
+  Run(2, {b_alone.get()});
+
+  EXPECT_TRUE(std::isnan(together[0]));
+  for (const methods::TensorSpec& spec : b->parameters().specs()) {
+    ExpectClose(b->parameters().Get(spec.name).grad(), b_alone->parameters().Get(spec.name).grad(),
+                spec.name);
   }
 }
 

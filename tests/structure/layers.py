@@ -52,6 +52,15 @@ class Layer:
         self.libraries = set(libraries.split())
 
 
+_ROOMS = ("types loop serving/scheduler device kernels model families adapters methods tasks artifacts caches passes "
+          "training serving")
+
+
+def _rooms(names):
+    """The engine's rooms of these names, and common."""
+    return "common " + " ".join("worker/engine/" + name for name in names.split())
+
+
 RPC = "grpc protobuf boost spdlog json openssl absl"
 
 LAYERS = {
@@ -69,18 +78,36 @@ LAYERS = {
         "common common/command_line proto server/core server/stores server/supervisor server/intake server/rpc server/http",
         RPC + " prometheus yaml",
     ),
+    # The engine's rooms, from the ground up: each includes what stands above it in this list, as far as it says.
+    "worker/engine/types": Layer("common", "json"),
+    "worker/engine/loop": Layer("common"),
     # Which texts a pass computes: pure, without torch.
     "worker/engine/serving/scheduler": Layer(),
-    "worker/engine": Layer("common worker/engine/serving/scheduler", "torch json"),
-    "worker/agent": Layer("common proto worker/engine", RPC),
-    "worker/app": Layer("common common/command_line proto worker/engine worker/agent", RPC + " prometheus"),
+    "worker/engine/device": Layer("common", "torch"),
+    "worker/engine/kernels": Layer(_rooms("device"), "torch"),
+    "worker/engine/model": Layer(_rooms("device kernels"), "torch json"),
+    "worker/engine/families": Layer(_rooms("device kernels model"), "torch json"),
+    "worker/engine/adapters": Layer(_rooms("device kernels model"), "torch json"),
+    "worker/engine/methods": Layer(_rooms("device kernels model adapters"), "torch json"),
+    "worker/engine/tasks": Layer(_rooms("types device kernels model"), "torch json"),
+    "worker/engine/artifacts": Layer(_rooms("types device model adapters methods"), "torch json"),
+    "worker/engine/caches": Layer(_rooms("types device model families adapters tasks"), "torch json"),
+    "worker/engine/passes": Layer(_rooms("types loop device kernels model adapters tasks caches"), "torch json"),
+    "worker/engine/training": Layer(
+        _rooms("types loop device kernels model adapters methods tasks artifacts caches passes"), "torch json"),
+    "worker/engine/serving": Layer(
+        _rooms("types loop serving/scheduler device kernels model adapters tasks caches passes"), "torch json"),
+    # The face that others see, and what puts the rooms together.
+    "worker/engine": Layer(_rooms(_ROOMS), "torch json"),
+    "worker/agent": Layer("common proto worker/engine worker/engine/types", RPC),
+    "worker/app": Layer("common common/command_line proto worker/engine worker/engine/types worker/agent", RPC + " prometheus"),
     "client/lib": Layer("common proto", "grpc protobuf json absl"),
     "client/cli": Layer("common common/command_line proto client/lib", "grpc protobuf json absl spdlog"),
 }
 
 # Tests may see what their subject's side sees, and googletest. What stands above the sides may see all.
 _SERVER = "server/core server/stores server/supervisor server/intake server/rpc server/http server/app"
-_WORKER = "worker/engine worker/engine/serving/scheduler worker/agent worker/app"
+_WORKER = _rooms(_ROOMS) + " worker/engine worker/agent worker/app"
 LAYERS.update({
     "tests/support": Layer("common", "gtest json"),
     "tests/common": Layer("common common/command_line tests/support", "gtest json zlib"),
@@ -89,7 +116,7 @@ LAYERS.update({
                           RPC + " gtest sqlite postgres prometheus yaml"),
     "tests/worker": Layer("common proto tests/support " + _WORKER, RPC + " gtest torch prometheus"),
     "tests/worker/engine/serving/scheduler": Layer("worker/engine/serving/scheduler", "gtest"),
-    "tests/worker/engine": Layer("common tests/support worker/engine", "gtest torch json"),
+    "tests/worker/engine": Layer("tests/support worker/engine " + _rooms(_ROOMS), "gtest torch json"),
     "tests/client": Layer("common common/command_line proto tests/support client/lib client/cli", RPC + " gtest"),
 })
 

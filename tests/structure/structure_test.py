@@ -88,7 +88,7 @@ GOOD = {
     "server/core/jobs.cc": '#include "server/core/jobs.h"\n',
     "server/rpc/service.cc": '#include "server/core/jobs.h"\n#include "graft/v1/job.pb.h"\n#include <grpcpp/server.h>\n',
     "worker/engine/engine.h": "#pragma once\n/// Engine, plain.\n",
-    "worker/engine/device/tensor.h": "#pragma once\n/// Tensors.\n#include <ATen/core/Tensor.h>\n",
+    "worker/engine/engine_impl.h": "#pragma once\n/// Tensors.\n#include <ATen/core/Tensor.h>\n",
     "worker/agent/agent.cc": '#include "worker/engine/engine.h"\n#include <grpcpp/channel.h>\n',
     "server/core/CMakeLists.txt": "graft_library(NAME core FILES jobs.cc PUBLIC graft::base)\n",
     "server/rpc/CMakeLists.txt": "graft_library(NAME rpc FILES service.cc PUBLIC graft::core gRPC::grpc++)\n",
@@ -144,8 +144,8 @@ class FixtureTest(unittest.TestCase):
                 self.assertTrue(any(f"may not include {header}" in fault for fault in faults), faults)
 
     def test_library_through_a_header(self):
-        self.expect(checks.check_includes, "worker/agent may not use torch", "worker/engine/device/tensor.h",
-                    files={"worker/agent/x.cc": '#include "worker/engine/device/tensor.h"\n'})
+        self.expect(checks.check_includes, "worker/agent may not use torch", "worker/engine/engine_impl.h",
+                    files={"worker/agent/x.cc": '#include "worker/engine/engine_impl.h"\n'})
 
     def test_folder_that_is_no_layer(self):
         self.expect(checks.check_includes, "its folder is no layer", files={"sidecar/x.cc": "int x;\n"})

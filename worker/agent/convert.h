@@ -2,7 +2,7 @@
 /// Engine's plain structs to protobuf messages.
 
 #include "graft/internal/v1/engine.pb.h"
-#include "worker/engine/types.h"
+#include "worker/engine/types/types.h"
 
 namespace graft::worker::agent {
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "common/base/status.h"
-#include "worker/engine/types.h"
+#include "worker/engine/types/types.h"
 
 namespace graft::worker::agent {
 

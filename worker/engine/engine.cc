@@ -3,6 +3,7 @@
 #include "common/base/failpoint.h"
 #include "worker/engine/device/device.h"
 #include "worker/engine/engine_impl.h"
+#include "worker/engine/kernels/products.h"
 #include "worker/engine/training/train_run.h"
 
 namespace graft::worker::engine {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/base/status.h"
-#include "worker/engine/types.h"
+#include "worker/engine/types/types.h"
 
 namespace graft::worker::engine {
 

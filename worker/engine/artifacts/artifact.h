@@ -9,7 +9,7 @@
 #include "common/artifacts/artifact.h"
 #include "worker/engine/adapters/adapter.h"
 #include "worker/engine/model/base.h"
-#include "worker/engine/types.h"
+#include "worker/engine/types/types.h"
 
 namespace graft::worker::engine {
 

@@ -13,7 +13,7 @@
 
 #include "worker/engine/model/base.h"
 #include "worker/engine/model/model.h"
-#include "worker/engine/types.h"
+#include "worker/engine/types/types.h"
 
 namespace graft::worker::engine {
 

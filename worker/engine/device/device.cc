@@ -1,6 +1,9 @@
 #include "worker/engine/device/device.h"
 
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include <algorithm>
 #include <chrono>
@@ -15,7 +18,6 @@
 
 #include "common/base/utf8.h"
 #include "worker/engine/device/cpu_memory.h"
-#include "worker/engine/kernels/products.h"
 
 #ifdef GRAFT_WITH_CUDA
 #include <ATen/cuda/CUDAContext.h>
@@ -60,6 +62,22 @@ void ConfigureTorch(int threads) {
   c10::utils::set_env("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/false);
 }
 
+bool CpuHasFastBf16() {
+#if defined(__x86_64__)
+  static const bool has = [] {
+    // Straight from cpuid: the compilers' queries know AMX by different names or not at all.
+    uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+    const bool amx = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> 22 & 1U) != 0;
+    // AMD's dot product of bf16 pairs runs at the rate of an fp32 multiply-add, twice the numbers;
+    // Intel's AVX512-BF16 without AMX does no more multiplications a cycle than its fp32 units.
+    return amx || (__builtin_cpu_is("amd") != 0 && __builtin_cpu_supports("avx512bf16") != 0);
+  }();
+  return has;
+#else
+  return false;
+#endif
+}
+
 bool HasFastBf16(at::Device device) {
   if (device.is_cpu()) return CpuHasFastBf16();
 #ifdef GRAFT_WITH_CUDA
@@ -67,21 +85,6 @@ bool HasFastBf16(at::Device device) {
 #else
   return false;
 #endif
-}
-
-double MeasureGflops(at::Device device, at::ScalarType type) {
-  const at::NoGradGuard no_grad;
-  constexpr int64_t kSize = 1024;
-  const auto options = at::TensorOptions().device(device).dtype(type);
-  const at::Tensor a = at::ones({kSize, kSize}, options);
-  double best = 0;
-  for (int round = 0; round < 4; ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    (void)Product(a, a).sum().item<float>();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    best = std::max(best, 2.0 * kSize * kSize * kSize / seconds.count() * 1e-9);
-  }
-  return best;
 }
 
 std::string DeviceName(at::Device device) {

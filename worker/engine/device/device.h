@@ -20,11 +20,12 @@ StatusOr<at::Device> ParseDevice(const std::string& name);
 /// first operation. `threads`: of the CPU; 0 means one a core.
 void ConfigureTorch(int threads);
 
+/// Whether the CPU multiplies bf16 numbers faster than fp32: it has AMX-BF16, or is AMD's with
+/// AVX512-BF16.
+bool CpuHasFastBf16();
+
 /// True if bf16 products are faster than fp32 ones here (on a GPU: sm80 and later).
 bool HasFastBf16(at::Device device);
-
-/// Measured speed of a 1024^3 product, in 1e9 floating-point operations a second; for estimates.
-double MeasureGflops(at::Device device, at::ScalarType type);
 
 std::string DeviceName(at::Device device);
 int64_t TotalMemoryBytes(at::Device device);

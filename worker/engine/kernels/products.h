@@ -10,10 +10,6 @@
 
 namespace graft::worker::engine {
 
-/// Whether the CPU multiplies bf16 numbers faster than fp32: it has AMX-BF16, or is AMD's with
-/// AVX512-BF16.
-bool CpuHasFastBf16();
-
 /// Whether products of `like`'s type and device are run in fp32.
 bool WidensProducts(const at::Tensor& like);
 
@@ -29,5 +25,8 @@ at::Tensor Product(const at::Tensor& a, const at::Tensor& b);
 /// out += alpha a b. Not differentiable.
 /// Shapes: a [M, K], b [K, N], out [M, N], which may be a view. Requires: one type.
 void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha = 1);
+
+/// Measured speed of a 1024^3 product, in 1e9 floating-point operations a second; for estimates.
+double MeasureGflops(at::Device device, at::ScalarType type);
 
 }  // namespace graft::worker::engine

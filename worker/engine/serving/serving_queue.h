@@ -15,7 +15,7 @@
 #include "worker/engine/caches/adapter_cache.h"
 #include "worker/engine/loop/client.h"
 #include "worker/engine/serving/scheduler/pass_scheduler.h"
-#include "worker/engine/types.h"
+#include "worker/engine/types/types.h"
 
 namespace graft::worker::engine {
 

@@ -11,7 +11,7 @@
 #include "common/tokenizers/tokenizer.h"
 #include "worker/engine/device/tensor.h"
 #include "worker/engine/tasks/tokenized.h"
-#include "worker/engine/types.h"
+#include "worker/engine/types/types.h"
 
 namespace graft::worker::engine {
 

@@ -7,7 +7,7 @@
 
 #include "common/base/status.h"
 #include "worker/engine/device/tensor.h"
-#include "worker/engine/types.h"
+#include "worker/engine/types/types.h"
 
 namespace graft::worker::engine {
 

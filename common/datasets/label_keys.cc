@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/utf8.h"
+#include "common/tokenizers/unicode/normal_forms.h"
 #include "common/tokenizers/unicode/unicode.h"
 
 namespace graft::datasets {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/tokenizers/unicode/normal_forms.h"
 #include "common/tokenizers/unicode/unicode.h"
 
 namespace graft::tokenizers {

@@ -1,49 +1,13 @@
 #include "common/tokenizers/unicode/unicode.h"
 
-#include <algorithm>
-#include <array>
 #include <cctype>
-#include <iterator>
+
+#include "common/tokenizers/unicode/lookup.h"
 
 namespace graft::tokenizers::unicode {
 namespace {
 
-struct Range {
-  uint32_t first, last;
-};
-struct ClassRange {
-  uint32_t first, last;
-  uint8_t combining_class;
-};
-struct Mapping {
-  uint32_t code, offset, length;
-};
-
 #include "common/tokenizers/unicode/tables.inc"
-
-template <typename R, size_t N>
-const R* Find(const R (&table)[N], uint32_t code) {
-  const R* found = std::upper_bound(std::begin(table), std::end(table), code,
-                                    [](uint32_t c, const R& range) { return c < range.first; });
-  if (found == std::begin(table)) return nullptr;
-  --found;
-  return code <= found->last ? found : nullptr;
-}
-
-template <size_t N>
-std::span<const uint32_t> Map(const Mapping (&table)[N], const uint32_t* pool, uint32_t code) {
-  const Mapping* found =
-      std::lower_bound(std::begin(table), std::end(table), code,
-                       [](const Mapping& mapping, uint32_t c) { return mapping.code < c; });
-  if (found == std::end(table) || found->code != code) return {};
-  return {pool + found->offset, found->length};
-}
-
-uint8_t CombiningClass(uint32_t code) {
-  if (code < 0x300) return 0;
-  const ClassRange* found = Find(kCombining, code);
-  return found != nullptr ? found->combining_class : 0;
-}
 
 }  // namespace
 
@@ -106,41 +70,5 @@ bool IsWord(uint32_t code) {
 bool IsPunctuation(uint32_t code) { return Find(kPunctuation, code) != nullptr; }
 bool IsWhitespace(uint32_t code) { return Find(kWhitespace, code) != nullptr; }
 std::span<const uint32_t> Lower(uint32_t code) { return Map(kLower, kLowerPool, code); }
-
-std::vector<uint32_t> Decompose(const std::vector<uint32_t>& text) {
-  std::vector<uint32_t> out;
-  out.reserve(text.size());
-  for (const uint32_t code : text) {
-    if (code >= 0xAC00 && code < 0xAC00 + 11172) {
-      // Hangul by arithmetic: Unicode standard, section 3.12.
-      const uint32_t index = code - 0xAC00;
-      out.push_back(0x1100 + index / 588);
-      out.push_back(0x1161 + index % 588 / 28);
-      if (index % 28 != 0) out.push_back(0x11A7 + index % 28);
-      continue;
-    }
-    const std::span<const uint32_t> parts =
-        code < 0xC0 ? std::span<const uint32_t>() : Map(kDecomposed, kDecomposedPool, code);
-    if (parts.empty()) {
-      out.push_back(code);
-    } else {
-      out.insert(out.end(), parts.begin(), parts.end());
-    }
-  }
-  // Canonical ordering: marks of one base sorted by class, equal classes in their order.
-  for (size_t i = 0; i < out.size();) {
-    if (CombiningClass(out[i]) == 0) {
-      ++i;
-      continue;
-    }
-    size_t end = i;
-    while (end < out.size() && CombiningClass(out[end]) != 0) ++end;
-    std::stable_sort(out.begin() + static_cast<std::ptrdiff_t>(i),
-                     out.begin() + static_cast<std::ptrdiff_t>(end),
-                     [](uint32_t a, uint32_t b) { return CombiningClass(a) < CombiningClass(b); });
-    i = end;
-  }
-  return out;
-}
 
 }  // namespace graft::tokenizers::unicode

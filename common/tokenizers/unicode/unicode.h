@@ -29,7 +29,5 @@ bool IsPunctuation(uint32_t code);  ///< ASCII punctuation, and Unicode 8.0's P*
 bool IsWhitespace(uint32_t code);
 /// Lower case without context: one to three code points; empty if unchanged.
 std::span<const uint32_t> Lower(uint32_t code);
-/// Canonical decomposition (NFD), with canonical ordering of marks.
-std::vector<uint32_t> Decompose(const std::vector<uint32_t>& text);
 
 }  // namespace graft::tokenizers::unicode

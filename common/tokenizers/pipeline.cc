@@ -92,16 +92,19 @@ std::map<std::string, int32_t> Pipeline::Tokens() const {
   return tokens;
 }
 
-void Pipeline::AppendPiece(std::string_view piece, size_t limit, std::vector<int32_t>& ids) const {
+void Pipeline::AppendPiece(std::string_view piece, bool at_start, size_t limit,
+                           std::vector<int32_t>& ids) const {
   const auto append_word = [&](std::string_view word) {
     stages_.model->Append(word, ids);
     return ids.size() < limit;
   };
   const WordSink sink = append_word;
+  const std::string normalized = stages_.normalizer->Normalize(piece);
   normalized_tokens_.Split(
-      stages_.normalizer->Normalize(piece),
+      normalized,
       [&](std::string_view text) {
-        if (ids.size() < limit) stages_.pre_tokenizer->Split(text, sink);
+        if (ids.size() >= limit) return;
+        stages_.pre_tokenizer->Split(text, at_start && text.data() == normalized.data(), sink);
       },
       [&](int32_t id) { ids.push_back(id); });
 }
@@ -111,7 +114,7 @@ std::vector<int32_t> Pipeline::Ids(std::string_view text, size_t limit) const {
   raw_tokens_.Split(
       text,
       [&](std::string_view piece) {
-        if (ids.size() < limit) AppendPiece(piece, limit, ids);
+        if (ids.size() < limit) AppendPiece(piece, piece.data() == text.data(), limit, ids);
       },
       [&](int32_t id) { ids.push_back(id); });
   return ids;
@@ -187,17 +190,6 @@ Encoding Pipeline::EncodePair(std::string_view a, std::string_view b,
   if (!stages_.gives_types) encoding.type_ids.assign(encoding.ids.size(), 0);
   encoding.truncated = truncated;
   return encoding;
-}
-
-std::string Pipeline::Decode(const std::vector<int32_t>& ids, const DecodeOptions& options) const {
-  std::vector<std::string_view> tokens;
-  for (const int32_t id : ids) {
-    const auto at = static_cast<size_t>(id);
-    if (id < 0 || id >= vocab_size_ || tokens_[at].empty()) continue;
-    if (special_[at] && !options.special_tokens) continue;
-    tokens.push_back(tokens_[at]);
-  }
-  return stages_.decoder->Decode(tokens);
 }
 
 }  // namespace graft::tokenizers

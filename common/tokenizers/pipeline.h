@@ -3,7 +3,9 @@
 /// tokens are found before the first and once more after it.
 /// Source: huggingface/tokenizers, tokenizer/mod.rs.
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,10 +25,11 @@ struct Stages {
   ModelPtr model;
   PostProcessorPtr post_processor;
   DecoderPtr decoder;
-  std::vector<AddedToken> added_tokens;  ///< In the order of their file.
-  bool split_special_tokens = false;     ///< A special token in a text is text like any other.
-  bool truncate_left = false;            ///< Long texts lose their beginning.
-  bool gives_types = true;               ///< Else no model is given type ids: all are 0.
+  std::vector<AddedToken> added_tokens;                     ///< In the order of their file.
+  std::map<std::string, SpecialToken> special_tokens = {};  ///< By what they are called.
+  bool split_special_tokens = false;  ///< A special token in a text is text like any other.
+  bool truncate_left = false;         ///< Long texts lose their beginning.
+  bool gives_types = true;            ///< Else no model is given type ids: all are 0.
 };
 
 class Pipeline : public Tokenizer {
@@ -41,17 +44,23 @@ class Pipeline : public Tokenizer {
   Encoding EncodePair(std::string_view a, std::string_view b,
                       const EncodeOptions& options) const override;
   std::string Decode(const std::vector<int32_t>& ids, const DecodeOptions& options) const override;
+  std::unique_ptr<DecodeStream> StartDecode(const DecodeOptions& options) const override;
+  std::optional<SpecialToken> Special(const std::string& name) const override;
   int32_t vocab_size() const override { return vocab_size_; }
   const std::string& fingerprint() const override { return fingerprint_; }
   std::map<std::string, int32_t> Tokens() const override;
 
   const Stages& stages() const { return stages_; }
+  /// The token of an id; nothing if none has it, or it is special and `options` leave it out.
+  std::optional<std::string_view> Token(int32_t id, const DecodeOptions& options) const;
 
  private:
   Pipeline(Stages stages, std::vector<AddedToken> raw, std::vector<AddedToken> normalized);
   /// Ids of a text without special tokens around it. May stop early once `limit` ids are there.
   std::vector<int32_t> Ids(std::string_view text, size_t limit) const;
-  void AppendPiece(std::string_view piece, size_t limit, std::vector<int32_t>& ids) const;
+  /// `at_start`: nothing stands before the piece.
+  void AppendPiece(std::string_view piece, bool at_start, size_t limit,
+                   std::vector<int32_t>& ids) const;
   /// Leaves `count` ids, on the side that isn't cut.
   void Truncate(size_t count, std::vector<int32_t>& ids) const;
   std::string Fingerprint() const;

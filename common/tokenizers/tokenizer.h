@@ -29,6 +29,24 @@ struct DecodeOptions {
   bool special_tokens = false;  ///< Whether they become text too.
 };
 
+/// A token that has a part to play, such as the one that begins a text.
+struct SpecialToken {
+  std::string content;
+  int32_t id = 0;
+};
+
+/// Ids to text as they come. The pieces joined are what Decode gives for all of the ids.
+/// Thread safety: confined to one thread.
+class DecodeStream {
+ public:
+  virtual ~DecodeStream() = default;
+  /// The text that this id adds for certain: valid UTF-8, empty while a character isn't whole or
+  /// depends on what follows.
+  virtual std::string Push(int32_t id) = 0;
+  /// What was held back. Requires: called once, last.
+  virtual std::string Finish() = 0;
+};
+
 /// Thread safety: const after creation.
 class Tokenizer {
  public:
@@ -42,6 +60,11 @@ class Tokenizer {
   /// The text of these ids. Ids that no token has are left out.
   virtual std::string Decode(const std::vector<int32_t>& ids,
                              const DecodeOptions& options) const = 0;
+  /// The result doesn't outlive the tokenizer.
+  virtual std::unique_ptr<DecodeStream> StartDecode(const DecodeOptions& options) const = 0;
+  /// The token that the folder, or its class, calls `name`: "bos_token", "eos_token", "pad_token"
+  /// and so on; nothing if there is none.
+  virtual std::optional<SpecialToken> Special(const std::string& name) const = 0;
   virtual int32_t vocab_size() const = 0;              ///< Largest id + 1, added tokens included.
   virtual const std::string& fingerprint() const = 0;  ///< SHA-256 over all that changes an id.
   /// Every token with its id, added tokens included.

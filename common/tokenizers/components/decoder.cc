@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/tokenizers/components/made_decoder.h"
+
 namespace graft::tokenizers {
 namespace {
 
@@ -16,48 +18,100 @@ void ReplaceAll(std::string& text, std::string_view from, std::string_view to) {
   }
 }
 
-class Pieces : public Decoder {
+class Pieces : public DecodeStage {
  public:
-  Pieces(std::string prefix, bool cleanup) : prefix_(std::move(prefix)), cleanup_(cleanup) {}
-  std::string Decode(const std::vector<std::string_view>& tokens) const override {
-    std::string text;
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      std::string token(tokens[i]);
-      if (i > 0 && token.starts_with(prefix_)) {
-        token.erase(0, prefix_.size());
-      } else if (i > 0) {
-        token.insert(0, " ");
-      }
-      if (cleanup_) {
-        for (const auto& [from, to] : kCleanups) ReplaceAll(token, from, to);
-      }
-      text += token;
+  struct Settings {
+    std::string prefix;
+    bool cleanup;
+  };
+  explicit Pieces(const Settings& settings) : settings_(settings) {}
+
+  void Push(std::string_view token, const TextSink& sink) override {
+    std::string text(token);
+    if (!is_first_ && text.starts_with(settings_.prefix)) {
+      text.erase(0, settings_.prefix.size());
+    } else if (!is_first_) {
+      text.insert(0, " ");
     }
-    return text;
+    is_first_ = false;
+    if (settings_.cleanup) {
+      for (const auto& [from, to] : kCleanups) ReplaceAll(text, from, to);
+    }
+    sink(text);
+  }
+  static Json Form(const Settings& settings) {
+    return {{"type", "WordPiece"}, {"prefix", settings.prefix}, {"cleanup", settings.cleanup}};
   }
 
  private:
-  const std::string prefix_;
-  const bool cleanup_;
+  const Settings& settings_;
+  bool is_first_ = true;
 };
 
-class Spaces : public Decoder {
+class Spaces : public DecodeStage {
  public:
-  std::string Decode(const std::vector<std::string_view>& tokens) const override {
-    std::string text;
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      if (i > 0) text += ' ';
-      text += tokens[i];
-    }
-    return text;
+  struct Settings {};
+  explicit Spaces(const Settings&) {}
+
+  void Push(std::string_view token, const TextSink& sink) override {
+    if (!is_first_) sink(" ");
+    is_first_ = false;
+    sink(token);
   }
+  static Json Form(const Settings&) { return {{"type", "Spaces"}}; }
+
+ private:
+  bool is_first_ = true;
+};
+
+class SequenceStage : public DecodeStage {
+ public:
+  explicit SequenceStage(std::vector<std::unique_ptr<DecodeStage>> stages)
+      : stages_(std::move(stages)) {}
+
+  void Push(std::string_view token, const TextSink& sink) override { PushFrom(0, token, sink); }
+  void Finish(const TextSink& sink) override {
+    for (size_t i = 0; i < stages_.size(); ++i) {
+      stages_[i]->Finish([&](std::string_view text) { PushFrom(i + 1, text, sink); });
+    }
+  }
+
+ private:
+  void PushFrom(size_t stage, std::string_view token, const TextSink& sink) {
+    if (stage == stages_.size()) return sink(token);
+    stages_[stage]->Push(token, [&](std::string_view text) { PushFrom(stage + 1, text, sink); });
+  }
+
+  std::vector<std::unique_ptr<DecodeStage>> stages_;
+};
+
+class Sequence : public Decoder {
+ public:
+  explicit Sequence(std::vector<DecoderPtr> parts) : parts_(std::move(parts)) {}
+
+  std::unique_ptr<DecodeStage> Start() const override {
+    std::vector<std::unique_ptr<DecodeStage>> stages;
+    for (const DecoderPtr& part : parts_) stages.push_back(part->Start());
+    return std::make_unique<SequenceStage>(std::move(stages));
+  }
+  Json Form() const override {
+    Json parts = Json::array();
+    for (const DecoderPtr& part : parts_) parts.push_back(part->Form());
+    return {{"type", "Sequence"}, {"decoders", parts}};
+  }
+
+ private:
+  const std::vector<DecoderPtr> parts_;
 };
 
 }  // namespace
 
 DecoderPtr WordPieceDecoder(std::string prefix, bool cleanup) {
-  return std::make_unique<Pieces>(std::move(prefix), cleanup);
+  return MakeDecoder<Pieces>({std::move(prefix), cleanup});
 }
-DecoderPtr SpacesDecoder() { return std::make_unique<Spaces>(); }
+DecoderPtr SpacesDecoder() { return MakeDecoder<Spaces>({}); }
+DecoderPtr SequenceDecoder(std::vector<DecoderPtr> parts) {
+  return std::make_unique<Sequence>(std::move(parts));
+}
 
 }  // namespace graft::tokenizers

@@ -128,7 +128,7 @@ class Sequence : public Normalizer {
  public:
   explicit Sequence(std::vector<NormalizerPtr> parts) : parts_(std::move(parts)) {}
   std::string Normalize(std::string_view text) const override {
-    std::string out = IsAscii(text) ? std::string(text) : Encode(unicode::Decode(text), false);
+    std::string out = unicode::Valid(text);
     for (const NormalizerPtr& part : parts_) out = part->Normalize(out);
     return out;
   }

@@ -31,6 +31,11 @@ NormalizerPtr BertNormalizer(const BertNormalizerFlags& flags);
 NormalizerPtr LowercaseNormalizer();
 NormalizerPtr NfdNormalizer();           ///< Canonical decomposition.
 NormalizerPtr StripAccentsNormalizer();  ///< Takes combining marks away; decomposes nothing.
+NormalizerPtr NfcNormalizer();           ///< Canonical composition.
+/// Puts `prefix` in front of any text that isn't empty.
+NormalizerPtr PrependNormalizer(std::string prefix);
+/// Puts `to` in place of each `from`. Requires: `from` isn't empty.
+NormalizerPtr ReplaceNormalizer(std::string from, std::string to);
 NormalizerPtr SequenceNormalizer(std::vector<NormalizerPtr> parts);
 
 }  // namespace graft::tokenizers

@@ -52,6 +52,13 @@ Templates BertTemplates(int32_t cls, int32_t sep) {
           {{-1, cls, 0}, {0, 0, 0}, {-1, sep, 0}, {1, 0, 1}, {-1, sep, 1}}};
 }
 
+Templates PlainTemplates() { return {{{0, 0, 0}}, {{0, 0, 0}, {1, 0, 1}}}; }
+
+Templates RobertaTemplates(int32_t cls, int32_t sep) {
+  return {{{-1, cls, 0}, {0, 0, 0}, {-1, sep, 0}},
+          {{-1, cls, 0}, {0, 0, 0}, {-1, sep, 0}, {-1, sep, 0}, {1, 0, 0}, {-1, sep, 0}}};
+}
+
 PostProcessorPtr TemplatePostProcessor(Templates templates) {
   return std::make_unique<FromTemplates>(std::move(templates));
 }

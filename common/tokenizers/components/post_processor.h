@@ -1,6 +1,6 @@
 #pragma once
 /// The fourth stage of a tokenizer: puts special tokens around one text or two.
-/// Source: huggingface/tokenizers, processors/template.rs, processors/bert.rs.
+/// Source: huggingface/tokenizers, processors/.
 
 #include <cstdint>
 #include <memory>
@@ -36,6 +36,12 @@ struct Templates {
   std::vector<TemplatePiece> single, pair;
   bool operator==(const Templates&) const = default;
 };
+
+/// A, and A B: no special tokens.
+Templates PlainTemplates();
+
+/// <s> A </s> and <s> A </s> </s> B </s>, without types.
+Templates RobertaTemplates(int32_t cls, int32_t sep);
 
 /// [CLS] A [SEP] and [CLS] A [SEP] B [SEP].
 Templates BertTemplates(int32_t cls, int32_t sep);

@@ -1,5 +1,6 @@
 #include "common/tokenizers/components/pre_tokenizer.h"
 
+#include "common/tokenizers/unicode/char_class.h"
 #include "common/tokenizers/unicode/unicode.h"
 
 namespace graft::tokenizers {
@@ -47,7 +48,7 @@ bool SplitByRole(std::string_view text, const WordSink& sink, const RoleOf& role
 
 class Bert : public PreTokenizer {
  public:
-  bool Split(std::string_view text, const WordSink& sink) const override {
+  bool Split(std::string_view text, bool, const WordSink& sink) const override {
     return SplitByRole(text, sink, [](uint32_t code) {
       return IsSpace(code) ? Role::kSeparates : IsPunctuation(code) ? Role::kAlone : Role::kJoins;
     });
@@ -57,7 +58,7 @@ class Bert : public PreTokenizer {
 
 class OnWhitespace : public PreTokenizer {
  public:
-  bool Split(std::string_view text, const WordSink& sink) const override {
+  bool Split(std::string_view text, bool, const WordSink& sink) const override {
     return SplitByRole(
         text, sink, [](uint32_t code) { return IsSpace(code) ? Role::kSeparates : Role::kJoins; });
   }
@@ -66,7 +67,7 @@ class OnWhitespace : public PreTokenizer {
 
 class Whitespace : public PreTokenizer {
  public:
-  bool Split(std::string_view text, const WordSink& sink) const override {
+  bool Split(std::string_view text, bool, const WordSink& sink) const override {
     return SplitByRole(text, sink, [](uint32_t code) {
       if (unicode::IsWord(code)) return Role::kJoins;
       return IsSpace(code) ? Role::kSeparates : Role::kJoinsOther;
@@ -77,7 +78,7 @@ class Whitespace : public PreTokenizer {
 
 class Punctuation : public PreTokenizer {
  public:
-  bool Split(std::string_view text, const WordSink& sink) const override {
+  bool Split(std::string_view text, bool, const WordSink& sink) const override {
     return SplitByRole(text, sink, [](uint32_t code) {
       return IsPunctuation(code) ? Role::kAlone : Role::kJoins;
     });
@@ -85,11 +86,25 @@ class Punctuation : public PreTokenizer {
   Json Form() const override { return {{"type", "Punctuation"}}; }
 };
 
+class Digits : public PreTokenizer {
+ public:
+  explicit Digits(bool individual) : individual_(individual) {}
+  bool Split(std::string_view text, bool, const WordSink& sink) const override {
+    const Role role = individual_ ? Role::kAlone : Role::kJoinsOther;
+    return SplitByRole(
+        text, sink, [=](uint32_t code) { return unicode::IsNumeric(code) ? role : Role::kJoins; });
+  }
+  Json Form() const override { return {{"type", "Digits"}, {"individual_digits", individual_}}; }
+
+ private:
+  const bool individual_;
+};
+
 class Sequence : public PreTokenizer {
  public:
   explicit Sequence(std::vector<PreTokenizerPtr> parts) : parts_(std::move(parts)) {}
-  bool Split(std::string_view text, const WordSink& sink) const override {
-    return text.empty() || SplitFrom(0, text, sink);
+  bool Split(std::string_view text, bool at_start, const WordSink& sink) const override {
+    return text.empty() || SplitFrom(0, text, at_start, sink);
   }
   Json Form() const override {
     Json parts = Json::array();
@@ -101,10 +116,11 @@ class Sequence : public PreTokenizer {
   }
 
  private:
-  bool SplitFrom(size_t part, std::string_view text, const WordSink& sink) const {
+  bool SplitFrom(size_t part, std::string_view text, bool at_start, const WordSink& sink) const {
     if (part == parts_.size()) return sink(text);
-    return parts_[part]->Split(
-        text, [&](std::string_view word) { return SplitFrom(part + 1, word, sink); });
+    return parts_[part]->Split(text, at_start, [&](std::string_view word) {
+      return SplitFrom(part + 1, word, false, sink);
+    });
   }
   const std::vector<PreTokenizerPtr> parts_;
 };
@@ -115,6 +131,7 @@ PreTokenizerPtr BertPreTokenizer() { return std::make_unique<Bert>(); }
 PreTokenizerPtr WhitespaceSplit() { return std::make_unique<OnWhitespace>(); }
 PreTokenizerPtr WhitespacePreTokenizer() { return std::make_unique<Whitespace>(); }
 PreTokenizerPtr PunctuationPreTokenizer() { return std::make_unique<Punctuation>(); }
+PreTokenizerPtr DigitsPreTokenizer(bool individual) { return std::make_unique<Digits>(individual); }
 PreTokenizerPtr SequencePreTokenizer(std::vector<PreTokenizerPtr> parts) {
   return std::make_unique<Sequence>(std::move(parts));
 }

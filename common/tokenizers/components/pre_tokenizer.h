@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/base/json.h"
+#include "common/tokenizers/components/split_pattern.h"
 
 namespace graft::tokenizers {
 
@@ -19,8 +21,9 @@ class PreTokenizer {
  public:
   virtual ~PreTokenizer() = default;
   /// Gives the words of `text` to `sink`, in order and none empty; false if the sink ended it.
+  /// `at_start`: nothing stands before `text` in the whole text.
   /// Requires: valid UTF-8.
-  virtual bool Split(std::string_view text, const WordSink& sink) const = 0;
+  virtual bool Split(std::string_view text, bool at_start, const WordSink& sink) const = 0;
   /// What it does, for the tokenizer's fingerprint; null for BertPreTokenizer, which there has been
   /// from the start.
   virtual Json Form() const = 0;
@@ -31,6 +34,20 @@ PreTokenizerPtr BertPreTokenizer();         ///< White space separates, punctuat
 PreTokenizerPtr WhitespaceSplit();          ///< White space separates.
 PreTokenizerPtr WhitespacePreTokenizer();   ///< Runs of word characters, and runs of other ones.
 PreTokenizerPtr PunctuationPreTokenizer();  ///< Punctuation stands alone; white space stays.
+PreTokenizerPtr WholeText();                ///< Is one word.
+PreTokenizerPtr PatternSplit(SplitPattern pattern);
+/// Each number's character is a word, or each run of them.
+PreTokenizerPtr DigitsPreTokenizer(bool individual);
+/// Puts a space in front of what begins with none, if it is asked to. That words are spelled in
+/// the alphabet of bytes then is left to the model.
+PreTokenizerPtr ByteLevelPreTokenizer(bool add_prefix_space, bool use_pattern);
+
+/// Where Metaspace puts a mark in front of what begins with none.
+enum class PrependScheme { kAlways, kFirst /** Only at the very start. */, kNever };
+/// Puts marks, which are `mark`, in place of spaces; `split`: each begins a word.
+PreTokenizerPtr MetaspacePreTokenizer(std::string mark, PrependScheme scheme, bool split);
+
+/// Each cuts the words of the one before it. Only the first learns what stands at the start.
 PreTokenizerPtr SequencePreTokenizer(std::vector<PreTokenizerPtr> parts);
 
 }  // namespace graft::tokenizers

@@ -2,6 +2,7 @@
 
 #include <cctype>
 
+#include "common/base/utf8.h"
 #include "common/tokenizers/unicode/lookup.h"
 
 namespace graft::tokenizers::unicode {
@@ -40,6 +41,26 @@ std::vector<uint32_t> Decode(std::string_view text) {
     codes.push_back(First(text.substr(i), &length));
   }
   return codes;
+}
+
+std::string Valid(std::string_view text) {
+  if (FirstInvalidUtf8(text) == std::string_view::npos) return std::string(text);
+  std::string out;
+  out.reserve(text.size());
+  for (const uint32_t code : Decode(text)) Append(code, out);
+  return out;
+}
+
+size_t UnfinishedBytes(std::string_view text) {
+  for (size_t back = 1; back <= std::min<size_t>(text.size(), 3); ++back) {
+    const auto lead = static_cast<unsigned char>(text[text.size() - back]);
+    if ((lead & 0xC0U) == 0x80) continue;
+    const size_t whole = lead < 0xC2 || lead > 0xF4 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+    size_t length = 0;
+    First(text.substr(text.size() - back), &length);
+    return length == back && back < whole ? back : 0;
+  }
+  return 0;
 }
 
 void Append(uint32_t code, std::string& text) {

@@ -15,6 +15,10 @@ std::vector<uint32_t> Decode(std::string_view text);
 /// The first character of `text`, U+FFFD if it is invalid; `length`, if given, is set to its bytes.
 /// Requires: not empty.
 uint32_t First(std::string_view text, size_t* length = nullptr);
+/// The text with U+FFFD in place of invalid bytes, as Decode reads them.
+std::string Valid(std::string_view text);
+/// How many bytes at the end of `text` begin a character that isn't whole there.
+size_t UnfinishedBytes(std::string_view text);
 /// Appends `code` as UTF-8.
 void Append(uint32_t code, std::string& text);
 

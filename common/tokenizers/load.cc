@@ -3,9 +3,12 @@
 
 #include "common/base/file.h"
 #include "common/base/utf8.h"
+#include "common/tokenizers/components/word_piece.h"
 #include "common/tokenizers/pipeline.h"
 #include "common/tokenizers/reading/added.h"
-#include "common/tokenizers/reading/fields.h"
+#include "common/tokenizers/reading/agreement.h"
+#include "common/tokenizers/reading/bert.h"
+#include "common/tokenizers/reading/parts.h"
 #include "common/tokenizers/reading/stages.h"
 #include "common/tokenizers/reading/statements.h"
 
@@ -14,141 +17,132 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kMaxFile = size_t{64} << 20;
-constexpr const char* kJson = "tokenizer.json";
 constexpr const char* kConfig = "tokenizer_config.json";
 constexpr const char* kVocab = "vocab.txt";
 constexpr const char* kNames[] = {
-    kJson, kConfig, "special_tokens_map.json", kVocab, "added_tokens.json", "config.json"};
+    kTokenizerJson, kConfig, "special_tokens_map.json", kVocab, "added_tokens.json", "config.json"};
 
-/// tokenizer.json says something that BERT's own class has a fixed answer to, and another one:
-/// transformers 4 heeds it, 5 doesn't.
-Status Disagrees(const std::string& field, const std::string& bert) {
-  return Bad(kJson, field + " isn't " + bert +
-                        ", which transformers 4 heeds in a BERT tokenizer and 5 does not; state "
-                        "tokenizer_class PreTrainedTokenizerFast in tokenizer_config.json if the "
-                        "file is right as it is");
+const Vocabulary& VocabularyOf(const ModelOptions& model) {
+  return std::visit([](const auto& options) -> const Vocabulary& { return options.vocabulary; },
+                    model);
 }
 
-/// Checks that tokenizer.json says nothing that BERT's class would overrule in one version of
-/// transformers only. (Letter case, accents and Chinese characters it overrules in both.)
-Status CheckBert(const Json& json, const WordPieceOptions& model, const Statements& statements) {
-  const Json normalizer = Field(json, "normalizer");
-  if (Field(normalizer, "type") != "BertNormalizer") {
-    return Disagrees("the normalizer", "BertNormalizer");
-  }
-  if (Field(normalizer, "clean_text") == false) {
-    return Disagrees("the normalizer's clean_text", "true");
-  }
-  if (Field(Field(json, "pre_tokenizer"), "type") != "BertPreTokenizer") {
-    return Disagrees("the pre_tokenizer", "BertPreTokenizer");
-  }
-  if (model.prefix != "##") return Disagrees("the model's continuing_subword_prefix", "\"##\"");
-  if (model.max_word_chars != 100) {
-    return Disagrees("the model's max_input_chars_per_word", "100");
-  }
-  if (model.unk_token != statements.Named("unk_token")->content) {
-    return Bad(kJson, "the model's unk_token is " + Quoted(model.unk_token) +
-                          ", tokenizer_config.json's is " +
-                          Quoted(statements.Named("unk_token")->content) +
-                          ", and versions of transformers differ in which they heed");
-  }
-  return OkStatus();
+StatusOr<ModelPtr> MakeModel(ModelOptions options) {
+  if (auto* bpe = std::get_if<BpeOptions>(&options)) return Bpe(std::move(*bpe));
+  return WordPiece(std::get<WordPieceOptions>(std::move(options)));
 }
 
-StatusOr<int32_t> IdOf(const std::string& content, const Vocabulary& vocabulary,
-                       const std::vector<AddedToken>& added) {
-  const auto found = vocabulary.find(content);
-  if (found != vocabulary.end()) return found->second;
-  for (const AddedToken& token : added) {
-    if (token.content == content) return token.id;
-  }
-  return InternalError("no id for a special token");
-}
-
-/// BERT's special tokens around a text; they are tokenizer.json's too, if there is one.
-StatusOr<Templates> ReadBertTemplates(const Json& json, const Statements& statements,
-                                      const Vocabulary& vocabulary,
-                                      const std::vector<AddedToken>& added) {
-  GRAFT_ASSIGN_OR_RETURN(const int32_t cls,
-                         IdOf(statements.Named("cls_token")->content, vocabulary, added));
-  GRAFT_ASSIGN_OR_RETURN(const int32_t sep,
-                         IdOf(statements.Named("sep_token")->content, vocabulary, added));
-  Templates templates = BertTemplates(cls, sep);
-  if (json.is_null()) return templates;
-  GRAFT_ASSIGN_OR_RETURN(const Templates stated, ReadTemplates(Field(json, "post_processor")));
-  if (stated == templates) return templates;
-  return Disagrees("the post_processor", "cls_token, text, sep_token with " +
-                                             Quoted(statements.Named("cls_token")->content) +
-                                             " and " +
-                                             Quoted(statements.Named("sep_token")->content));
-}
-
-/// Versions are named by a hash over the added tokens in their order: without a tokenizer.json it
-/// always was this one.
-void PutSpecialFirst(std::vector<AddedToken>* added) {
-  auto place = added->begin();
-  for (const char* content : {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}) {
-    const auto found = std::find_if(
-        place, added->end(), [&](const AddedToken& token) { return token.content == content; });
-    if (found != added->end()) std::rotate(place++, found, found + 1);
-  }
-}
-
-/// transformers 4 still looks for added tokens in texts as tokenizer.json's normalizer leaves them
-/// where settings overrule it, 5 doesn't.
-Status CheckOverruled(const Json& json, const Stages& stages) {
-  if (json.is_null()) return OkStatus();
-  GRAFT_ASSIGN_OR_RETURN(const NormalizerPtr own, ReadNormalizer(Field(json, "normalizer")));
-  for (const AddedToken& token : stages.added_tokens) {
-    if (!token.normalized ||
-        own->Normalize(token.content) == stages.normalizer->Normalize(token.content)) {
-      continue;
+/// What a folder, or a class that reads it, calls its special tokens, with their ids.
+std::map<std::string, SpecialToken> NamedSpecials(const Statements& statements,
+                                                  const Vocabulary& vocabulary,
+                                                  const std::vector<AddedToken>& added) {
+  std::map<std::string, SpecialToken> specials;
+  for (const auto* tokens : {&statements.named, &statements.one_sided}) {
+    for (const NamedToken& token : *tokens) {
+      const auto found = std::ranges::find(added, token.content, &AddedToken::content);
+      if (found != added.end()) {
+        specials[token.name] = {token.content, found->id};
+      } else if (const auto known = vocabulary.find(token.content); known != vocabulary.end()) {
+        specials[token.name] = {token.content, known->second};
+      }
     }
-    return Bad(kConfig,
-               "its settings overrule tokenizer.json's normalizer, so that the added token " +
-                   Quoted(token.content) +
-                   " reads otherwise, and transformers 4 and 5 look for it differently; "
-                   "save the tokenizer again");
+  }
+  return specials;
+}
+
+/// A model would be given embeddings that it doesn't have.
+Status CheckIds(const Templates& templates, const Vocabulary& vocabulary,
+                const std::vector<AddedToken>& added) {
+  for (const auto* pieces : {&templates.single, &templates.pair}) {
+    for (const TemplatePiece& piece : *pieces) {
+      const auto has_id = [&](const auto& token) { return token.second == piece.id; };
+      if (piece.sequence >= 0 || std::ranges::any_of(vocabulary, has_id) ||
+          std::ranges::find(added, piece.id, &AddedToken::id) != added.end()) {
+        continue;
+      }
+      return Bad(kTokenizerJson, "the post-processor puts the id " + std::to_string(piece.id) +
+                                     " around texts, which no token has");
+    }
   }
   return OkStatus();
 }
 
-StatusOr<std::shared_ptr<const Tokenizer>> Make(const Json& json, WordPieceOptions model,
+/// Normalizer, pre-tokenizer and special tokens as BERT's class sets them.
+StatusOr<Templates> SetBertStages(const Json& json, const Statements& statements,
+                                  const Vocabulary& vocabulary, Stages* stages) {
+  stages->normalizer = BertNormalizer(statements.normalizer);
+  GRAFT_RETURN_IF_ERROR(CheckOverruled(json, *stages->normalizer, stages->added_tokens));
+  stages->pre_tokenizer = BertPreTokenizer();
+  return ReadBertTemplates(json, statements, vocabulary, stages->added_tokens);
+}
+
+StatusOr<Templates> SetStages(const Json& json, const Statements& statements,
+                              const ModelOptions& model, Stages* stages) {
+  GRAFT_RETURN_IF_ERROR(CheckAgreement(json, statements, *stages, model));
+  GRAFT_ASSIGN_OR_RETURN(Templates templates, ReadTemplates(Field(json, "post_processor")));
+  const auto special = [&](const char* name) {
+    const auto found = stages->special_tokens.find(name);
+    return found != stages->special_tokens.end() ? &found->second : nullptr;
+  };
+  GRAFT_RETURN_IF_ERROR(
+      CheckTemplates(statements, templates, special("bos_token"), special("eos_token")));
+  return templates;
+}
+
+StatusOr<std::shared_ptr<const Tokenizer>> Make(const Json& json, ModelOptions model, Stages stages,
                                                 const Statements& statements) {
+  const Vocabulary& vocabulary = VocabularyOf(model);
   GRAFT_ASSIGN_OR_RETURN(const std::vector<AddedToken> in_json,
                          ReadListedTokens(Field(json, "added_tokens")));
-  Stages stages;
-  GRAFT_ASSIGN_OR_RETURN(stages.added_tokens,
-                         ResolveAddedTokens(in_json, statements, model.vocabulary));
+  GRAFT_ASSIGN_OR_RETURN(stages.added_tokens, ResolveAddedTokens(in_json, statements, vocabulary));
+  stages.special_tokens = NamedSpecials(statements, vocabulary, stages.added_tokens);
   Templates templates;
-  if (statements.bert) {
-    stages.normalizer = BertNormalizer(statements.normalizer);
-    GRAFT_RETURN_IF_ERROR(CheckOverruled(json, stages));
-    stages.pre_tokenizer = BertPreTokenizer();
-    GRAFT_ASSIGN_OR_RETURN(
-        templates, ReadBertTemplates(json, statements, model.vocabulary, stages.added_tokens));
+  if (statements.classes.bert()) {
+    GRAFT_ASSIGN_OR_RETURN(templates, SetBertStages(json, statements, vocabulary, &stages));
   } else {
-    GRAFT_ASSIGN_OR_RETURN(stages.normalizer, ReadNormalizer(Field(json, "normalizer")));
-    GRAFT_ASSIGN_OR_RETURN(stages.pre_tokenizer, ReadPreTokenizer(Field(json, "pre_tokenizer")));
-    GRAFT_ASSIGN_OR_RETURN(templates, ReadTemplates(Field(json, "post_processor")));
+    GRAFT_ASSIGN_OR_RETURN(templates, SetStages(json, statements, model, &stages));
   }
+  GRAFT_RETURN_IF_ERROR(CheckIds(templates, vocabulary, stages.added_tokens));
   stages.post_processor = TemplatePostProcessor(std::move(templates));
-  if (json.is_null()) {
-    PutSpecialFirst(&stages.added_tokens);
-    stages.decoder = WordPieceDecoder("##", true);
-  } else {
-    GRAFT_ASSIGN_OR_RETURN(stages.decoder, ReadDecoder(Field(json, "decoder")));
-  }
+  if (json.is_null()) PutSpecialFirst(&stages.added_tokens);
   stages.split_special_tokens = statements.split_special_tokens;
   stages.gives_types = statements.gives_types;
   stages.truncate_left =
       statements.truncate_left.value_or(Field(Field(json, "truncation"), "direction") == "Left");
-  StatusOr<ModelPtr> made = WordPiece(std::move(model));
-  if (!made.ok()) return Bad(json.is_null() ? kVocab : kJson, made.status().message());
+  StatusOr<ModelPtr> made = MakeModel(std::move(model));
+  if (!made.ok()) return Bad(json.is_null() ? kVocab : kTokenizerJson, made.status().message());
   stages.model = *std::move(made);
   StatusOr<std::shared_ptr<const Tokenizer>> tokenizer = Pipeline::Create(std::move(stages));
-  if (!tokenizer.ok()) return Bad(json.is_null() ? kConfig : kJson, tokenizer.status().message());
+  if (!tokenizer.ok()) {
+    return Bad(json.is_null() ? kConfig : kTokenizerJson, tokenizer.status().message());
+  }
   return tokenizer;
+}
+
+StatusOr<std::shared_ptr<const Tokenizer>> MakeFromVocabTxt(const std::string& text,
+                                                            const Statements& statements) {
+  WordPieceOptions model;
+  GRAFT_ASSIGN_OR_RETURN(model.vocabulary, ReadVocabTxt(text));
+  model.unk_token = statements.Named("unk_token")->content;
+  Stages stages;
+  stages.decoder = WordPieceDecoder("##", true);
+  return Make(Json(), std::move(model), std::move(stages), statements);
+}
+
+StatusOr<std::shared_ptr<const Tokenizer>> MakeFromJson(const Json& json,
+                                                        const Statements& statements) {
+  Stages stages;
+  bool byte_level = false;
+  if (!statements.classes.bert()) {
+    GRAFT_ASSIGN_OR_RETURN(stages.normalizer, ReadNormalizer(Field(json, "normalizer")));
+    GRAFT_ASSIGN_OR_RETURN(PreTokenization split, ReadPreTokenizer(Field(json, "pre_tokenizer")));
+    stages.pre_tokenizer = std::move(split.pre_tokenizer);
+    byte_level = split.byte_level;
+  }
+  GRAFT_ASSIGN_OR_RETURN(ModelOptions model, ReadModel(json["model"], byte_level));
+  if (statements.classes.bert()) GRAFT_RETURN_IF_ERROR(CheckBert(json, model, statements));
+  GRAFT_ASSIGN_OR_RETURN(stages.decoder, ReadDecoder(Field(json, "decoder")));
+  return Make(json, std::move(model), std::move(stages), statements);
 }
 
 }  // namespace
@@ -164,33 +158,28 @@ StatusOr<TokenizerFiles> ReadTokenizerFiles(const fs::path& folder) {
 }
 
 StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const TokenizerFiles& files) {
-  const bool has_json = files.contains(kJson);
+  const bool has_json = files.contains(kTokenizerJson);
   if (!has_json && !files.contains(kVocab)) {
     return NotFoundError("there is neither tokenizer.json nor vocab.txt");
   }
-  GRAFT_ASSIGN_OR_RETURN(const Statements statements, ReadStatements(files));
+  Json json;
+  if (has_json) {
+    GRAFT_ASSIGN_OR_RETURN(json, ParseJson(files.at(kTokenizerJson), kTokenizerJson));
+    if (!json.is_object() || !json.contains("model")) return Bad(kTokenizerJson, "it has no model");
+  }
+  GRAFT_ASSIGN_OR_RETURN(const Statements statements,
+                         ReadStatements(files, !has_json || IsWordPiece(json["model"])));
   for (const char* name : {"unk_token", "cls_token", "sep_token"}) {
-    if (statements.bert && statements.Named(name) == nullptr) {
+    if (statements.classes.bert() && statements.Named(name) == nullptr) {
       return Bad(kConfig, std::string(name) + " is null, and BERT's tokenizer needs one");
     }
   }
-  Json json;
-  WordPieceOptions model;
-  if (has_json) {
-    GRAFT_ASSIGN_OR_RETURN(json, ParseJson(files.at(kJson), kJson));
-    if (!json.is_object() || !json.contains("model")) return Bad(kJson, "it has no model");
-    GRAFT_ASSIGN_OR_RETURN(model, ReadWordPiece(json["model"]));
-    if (statements.bert) GRAFT_RETURN_IF_ERROR(CheckBert(json, model, statements));
-  } else {
-    GRAFT_ASSIGN_OR_RETURN(model.vocabulary, ReadVocabTxt(files.at(kVocab)));
-    model.unk_token = statements.Named("unk_token")->content;
-  }
-  return Make(json, std::move(model), statements);
+  return has_json ? MakeFromJson(json, statements) : MakeFromVocabTxt(files.at(kVocab), statements);
 }
 
 StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const fs::path& folder) {
   GRAFT_ASSIGN_OR_RETURN(const TokenizerFiles files, ReadTokenizerFiles(folder));
-  if (!files.contains(kJson) && !files.contains(kVocab)) {
+  if (!files.contains(kTokenizerJson) && !files.contains(kVocab)) {
     return NotFoundError(folder.string() + " has neither tokenizer.json nor vocab.txt");
   }
   return LoadTokenizer(files);

@@ -95,10 +95,11 @@ std::vector<ListedToken> AllListed(const std::vector<AddedToken>& in_json,
   return all;
 }
 
-/// In BERT's class transformers 5 numbers new tokens in the order of the ids that files state.
+/// In all but the generic class transformers 5 numbers new tokens in the order of the ids that
+/// files state.
 Status CheckOrder(const std::vector<ListedToken>& listed, const Statements& statements,
                   const Vocabulary& vocabulary) {
-  if (!statements.bert) return OkStatus();
+  if (statements.classes.v5 == TokenizerClass::kGeneric) return OkStatus();
   std::unordered_map<std::string_view, int32_t> seen;
   int32_t last = -1;
   for (const auto& [file, token] : listed) {
@@ -116,9 +117,12 @@ Status CheckOrder(const std::vector<ListedToken>& listed, const Statements& stat
   return OkStatus();
 }
 
-/// transformers 5 reads tokenizer.json's added tokens only where tokenizer_config.json lists none.
+/// In all but the generic class transformers 5 reads tokenizer.json's added tokens only where
+/// tokenizer_config.json lists none.
 Status CheckBothRead(const std::vector<AddedToken>& in_json, const Statements& statements) {
-  if (!statements.bert || !statements.listed_by_config) return OkStatus();
+  if (statements.classes.v5 == TokenizerClass::kGeneric || !statements.listed_by_config) {
+    return OkStatus();
+  }
   std::unordered_set<std::string_view> listed;
   for (const ListedToken& other : statements.listed) listed.insert(other.token.content);
   for (const AddedToken& token : in_json) {
@@ -137,6 +141,22 @@ Status CheckBothRead(const std::vector<AddedToken>& in_json, const Statements& s
 }
 
 }  // namespace
+
+StatusOr<std::vector<AddedToken>> ReadListedTokens(const Json& added_tokens) {
+  if (!added_tokens.is_null() && !added_tokens.is_array()) {
+    return Bad(kJson, "added_tokens isn't a list");
+  }
+  std::vector<AddedToken> tokens;
+  for (const Json& json : added_tokens) {
+    if (!json.is_object() || !json.contains("id")) {
+      return Bad(kJson, "an added token lacks its content or id");
+    }
+    GRAFT_ASSIGN_OR_RETURN(AddedToken token, ReadToken(kJson, json, TokenDefaults::kAllFalse));
+    GRAFT_ASSIGN_OR_RETURN(token.id, ReadId(kJson, json["id"], token.content));
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
 
 StatusOr<std::vector<AddedToken>> ResolveAddedTokens(const std::vector<AddedToken>& in_json,
                                                      const Statements& statements,
@@ -166,7 +186,19 @@ StatusOr<std::vector<AddedToken>> ResolveAddedTokens(const std::vector<AddedToke
                                 ", which transformers 5 adds to the vocabulary and 4 does not; "
                                 "take it out or save the tokenizer again");
   }
-  return added.Take();
+  std::vector<AddedToken> tokens = added.Take();
+  for (const NamedToken& token : statements.one_sided) {
+    if (std::ranges::any_of(tokens, [&](const AddedToken& other) {
+          return other.content == token.content && other.special;
+        })) {
+      continue;
+    }
+    return Bad("tokenizer_config.json", "it doesn't say what " + token.name +
+                                            " is, which one of transformers 4 and 5 takes "
+                                            "for " +
+                                            Quoted(token.content) + " then; state it");
+  }
+  return tokens;
 }
 
 }  // namespace graft::tokenizers

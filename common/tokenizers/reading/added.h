@@ -10,6 +10,9 @@
 
 namespace graft::tokenizers {
 
+/// tokenizer.json's added_tokens, with the ids that it states. Errors: InvalidArgument.
+StatusOr<std::vector<AddedToken>> ReadListedTokens(const Json& added_tokens);
+
 /// The added tokens of a folder whose tokenizer.json, if there is one, lists `in_json`: those, then
 /// what the other files list, then special tokens that no file lists. As transformers does, ids are
 /// the vocabulary's where it knows the token, else the next free one, whatever gaps the stated ids

@@ -15,11 +15,6 @@ constexpr const char* kMap = "special_tokens_map.json";
 constexpr const char* kAdded = "added_tokens.json";
 constexpr const char* kNames[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                   "pad_token", "cls_token", "mask_token"};
-constexpr const char* kBertClasses[] = {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
-                                        "MobileBertTokenizer"};
-/// Of BERT's classes the one that gives no token types: DistilBERT has none.
-constexpr const char* kTypeless = "DistilBertTokenizer";
-constexpr const char* kGenericClasses[] = {"PreTrainedTokenizer", "TokenizersBackend"};
 
 template <typename List>
 bool IsIn(const List& list, const std::string& name) {
@@ -35,34 +30,6 @@ StatusOr<Json> ReadObject(const TokenizerFiles& files, const char* name) {
   return json;
 }
 
-Status ReadClass(const TokenizerFiles& files, const Json& config, const Json& model,
-                 Statements* out) {
-  std::string file = kConfig;
-  Json name = Field(config, "tokenizer_class");
-  if (name.is_null() && files.contains("config.json")) {
-    file = "config.json";
-    name = Field(model, "tokenizer_class");
-  }
-  if (name.is_null()) {
-    // A tokenizer.json by itself says all there is; with a model of a BERT family beside it, or
-    // with settings, it is read by that family's class.
-    out->bert = files.contains("config.json") || files.contains(kConfig) ||
-                !files.contains("tokenizer.json");
-    return OkStatus();
-  }
-  if (!name.is_string()) return Bad(file, "tokenizer_class isn't a text");
-  auto type = name.get<std::string>();
-  if (type.ends_with("Fast")) type.resize(type.size() - 4);
-  out->bert = IsIn(kBertClasses, type);
-  out->gives_types = out->bert && type != kTypeless;
-  if (!out->bert && !IsIn(kGenericClasses, type)) return NotBuilt(file, "tokenizer_class", name);
-  if (!out->bert && !files.contains("tokenizer.json")) {
-    return Bad(file, "the tokenizer_class " + Quoted(name.get<std::string>()) +
-                         " needs a tokenizer.json, which isn't there");
-  }
-  return OkStatus();
-}
-
 /// A flag that transformers itself takes only as true or false.
 Status ReadStrictFlag(const Json& config, const char* name, bool* flag) {
   const auto found = config.find(name);
@@ -70,6 +37,28 @@ Status ReadStrictFlag(const Json& config, const char* name, bool* flag) {
   if (!found->is_boolean()) return Bad(kConfig, std::string(name) + " must be true or false");
   *flag = found->get<bool>();
   return OkStatus();
+}
+
+/// A setting that some classes have, and leave to their default where it is null.
+Status ReadSetting(const Json& config, const char* name, Stated* out) {
+  const auto found = config.find(name);
+  if (found == config.end()) return OkStatus();
+  if (!found->is_boolean() && !found->is_null()) {
+    return Bad(kConfig, std::string(name) + " must be true, false or null");
+  }
+  *out = found->is_null() ? Stated::kNull : *found == true ? Stated::kTrue : Stated::kFalse;
+  return OkStatus();
+}
+
+Status ReadSettings(const Json& config, Statements* out) {
+  GRAFT_RETURN_IF_ERROR(ReadSetting(config, "add_prefix_space", &out->add_prefix_space));
+  GRAFT_RETURN_IF_ERROR(ReadSetting(config, "legacy", &out->legacy));
+  GRAFT_RETURN_IF_ERROR(ReadSetting(config, "add_bos_token", &out->add_bos_token));
+  GRAFT_RETURN_IF_ERROR(ReadSetting(config, "add_eos_token", &out->add_eos_token));
+  Stated fixes = Stated::kAbsent;
+  GRAFT_RETURN_IF_ERROR(ReadSetting(config, "fix_mistral_regex", &fixes));
+  if (fixes != Stated::kTrue) return OkStatus();
+  return NotBuilt(kConfig, "setting fix_mistral_regex", true);
 }
 
 Status ReadFlags(const Json& config, Statements* out) {
@@ -95,7 +84,7 @@ Status ReadFlags(const Json& config, Statements* out) {
                  "tokenizer.json alone");
     }
   }
-  if (!out->bert) return OkStatus();
+  if (!out->classes.bert()) return ReadSettings(config, out);
   BertNormalizerFlags& flags = out->normalizer;
   GRAFT_RETURN_IF_ERROR(ReadStrictFlag(config, "do_lower_case", &flags.lowercase));
   GRAFT_RETURN_IF_ERROR(
@@ -263,12 +252,17 @@ const NamedToken* Statements::Named(const std::string& name) const {
   return found != named.end() ? &*found : nullptr;
 }
 
-StatusOr<Statements> ReadStatements(const TokenizerFiles& files) {
+StatusOr<Statements> ReadStatements(const TokenizerFiles& files, bool is_word_piece) {
   Statements out;
   GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObject(files, kConfig));
   GRAFT_ASSIGN_OR_RETURN(const Json model, ReadObject(files, "config.json"));
-  GRAFT_RETURN_IF_ERROR(ReadClass(files, config, model, &out));
+  GRAFT_ASSIGN_OR_RETURN(out.classes, ResolveClasses(files, config, model, is_word_piece));
+  out.gives_types = out.classes.types;
   GRAFT_RETURN_IF_ERROR(ReadFlags(config, &out));
+  // No class reads a tokenizer.json that stands alone: nothing is set but what it says.
+  if (!files.contains(kConfig) && !files.contains("config.json")) {
+    out.add_prefix_space = Stated::kNull;
+  }
   // DistilBERT has no token types: what is said of them is no difference.
   if (Field(model, "model_type") == "distilbert") out.gives_types = true;
   NamedTokens named;
@@ -279,17 +273,19 @@ StatusOr<Statements> ReadStatements(const TokenizerFiles& files) {
   } else {
     GRAFT_RETURN_IF_ERROR(ReadOldFiles(files, &named, &out));
   }
-  static const std::map<std::string, std::string> kBert = {{"unk_token", "[UNK]"},
-                                                           {"sep_token", "[SEP]"},
-                                                           {"pad_token", "[PAD]"},
-                                                           {"cls_token", "[CLS]"},
-                                                           {"mask_token", "[MASK]"}};
+  const auto& in_v4 = DefaultTokens(out.classes.v4);
+  const auto& in_v5 = DefaultTokens(out.classes.v5);
   for (const char* name : kNames) {
     if (const auto stated = named.find(name); stated != named.end()) {
       if (stated->second) out.named.push_back(*stated->second);
-    } else if (const auto known = kBert.find(name); out.bert && known != kBert.end()) {
-      out.named.push_back({name, known->second, {}});
+      continue;
     }
+    const bool only_v5 = !in_v4.contains(name);
+    const auto& defaults = only_v5 ? in_v5 : in_v4;
+    const auto found = defaults.find(name);
+    if (found == defaults.end()) continue;
+    auto& tokens = only_v5 || !in_v5.contains(name) ? out.one_sided : out.named;
+    tokens.push_back({name, found->second, {}});
   }
   return out;
 }

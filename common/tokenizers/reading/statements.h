@@ -15,6 +15,7 @@
 #include "common/base/status.h"
 #include "common/tokenizers/added_tokens.h"
 #include "common/tokenizers/components/normalizer.h"
+#include "common/tokenizers/reading/classes.h"
 #include "common/tokenizers/tokenizer.h"
 
 namespace graft::tokenizers {
@@ -31,26 +32,34 @@ struct ListedToken {
   AddedToken token;  ///< With the id that the file states.
 };
 
+/// What a file says of a setting.
+enum class Stated { kAbsent, kNull, kFalse, kTrue };
+
 struct Statements {
-  /// The class is BERT's: it sets normalizer, pre-tokenizer and special tokens by itself, whatever
-  /// tokenizer.json says. Otherwise tokenizer.json alone says them.
-  bool bert = true;
+  /// BERT's sets normalizer, pre-tokenizer and special tokens by itself, whatever tokenizer.json
+  /// says. With others the two versions must agree with it.
+  ReadingClasses classes;
   BertNormalizerFlags normalizer;  ///< Of BERT's class.
+  /// Of other classes.
+  Stated add_prefix_space = Stated::kAbsent, legacy = Stated::kAbsent;
+  Stated add_bos_token = Stated::kAbsent, add_eos_token = Stated::kAbsent;
   bool split_special_tokens = false;
   std::optional<bool> truncate_left;
   bool gives_types =
       true;  ///< Whether a model is given token types: model_input_names, or the class.
-  std::vector<NamedToken> named;  ///< In transformers' order; BERT's where no file says otherwise.
-  std::vector<AddedToken> extra;  ///< Further special tokens.
-  std::vector<ListedToken> listed;  ///< With ids, in their order.
-  bool listed_by_config = false;    ///< By tokenizer_config.json's added_tokens_decoder.
+  std::vector<NamedToken> named;  ///< In transformers' order; the class's where no file says more.
+  std::vector<NamedToken> one_sided;  ///< Such as only one version's class has.
+  std::vector<AddedToken> extra;      ///< Further special tokens.
+  std::vector<ListedToken> listed;    ///< With ids, in their order.
+  bool listed_by_config = false;      ///< By tokenizer_config.json's added_tokens_decoder.
   /// Tokens of other names, which transformers 5 adds and 4 doesn't. Their names say the file too.
   std::vector<NamedToken> unlisted;
 
   const NamedToken* Named(const std::string& name) const;
 };
 
+/// `is_word_piece`: the tokenizer's own model, if there is a tokenizer.json, is a WordPiece.
 /// Errors: InvalidArgument or Unimplemented, naming file and field.
-StatusOr<Statements> ReadStatements(const TokenizerFiles& files);
+StatusOr<Statements> ReadStatements(const TokenizerFiles& files, bool is_word_piece);
 
 }  // namespace graft::tokenizers

@@ -30,9 +30,9 @@ TEST(DecodeTest, CleanUpIsTheFiles) {
   EXPECT_EQ(MustLoad(json)->Decode(Ids({"hello", "!"}), {}), "hello !");
   json["decoder"] = nullptr;
   EXPECT_EQ(MustLoad(json)->Decode(Ids({"un", "##able"}), {}), "un ##able");
-  json["decoder"] = {{"type", "ByteLevel"}};
+  json["decoder"] = {{"type", "CTC"}};
   EXPECT_EQ(Load(json).status().code(), StatusCode::kUnimplemented);
-  EXPECT_THAT(Load(json).status().message(), HasSubstr("the decoder \"ByteLevel\""));
+  EXPECT_THAT(Load(json).status().message(), HasSubstr("the decoder \"CTC\""));
 }
 
 TEST(EncodeTest, SpecialTokensCanBeLeftOut) {
@@ -92,6 +92,22 @@ TEST(StagesTest, WithoutANormalizerTextsStayAsTheyAre) {
   Json json = TinyTokenizer();
   json["normalizer"] = nullptr;
   EXPECT_EQ(Inner(*MustLoad(json), "Hello hello"), Ids({"Hello", "hello"}));
+}
+
+TEST(StagesTest, WithoutAPreTokenizerAllIsOneWord) {
+  Json json = TinyTokenizer();
+  json["pre_tokenizer"] = nullptr;
+  EXPECT_EQ(Inner(*MustLoad(json), "affable"), Ids({"affable"}));
+  EXPECT_EQ(Inner(*MustLoad(json), "affable affable"), Ids({"[UNK]"}));
+}
+
+TEST(StagesTest, WithoutAPostProcessorNothingStandsAroundTexts) {
+  Json json = TinyTokenizer();
+  json["post_processor"] = nullptr;
+  EXPECT_EQ(MustLoad(json)->Encode("hello", {}).ids, Ids({"hello"}));
+  const Encoding pair = MustLoad(json)->EncodePair("hello", "world", {});
+  EXPECT_EQ(pair.ids, Ids({"hello", "world"}));
+  EXPECT_THAT(pair.type_ids, ElementsAre(0, 1));
 }
 
 TEST(StagesTest, DeepNestingIsRefused) {

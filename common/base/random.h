@@ -32,7 +32,8 @@ enum class RandomStream : uint32_t {
   kSplit = 2,
   kInit = 3,
   kDropout = 4,
-  kProbe = 5
+  kProbe = 5,
+  kSampling = 6
 };
 
 /// A sequence for one (seed, stream, substream). Copyable; equal inputs give equal sequences on

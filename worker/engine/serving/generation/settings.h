@@ -29,7 +29,7 @@ struct TokenBias {
 
 /// How the next token is chosen of a row of logits. What is absent changes nothing; there are no
 /// defaults beside that (transformers' own top_k of 50 is none of ours). In the order in which they
-/// apply.
+/// apply; sampling.h says how.
 struct SamplingSettings {
   std::vector<TokenBias> logit_bias;         ///< Each token once.
   std::optional<double> repetition_penalty;  ///< [0.01, 100]; 1 changes nothing.

@@ -47,6 +47,7 @@ StatusOr<Layout> ReadBertLayout(const Json& config,
   }
   if (decoder) return UnimplementedError("config.json: BERT as a decoder isn't built");
   GRAFT_RETURN_IF_ERROR(CheckActivation(layout.activation));
+  layout.num_kv_heads = layout.num_heads;
   layout.head_dim = layout.hidden / layout.num_heads;
 
   const int64_t d = layout.hidden;

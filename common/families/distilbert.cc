@@ -22,6 +22,7 @@ StatusOr<Layout> ReadDistilBertLayout(const Json& config,
   if (layout.hidden % layout.num_heads != 0)
     return InvalidArgumentError("config.json: dim isn't a multiple of n_heads");
   GRAFT_RETURN_IF_ERROR(CheckActivation(layout.activation));
+  layout.num_kv_heads = layout.num_heads;
   layout.head_dim = layout.hidden / layout.num_heads;
   layout.norm_eps = 1e-12;  // Fixed in transformers' modeling_distilbert.py.
 

@@ -7,6 +7,10 @@
 #include "common/families/bert.h"
 #include "common/families/distilbert.h"
 #include "common/families/layout.h"
+#include "common/families/llama.h"
+#include "common/families/mistral.h"
+#include "common/families/qwen2.h"
+#include "common/families/qwen3.h"
 
 namespace graft::families {
 namespace {
@@ -17,13 +21,20 @@ struct Family {
 };
 
 // The one list of families.
-constexpr Family kFamilies[] = {{"bert", &ReadBertLayout}, {"distilbert", &ReadDistilBertLayout}};
+constexpr Family kFamilies[] = {{"bert", &ReadBertLayout},   {"distilbert", &ReadDistilBertLayout},
+                                {"llama", &ReadLlamaLayout}, {"mistral", &ReadMistralLayout},
+                                {"qwen2", &ReadQwen2Layout}, {"qwen3", &ReadQwen3Layout}};
 
 /// What changes the weights themselves, in every family.
 Status CheckWhole(const Json& config) {
   if (!config.value("quantization_config", Json()).is_null()) {
     return UnimplementedError(
         "config.json: quantization_config isn't built; take the model before it was quantised");
+  }
+  if (!config.value("auto_map", Json()).is_null()) {
+    return UnimplementedError(
+        "config.json: auto_map names code of the model's own, which isn't run; take a model of a "
+        "family that is built");
   }
   if (const Json pruned = config.value("pruned_heads", Json());
       !pruned.is_null() && !pruned.empty())
@@ -73,6 +84,11 @@ size_t Layout::LinearAt(int64_t layer, LinearRole role) const {
     return linear.layer == layer && linear.role == role;
   });
   return static_cast<size_t>(found - linears.begin());
+}
+
+bool Layout::gated() const {
+  return std::any_of(linears.begin(), linears.end(),
+                     [](const Linear& linear) { return linear.role == LinearRole::kGate; });
 }
 
 size_t Layout::SublayerAt(int64_t layer, SublayerKind kind) const {

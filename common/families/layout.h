@@ -23,7 +23,8 @@ inline constexpr int kBelowLayers = -1;
 inline constexpr int kAboveLayers = std::numeric_limits<int>::max();
 
 /// What a linear layer is to its transformer layer.
-enum class LinearRole { kQuery, kKey, kValue, kAttentionOutput, kUp, kDown };
+/// kGate: the feed-forward's other projection of a gated family, down(act(gate x) * up x).
+enum class LinearRole { kQuery, kKey, kValue, kAttentionOutput, kGate, kUp, kDown };
 
 /// A linear layer that methods may wrap.
 struct Linear {
@@ -32,11 +33,13 @@ struct Linear {
   int64_t out = 0;           ///< Output width.
   int layer = kAboveLayers;  ///< A transformer layer, or kAboveLayers.
   LinearRole role = LinearRole::kQuery;
+  bool bias = true;
 };
 
 enum class SublayerKind { kAttention, kFeedForward };
 
-/// A residual sublayer with the norm behind it: out = LN(x_in + d).
+/// A residual sublayer and its norm: norm(x_in + d), or in a pre-norm family x_in + d where d is
+/// computed from norm(x_in).
 struct Sublayer {
   SublayerKind kind;
   int layer = 0;
@@ -55,6 +58,8 @@ struct HeadLinear {
   bool in_base = false;  ///< The base has it (frozen unless the method says otherwise); else it is
                          ///< new and always trained.
   bool bias = true;      ///< False: a product alone.
+  /// Its product runs in the pass's compute type: it is too wide to be kept in fp32 beside.
+  bool narrow = false;
   std::string peft_module = {};  ///< What PEFT saves whole for it; empty: the path's last name.
 };
 
@@ -74,23 +79,40 @@ struct Embeddings {
   std::string words, positions, token_types, norm;
 };
 
+/// Rotary position embeddings over the two halves of a head (arXiv:2104.09864), as transformers'
+/// modeling_rope_utils.py computes them.
+struct Rope {
+  std::vector<float> inverse_frequencies;  ///< [head_dim / 2]
+  double scale = 1;                        ///< Of cosines and sines; yarn's attention factor.
+};
+
 struct Layout {
   std::string family;  ///< "bert"
   std::string prefix;  ///< "bert." : checkpoints may carry it or not.
   int64_t hidden = 0;
   int64_t num_layers = 0;
   int64_t num_heads = 0;
+  int64_t num_kv_heads = 0;  ///< A divisor of num_heads.
   int64_t head_dim = 0;
   int64_t intermediate = 0;
   int64_t vocab_size = 0;
   int64_t max_positions = 0;    ///< Longest sequence in tokens.
   int64_t type_vocab_size = 0;  ///< 0: no token types.
   double norm_eps = 1e-12;
-  std::string activation;  ///< Of the feed-forward: "gelu" (erf), "gelu_new", "relu", "silu".
+  /// True: a decoder, whose tokens see those in front of them, with RMS norms in front of sublayers
+  /// and rotary positions; its classifiers read a text's last token, an encoder's the first.
+  bool causal = false;
+  Rope rope;
+  std::vector<int64_t> windows;  ///< By layer, in tokens; 0: none. Empty: none anywhere.
+  bool head_norms = false;       ///< Queries and keys are normed head by head (q_norm, k_norm).
+  std::string final_norm;        ///< HF module path behind the last layer; empty: none.
+  std::string activation;        ///< Of the feed-forward: "gelu" (erf), "gelu_new", "relu", "silu".
   std::vector<Linear> linears;
   std::vector<Sublayer> sublayers;
   Embeddings embeddings;
   std::vector<HeadLinear> head;  ///< For sequence classification.
+  /// For language modelling: one layer to the vocabulary's logits; empty if the base has none.
+  std::vector<HeadLinear> language_head;
   std::vector<TensorShape> tensors;
   /// Default of LoRA's target_modules, as PEFT's where it has one.
   std::vector<std::string> default_lora_targets;
@@ -104,6 +126,7 @@ struct Layout {
   int64_t ParameterCount() const;  ///< Of `tensors`.
   /// Indices into `linears` and `sublayers`. Requires: the layer has one.
   size_t LinearAt(int64_t layer, LinearRole role) const;
+  bool gated() const;  ///< Its feed-forwards have a kGate.
   size_t SublayerAt(int64_t layer, SublayerKind kind) const;
   /// Distinct names of the linear layers within a transformer layer ("attention.self.query"),
   /// sorted: what target_modules may name, in full or by their ends ("query").

@@ -18,15 +18,20 @@ class LayoutBuilder {
                  TensorRole role = TensorRole::kMatrix) {
     layout_.tensors.push_back({name, std::move(shape), layer, role});
   }
-  void AddLinear(const std::string& path, int64_t in, int64_t out, int layer, LinearRole role) {
-    layout_.linears.push_back({path, in, out, layer, role});
+  void AddLinear(const std::string& path, int64_t in, int64_t out, int layer, LinearRole role,
+                 bool bias = true) {
+    layout_.linears.push_back({path, in, out, layer, role, bias});
     AddTensor(path + ".weight", {out, in}, layer);
-    AddTensor(path + ".bias", {out}, layer, TensorRole::kBias);
+    if (bias) AddTensor(path + ".bias", {out}, layer, TensorRole::kBias);
   }
   /// A layer norm over the hidden width.
   void AddNorm(const std::string& path, int layer) {
     AddTensor(path + ".weight", {layout_.hidden}, layer, TensorRole::kNorm);
     AddTensor(path + ".bias", {layout_.hidden}, layer, TensorRole::kNorm);
+  }
+  /// An RMS norm over `width`.
+  void AddRmsNorm(const std::string& path, int64_t width, int layer) {
+    AddTensor(path + ".weight", {width}, layer, TensorRole::kNorm);
   }
 
  private:

@@ -238,12 +238,13 @@ std::vector<TensorSpec> BottleneckSpec::Tensors(const families::Layout& layout,
     if (trained_scaling_ == TrainedScaling::kOne) add("scaling", "scaling", {1});
     if (trained_scaling_ == TrainedScaling::kChannel) add("scaling", "scaling", {layout.hidden});
   }
-  for (TensorSpec& head : HubHeadTensors(Head(layout), head_form(layout), task.outputs(),
-                                         unfreeze_base_, !freeze_head_)) {
-    tensors.push_back(std::move(head));
+  if (task.kind == tasks::Kind::kSequenceClassification) {
+    for (TensorSpec& head : HubHeadTensors(Head(layout), head_form(layout), task.outputs(),
+                                           unfreeze_base_, !freeze_head_))
+      tensors.push_back(std::move(head));
   }
   if (unfreeze_base_) {
-    for (TensorSpec& tensor : OverlayTensors(layout, -1, kOverlayFile))
+    for (TensorSpec& tensor : OverlayTensors(layout, task, -1, kOverlayFile))
       tensors.push_back(std::move(tensor));
   }
   std::sort(tensors.begin(), tensors.end(),

@@ -28,9 +28,9 @@ bool LiesIn(const std::string& path, const std::string& name) {
 }
 
 /// PEFT's modules_to_save: the last names of what the head trains.
-std::vector<std::string> HeadModules(const families::Layout& layout) {
+std::vector<std::string> HeadModules(const std::vector<families::HeadLinear>& head) {
   std::vector<std::string> names;
-  for (const families::HeadLinear& linear : layout.head) {
+  for (const families::HeadLinear& linear : head) {
     if (linear.in_base) continue;
     names.push_back(linear.peft_module.empty() ? linear.path.substr(linear.path.rfind('.') + 1)
                                                : linear.peft_module);
@@ -245,7 +245,8 @@ std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
     add(".lora_A.weight", {rank, linear.in});
     add(".lora_B.weight", {linear.out, rank});
   }
-  for (TensorSpec& head : HeadTensors(layout, task.outputs(), false, kFile, kKeyPrefix))
+  for (TensorSpec& head :
+       HeadTensors(HeadFor(layout, task), task.outputs(), false, kFile, kKeyPrefix))
     tensors.push_back(std::move(head));
   for (const families::TensorShape& tensor : layout.tensors) {
     const bool of_adapted = adapted_biases.contains(tensor.name);
@@ -281,7 +282,7 @@ std::map<std::string, std::string> LoraSpec::ConfigFiles(const families::Layout&
   const auto shortest = [](double alpha) {
     return alpha == std::floor(alpha) ? Json(static_cast<int64_t>(alpha)) : Json(alpha);
   };
-  std::vector<std::string> saved = HeadModules(layout);
+  std::vector<std::string> saved = HeadModules(HeadFor(layout, context.task));
   saved.insert(saved.end(), modules_to_save_.begin(), modules_to_save_.end());
   std::sort(saved.begin(), saved.end());
   Json config = ConstantPeftFields();

@@ -108,7 +108,7 @@ class Reader {
     for (const families::HeadLinear& head : layout.head) {
       if (head.in_base) continue;
       new_head_.insert(head.path + ".weight");
-      new_head_.insert(head.path + ".bias");
+      if (head.bias) new_head_.insert(head.path + ".bias");
     }
     for (const auto& [key, shape] : shapes) plain_.emplace(key, Plain(key, layout));
     for (const auto& [key, name] : plain_) {
@@ -208,8 +208,8 @@ Status CheckTask(const Json& config) {
 Status CheckHead(const Json& config, const Contents& contents, const families::Layout& layout) {
   for (const families::HeadLinear& head : layout.head) {
     if (head.in_base) continue;
-    for (const char* suffix : {".weight", ".bias"}) {
-      if (contents.head.contains(head.path + suffix)) continue;
+    for (const std::string suffix : {".weight", ".bias"}) {
+      if (contents.head.contains(head.path + suffix) || (suffix == ".bias" && !head.bias)) continue;
       return BadConfig("the folder lacks the head's " + head.path + suffix +
                        " (modules_to_save is " + Shown(config.value("modules_to_save", Json())) +
                        "): it can't classify without it. Train and save the adapter with task_type "

@@ -66,9 +66,14 @@ class MethodSpec {
   virtual bool ChangesNothing(const families::Layout& /*layout*/, const IsZero& /*is_zero*/) const {
     return false;
   }
-  /// The head's layers in forward order. Requires: resolved for this layout.
+  /// A classifier's layers in forward order. Requires: resolved for this layout.
   virtual std::vector<families::HeadLinear> Head(const families::Layout& layout) const {
     return layout.head;
+  }
+  /// The head that `task` asks for. Requires: as Head.
+  std::vector<families::HeadLinear> HeadFor(const families::Layout& layout,
+                                            const tasks::TaskSpec& task) const {
+    return task.kind == tasks::Kind::kCausalLanguageModeling ? layout.language_head : Head(layout);
   }
   /// Returns config files (name -> text) as PEFT or AdapterHub write them. Requires: resolved.
   virtual std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,

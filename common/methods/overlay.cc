@@ -14,13 +14,14 @@ void SortByName(std::vector<TensorSpec>& tensors) {
             [](const auto& a, const auto& b) { return a.name < b.name; });
 }
 
-}  // namespace
-
-std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t outputs,
-                                    bool with_base_head, const std::string& file,
-                                    const std::string& key_prefix) {
-  return HeadTensors(layout.head, outputs, with_base_head, file, key_prefix);
+/// A classifier's; a language model's are the base's own.
+std::vector<TensorSpec> NewHeadTensors(const families::Layout& layout,
+                                       const tasks::TaskSpec& task) {
+  if (task.kind != tasks::Kind::kSequenceClassification) return {};
+  return HeadTensors(layout.head, task.outputs(), true, kFile, "");
 }
+
+}  // namespace
 
 std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& head, int64_t outputs,
                                     bool with_base_head, const std::string& file,
@@ -43,13 +44,20 @@ std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& hea
   return tensors;
 }
 
-std::vector<TensorSpec> OverlayTensors(const families::Layout& layout, int first_layer,
-                                       const std::string& file) {
+std::vector<TensorSpec> OverlayTensors(const families::Layout& layout, const tasks::TaskSpec& task,
+                                       int first_layer, const std::string& file) {
+  std::vector<std::string> left_out;
+  if (task.kind == tasks::Kind::kSequenceClassification) {
+    for (const families::HeadLinear& head : layout.head) left_out.push_back(head.path + ".");
+    for (const families::HeadLinear& head : layout.language_head) {
+      if (head.path != layout.embeddings.words) left_out.push_back(head.path + ".");
+    }
+  }
   std::vector<TensorSpec> tensors;
   for (const families::TensorShape& tensor : layout.tensors) {
-    const bool in_head = std::any_of(
-        layout.head.begin(), layout.head.end(),
-        [&](const families::HeadLinear& head) { return tensor.name.starts_with(head.path + "."); });
+    const bool in_head =
+        std::any_of(left_out.begin(), left_out.end(),
+                    [&](const std::string& path) { return tensor.name.starts_with(path); });
     if (in_head || tensor.layer < first_layer) continue;
     tensors.push_back({.name = tensor.name,
                        .shape = tensor.shape,
@@ -85,9 +93,9 @@ StatusOr<std::shared_ptr<const MethodSpec>> LastLayersSpec::Resolve(
 
 std::vector<TensorSpec> LastLayersSpec::Tensors(const families::Layout& layout,
                                                 const tasks::TaskSpec& task) const {
-  std::vector<TensorSpec> tensors = HeadTensors(layout, task.outputs(), true, kFile, "");
+  std::vector<TensorSpec> tensors = NewHeadTensors(layout, task);
   const int first = static_cast<int>(layout.num_layers) - num_layers_;
-  for (TensorSpec& tensor : OverlayTensors(layout, first, kFile))
+  for (TensorSpec& tensor : OverlayTensors(layout, task, first, kFile))
     tensors.push_back(std::move(tensor));
   SortByName(tensors);
   return tensors;
@@ -113,8 +121,9 @@ StatusOr<std::shared_ptr<const MethodSpec>> FullSpec::Resolve(const families::La
 
 std::vector<TensorSpec> FullSpec::Tensors(const families::Layout& layout,
                                           const tasks::TaskSpec& task) const {
-  std::vector<TensorSpec> tensors = HeadTensors(layout, task.outputs(), true, kFile, "");
-  for (TensorSpec& tensor : OverlayTensors(layout, -1, kFile)) tensors.push_back(std::move(tensor));
+  std::vector<TensorSpec> tensors = NewHeadTensors(layout, task);
+  for (TensorSpec& tensor : OverlayTensors(layout, task, -1, kFile))
+    tensors.push_back(std::move(tensor));
   SortByName(tensors);
   return tensors;
 }

@@ -15,14 +15,11 @@ namespace graft::methods {
 std::vector<TensorSpec> HeadTensors(const std::vector<families::HeadLinear>& head, int64_t outputs,
                                     bool with_base_head, const std::string& file,
                                     const std::string& key_prefix);
-/// Of the family's default head.
-std::vector<TensorSpec> HeadTensors(const families::Layout& layout, int64_t outputs,
-                                    bool with_base_head, const std::string& file,
-                                    const std::string& key_prefix);
 
-/// Overlay tensors over base tensors whose layer is at least `first_layer` (-1: embeddings too).
-std::vector<TensorSpec> OverlayTensors(const families::Layout& layout, int first_layer,
-                                       const std::string& file);
+/// Overlay tensors over base tensors whose layer is at least `first_layer` (-1: embeddings too),
+/// but not over a head's that the task doesn't use, nor a classifier's, which HeadTensors has.
+std::vector<TensorSpec> OverlayTensors(const families::Layout& layout, const tasks::TaskSpec& task,
+                                       int first_layer, const std::string& file);
 
 class LastLayersSpec : public MethodSpec {
  public:

@@ -14,6 +14,10 @@ namespace graft::spec {
 namespace {
 
 const std::vector<std::string> kSchedules = {"LINEAR", "COSINE", "CONSTANT"};
+// Defaults.
+constexpr int64_t kMaxLength = 512, kLanguageMaxLength = 2048;
+constexpr double kLanguageLearningRate = 2e-4;
+
 const std::vector<std::string> kPrecisions = {"AUTO", "FP32", "BF16"};
 
 StatusOr<DatasetSpec> ReadDataset(const Json& json, const std::string& prefix) {
@@ -138,6 +142,7 @@ StatusOr<JobSpec> FromJson(const Json& json) {
   GRAFT_ASSIGN_OR_RETURN(spec.method,
                          methods::ParseMethod(method.begin().key(), method.begin().value()));
   GRAFT_ASSIGN_OR_RETURN(spec.dataset, ReadDataset(part("dataset"), "dataset"));
+  if (spec.task.kind == tasks::Kind::kCausalLanguageModeling) spec.dataset.label_column.clear();
   const bool has_validation =
       !spec.dataset.validation.empty() || spec.dataset.validation_fraction > 0;
   GRAFT_ASSIGN_OR_RETURN(spec.hyperparameters,
@@ -213,9 +218,19 @@ Json JobSpec::ToJson() const {
 StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout) {
   GRAFT_ASSIGN_OR_RETURN(spec.method, spec.method->Resolve(layout));
   Hyperparameters& hp = spec.hyperparameters;
-  if (hp.learning_rate <= 0) hp.learning_rate = spec.method->default_learning_rate();
-  if (hp.max_length == 0)
-    hp.max_length = static_cast<int>(std::min<int64_t>(512, layout.max_positions));
+  const bool is_language = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
+  if (is_language && layout.language_head.empty()) {
+    return InvalidArgumentError(spec.base +
+                                " has no language head (lm_head.weight), which causal_lm needs")
+        .At("task.causal_lm", "NO_LANGUAGE_HEAD");
+  }
+  if (hp.learning_rate <= 0) {
+    hp.learning_rate = is_language ? kLanguageLearningRate : spec.method->default_learning_rate();
+  }
+  if (hp.max_length == 0) {
+    const int64_t wanted = is_language ? kLanguageMaxLength : kMaxLength;
+    hp.max_length = static_cast<int>(std::min(wanted, layout.max_positions));
+  }
   if (hp.max_length > layout.max_positions) {
     return InvalidArgumentError("hyperparameters.max_length is " + std::to_string(hp.max_length) +
                                 "; this base reads at most " +

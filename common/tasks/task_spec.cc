@@ -9,8 +9,10 @@ namespace graft::tasks {
 namespace {
 
 // The one list of kinds.
-constexpr KindNames kKinds[] = {{Kind::kSequenceClassification, "sequence_classification",
-                                 "SEQ_CLS", "classification", "ForSequenceClassification"}};
+constexpr KindNames kKinds[] = {
+    {Kind::kSequenceClassification, "sequence_classification", "SEQ_CLS", "classification",
+     "ForSequenceClassification"},
+    {Kind::kCausalLanguageModeling, "causal_lm", "CAUSAL_LM", "causal_lm", "ForCausalLM"}};
 
 constexpr size_t kMaxLabels = 10'000;
 constexpr size_t kMaxLabelBytes = 1024;
@@ -19,6 +21,10 @@ constexpr size_t kMaxToldLabels = 20;  // In a message.
 StatusOr<TaskSpec> ReadFields(Kind kind, const Json& json) {
   TaskSpec task{.kind = kind, .label_names = {}};
   Fields fields(json, std::string("task.") + NamesOf(kind).field);
+  if (kind == Kind::kCausalLanguageModeling) {
+    GRAFT_RETURN_IF_ERROR(fields.Finish());
+    return task;
+  }
   task.label_names = fields.Texts("label_names", kMaxLabels, kMaxLabelBytes);
   std::vector<std::string> sorted = task.label_names;
   std::sort(sorted.begin(), sorted.end());
@@ -36,7 +42,11 @@ const KindNames& NamesOf(Kind kind) {
                        [&](const KindNames& names) { return names.kind == kind; });
 }
 
-Json TaskSpec::ToJson() const { return {{NamesOf(kind).field, {{"label_names", label_names}}}}; }
+Json TaskSpec::ToJson() const {
+  Json fields = Json::object();
+  if (kind == Kind::kSequenceClassification) fields["label_names"] = label_names;
+  return {{NamesOf(kind).field, fields}};
+}
 
 TaskSpec Classification(std::vector<std::string> label_names) {
   return {.kind = Kind::kSequenceClassification, .label_names = std::move(label_names)};

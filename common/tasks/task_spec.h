@@ -16,6 +16,7 @@ namespace graft::tasks {
 
 enum class Kind {
   kSequenceClassification,  ///< One of several labels for a text or a pair of texts.
+  kCausalLanguageModeling,  ///< Each next token of a text.
 };
 
 /// What a kind is called, here and elsewhere.
@@ -34,9 +35,11 @@ const KindNames& NamesOf(Kind kind);
 
 struct TaskSpec {
   Kind kind = kDefaultKind;
-  std::vector<std::string> label_names;  ///< In id order; empty: those of the data, not known yet.
+  /// Of classification, in id order; empty: those of the data, not known yet.
+  std::vector<std::string> label_names;
 
-  /// Width of a new head's last layer. Requires: labels are known.
+  /// Width of a new head's last layer. Requires: labels are known. A language model has no new
+  /// head.
   int64_t outputs() const { return static_cast<int64_t>(label_names.size()); }
   /// {"sequence_classification": {"label_names": [...]}}
   Json ToJson() const;

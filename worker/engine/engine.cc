@@ -51,7 +51,10 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   tasks::TaskSpec task = spec.task;
   task.label_names = data.label_names;
   input->task = MakeTask(std::move(task));
-  const auto encoder = input->task->NewEncoder(data, on.base->tokenizer(), max_length);
+  const auto encoder = input->task->NewEncoder({.dataset = data,
+                                                .tokenizer = on.base->tokenizer(),
+                                                .max_length = max_length,
+                                                .causal = on.base->layout().causal});
   GRAFT_ASSIGN_OR_RETURN(input->train, Tokenize(data.train, *encoder));
   GRAFT_ASSIGN_OR_RETURN(input->validation, Tokenize(data.validation, *encoder));
   GRAFT_ASSIGN_OR_RETURN(input->test, Tokenize(data.test, *encoder));

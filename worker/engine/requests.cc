@@ -132,7 +132,10 @@ void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> do
       !status.ok()) {
     return done(status);
   }
-  serving->read.assign(serving->inputs.size(), kPooledPosition);
+  for (const tokenizers::Encoding& input : serving->inputs) {
+    serving->read.push_back(
+        PooledPosition(static_cast<int64_t>(input.ids.size()), serving->on.base->layout().causal));
+  }
   // The queue drops `done` when it has called it, which ends the circle of request and callback.
   serving->done = [serving = serving.get(), version, done = std::move(done)](Status status) {
     if (!status.ok()) return done(status);
@@ -200,8 +203,10 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
       !status.ok()) {
     return done(status);
   }
-  const auto encoder = version->task->NewEncoder(*request.dataset, version->on.base->tokenizer(),
-                                                 version->max_length);
+  const auto encoder = version->task->NewEncoder({.dataset = *request.dataset,
+                                                  .tokenizer = version->on.base->tokenizer(),
+                                                  .max_length = version->max_length,
+                                                  .causal = version->on.base->layout().causal});
   StatusOr<TokenizedSplit> tokenized = Tokenize(request.dataset->train, *encoder);
   if (!tokenized.ok()) return done(tokenized.status());
   auto split = std::make_shared<TokenizedSplit>(std::move(*tokenized));

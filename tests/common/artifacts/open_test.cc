@@ -139,7 +139,7 @@ TEST(OpenTest, AFieldOutOfRangeIsRefused) {
   ExpectMalformed(identity("precision", "fp8"), "identity.precision");
   ExpectMalformed(identity("label_names", {"a", 7}), "a label name isn't a string");
   ExpectMalformed(identity("task", {{"regression", Json::object()}}),
-                  "identity.task.regression is not a field here; there are sequence_class");
+                  "identity.task.regression is not a field here; there are causal_lm, seq");
   ExpectMalformed(identity("max_length", -1), "max_length");
   ExpectMalformed(identity("max_length", 0), "identity.max_length is 0");
   // One token more than the base has positions.

@@ -66,7 +66,8 @@ TEST(SpecRefusalTest, MissingFields) {
 
 TEST(SpecRefusalTest, UnknownFieldsAtEveryLevel) {
   ExpectRefused({{"/bases", "minilm"},
-                 {"/task/causal_lm", Json::object()},
+                 {"/task/regression", Json::object()},
+                 {"/task/causal_lm/labels", Json::array()},
                  {"/task/sequence_classification/labels", Json::array()},
                  {"/method/lora/r", 8},
                  {"/dataset/trian", "x"},

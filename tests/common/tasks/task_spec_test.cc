@@ -70,7 +70,7 @@ TEST(TaskSpecTest, WhatCannotBeIsRefusedByItsField) {
 TEST(TaskSpecTest, AnUnknownKindIsToldWhichThereAre) {
   const Status status = Parse({{"regression", Json::object()}}).status();
 
-  EXPECT_THAT(status.message(), HasSubstr("there are sequence_classification"));
+  EXPECT_THAT(status.message(), HasSubstr("there are causal_lm, sequence_classification"));
 }
 
 TEST(TaskSpecTest, ADifferenceIsToldInWords) {

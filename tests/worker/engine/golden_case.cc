@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include "common/artifacts/artifact.h"
 #include "common/base/file.h"
@@ -28,20 +29,44 @@ void Must(const Status& status) {
   if (!status.ok()) throw std::runtime_error(status.ToString());
 }
 
+std::string Folder(const char* name) {
+  const char* root = std::getenv("GRAFT_GOLDEN");
+  return std::string(root != nullptr ? root : GRAFT_SOURCE_DIR "/tests/golden") + "/" + name;
+}
+
+/// A sequence's targets and the tokens whose outputs give them.
+void AddSequence(const Json& sequence, GoldenCase& golden) {
+  tokenizers::Encoding encoding;
+  encoding.ids = sequence["ids"].get<std::vector<int32_t>>();
+  encoding.type_ids = sequence.value("type_ids", std::vector<int32_t>(encoding.ids.size(), 0));
+  std::vector<int32_t> targets, positions;
+  if (sequence.contains("label")) {
+    targets = {sequence["label"].get<int32_t>()};
+    positions = {
+        PooledPosition(static_cast<int64_t>(encoding.ids.size()), golden.base->layout().causal)};
+  } else {
+    const auto labels = sequence["labels"].get<std::vector<int32_t>>();
+    for (size_t i = 1; i < labels.size(); ++i) {
+      if (labels[i] < 0) continue;
+      targets.push_back(labels[i]);
+      positions.push_back(static_cast<int32_t>(i) - 1);
+    }
+  }
+  golden.data.Append(encoding, targets, positions);
+}
+
 at::Tensor ToTensor(const safetensors::TensorView& view) {
   return Must(BytesToFloat(safetensors::DTypeName(view.dtype), view.shape, view.data));
 }
 
 }  // namespace
 
-std::string GoldenFolder() {
-  const char* folder = std::getenv("GRAFT_GOLDEN");
-  return folder != nullptr ? folder : GRAFT_SOURCE_DIR "/tests/golden/data";
-}
+std::string GoldenFolder() { return Folder("data"); }
+std::string DecoderFolder() { return Folder("decoders"); }
 
-std::vector<std::string> GoldenCaseNames() {
+std::vector<std::string> GoldenCaseNames(const std::string& folder) {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(GoldenFolder())) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
     if (fs::exists(entry.path() / "case.json")) names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
@@ -49,39 +74,32 @@ std::vector<std::string> GoldenCaseNames() {
 }
 
 PackedBatch GoldenCase::Batch(const Adapter* owner) const {
-  static constexpr int32_t kPooled[] = {0};
   std::vector<Sequence> sequences;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    sequences.push_back(
-        {ids[i].data(), type_ids[i].data(), static_cast<int64_t>(ids[i].size()), i, kPooled});
-  }
+  for (int64_t i = 0; i < data.size(); ++i) sequences.push_back(data.sequence(i));
   return Pack(sequences,
               std::vector<Owner>(sequences.size(), Owner{.adapter = owner, .training = true}),
               base->device());
 }
 
-GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute) {
-  const fs::path folder = fs::path(GoldenFolder()) / name;
-  const Json json = Must(ParseJson(Must(ReadFile(folder / "case.json")), "case.json"));
-  GoldenCase golden;
-  golden.name = name;
-  const std::string base = json["base"];
-  golden.base = Must(Base::Load(base, fs::path(GoldenFolder()) / base, compute, at::kCPU));
-  const families::Layout& layout = golden.base->layout();
-  golden.model = Must(MakeModel(*golden.base));
-  for (const Json& sequence : json["sequences"]) {
-    golden.ids.push_back(sequence["ids"]);
-    golden.type_ids.push_back(sequence["type_ids"]);
-    golden.labels.push_back(sequence["label"]);
-  }
-  const Json& method_json = json["method"];
-  auto method = Must(methods::ParseMethod(method_json.begin().key(), method_json.begin().value()));
-  method = Must(method->Resolve(layout));
-  golden.adapter =
-      Must(MakeAdapter(method, layout, tasks::Classification(json["label_names"]), at::kCPU));
-  Must(InitialiseAdapter(*golden.adapter, *golden.base, 1));
+namespace {
 
-  // File keys -> names: the method's own, or what importing the folder says.
+/// The base's folder, or a copy of it with another config.json.
+fs::path BaseFolder(const fs::path& folder, const std::function<void(Json&)>& change,
+                    std::optional<TempFolder>& copy) {
+  if (!change) return folder;
+  copy.emplace(Must(TempFolder::Create()));
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().filename() != "config.json")
+      fs::create_symlink(entry.path(), copy->path() / entry.path().filename());
+  }
+  Json config = Must(ParseJson(Must(ReadFile(folder / "config.json")), "config.json"));
+  change(config);
+  Must(WriteFileDurably(copy->path() / "config.json", config.dump()));
+  return copy->path();
+}
+
+/// Puts the case's tensors in place; returns their names by their keys in its files.
+std::map<std::string, std::string> LoadTensors(const fs::path& folder, GoldenCase& golden) {
   std::map<std::string, std::string> names;
   for (const methods::TensorSpec& spec : golden.adapter->parameters().specs())
     names[spec.key] = spec.name;
@@ -97,8 +115,9 @@ GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute) {
     const auto view = Must(safetensors::View::Parse(files[file], file));
     for (const auto& tensor : view.tensors()) shapes[tensor.name] = tensor.shape;
   }
-  if (configs.contains("adapter_config.json")) {
-    const auto imported = Must(methods::ImportMethod(configs, shapes, layout));
+  if (configs.contains("adapter_config.json") &&
+      golden.task->spec().kind == tasks::Kind::kSequenceClassification) {
+    const auto imported = Must(methods::ImportMethod(configs, shapes, golden.base->layout()));
     for (const auto& [key, own] : imported.renamed_keys) names[key] = own;
   }
   for (const auto& [file, bytes] : files) {
@@ -109,18 +128,45 @@ GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute) {
       golden.adapter->parameters().Get(names[tensor.name]).copy_(ToTensor(tensor));
     }
   }
+  return names;
+}
+
+}  // namespace
+
+GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute,
+                          const std::string& in_folder,
+                          const std::function<void(Json& config)>& change, at::Device device) {
+  const fs::path folder = fs::path(in_folder) / name;
+  GoldenCase golden;
+  golden.name = name;
+  golden.json = Must(ParseJson(Must(ReadFile(folder / "case.json")), "case.json"));
+  const Json& json = golden.json;
+  const std::string base = json["base"];
+  std::optional<TempFolder> copy;
+  golden.base =
+      Must(Base::Load(base, BaseFolder(fs::path(in_folder) / base, change, copy), compute, device));
+  const families::Layout& layout = golden.base->layout();
+  golden.model = Must(MakeModel(*golden.base));
+  golden.task = MakeTask(json.contains("task") ? Must(tasks::Parse(json["task"]))
+                                               : tasks::Classification(json["label_names"]));
+  for (const Json& sequence : json["sequences"]) AddSequence(sequence, golden);
+  const Json& method_json = json["method"];
+  auto method = Must(methods::ParseMethod(method_json.begin().key(), method_json.begin().value()));
+  method = Must(method->Resolve(layout));
+  golden.adapter = Must(MakeAdapter(method, layout, golden.task->spec(), device));
+  Must(InitialiseAdapter(*golden.adapter, *golden.base, 1));
+  const std::map<std::string, std::string> names = LoadTensors(folder, golden);
   const std::string expected = Must(ReadFile(folder / "expected.safetensors"));
   const auto view = Must(safetensors::View::Parse(expected, "expected.safetensors"));
   for (const auto& tensor : view.tensors()) {
-    if (tensor.name == "logits") {
-      golden.logits_SC = ToTensor(tensor);
-    } else if (tensor.name == "loss") {
-      golden.loss = ToTensor(tensor).item<double>();
-    } else {
-      std::string key = tensor.name.substr(std::string("grad.").size());
-      if (const auto own = names.find(key); own != names.end()) key = own->second;
-      golden.grads[key] = ToTensor(tensor);
+    constexpr std::string_view kGrad = "grad.";
+    if (!tensor.name.starts_with(kGrad)) {
+      golden.expected[tensor.name] = ToTensor(tensor);
+      continue;
     }
+    const std::string key = tensor.name.substr(kGrad.size());
+    const auto own = names.find(key);
+    golden.grads[own != names.end() ? own->second : key] = ToTensor(tensor);
   }
   return golden;
 }

@@ -1,7 +1,8 @@
 #pragma once
-/// Loads the golden cases under tests/golden/data: a tiny base, an adapter as PEFT or AdapterHub
+/// Loads the golden cases under tests/golden: a tiny base, an adapter as PEFT or AdapterHub
 /// saved it, and what the reference computed.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,32 +12,42 @@
 #include "worker/engine/model/base.h"
 #include "worker/engine/model/batch.h"
 #include "worker/engine/model/model.h"
+#include "worker/engine/tasks/task.h"
+#include "worker/engine/tasks/tokenized.h"
 
 namespace graft::worker::engine::testing {
 
 struct GoldenCase {
   std::string name;
+  Json json;  ///< case.json.
   std::shared_ptr<const Base> base;
   std::unique_ptr<Model> model;
   std::unique_ptr<Adapter> adapter;  ///< With the case's tensors.
-  std::vector<std::vector<int32_t>> ids, type_ids;
-  std::vector<int64_t> labels;
-  at::Tensor logits_SC;                     ///< The reference's.
-  double loss = 0;                          ///< Its mean loss.
+  std::shared_ptr<const Task> task;
+  TokenizedSplit data;  ///< Its sequences with their targets.
+  /// What the reference computed: expected.safetensors by key, without the gradients.
+  std::map<std::string, at::Tensor> expected;
   std::map<std::string, at::Tensor> grads;  ///< By TensorSpec::name, of the mean loss.
 
-  /// All sequences in one batch of a training pass, owned by `owner` (null: the plain base); their
-  /// first rows are wanted.
+  /// All sequences in one batch of a training pass, owned by `owner` (null: the plain base); the
+  /// rows that targets are for are wanted.
   PackedBatch Batch(const Adapter* owner) const;
+  int64_t num_targets() const { return static_cast<int64_t>(data.targets.size()); }
 };
 
-/// Folder of the cases: the source tree's, unless GRAFT_GOLDEN names another.
+/// Folders of the encoders' and of the decoders' cases: the source tree's, unless GRAFT_GOLDEN
+/// names another in place of tests/golden.
 std::string GoldenFolder();
+std::string DecoderFolder();
 
-/// Names of the cases, sorted.
-std::vector<std::string> GoldenCaseNames();
+/// Names of the cases in `folder`, sorted.
+std::vector<std::string> GoldenCaseNames(const std::string& folder = GoldenFolder());
 
-/// Loads one; fails the calling test and returns an empty case if it can't.
-GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute = at::kFloat);
+/// Loads one; throws if it can't, which fails the calling test. `change`, if set, may alter the
+/// base's config.json. What is expected stays on the CPU.
+GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute = at::kFloat,
+                          const std::string& folder = GoldenFolder(),
+                          const std::function<void(Json& config)>& change = {},
+                          at::Device device = at::kCPU);
 
 }  // namespace graft::worker::engine::testing

@@ -40,8 +40,9 @@ Result Train(const GoldenCase& golden, const PackedBatch& batch) {
   const at::Tensor pooled = walk.Forward();
   const at::AutoGradMode with_grad(true);
   const at::Tensor logits = HeadLogits(pooled, weights, adapter);
-  const at::Tensor labels = at::empty({static_cast<int64_t>(golden.labels.size())}, at::kLong);
-  std::copy(golden.labels.begin(), golden.labels.end(), labels.mutable_data_ptr<int64_t>());
+  const at::Tensor labels = at::empty({golden.num_targets()}, at::kLong);
+  std::copy(golden.data.targets.begin(), golden.data.targets.end(),
+            labels.mutable_data_ptr<int64_t>());
   const at::Tensor loss = at::cross_entropy_loss(logits, labels);
   loss.backward();
   walk.Backward();
@@ -49,8 +50,9 @@ Result Train(const GoldenCase& golden, const PackedBatch& batch) {
 }
 
 double LogitError(const GoldenCase& golden, const at::Tensor& logits) {
-  const double spread = golden.logits_SC.std().item<double>();
-  return (logits - golden.logits_SC).abs().max().item<double>() / spread;
+  const at::Tensor& expected = golden.expected.at("logits");
+  const double spread = expected.std().item<double>();
+  return (logits - expected).abs().max().item<double>() / spread;
 }
 
 /// Largest relative error over gradients, with the tensor's name. A gradient that is zero by theory
@@ -81,7 +83,8 @@ TEST_P(GoldenTest, LogitsLossAndGradientsEqualTheReference) {
   const Result result = Train(golden, golden.Batch(golden.adapter.get()));
 
   EXPECT_LE(LogitError(golden, result.logits), kLogitTolerance);
-  EXPECT_NEAR(result.loss, golden.loss, 1e-5 * std::max(1.0, golden.loss));
+  const auto loss = golden.expected.at("loss").item<double>();
+  EXPECT_NEAR(result.loss, loss, 1e-5 * std::max(1.0, loss));
   const auto [error, name] = GradError(golden);
   EXPECT_LE(error, kGradTolerance) << name;
   for (const methods::TensorSpec& spec : golden.adapter->parameters().specs()) {

@@ -10,6 +10,8 @@
 #include "worker/engine/adapters/initialise.h"
 #include "worker/engine/kernels/attention.h"
 #include "worker/engine/kernels/norm.h"
+#include "worker/engine/model/batch.h"
+#include "worker/engine/training/train_pass.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -110,6 +112,44 @@ TEST_P(GpuTest, AttentionTakesHeadsOfAnySizeMasksAndSomeRows) {
         EXPECT_LE(Error(q_gpu.grad(), q_cpu.grad()), tolerance()) << what;
       }
     }
+  }
+}
+
+/// The mean loss over all of a case's sequences, its gradients added to the adapter's.
+double Backward(const testing::GoldenCase& golden) {
+  std::vector<uint32_t> examples;
+  for (int64_t i = 0; i < golden.data.size(); ++i) {
+    if (golden.data.num_targets(i) > 0) examples.push_back(static_cast<uint32_t>(i));
+  }
+  golden.adapter->parameters().EnableGrad();
+  const auto targets = static_cast<double>(golden.num_targets());
+  return RunTrainPass(*golden.model, *golden.base,
+                      {{.adapter = *golden.adapter,
+                        .task = *golden.task,
+                        .data = golden.data,
+                        .examples = examples,
+                        .divisor = targets}},
+                      [] {})
+             .front() /
+         targets;
+}
+
+TEST_P(GpuTest, DecodersHaveTheLossesAndGradientsOfTheCpu) {
+  const std::string folder = testing::DecoderFolder();
+  for (const std::string& name : testing::GoldenCaseNames(folder)) {
+    const auto gpu =
+        testing::LoadGoldenCase(name, GetParam(), folder, {}, at::Device(at::kCUDA, 0));
+    const auto cpu = testing::LoadGoldenCase(name, at::kFloat, folder);
+
+    const double loss = Backward(gpu), expected = Backward(cpu);
+
+    EXPECT_NEAR(loss, expected, tolerance() * expected) << name;
+    const at::Tensor gradient = cpu.adapter->parameters().grad_P();
+    const at::Tensor difference = gpu.adapter->parameters().grad_P().cpu() - gradient;
+    EXPECT_LE(
+        at::linalg_vector_norm(difference).item<double>(),
+        (GetParam() == at::kFloat ? 1e-3 : 1e-1) * at::linalg_vector_norm(gradient).item<double>())
+        << name;
   }
 }
 

@@ -23,7 +23,7 @@ class Adapter : public RowOwner {
           tasks::TaskSpec task, at::Device device)
       : method_(std::move(method)),
         task_(std::move(task)),
-        head_(method_->Head(layout)),
+        head_(method_->HeadFor(layout, task_)),
         parameters_(method_->Tensors(layout, task_), device) {}
   Adapter(const Adapter&) = delete;
   Adapter& operator=(const Adapter&) = delete;
@@ -53,7 +53,7 @@ class Adapter : public RowOwner {
   std::shared_ptr<const methods::MethodSpec> shared_method() const { return method_; }
   /// With its labels.
   const tasks::TaskSpec& task() const { return task_; }
-  /// The classification head's layers in forward order.
+  /// The head's layers in forward order.
   const std::vector<families::HeadLinear>& head() const { return head_; }
   ParameterSet& parameters() { return parameters_; }
   const ParameterSet& parameters() const { return parameters_; }

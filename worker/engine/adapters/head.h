@@ -1,5 +1,6 @@
 #pragma once
-/// The classification head: wanted rows through the head linears of the adapter's method, in fp32.
+/// A model's head: wanted rows to logits. A classifier's layers run in fp32; the layer to a
+/// vocabulary in the compute type, its results widened.
 
 #include <string>
 #include <vector>
@@ -14,5 +15,8 @@ namespace graft::worker::engine {
 /// Shapes: hidden [R, D] any type; returns [R, C] fp32.
 at::Tensor HeadLogits(const at::Tensor& hidden_RD, const WeightSet& weights, const Adapter& adapter,
                       const RowContext* rows = nullptr);
+
+/// The plain base's logits over its vocabulary. Requires: it has a language head. Shapes: as above.
+at::Tensor BaseLogits(const at::Tensor& hidden_RD, const WeightSet& weights);
 
 }  // namespace graft::worker::engine

@@ -1,34 +1,13 @@
 #include "worker/engine/families/encoder.h"
 
+#include "worker/engine/families/sites.h"
 #include "worker/engine/kernels/activation.h"
 #include "worker/engine/kernels/norm.h"
 
 namespace graft::worker::engine {
-namespace {
 
 using families::LinearRole;
 using families::SublayerKind;
-
-/// The GEMM of a layer's linear layers with these roles, side by side.
-LinearSite SiteOf(const Base& base, int64_t layer, const std::vector<LinearRole>& roles) {
-  const families::Layout& layout = base.layout();
-  LinearSite site;
-  std::vector<std::string> weights, biases;
-  int64_t column = 0;
-  for (const LinearRole role : roles) {
-    const size_t index = layout.LinearAt(layer, role);
-    const families::Linear& linear = layout.linears[index];
-    site.slices.push_back({index, column, column + linear.out});
-    column += linear.out;
-    weights.push_back(linear.path + ".weight");
-    biases.push_back(linear.path + ".bias");
-  }
-  site.weight = MatrixOf(base, std::move(weights));
-  site.bias = MatrixOf(base, std::move(biases));
-  return site;
-}
-
-}  // namespace
 
 EncoderModel::EncoderModel(const Base& base)
     : attention_{.heads = base.layout().num_heads,

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/engine/model/base.h"
 #include "worker/engine/model/model.h"
 
 namespace graft::worker::engine {

@@ -12,4 +12,8 @@ namespace graft::worker::engine {
 /// refuse others.
 at::Tensor Activate(const at::Tensor& x, std::string_view name);
 
+/// act(gate) * up: the middle of a gated feed-forward (arXiv:2002.05202); differentiable.
+/// Shapes: gate_up [T, 2 F], columns gate | up; returns [T, F].
+at::Tensor Gated(const at::Tensor& gate_up, std::string_view activation);
+
 }  // namespace graft::worker::engine

@@ -1,5 +1,5 @@
 #pragma once
-/// Layer norm over rows in the compute type with weights that stay in fp32.
+/// Norms over rows in the compute type with weights that stay in fp32.
 
 #include "worker/engine/device/tensor.h"
 
@@ -11,5 +11,9 @@ namespace graft::worker::engine {
 /// CUDA's kernel knows one type only, so there the weights are rounded to x's.
 at::Tensor LayerNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, const at::Tensor& bias_D,
                      double eps);
+
+/// x / sqrt(mean(x^2) + eps) * weight; differentiable in both. Shapes and numerics as above.
+/// Source: arXiv:1910.07467; transformers' LlamaRMSNorm.
+at::Tensor RmsNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, double eps);
 
 }  // namespace graft::worker::engine

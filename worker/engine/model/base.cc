@@ -4,6 +4,7 @@
 
 #include "common/base/file.h"
 #include "common/base/sha256.h"
+#include "common/base/utf8.h"
 #include "worker/engine/device/convert.h"
 
 namespace graft::worker::engine {
@@ -18,14 +19,19 @@ std::string Join(const std::vector<std::string>& names) {
   return joined;
 }
 
-/// Query, key and value of each layer read one input: kept as one matrix, they are one GEMM.
+/// Query, key and value of each layer read one input, as gate and up do: kept as one matrix, they
+/// are one GEMM.
 std::vector<std::vector<std::string>> FusedGroups(const families::Layout& layout) {
   std::vector<std::vector<std::string>> groups;
   for (int64_t layer = 0; layer < layout.num_layers; ++layer) {
-    std::vector<std::string>& group = groups.emplace_back();
+    const auto add = [&](std::initializer_list<families::LinearRole> roles) {
+      std::vector<std::string>& group = groups.emplace_back();
+      for (const families::LinearRole role : roles)
+        group.push_back(layout.linears[layout.LinearAt(layer, role)].path);
+    };
     using enum families::LinearRole;
-    for (const families::LinearRole role : {kQuery, kKey, kValue})
-      group.push_back(layout.linears[layout.LinearAt(layer, role)].path);
+    add({kQuery, kKey, kValue});
+    if (layout.gated()) add({kGate, kUp});
   }
   return groups;
 }
@@ -116,6 +122,18 @@ std::string Base::StoredName(std::string_view name) const {
   return checkpoint_->Find(bare) != nullptr ? std::string(bare) : std::string();
 }
 
+Status Base::CheckSpare(std::string_view name) const {
+  // Heads of other tasks lie beside a decoder's body; within it everything has a use.
+  constexpr std::string_view kBare[] = {"layers.", "embed_tokens.", "norm."};
+  const bool in_body = name.starts_with(layout_.prefix) ||
+                       std::any_of(std::begin(kBare), std::end(kBare),
+                                   [&](std::string_view bare) { return name.starts_with(bare); });
+  // Frequencies that old checkpoints keep; config.json says them too.
+  if (!layout_.causal || !in_body || name.ends_with("rotary_emb.inv_freq")) return OkStatus();
+  return InvalidArgumentError("the base " + id_ + " has the tensor " + Printable(name) +
+                              ", which its config.json doesn't account for");
+}
+
 Status Base::LoadTensors() {
   std::unordered_map<std::string, const families::TensorShape*> wanted;
   for (const families::TensorShape& tensor : layout_.tensors) {
@@ -130,6 +148,7 @@ Status Base::LoadTensors() {
     const auto found = wanted.find(name);
     std::string hash;
     if (found == wanted.end()) {
+      GRAFT_RETURN_IF_ERROR(CheckSpare(name));
       GRAFT_ASSIGN_OR_RETURN(hash, checkpoint_->Hash(name));
     } else {
       GRAFT_ASSIGN_OR_RETURN(const std::string bytes, checkpoint_->Read(name));

@@ -68,6 +68,8 @@ class Base {
   Base() : device_(at::kCPU) {}
   /// Checks the tokenizer against the embeddings.
   Status LoadTexts();
+  /// InvalidArgument if a tensor that the layout doesn't name should be there for something.
+  Status CheckSpare(std::string_view name) const;
   /// Reads every tensor once: for its hash, and for the device if the layout names it.
   Status LoadTensors();
   /// The checkpoint's name of a tensor, which may lack the family's prefix ("bert."); empty if it

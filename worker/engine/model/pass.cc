@@ -67,4 +67,21 @@ at::Tensor Pass::AttendWanted(const at::Tensor& q, const at::Tensor& kv,
   return engine::Attend(q, kv, batch_.wanted, batch_.tokens, shape);
 }
 
+const Rotation& Pass::RotationOf(const families::Rope& rope, const RowSet& rows) const {
+  for (const OfRows& known : rotations_) {
+    if (known.rope == &rope && known.rows == &rows) return known.rotation;
+  }
+  const at::NoGradGuard no_grad;
+  const at::Tensor positions =
+      rows.all() ? batch_.position_ids_T : batch_.position_ids_T.index_select(0, rows.index_R);
+  const auto half = static_cast<int64_t>(rope.inverse_frequencies.size());
+  at::Tensor frequencies = at::empty({half}, at::kFloat);
+  std::copy(rope.inverse_frequencies.begin(), rope.inverse_frequencies.end(),
+            frequencies.mutable_data_ptr<float>());
+  const at::Tensor angles =
+      positions.to(at::kFloat).unsqueeze(1) * frequencies.to(positions.device());
+  rotations_.push_back({&rope, &rows, {angles.cos() * rope.scale, angles.sin() * rope.scale}});
+  return rotations_.back().rotation;
+}
+
 }  // namespace graft::worker::engine

@@ -3,7 +3,11 @@
 /// owner's rows get their own adapter's change. Families call these where a site is; they know
 /// nothing of methods.
 
+#include <list>
+
+#include "common/families/layout.h"
 #include "worker/engine/kernels/attention.h"
+#include "worker/engine/kernels/rope.h"
 #include "worker/engine/model/batch.h"
 #include "worker/engine/model/weights.h"
 
@@ -28,12 +32,22 @@ class Pass {
   at::Tensor AttendWanted(const at::Tensor& q, const at::Tensor& kv,
                           const AttentionShape& shape) const;
 
+  /// What turns `rows` at their positions; computed once a pass.
+  const Rotation& RotationOf(const families::Rope& rope, const RowSet& rows) const;
+
   const PackedBatch& batch() const { return batch_; }
   const WeightSet& weights() const { return weights_; }
 
  private:
+  struct OfRows {
+    const families::Rope* rope;
+    const RowSet* rows;
+    Rotation rotation;
+  };
+
   const PackedBatch& batch_;
   const WeightSet& weights_;
+  mutable std::list<OfRows> rotations_;
 };
 
 }  // namespace graft::worker::engine

@@ -42,4 +42,9 @@ at::Tensor WeightSet::Get(const Weight& weight) const {
   return at::cat(parts, 0);
 }
 
+const at::Tensor& WeightSet::Get(const std::string& name) const {
+  const at::Tensor* own = overlay_ != nullptr ? overlay_->Override(name) : nullptr;
+  return own != nullptr ? *own : base_->Tensor(name);
+}
+
 }  // namespace graft::worker::engine

@@ -26,6 +26,9 @@ class WeightSet {
   /// The weight in its own type, with what the overlay replaces of it; undefined if it has no name.
   at::Tensor Get(const Weight& weight) const;
 
+  /// The tensor of this name, or what the overlay replaces it by. Requires: the base has it.
+  const at::Tensor& Get(const std::string& name) const;
+
   const Base& base() const { return *base_; }
 
  private:

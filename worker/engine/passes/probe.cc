@@ -13,7 +13,19 @@ namespace {
 constexpr uint64_t kSeed =
     20190202;  // arXiv:1902.00751's month; any number does, as long as it stays.
 const std::vector<int64_t> kLengths = {3, 17, 8, 32};
-constexpr int32_t kPooled[] = {0};  // Positions that a classifier reads.
+/// Of a vocabulary's logits so many are kept, of tokens that the seed chooses.
+constexpr int64_t kMostOutputs = 64;
+
+at::Tensor SomeOutputs(const at::Tensor& logits_SC, uint64_t seed) {
+  if (logits_SC.size(1) <= kMostOutputs) return logits_SC;
+  PhiloxSequence random(seed, RandomStream::kProbe, 1);
+  const at::Tensor columns = at::empty({kMostOutputs}, at::kLong);
+  for (int64_t i = 0; i < kMostOutputs; ++i) {
+    columns.mutable_data_ptr<int64_t>()[i] =
+        random.NextBelow(static_cast<uint32_t>(logits_SC.size(1)));
+  }
+  return logits_SC.index_select(1, columns.to(logits_SC.device()));
+}
 
 StatusOr<std::vector<float>> ProbeLogits(const Model& model, const Base& base,
                                          const Adapter& adapter, uint64_t seed,
@@ -21,6 +33,7 @@ StatusOr<std::vector<float>> ProbeLogits(const Model& model, const Base& base,
   const at::NoGradGuard no_grad;
   PhiloxSequence random(seed, RandomStream::kProbe);
   std::vector<std::vector<int32_t>> ids(lengths.size());
+  std::vector<int32_t> read(lengths.size());
   std::vector<Sequence> sequences;
   for (size_t s = 0; s < lengths.size(); ++s) {
     const int64_t length = std::min(lengths[s], base.layout().max_positions);
@@ -28,12 +41,18 @@ StatusOr<std::vector<float>> ProbeLogits(const Model& model, const Base& base,
       ids[s].push_back(
           static_cast<int32_t>(random.NextBelow(static_cast<uint32_t>(base.layout().vocab_size))));
     }
-    sequences.push_back({.ids = ids[s].data(), .length = length, .wanted = kPooled});
+    read[s] = PooledPosition(length, base.layout().causal);
+    Sequence& sequence = sequences.emplace_back();
+    sequence.ids = ids[s].data();
+    sequence.length = length;
+    sequence.wanted = {&read[s], 1};
   }
   const ForwardPass pass = ForwardPass::Run(
       model, base, sequences, std::vector<const Adapter*>(sequences.size(), &adapter), [] {});
   const at::Tensor logits =
-      HeadLogits(pass.hidden_RD, WeightSet(base, &adapter), adapter).cpu().contiguous();
+      SomeOutputs(HeadLogits(pass.hidden_RD, WeightSet(base, &adapter), adapter), seed)
+          .cpu()
+          .contiguous();
   std::vector<float> values(logits.const_data_ptr<float>(),
                             logits.const_data_ptr<float>() + logits.numel());
   if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) {

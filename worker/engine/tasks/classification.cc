@@ -16,13 +16,11 @@ double Ratio(int64_t a, int64_t b) {
 
 class LabelEncoder : public ExampleEncoder {
  public:
-  LabelEncoder(const tasks::TaskSpec& task, const datasets::IngestedDataset& dataset,
-               const tokenizers::Tokenizer& tokenizer, int max_length)
-      : dataset_(dataset), tokenizer_(tokenizer), max_length_(max_length) {
+  LabelEncoder(const tasks::TaskSpec& task, const EncoderSetup& setup) : setup_(setup) {
     std::map<std::string, int32_t> numbers;
     for (const std::string& name : task.label_names)
       numbers.emplace(name, static_cast<int32_t>(numbers.size()));
-    for (const std::string& name : dataset.label_names) {
+    for (const std::string& name : setup_.dataset.label_names) {
       const auto number = numbers.find(name);
       numbers_.push_back(number == numbers.end() ? -1 : number->second);
     }
@@ -39,21 +37,23 @@ class LabelEncoder : public ExampleEncoder {
     }
     const auto label = static_cast<size_t>(example.label);
     if (numbers_.at(label) < 0) {
-      return refuse("the data has the label " + Quoted(dataset_.label_names[label]) +
+      return refuse("the data has the label " + Quoted(setup_.dataset.label_names[label]) +
                         ", which the adapter doesn't know",
                     "UNKNOWN_LABEL");
     }
-    const tokenizers::EncodeOptions options{.max_length = max_length_};
-    split.Append(dataset_.has_pair ? tokenizer_.EncodePair(example.text, example.text_pair, options)
-                                   : tokenizer_.Encode(example.text, options),
-                 {&numbers_[label], 1}, {&kPooledPosition, 1});
+    const tokenizers::EncodeOptions options{.max_length = setup_.max_length};
+    const tokenizers::Encoding encoding =
+        setup_.dataset.has_pair
+            ? setup_.tokenizer.EncodePair(example.text, example.text_pair, options)
+            : setup_.tokenizer.Encode(example.text, options);
+    const int32_t position =
+        PooledPosition(static_cast<int64_t>(encoding.ids.size()), setup_.causal);
+    split.Append(encoding, {&numbers_[label], 1}, {&position, 1});
     return OkStatus();
   }
 
  private:
-  const datasets::IngestedDataset& dataset_;
-  const tokenizers::Tokenizer& tokenizer_;
-  const int max_length_;
+  const EncoderSetup setup_;
   std::vector<int32_t> numbers_;  ///< The task's, by the dataset's; -1: it has none.
 };
 
@@ -85,6 +85,8 @@ class LabelScorer : public Scorer {
     examples_ += log_p.size(0);
     return OkStatus();
   }
+
+  std::unique_ptr<Scorer> Clone() const override { return std::make_unique<LabelScorer>(*this); }
 
   void Result(Evaluation& evaluation) const override {
     evaluation.loss = loss_sum_ / static_cast<double>(examples_);
@@ -119,10 +121,8 @@ class LabelScorer : public Scorer {
 
 }  // namespace
 
-std::unique_ptr<ExampleEncoder> Classification::NewEncoder(const datasets::IngestedDataset& dataset,
-                                                           const tokenizers::Tokenizer& tokenizer,
-                                                           int max_length) const {
-  return std::make_unique<LabelEncoder>(spec(), dataset, tokenizer, max_length);
+std::unique_ptr<ExampleEncoder> Classification::NewEncoder(const EncoderSetup& setup) const {
+  return std::make_unique<LabelEncoder>(spec(), setup);
 }
 
 at::Tensor Classification::Loss(const at::Tensor& outputs_RC, const at::Tensor& targets_R) const {

@@ -8,15 +8,10 @@
 
 namespace graft::worker::engine {
 
-/// Of the token whose output classifiers read.
-inline constexpr int32_t kPooledPosition = 0;
-
 class Classification : public Task {
  public:
   using Task::Task;
-  std::unique_ptr<ExampleEncoder> NewEncoder(const datasets::IngestedDataset& dataset,
-                                             const tokenizers::Tokenizer& tokenizer,
-                                             int max_length) const override;
+  std::unique_ptr<ExampleEncoder> NewEncoder(const EncoderSetup& setup) const override;
   at::Tensor Loss(const at::Tensor& outputs_RC, const at::Tensor& targets_R) const override;
   std::unique_ptr<Scorer> NewScorer() const override;
 };

@@ -3,6 +3,7 @@
 /// an evaluation. The engine's half of common/tasks. Adding one: a pair like classification.{h,cc}
 /// that derives from Task, and a line in tasks.cc.
 
+#include <limits>
 #include <memory>
 #include <span>
 
@@ -14,6 +15,19 @@
 #include "worker/engine/types/types.h"
 
 namespace graft::worker::engine {
+
+/// What an encoder works with; all must outlive it.
+struct EncoderSetup {
+  const datasets::IngestedDataset& dataset;  ///< Numbers its own labels; targets have the task's.
+  const tokenizers::Tokenizer& tokenizer;
+  int max_length = 0;
+  bool causal = false;  ///< Of the base: see families::Layout.
+};
+
+/// The token whose output a classifier reads of a text of `length` tokens.
+inline int32_t PooledPosition(int64_t length, bool causal) {
+  return causal ? static_cast<int32_t>(length - 1) : 0;
+}
 
 /// Turns a dataset's examples into tokens and targets. Borrows tokenizer and dataset. Thread
 /// safety: confined to one thread.
@@ -36,6 +50,7 @@ class Scorer {
   virtual Status Add(const at::Tensor& outputs_RC, std::span<const int32_t> targets) = 0;
   /// Sets loss, metrics and figures by label; the rest is the caller's. Requires: rows were added.
   virtual void Result(Evaluation& evaluation) const = 0;
+  virtual std::unique_ptr<Scorer> Clone() const = 0;
 };
 
 /// Const; shared by jobs and versions.
@@ -49,11 +64,12 @@ class Task {
   /// With its labels.
   const tasks::TaskSpec& spec() const { return spec_; }
 
-  /// `dataset` numbers its own labels; targets have the task's numbers. All that is borrowed must
-  /// outlive the encoder.
-  virtual std::unique_ptr<ExampleEncoder> NewEncoder(const datasets::IngestedDataset& dataset,
-                                                     const tokenizers::Tokenizer& tokenizer,
-                                                     int max_length) const = 0;
+  virtual std::unique_ptr<ExampleEncoder> NewEncoder(const EncoderSetup& setup) const = 0;
+  /// Rows of outputs that are computed at once where each is `width` wide: loss and figures are
+  /// sums over rows, and not all tasks' outputs fit in memory. One at least.
+  virtual int64_t RowsAtOnce(int64_t /*width*/) const {
+    return std::numeric_limits<int64_t>::max();
+  }
   /// The loss summed over the rows; differentiable. Shapes: outputs [R, C] fp32, targets [R] int64
   /// on the same device.
   virtual at::Tensor Loss(const at::Tensor& outputs_RC, const at::Tensor& targets_R) const = 0;

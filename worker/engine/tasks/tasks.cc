@@ -1,4 +1,5 @@
 #include "worker/engine/tasks/classification.h"
+#include "worker/engine/tasks/language_modeling.h"
 #include "worker/engine/tasks/task.h"
 
 namespace graft::worker::engine {
@@ -8,6 +9,8 @@ std::shared_ptr<const Task> MakeTask(tasks::TaskSpec spec) {
   switch (spec.kind) {
     case tasks::Kind::kSequenceClassification:
       return std::make_shared<Classification>(std::move(spec));
+    case tasks::Kind::kCausalLanguageModeling:
+      return std::make_shared<LanguageModeling>(std::move(spec));
   }
   return nullptr;  // Every kind stands above.
 }

@@ -1,5 +1,6 @@
 #include "worker/engine/training/evaluation.h"
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -11,7 +12,12 @@ namespace graft::worker::engine {
 
 SplitEvaluation::SplitEvaluation(const Model& model, const Base& base, const Adapter& adapter,
                                  const Task& task, const TokenizedSplit& split)
-    : model_(model), base_(base), adapter_(adapter), split_(split), scorer_(task.NewScorer()) {}
+    : model_(model),
+      base_(base),
+      adapter_(adapter),
+      task_(task),
+      split_(split),
+      scorer_(task.NewScorer()) {}
 
 int64_t SplitEvaluation::PassEnd() const {
   int64_t end = next_;
@@ -39,11 +45,23 @@ Status SplitEvaluation::RunPass(int64_t end, const Yield& yield) {
   for (int64_t i = next_; i < end; ++i) sequences.push_back(split_.sequence(i));
   const ForwardPass pass = ForwardPass::Run(
       model_, base_, sequences, std::vector<const Adapter*>(sequences.size(), &adapter_), yield);
-  const auto first = split_.target_offsets[next_];
-  return scorer_->Add(HeadLogits(pass.hidden_RD, WeightSet(base_, &adapter_), adapter_),
-                      std::span(split_.targets)
-                          .subspan(static_cast<size_t>(first),
-                                   static_cast<size_t>(split_.target_offsets[end] - first)));
+  const auto first = static_cast<size_t>(split_.target_offsets[next_]);
+  const WeightSet weights(base_, &adapter_);
+  const int64_t all = pass.hidden_RD.size(0);
+  const int64_t most =
+      std::min(all, task_.RowsAtOnce(std::max<int64_t>(adapter_.head().back().out, 1)));
+  // Counted in a copy, for a pass that fails on its way is run again.
+  std::unique_ptr<Scorer> scorer = scorer_->Clone();
+  for (int64_t begin = 0; begin < all; begin += most) {
+    if (begin > 0) yield();
+    const int64_t count = std::min(most, all - begin);
+    GRAFT_RETURN_IF_ERROR(
+        scorer->Add(HeadLogits(pass.hidden_RD.narrow(0, begin, count), weights, adapter_),
+                    std::span(split_.targets)
+                        .subspan(first + static_cast<size_t>(begin), static_cast<size_t>(count))));
+  }
+  scorer_ = std::move(scorer);
+  return OkStatus();
 }
 
 Evaluation SplitEvaluation::Result() const {

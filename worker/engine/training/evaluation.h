@@ -42,6 +42,7 @@ class SplitEvaluation {
   const Model& model_;
   const Base& base_;
   const Adapter& adapter_;
+  const Task& task_;
   const TokenizedSplit& split_;
   std::unique_ptr<Scorer> scorer_;
   int64_t next_ = 0;  ///< Example that the next pass begins with.

@@ -42,6 +42,35 @@ int LowestLayer(const std::vector<TrainPart>& parts, const Model& model) {
   return lowest;
 }
 
+/// The loss of one part, summed over its targets, and its gradients: of the head's parameters, and
+/// of `hidden_RD`, its part of the pass's last hidden states, in `grad_RD` (undefined if nobody
+/// needs it).
+double BackwardHead(const TrainPart& part, const at::Tensor& hidden_RD, const at::Tensor& grad_RD,
+                    const RowContext& rows, const WeightSet& weights, const Yield& yield) {
+  const at::AutoGradMode with_grad(true);
+  const at::Tensor targets_R = TargetsOf(part, hidden_RD.device());
+  const int64_t all = hidden_RD.size(0);
+  const int64_t width = part.adapter.head().back().out;
+  const int64_t most = std::min(all, part.task.RowsAtOnce(std::max<int64_t>(width, 1)));
+  double sum = 0;
+  for (int64_t begin = 0; begin < all; begin += most) {
+    if (begin > 0) yield();
+    const int64_t count = std::min(most, all - begin);
+    at::Tensor leaf = hidden_RD.narrow(0, begin, count).detach();
+    leaf.requires_grad_(grad_RD.defined());
+    // What is computed in parts has no dropout: its rows have no numbers of their own.
+    const at::Tensor logits =
+        HeadLogits(leaf, weights, part.adapter, count == all ? &rows : nullptr);
+    const at::Tensor loss = part.task.Loss(logits, targets_R.narrow(0, begin, count));
+    sum += loss.item<double>();
+    if (!std::isfinite(sum)) return sum;
+    if (!loss.requires_grad()) continue;
+    (loss / part.divisor).backward();
+    if (grad_RD.defined()) grad_RD.narrow(0, begin, count).copy_(leaf.grad());
+  }
+  return sum;
+}
+
 }  // namespace
 
 std::vector<double> RunTrainPass(const Model& model, const Base& base,
@@ -50,25 +79,24 @@ std::vector<double> RunTrainPass(const Model& model, const Base& base,
   const WeightSet weights(base, &parts.front().adapter);
   const Pass pass(batch, weights);
   LayerWalk walk(model, pass, LowestLayer(parts, model), yield);
-  const at::Tensor hidden_RD = walk.Forward();
+  at::Tensor hidden_RD = walk.Forward();
   yield();
-  const at::AutoGradMode with_grad(true);
+  const at::Tensor grad_RD =
+      hidden_RD.requires_grad() ? at::zeros_like(hidden_RD.detach()) : at::Tensor();
+  const auto rows_of = [&](const Segment& segment, const at::Tensor& x) {
+    return x.defined() ? PackedBatch::RowsOf(segment, batch.wanted, x) : x;
+  };
   std::vector<double> losses;
-  at::Tensor sum;
   for (size_t i = 0; i < parts.size(); ++i) {
-    const TrainPart& part = parts[i];
     const Segment& segment = batch.segments[i];
-    const RowContext rows = batch.Context(segment, batch.wanted);
-    const at::Tensor logits = HeadLogits(PackedBatch::RowsOf(segment, batch.wanted, hidden_RD),
-                                         weights, part.adapter, &rows);
-    const at::Tensor loss = part.task.Loss(logits, TargetsOf(part, base.device()));
-    losses.push_back(loss.item<double>());
-    if (!std::isfinite(losses.back()) || !loss.requires_grad()) continue;
-    const at::Tensor scaled = loss / part.divisor;
-    sum = sum.defined() ? sum + scaled : scaled;
+    losses.push_back(BackwardHead(parts[i], rows_of(segment, hidden_RD.detach()),
+                                  rows_of(segment, grad_RD), batch.Context(segment, batch.wanted),
+                                  weights, yield));
   }
-  if (!sum.defined()) return losses;
-  sum.backward();
+  const bool any_finite =
+      std::any_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); });
+  if (!any_finite) return losses;
+  if (grad_RD.defined()) hidden_RD.mutable_grad() = grad_RD;
   walk.Backward();
   return losses;
 }

@@ -40,7 +40,8 @@ datasets::IngestedDataset Data(std::vector<datasets::Example> examples) {
 TEST(ClassificationTest, TargetsAreTheTasksNumbersOfTheDatasLabels) {
   const auto tokenizer = WordPiece();
   const datasets::IngestedDataset data = Data({{"w1 w2", "", 0}, {"w3", "", 1}});
-  const auto encoder = ThreeLabels()->NewEncoder(data, *tokenizer, 24);
+  const auto encoder =
+      ThreeLabels()->NewEncoder({.dataset = data, .tokenizer = *tokenizer, .max_length = 24});
 
   const auto split = Tokenize(data.train, *encoder);
 
@@ -57,7 +58,8 @@ TEST(ClassificationTest, PairsAndLengthsAreTheEncoders) {
   const auto tokenizer = WordPiece();
   datasets::IngestedDataset data = Data({{"w1 w2 w3", "w4", 0}});
   data.has_pair = true;
-  const auto encoder = ThreeLabels()->NewEncoder(data, *tokenizer, 5);
+  const auto encoder =
+      ThreeLabels()->NewEncoder({.dataset = data, .tokenizer = *tokenizer, .max_length = 5});
 
   const auto split = Tokenize(data.train, *encoder);
 
@@ -70,7 +72,8 @@ TEST(ClassificationTest, PairsAndLengthsAreTheEncoders) {
 TEST(ClassificationTest, ExamplesThatHaveNoTargetAreRefused) {
   const auto tokenizer = WordPiece();
   const datasets::IngestedDataset data = Data({{"w1", "", -1}, {"w2", "", 2}});
-  const auto encoder = ThreeLabels()->NewEncoder(data, *tokenizer, 24);
+  const auto encoder =
+      ThreeLabels()->NewEncoder({.dataset = data, .tokenizer = *tokenizer, .max_length = 24});
   TokenizedSplit split;
 
   const Status missing = encoder->Append(data.train[0], split);

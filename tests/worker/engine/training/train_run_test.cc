@@ -246,7 +246,8 @@ std::pair<at::Tensor, at::Tensor> AroundTheFailingStep(double learning_rate) {
       MakeSpec(kLora, [&](Hyper& hp) { hp.learning_rate = learning_rate; }), MakeData(80, 0, 0));
   const datasets::IngestedDataset& data = *input->request.dataset;
   input->task = MakeTask(tasks::Classification(data.label_names));
-  const auto encoder = input->task->NewEncoder(data, input->base->tokenizer(), 24);
+  const auto encoder = input->task->NewEncoder(
+      {.dataset = data, .tokenizer = input->base->tokenizer(), .max_length = 24});
   input->train = *Tokenize(data.train, *encoder);
   auto run = *TrainRun::Create(input);
   Recorder recorder;

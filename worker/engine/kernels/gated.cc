@@ -1,0 +1,102 @@
+#include "worker/engine/device/autograd.h"
+#include "worker/engine/kernels/activation.h"
+#include "worker/engine/kernels/vectorised.h"
+
+namespace graft::worker::engine {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+template <typename T>
+[[gnu::always_inline]] inline void Forward(const T* gate, const T* up, T* y, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    const float g = cpu::Load(gate[i]);
+    cpu::Store(&y[i], g * cpu::Sigmoid(g) * cpu::Load(up[i]));
+  }
+}
+
+template <typename T>
+[[gnu::always_inline]] inline void Backward(const T* dy, const T* gate, const T* up, T* d_gate,
+                                            T* d_up, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    const float g = cpu::Load(gate[i]), d = cpu::Load(dy[i]);
+    const float s = cpu::Sigmoid(g);
+    cpu::Store(&d_gate[i], d * cpu::Load(up[i]) * s * (1.0F + g * (1.0F - s)));
+    cpu::Store(&d_up[i], d * g * s);
+  }
+}
+
+GRAFT_VECTORISED void ForwardRow(const float* gate, const float* up, float* y, int64_t n) {
+  Forward(gate, up, y, n);
+}
+GRAFT_VECTORISED void ForwardRow(const c10::BFloat16* gate, const c10::BFloat16* up,
+                                 c10::BFloat16* y, int64_t n) {
+  Forward(gate, up, y, n);
+}
+GRAFT_VECTORISED void BackwardRow(const float* dy, const float* gate, const float* up,
+                                  float* d_gate, float* d_up, int64_t n) {
+  Backward(dy, gate, up, d_gate, d_up, n);
+}
+GRAFT_VECTORISED void BackwardRow(const c10::BFloat16* dy, const c10::BFloat16* gate,
+                                  const c10::BFloat16* up, c10::BFloat16* d_gate,
+                                  c10::BFloat16* d_up, int64_t n) {
+  Backward(dy, gate, up, d_gate, d_up, n);
+}
+
+template <typename Body>
+void ForEachRow(const at::Tensor& like, const Body& body) {
+  const auto run = [&](auto tag) {
+    at::parallel_for(0, like.size(0), 8, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) body(tag, row);
+    });
+  };
+  if (like.scalar_type() == at::kBFloat16) return run(c10::BFloat16{});
+  TORCH_CHECK(like.scalar_type() == at::kFloat, "Gated takes float32 or bfloat16");
+  run(float{});
+}
+
+/// silu(gate) * up.
+class SwigluFunction : public torch::autograd::Function<SwigluFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate_up_in) {
+    const at::Tensor gate_up = gate_up_in.contiguous();
+    const int64_t width = gate_up.size(1) / 2;
+    const at::Tensor y = at::empty({gate_up.size(0), width}, gate_up.options());
+    ForEachRow(gate_up, [&](auto tag, int64_t row) {
+      using T = decltype(tag);
+      const T* gate = gate_up.const_data_ptr<T>() + row * 2 * width;
+      ForwardRow(gate, gate + width, y.mutable_data_ptr<T>() + row * width, width);
+    });
+    ctx->save_for_backward({gate_up});
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const at::Tensor gate_up = ctx->get_saved_variables()[0];
+    const at::Tensor dy = grads[0].contiguous();
+    const int64_t width = dy.size(1);
+    const at::Tensor d_gate_up = at::empty_like(gate_up);
+    ForEachRow(gate_up, [&](auto tag, int64_t row) {
+      using T = decltype(tag);
+      const T* gate = gate_up.const_data_ptr<T>() + row * 2 * width;
+      T* d_gate = d_gate_up.mutable_data_ptr<T>() + row * 2 * width;
+      BackwardRow(dy.const_data_ptr<T>() + row * width, gate, gate + width, d_gate, d_gate + width,
+                  width);
+    });
+    return {d_gate_up};
+  }
+};
+
+}  // namespace
+
+at::Tensor Gated(const at::Tensor& gate_up, std::string_view activation) {
+  if (gate_up.is_cpu() && (activation == "silu" || activation == "swish"))
+    return SwigluFunction::apply(gate_up);
+  const int64_t width = gate_up.size(1) / 2;
+  return Activate(gate_up.narrow(1, 0, width), activation) * gate_up.narrow(1, width, width);
+}
+
+}  // namespace graft::worker::engine

@@ -1,5 +1,5 @@
-/// That sampling allocates nothing once its scratch is there: counts every allocation of this
-/// program.
+/// That sampling allocates nothing once its scratch is there. A program of its own, for it counts
+/// every allocation.
 
 #include <gtest/gtest.h>
 
@@ -24,6 +24,13 @@ void* Allocate(size_t size) {
 
 void* operator new(size_t size) { return Allocate(size); }
 void* operator new[](size_t size) { return Allocate(size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(size);
+}
+void* operator new[](size_t size, const std::nothrow_t& tag) noexcept {
+  return operator new(size, tag);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }

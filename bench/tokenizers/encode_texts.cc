@@ -36,7 +36,7 @@ int main(int argc, char** argv) {
     size_t bytes = 0;
     for (const auto& ids : encoded) bytes += (*tokenizer)->Decode(ids, {}).size();
     const auto end = Clock::now();
-    std::cout << seconds(begin, middle) << " " << seconds(middle, end) << " " << tokens << " " << bytes
-              << std::endl;
+    std::cout << seconds(begin, middle) << " " << seconds(middle, end) << " " << tokens << " "
+              << bytes << std::endl;
   }
 }

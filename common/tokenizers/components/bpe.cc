@@ -49,7 +49,7 @@ std::string Digest(const BpeOptions& options, const IdMerges& merges) {
        {units.fuse_unk, units.byte_fallback, units.byte_level, options.ignore_merges}) {
     update(flag ? 1 : 0);
   }
-  hash.Update(units.unk_token.value_or(""));
+  if (units.unk_token) hash.Update("unknown " + *units.unk_token);
   return hash.HexDigest();
 }
 
@@ -101,7 +101,7 @@ class BpeModel : public Model {
           units_.options().byte_level ? unicode::SpelledBytes(token) : std::optional(token);
       if (!text || text->empty()) continue;
       ids.clear();
-      Merge(*text, ids);
+      if (!ignores_merges_ || cuts_at_marks_) Merge(*text, ids);  // Else it isn't asked for.
       words_.Insert(*text, id << 1 | (ids.size() == 1 && ids[0] == id ? 1 : 0));
     }
   }

@@ -18,7 +18,7 @@ using Vocabulary = std::unordered_map<std::string, int32_t>;  ///< Ids by token.
 class Model {
  public:
   virtual ~Model() = default;
-  /// Appends the ids of one word's tokens, at least one.
+  /// Appends the ids of one word's tokens; none if the model leaves out all that it doesn't know.
   /// Requires: the word isn't empty and is valid UTF-8.
   virtual void Append(std::string_view word, std::vector<int32_t>& ids) const = 0;
   virtual const Vocabulary& vocabulary() const = 0;

@@ -182,11 +182,10 @@ TEST(NfcTest, TextsAreComposedFirst) {
   EXPECT_THAT(Plain(*MustLoad(ByteLevelTokenizer()), "e\u0301"), ElementsAre('e', 0xCC, 0x81));
 }
 
-TEST(BpeTest, AMillionEqualBytesAreQuick) {
-  Json json = ByteLevelTokenizer();
-  json["pre_tokenizer"]["use_regex"] = false;
-  const std::vector<int32_t> ids = Plain(*MustLoad(json), std::string(1'000'000, 'l'));
-  EXPECT_EQ(ids.size(), 500'000u);
+TEST(BpeTest, AWordOfManyEqualBytesIsMergedWhole) {
+  const std::vector<int32_t> ids =
+      Plain(*MustLoad(ByteLevelTokenizer()), std::string(100'001, 'l'));
+  EXPECT_EQ(ids.size(), 50'001u);
 }
 
 TEST(BpeTest, TheFingerprintChangesWithAllThatChangesAnId) {

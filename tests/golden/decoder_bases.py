@@ -102,10 +102,22 @@ def write_base(name, folder):
     with open(path, "w") as file:
         json.dump(config, file, indent=2)
         file.write("\n")
-    write_tokenizer(folder)
+    write_tokenizer(folder, config["model_type"])
 
 
-def write_tokenizer(folder):
+# Readers of a model of this type heed its class rather than the file; so the file says what the class does.
+QWEN_SPLIT = ("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
+              "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")
+
+
+def qwen_stages():
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+    split = {"type": "Split", "pattern": {"Regex": QWEN_SPLIT}, "behavior": "Isolated", "invert": False}
+    return {"normalizer": {"type": "NFC"}, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
+            "post_processor": byte_level, "decoder": byte_level}
+
+
+def write_tokenizer(folder, model_type):
     """Letters, digits and some merges, so that a server can serve the folder; characters beyond them are dropped."""
     special = ["<pad>", "<s>", "</s>"]
     merges = ["Ġ t", "h e", "Ġt he", "i n", "e r", "o n", "Ġ a", "r e", "Ġ s", "a n", "Ġ w", "o r", "e n", "Ġ c", "i s", "e s",
@@ -123,10 +135,12 @@ def write_tokenizer(folder):
         "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "",
                   "end_of_word_suffix": "", "fuse_unk": False, "byte_fallback": False,
                   "vocab": {token: i for i, token in enumerate(tokens)}, "merges": merges}}
+    if model_type.startswith("qwen"):
+        tokenizer.update(qwen_stages())
     template = ("{% for m in messages %}{{ '<s>' + m['role'] + ' ' + m['content'] + '</s>' }}{% endfor %}"
                 "{% if add_generation_prompt %}{{ '<s>assistant ' }}{% endif %}")
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>",
-              "clean_up_tokenization_spaces": False, "model_max_length": 128, "chat_template": template}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>", "unk_token": "<pad>",
+              "bos_token": "<s>", "eos_token": "</s>", "clean_up_tokenization_spaces": False, "model_max_length": 128, "chat_template": template}
     for name, value in (("tokenizer.json", tokenizer), ("tokenizer_config.json", config)):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             json.dump(value, file, ensure_ascii=False)

@@ -121,9 +121,16 @@ StatusOr<std::shared_ptr<const Tokenizer>> Make(const Json& json, ModelOptions m
 
 StatusOr<std::shared_ptr<const Tokenizer>> MakeFromVocabTxt(const std::string& text,
                                                             const Statements& statements) {
+  const auto unknown = statements.Named("unk_token");
+  if (!statements.classes.bert() || !unknown) {
+    return NotFoundError(
+        "the folder has a vocab.txt, which is a vocabulary of BERT's kind, but no tokenizer.json, "
+        "and "
+        "the tokenizer of this model isn't of that kind; put its tokenizer.json there");
+  }
   WordPieceOptions model;
   GRAFT_ASSIGN_OR_RETURN(model.vocabulary, ReadVocabTxt(text));
-  model.unk_token = statements.Named("unk_token")->content;
+  model.unk_token = unknown->content;
   Stages stages;
   stages.decoder = WordPieceDecoder("##", true);
   return Make(Json(), std::move(model), std::move(stages), statements);

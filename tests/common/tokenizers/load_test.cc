@@ -29,6 +29,15 @@ std::string VocabTxt(const std::string& line_end = "\n") {
   return text;
 }
 
+TEST(LoadTokenizerTest, AVocabularyOfBertsKindIsRefusedForAModelOfAnotherKind) {
+  const Status status =
+      LoadFiles({{"vocab.txt", VocabTxt()}, {"config.json", "{\"model_type\":\"llama\"}"}})
+          .status();
+
+  EXPECT_EQ(status.code(), StatusCode::kNotFound) << status;
+  EXPECT_THAT(status.message(), HasSubstr("put its tokenizer.json there"));
+}
+
 TEST(LoadTokenizerTest, AFolderWithoutATokenizerIsNotFound) {
   const Status status = LoadFiles({{"config.json", "{}"}}).status();
 

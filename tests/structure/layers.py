@@ -52,7 +52,7 @@ class Layer:
         self.libraries = set(libraries.split())
 
 
-_ROOMS = ("types loop serving/scheduler serving/generation device kernels model families adapters methods tasks artifacts "
+_ROOMS = ("serving/generation types loop serving/scheduler device kernels model families adapters methods tasks artifacts "
           "caches passes training serving")
 
 
@@ -79,7 +79,7 @@ LAYERS = {
         RPC + " prometheus yaml",
     ),
     # The engine's rooms, from the ground up: each includes what stands above it in this list, as far as it says.
-    "worker/engine/types": Layer("common", "json"),
+    "worker/engine/types": Layer(_rooms("serving/generation"), "json"),
     "worker/engine/loop": Layer("common"),
     # Which texts a pass computes: pure, without torch.
     "worker/engine/serving/scheduler": Layer(),
@@ -87,7 +87,7 @@ LAYERS = {
     "worker/engine/serving/generation": Layer("common"),
     "worker/engine/device": Layer("common", "torch"),
     "worker/engine/kernels": Layer(_rooms("device"), "torch"),
-    "worker/engine/model": Layer(_rooms("device kernels"), "torch json"),
+    "worker/engine/model": Layer(_rooms("serving/generation device kernels"), "torch json"),
     "worker/engine/families": Layer(_rooms("device kernels model"), "torch json"),
     "worker/engine/adapters": Layer(_rooms("device kernels model"), "torch json"),
     "worker/engine/methods": Layer(_rooms("device kernels model adapters"), "torch json"),

@@ -84,6 +84,10 @@ EngineFigures Engine::Impl::figures() const {
   figures.requests_waiting = serving_.waiting();
   figures.served_inputs = serving_.inputs();
   figures.served_passes = serving_.passes();
+  figures.generations = generation_.requests();
+  figures.prompt_tokens = generation_.prompt_tokens();
+  figures.generated_tokens = generation_.generated_tokens();
+  figures.preemptions = generation_.preemptions();
   const AdapterCache::Figures adapters = adapters_.figures();
   figures.adapters_resident = adapters.count;
   figures.adapter_bytes = adapters.bytes;
@@ -144,7 +148,7 @@ Status Engine::Train(TrainRequest request, std::shared_ptr<TrainObserver> observ
   return Guarded([&] { return impl_->Train(std::move(request), std::move(observer)); });
 }
 bool Engine::HoldsBase(const std::string& base) const {
-  return impl_->bases_.Holds(base, impl_->Resolve(spec::Precision::kAuto));
+  return impl_->bases_.Holds(base, impl_->Resolve(impl_->options_.base_precision));
 }
 StatusOr<LoadResult> Engine::Load(LoadRequest request) {
   return Guarded([&] { return impl_->Load(std::move(request)); });
@@ -154,12 +158,16 @@ bool Engine::IsResident(const VersionId& version) const { return impl_->adapters
 
 StatusOr<std::string> Engine::BaseFingerprint(const std::string& base) {
   GRAFT_ASSIGN_OR_RETURN(const LoadedBase on,
-                         impl_->bases_.Get(base, impl_->Resolve(spec::Precision::kAuto)));
+                         impl_->bases_.Get(base, impl_->Resolve(impl_->options_.base_precision)));
   return on.base->fingerprint();
 }
 
 void Engine::Classify(ClassifyRequest request, Callback<ClassifyResult> done) {
   impl_->Classify(std::move(request), std::move(done));
+}
+void Engine::Generate(GenerateRequest request, std::function<void(GeneratedPiece)> on_piece,
+                      Callback<GenerateResult> done) {
+  impl_->Generate(std::move(request), std::move(on_piece), std::move(done));
 }
 void Engine::Embed(EmbedRequest request, Callback<EmbedResult> done) {
   impl_->Embed(std::move(request), std::move(done));

@@ -3,6 +3,7 @@
 /// between. Everything the agent and the benches use; no torch type in it.
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,10 @@ struct EngineOptions {
   /// What a serving pass may take, by what passes before it took: as long as newcomers and
   /// promotions wait.
   double pass_seconds = 0.05;
+  /// In which plain bases serve; versions serve in the one that they were trained in.
+  spec::Precision base_precision = spec::Precision::kAuto;
+  /// Keys and values of texts that are being generated, a base.
+  int64_t max_kv_bytes = int64_t{1} << 30;
 };
 
 struct DeviceFacts {
@@ -47,6 +52,8 @@ struct EngineFigures {
   int64_t adapters_resident = 0, adapter_bytes = 0, adapter_tensor_bytes = 0;
   int64_t lookups_hit = 0, lookups_miss = 0;
   int64_t served_inputs = 0, served_passes = 0;
+  int64_t generations = 0;  ///< Requests whose text isn't over, now.
+  int64_t prompt_tokens = 0, generated_tokens = 0, preemptions = 0;
   int64_t base_bytes = 0;    ///< Of resident bases.
   int64_t memory_bytes = 0;  ///< Of the device, that the engine uses now.
   int64_t peak_memory_bytes = 0;
@@ -105,6 +112,14 @@ class Engine {
   /// NotFound with reason VERSION_NOT_RESIDENT if the version must be loaded first.
   void Classify(ClassifyRequest request, Callback<ClassifyResult> done);
   void Embed(EmbedRequest request, Callback<EmbedResult> done);
+  /// Generates text: `on_piece` gets each token as it is chosen, `done` ends it. Both are called on
+  /// the engine's thread and must only hand over; `done` alone if it can't begin.
+  /// Errors: InvalidArgument with the field's path (below "generation") if a setting is wrong, or
+  /// "prompt" if it has no token or is longer than the context or the cache; FailedPrecondition if
+  /// the base has no language head or the version is no language model's, or a logit isn't finite;
+  /// ResourceExhausted if too many wait.
+  void Generate(GenerateRequest request, std::function<void(GeneratedPiece)> on_piece,
+                Callback<GenerateResult> done);
   /// Takes turns with training steps and yields to requests.
   void Evaluate(EvaluateRequest request, Callback<Evaluation> done);
 

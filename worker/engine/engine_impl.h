@@ -1,6 +1,7 @@
 #pragma once
 /// What stands behind Engine: the caches, and the loop that computes. Private to the engine.
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "worker/engine/engine.h"
 #include "worker/engine/loop/loop.h"
 #include "worker/engine/loop/turn_tasks.h"
+#include "worker/engine/serving/generation_queue.h"
 #include "worker/engine/serving/serving_queue.h"
 #include "worker/engine/training/training_client.h"
 
@@ -26,8 +28,10 @@ class Engine::Impl {
             [this](const Base& base, int64_t holders) { adapters_.EraseIdle(base, holders); },
             [this](const Base& base) { adapters_.EraseOn(base); }),
         serving_(options_.max_waiting, {.seconds = options_.pass_seconds}, probe_.serving_pass),
+        generation_({.cache_bytes = options_.max_kv_bytes, .max_waiting = options_.max_waiting}),
         training_(device, {.on_step = probe_.train_step, .on_loss = probe_.train_loss}),
-        loop_({.foreground = {&serving_}, .background = {&evaluations_, &training_}}) {}
+        loop_(
+            {.foreground = {&serving_, &generation_}, .background = {&evaluations_, &training_}}) {}
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
   EngineFigures figures() const;
@@ -37,6 +41,10 @@ class Engine::Impl {
   void Classify(ClassifyRequest request, Callback<ClassifyResult> done);
   void Embed(EmbedRequest request, Callback<EmbedResult> done);
   void Evaluate(EvaluateRequest request, Callback<Evaluation> done);
+
+  // generate.cc
+  void Generate(GenerateRequest request, std::function<void(GeneratedPiece)> on_piece,
+                Callback<GenerateResult> done);
 
   at::ScalarType Resolve(spec::Precision precision) const {
     if (precision == spec::Precision::kAuto) return facts_.fast_bf16 ? at::kBFloat16 : at::kFloat;
@@ -50,6 +58,7 @@ class Engine::Impl {
   AdapterCache adapters_;
   BaseCache bases_;
   ServingQueue serving_;
+  GenerationQueue generation_;
   TurnTasks evaluations_;
   TrainingClient training_;
   Loop loop_;

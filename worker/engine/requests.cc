@@ -123,6 +123,10 @@ void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> do
   if (const Status status = CheckInputs(request.inputs); !status.ok()) return done(status);
   auto version = adapters_.Find(request.version);
   if (version == nullptr) return done(NotResident());
+  if (version->task->spec().kind != tasks::Kind::kSequenceClassification) {
+    return done(FailedPreconditionError("the adapter is a language model's; it has no labels")
+                    .AddDetail({"NO_CLASSIFIER", {}, 0, {}, {}}));
+  }
   auto serving = std::make_shared<ServingRequest>();
   serving->version = version;
   serving->on = version->on;
@@ -165,7 +169,7 @@ void Engine::Impl::Embed(EmbedRequest request, Callback<EmbedResult> done) {
     serving->on = serving->version->on;
     max_length = serving->version->max_length;
   } else {
-    StatusOr<LoadedBase> on = bases_.Get(request.base, Resolve(spec::Precision::kAuto));
+    StatusOr<LoadedBase> on = bases_.Get(request.base, Resolve(options_.base_precision));
     if (!on.ok()) return done(on.status());
     serving->on = *on;
     max_length = on->base->max_embedded_length();

@@ -172,6 +172,46 @@ TEST_P(DecoderGoldenTest, WhatComesLaterChangesNothing) {
   EXPECT_LE(ErrorOf(Hidden(longer), expected), 1e-5);
 }
 
+/// Hidden states of the longest sequence, computed piece by piece over a cache whose blocks lie in
+/// no order.
+at::Tensor HiddenByPieces(const GoldenCase& golden, const std::vector<int64_t>& pieces) {
+  constexpr int64_t kBlockTokens = 4, kBlocks = 64;
+  const families::Layout& layout = golden.base->layout();
+  KvCache cache(layout, kBlocks, kBlockTokens, at::kFloat, at::kCPU);
+  std::vector<int32_t> blocks;
+  for (int32_t i = 0; i < kBlocks; ++i) blocks.push_back(i * 37 % kBlocks);
+  const int64_t last = golden.data.size() - 1;
+  std::vector<at::Tensor> parts;
+  int64_t done = 0;
+  for (size_t i = 0; done < golden.data.length(last); ++i) {
+    Sequence sequence = golden.data.sequence(last);
+    sequence.ids += done;
+    sequence.type_ids = nullptr;
+    sequence.wanted = {};
+    sequence.length = std::min(pieces[i % pieces.size()], golden.data.length(last) - done);
+    sequence.past = done;
+    sequence.blocks = blocks;
+    parts.push_back(
+        ForwardPass::Run(
+            *golden.model, *golden.base, {sequence}, {golden.adapter.get()}, [] {}, &cache)
+            .hidden_RD);
+    done += sequence.length;
+  }
+  return at::cat(parts, 0);
+}
+
+TEST_P(DecoderGoldenTest, PiecesOverACacheGiveWhatOnePassGives) {
+  const GoldenCase golden = Load(GetParam());
+  Sequence whole = golden.data.sequence(golden.data.size() - 1);
+  whole.wanted = {};
+  const at::Tensor expected =
+      ForwardPass::Run(*golden.model, *golden.base, {whole}, {golden.adapter.get()}, [] {
+      }).hidden_RD;
+
+  for (const std::vector<int64_t>& pieces : {std::vector<int64_t>{1}, {1000}, {7}, {13, 1, 1, 5}})
+    EXPECT_LE(ErrorOf(HiddenByPieces(golden, pieces), expected), 0.5 * kLogitTolerance);
+}
+
 /// One thing that an engine can get wrong, as another config.json over the same weights.
 struct Mutant {
   const char* name;

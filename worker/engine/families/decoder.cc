@@ -58,8 +58,9 @@ at::Tensor DecoderModel::NormHeads(const at::Tensor& x, int64_t first, int64_t h
   return at::cat({x.narrow(1, 0, begin), normed, x.narrow(1, end, x.size(1) - end)}, 1);
 }
 
-at::Tensor DecoderModel::Attended(const LayerParts& layer, const at::Tensor& normed,
-                                  const Pass& pass, const RowSet& rows) const {
+at::Tensor DecoderModel::Attended(int64_t index, const at::Tensor& normed, const Pass& pass,
+                                  const RowSet& rows) const {
+  const LayerParts& layer = layers_[static_cast<size_t>(index)];
   const AttentionShape& shape = layer.attention;
   const RowSet& tokens = pass.batch().tokens;
   if (rows.all()) {
@@ -67,7 +68,7 @@ at::Tensor DecoderModel::Attended(const LayerParts& layer, const at::Tensor& nor
     qkv = NormHeads(qkv, 0, shape.heads, layer.query_norm, pass);
     qkv = NormHeads(qkv, shape.heads, shape.kv_heads, layer.key_norm, pass);
     qkv = Rotate(qkv, pass.RotationOf(rope_, tokens), shape.heads + shape.kv_heads);
-    return pass.Attend(qkv, shape);
+    return pass.Attend(index, qkv, shape);
   }
   at::Tensor kv = pass.Linear(layer.key_value, normed, tokens);
   kv = NormHeads(kv, 0, shape.kv_heads, layer.key_norm, pass);
@@ -75,7 +76,7 @@ at::Tensor DecoderModel::Attended(const LayerParts& layer, const at::Tensor& nor
   at::Tensor q = pass.Linear(layer.query, normed.index_select(0, rows.index_R), rows);
   q = NormHeads(q, 0, shape.heads, layer.query_norm, pass);
   q = Rotate(q, pass.RotationOf(rope_, rows), shape.heads);
-  return pass.AttendWanted(q, kv, shape);
+  return pass.AttendWanted(index, q, kv, shape);
 }
 
 at::Tensor DecoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pass& pass,
@@ -87,7 +88,7 @@ at::Tensor DecoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pa
   // The norms stand in front, so nothing stands behind a sum.
   const Norm none = [](const at::Tensor& x) { return x; };
 
-  const at::Tensor attended = Attended(layer, norm(layer.attention_norm, hidden), pass, rows);
+  const at::Tensor attended = Attended(index, norm(layer.attention_norm, hidden), pass, rows);
   const at::Tensor x = rows.all() ? hidden : hidden.index_select(0, rows.index_R);
   const at::Tensor attention_out = pass.Linear(layer.attention_output, attended, rows);
   const at::Tensor middle = pass.Sublayer(layer.attention_sublayer, x, attention_out, none, rows);

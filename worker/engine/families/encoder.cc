@@ -68,11 +68,11 @@ at::Tensor EncoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pa
   at::Tensor x = hidden;
   at::Tensor attended;
   if (rows.all()) {
-    attended = pass.Attend(pass.Linear(layer.qkv, x, rows), attention_);
+    attended = pass.Attend(index, pass.Linear(layer.qkv, x, rows), attention_);
   } else {
     x = hidden.index_select(0, rows.index_R);
     const at::Tensor kv = pass.Linear(layer.key_value, hidden, pass.batch().tokens);
-    attended = pass.AttendWanted(pass.Linear(layer.query, x, rows), kv, attention_);
+    attended = pass.AttendWanted(index, pass.Linear(layer.query, x, rows), kv, attention_);
   }
   const at::Tensor attention_out = pass.Linear(layer.attention_output, attended, rows);
   const at::Tensor middle =

@@ -97,9 +97,17 @@ Status Base::LoadTexts() {
                                 std::to_string(layout_.type_vocab_size) + " of its embeddings");
   }
   knows_pairs_ = HoldsTypes(tokenizer_->EncodePair("a", "b", {}), layout_);
+  if (!layout_.language_head.empty()) {
+    GRAFT_ASSIGN_OR_RETURN(generation_, ReadGenerationConfig(folder_, layout_.vocab_size));
+  }
   StatusOr<EmbeddingRecipe> recipe = ReadEmbeddingRecipe(folder_);
   embedding_status_ = recipe.status();
   if (recipe.ok()) recipe_ = *recipe;
+  if (recipe.ok() && layout_.causal && !fs::exists(folder_ / "modules.json")) {
+    embedding_status_ = UnimplementedError(
+        "this base can't embed texts: it is a decoder, and no modules.json says how its tokens are "
+        "pooled");
+  }
   if (recipe_.lower_case && !MakesSmall(*tokenizer_)) {
     embedding_status_ = UnimplementedError(
         "this base can't embed texts: sentence_bert_config.json says do_lower_case, which its "

@@ -15,6 +15,7 @@
 #include "common/tokenizers/tokenizer.h"
 #include "worker/engine/device/tensor.h"
 #include "worker/engine/model/embedding_recipe.h"
+#include "worker/engine/model/generation_config.h"
 
 namespace graft::worker::engine {
 
@@ -40,6 +41,7 @@ class Base {
   const tokenizers::Tokenizer& tokenizer() const { return *tokenizer_; }
   /// Why the base can be trained but embeds no text; OK if it does. See ReadEmbeddingRecipe.
   const Status& embedding_status() const { return embedding_status_; }
+  const GenerationConfig& generation_config() const { return generation_; }
   Pooling pooling() const { return recipe_.pooling; }
   bool normalize_embeddings() const { return recipe_.normalize; }
   /// Tokens that the plain base's embeddings read of a text.
@@ -85,6 +87,7 @@ class Base {
   std::shared_ptr<const tokenizers::Tokenizer> tokenizer_;
   Status embedding_status_;
   EmbeddingRecipe recipe_;
+  GenerationConfig generation_;
   bool knows_pairs_ = true;
   at::ScalarType compute_ = at::kFloat;
   at::Device device_;

@@ -13,19 +13,51 @@ struct HostRows {
 
 HostRows CountRows(const std::vector<Sequence>& sequences) {
   HostRows rows;
-  for (const Sequence& sequence : sequences) rows.wants_all &= sequence.wanted.empty();
+  bool has_past = false;
+  for (const Sequence& sequence : sequences) {
+    rows.wants_all &= sequence.wanted.empty();
+    has_past |= sequence.past > 0;
+  }
   for (const Sequence& sequence : sequences) {
     rows.tokens.offsets.push_back(rows.tokens.size() + sequence.length);
     rows.tokens.longest = std::max(rows.tokens.longest, sequence.length);
+    for (int64_t i = 0; has_past && i < sequence.length; ++i)
+      rows.tokens.positions.push_back(sequence.past + i);
     if (rows.wants_all) continue;
     const bool all = sequence.wanted.empty();
     const int64_t count = all ? sequence.length : static_cast<int64_t>(sequence.wanted.size());
     for (int64_t i = 0; i < count; ++i)
-      rows.wanted.positions.push_back(all ? i : sequence.wanted[static_cast<size_t>(i)]);
+      rows.wanted.positions.push_back(sequence.past +
+                                      (all ? i : sequence.wanted[static_cast<size_t>(i)]));
     rows.wanted.offsets.push_back(rows.wanted.size() + count);
     rows.wanted.longest = std::max(rows.wanted.longest, count);
   }
   return rows;
+}
+
+/// Where the sequences' keys lie: all of each one's, and those of its new tokens.
+CachedKeys FindKeys(const std::vector<Sequence>& sequences, int64_t block_tokens,
+                    at::Device device) {
+  CachedKeys cached;
+  std::vector<int64_t> rows, own;
+  for (const Sequence& sequence : sequences) {
+    const int64_t keys = sequence.past + sequence.length;
+    for (int64_t i = 0; i < keys; ++i) {
+      const int64_t block = sequence.blocks[static_cast<size_t>(i / block_tokens)];
+      rows.push_back(block * block_tokens + i % block_tokens);
+      if (i >= sequence.past) own.push_back(rows.back());
+    }
+    cached.keys.offsets.push_back(cached.keys.size() + keys);
+    cached.keys.longest = std::max(cached.keys.longest, keys);
+  }
+  const auto to_device = [&](const std::vector<int64_t>& values) {
+    at::Tensor host = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
+    std::copy(values.begin(), values.end(), host.mutable_data_ptr<int64_t>());
+    return host.to(device);
+  };
+  cached.rows_K = to_device(rows);
+  cached.own_rows_T = to_device(own);
+  return cached;
 }
 
 at::Tensor OnDevice(const std::vector<int64_t>& offsets, at::Device device) {
@@ -53,7 +85,7 @@ at::Tensor PackedBatch::RowsOf(const Segment& segment, const RowSet& rows, const
 }
 
 PackedBatch Pack(const std::vector<Sequence>& sequences, const std::vector<Owner>& owners,
-                 at::Device device) {
+                 at::Device device, KvCache* cache) {
   PackedBatch batch;
   HostRows counted = CountRows(sequences);
   batch.tokens = std::move(counted.tokens);
@@ -72,11 +104,11 @@ PackedBatch Pack(const std::vector<Sequence>& sequences, const std::vector<Owner
     for (int64_t i = 0; i < sequence.length; ++i) {
       ids[begin + i] = sequence.ids[i];
       types[begin + i] = sequence.type_ids != nullptr ? sequence.type_ids[i] : 0;
-      positions[begin + i] = i;
+      positions[begin + i] = sequence.past + i;
     }
     const auto number = static_cast<int64_t>(s);
     for (int64_t i = 0; wanted > 0 && i < batch.wanted.length(number); ++i)
-      *index++ = begin + batch.wanted.position(number, i);
+      *index++ = begin + batch.wanted.position(number, i) - sequence.past;
     batch.examples.push_back(sequence.example);
     if (batch.segments.empty() || !(batch.segments.back().owner == owners[s]))
       batch.segments.push_back({owners[s], number, number});
@@ -87,7 +119,10 @@ PackedBatch Pack(const std::vector<Sequence>& sequences, const std::vector<Owner
   batch.type_ids_T = all.narrow(0, rows, rows);
   batch.position_ids_T = all.narrow(0, 2 * rows, rows);
   if (!counted.wants_all) batch.wanted.index_R = all.narrow(0, 3 * rows, wanted);
+  if (cache != nullptr) batch.cached = {cache, FindKeys(sequences, cache->block_tokens(), device)};
   if (!device.is_cpu()) {
+    if (batch.cached)
+      batch.cached->of.keys.offsets_device = OnDevice(batch.cached->of.keys.offsets, device);
     batch.tokens.offsets_device = OnDevice(batch.tokens.offsets, device);
     batch.wanted.offsets_device =
         counted.wants_all ? batch.tokens.offsets_device : OnDevice(batch.wanted.offsets, device);

@@ -3,11 +3,14 @@
 /// adapter.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "worker/engine/device/tensor.h"
+#include "worker/engine/kernels/attention_cached.h"
 #include "worker/engine/kernels/rows.h"
+#include "worker/engine/model/kv_cache.h"
 #include "worker/engine/model/row_owner.h"
 
 namespace graft::worker::engine {
@@ -19,8 +22,13 @@ struct Sequence {
   const int32_t* type_ids = nullptr;  ///< The same length, or null for all 0.
   int64_t length = 0;
   uint64_t example = 0;  ///< Its number in the data: what counter-based dropout is keyed by.
-  /// Positions whose outputs are read, rising; empty: all. The last layer computes no others.
+  /// Which of these tokens' outputs are read, rising; empty: all. The last layer computes no
+  /// others.
   std::span<const int32_t> wanted = {};
+  /// Of a sequence whose earlier tokens are in a cache: how many, and its blocks there, with room
+  /// for these. Else 0 and none.
+  int64_t past = 0;
+  std::span<const int32_t> blocks = {};
 };
 
 /// Who owns a sequence's rows, and what the pass is to it.
@@ -39,6 +47,12 @@ struct Segment {
   int64_t sequence_begin = 0, sequence_end = 0;
 };
 
+/// The batch's part of a cache.
+struct CachedBatch {
+  KvCache* cache = nullptr;
+  CachedKeys of;
+};
+
 /// Thread safety: a value, const after Pack.
 struct PackedBatch {
   at::Tensor token_ids_T;          ///< int64
@@ -48,6 +62,7 @@ struct PackedBatch {
   RowSet wanted;                   ///< Those whose outputs are read.
   std::vector<uint64_t> examples;  ///< [S]
   std::vector<Segment> segments;
+  std::optional<CachedBatch> cached;  ///< If its keys and values are kept.
 
   int64_t num_rows() const { return tokens.size(); }
   int64_t num_sequences() const { return tokens.num_sequences(); }
@@ -60,8 +75,9 @@ struct PackedBatch {
 };
 
 /// Packs sequences in the given order. `owners[s]` owns sequence s; equal owners must be
-/// neighbours. Requires: at least one sequence, none empty.
+/// neighbours. With a cache, which is borrowed, keys and values are read from it and written to it.
+/// Requires: at least one sequence, none empty.
 PackedBatch Pack(const std::vector<Sequence>& sequences, const std::vector<Owner>& owners,
-                 at::Device device);
+                 at::Device device, KvCache* cache = nullptr);
 
 }  // namespace graft::worker::engine

@@ -58,13 +58,25 @@ at::Tensor Pass::Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Ten
   return parts.size() == 1 ? parts.front() : at::cat(parts, 0);
 }
 
-at::Tensor Pass::Attend(const at::Tensor& qkv, const AttentionShape& shape) const {
-  return engine::Attend(qkv, batch_.tokens, shape);
+at::Tensor Pass::Attend(int64_t layer, const at::Tensor& qkv, const AttentionShape& shape) const {
+  if (!batch_.cached) return engine::Attend(qkv, batch_.tokens, shape);
+  const int64_t width = shape.heads * shape.head_dim;
+  return AttendCached(layer, qkv.narrow(1, 0, width), qkv.narrow(1, width, qkv.size(1) - width),
+                      batch_.tokens, shape);
 }
 
-at::Tensor Pass::AttendWanted(const at::Tensor& q, const at::Tensor& kv,
+at::Tensor Pass::AttendWanted(int64_t layer, const at::Tensor& q, const at::Tensor& kv,
                               const AttentionShape& shape) const {
-  return engine::Attend(q, kv, batch_.wanted, batch_.tokens, shape);
+  if (!batch_.cached) return engine::Attend(q, kv, batch_.wanted, batch_.tokens, shape);
+  return AttendCached(layer, q, kv, batch_.wanted, shape);
+}
+
+at::Tensor Pass::AttendCached(int64_t layer, const at::Tensor& q, const at::Tensor& kv,
+                              const RowSet& rows, const AttentionShape& shape) const {
+  const CachedBatch& cached = *batch_.cached;
+  at::Tensor cache = cached.cache->layer(layer);
+  cache.index_copy_(0, cached.of.own_rows_T, kv);
+  return engine::AttendCached(q, cache, rows, cached.of, shape);
 }
 
 const Rotation& Pass::RotationOf(const families::Rope& rope, const RowSet& rows) const {

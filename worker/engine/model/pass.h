@@ -26,10 +26,11 @@ class Pass {
   /// norm(x_in + d), or what a row's owner makes of it. `sublayer` indexes Layout::sublayers.
   at::Tensor Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
                       const Norm& norm, const RowSet& rows) const;
-  /// Attention of one layer over all tokens. Shapes: see engine::Attend.
-  at::Tensor Attend(const at::Tensor& qkv, const AttentionShape& shape) const;
+  /// Attention of one layer over all tokens, and what a cache holds in front of them. Shapes: see
+  /// engine::Attend.
+  at::Tensor Attend(int64_t layer, const at::Tensor& qkv, const AttentionShape& shape) const;
   /// The same for the wanted rows' queries. Shapes: see engine::Attend.
-  at::Tensor AttendWanted(const at::Tensor& q, const at::Tensor& kv,
+  at::Tensor AttendWanted(int64_t layer, const at::Tensor& q, const at::Tensor& kv,
                           const AttentionShape& shape) const;
 
   /// What turns `rows` at their positions; computed once a pass.
@@ -39,6 +40,10 @@ class Pass {
   const WeightSet& weights() const { return weights_; }
 
  private:
+  /// Keeps the tokens' keys and values, and attends to all. Requires: the batch has a cache.
+  at::Tensor AttendCached(int64_t layer, const at::Tensor& q, const at::Tensor& kv,
+                          const RowSet& rows, const AttentionShape& shape) const;
+
   struct OfRows {
     const families::Rope* rope;
     const RowSet* rows;

@@ -18,10 +18,11 @@ struct ForwardPass {
   at::Tensor hidden_RD;  ///< Of the batch's wanted rows.
 
   /// Runs one over `base`. `owners[s]` owns sequence s, null: the plain base; equal owners are
-  /// neighbours, and one that overrides base tensors is alone.
+  /// neighbours, and one that overrides base tensors is alone. `cache`: see Pack.
   static ForwardPass Run(const Model& model, const Base& base,
                          const std::vector<Sequence>& sequences,
-                         const std::vector<const Adapter*>& owners, const Yield& yield);
+                         const std::vector<const Adapter*>& owners, const Yield& yield,
+                         KvCache* cache = nullptr);
 
   /// The hidden states of one owner's wanted rows. Shapes: [rows, D].
   at::Tensor HiddenOf(const Segment& segment) const {

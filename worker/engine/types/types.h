@@ -15,6 +15,7 @@
 #include "common/datasets/dataset.h"
 #include "common/report/report.h"
 #include "common/spec/job_spec.h"
+#include "worker/engine/serving/generation/settings.h"
 
 namespace graft::worker::engine {
 
@@ -138,6 +139,37 @@ struct Embedding {
 
 struct EmbedResult {
   std::vector<Embedding> embeddings;
+  std::string base_fingerprint;
+};
+
+struct TokenScore {
+  int32_t token = 0;
+  float log_probability = 0;  ///< Natural logarithm, by the logits as the model gave them.
+};
+
+/// A token of one of a request's sequences, and the text that can be shown with it.
+struct GeneratedPiece {
+  int32_t index = 0;  ///< Of the n sequences.
+  int32_t token = 0;
+  std::string text;  ///< Whole characters; empty while none is certain.
+  std::optional<float> log_probability;
+  std::vector<TokenScore> best;                     ///< The likeliest, if asked for.
+  std::optional<std::string> finish;                ///< With the last: "stop", "length".
+  int64_t prompt_tokens = 0, generated_tokens = 0;  ///< Of this sequence so far.
+};
+
+struct GenerateRequest {
+  std::string base;   ///< Either this
+  VersionId version;  ///< or this.
+  std::string prompt;
+  bool special_tokens = true;  ///< Whether the tokenizer puts its own around the prompt.
+  /// What is absent is the base's own (generation_config.json), then what the settings say.
+  generation::GenerationSettings settings;
+  Abandoned abandoned = {};
+};
+
+/// What computed a generation; known before its first piece.
+struct GenerateResult {
   std::string base_fingerprint;
 };
 

@@ -1,0 +1,23 @@
+#pragma once
+/// Attention of new tokens to keys and values that earlier passes left in a cache.
+
+#include "worker/engine/device/tensor.h"
+#include "worker/engine/kernels/attention.h"
+#include "worker/engine/kernels/rows.h"
+
+namespace graft::worker::engine {
+
+/// The keys that a batch's sequences see, its own tokens' among them: K rows of a cache.
+struct CachedKeys {
+  RowSet keys;            ///< Sequence by sequence, from each one's first token on.
+  at::Tensor rows_K;      ///< int64 on the device: where they lie in the cache.
+  at::Tensor own_rows_T;  ///< int64 on the device: where those of the batch's tokens lie.
+};
+
+/// Attends for some rows; their own keys are in the cache. Not differentiable. Causal only.
+/// Shapes: q [R, N H] of the rows `queries`, whose positions count from each sequence's first
+/// token; cache [any, 2 K H], columns keys | values; returns [R, N H].
+at::Tensor AttendCached(const at::Tensor& q, const at::Tensor& cache, const RowSet& queries,
+                        const CachedKeys& cached, const AttentionShape& shape);
+
+}  // namespace graft::worker::engine

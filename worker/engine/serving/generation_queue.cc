@@ -1,0 +1,98 @@
+#include "worker/engine/serving/generation_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/engine/device/device.h"
+#include "worker/engine/serving/base_generation.h"
+
+namespace graft::worker::engine {
+
+GenerationQueue::GenerationQueue(const GenerationLimits& limits) : limits_(limits) {}
+GenerationQueue::~GenerationQueue() = default;
+
+bool GenerationQueue::Push(std::shared_ptr<GenerationWork> work) {
+  Status refused;
+  {
+    const std::lock_guard lock(mutex_);
+    refused = closed_;
+    if (refused.ok() && open_ >= limits_.max_waiting) {
+      refused = ResourceExhaustedError(std::to_string(open_.load()) +
+                                       " generations already wait on this worker; try again later");
+    }
+    if (refused.ok()) {
+      new_work_.push_back(std::move(work));
+      ++open_;
+      return true;
+    }
+  }
+  std::exchange(work->done, nullptr)(refused);
+  return false;
+}
+
+void GenerationQueue::Admit() {
+  std::deque<std::shared_ptr<GenerationWork>> arrived;
+  {
+    const std::lock_guard lock(mutex_);
+    arrived.swap(new_work_);
+  }
+  for (std::shared_ptr<GenerationWork>& work : arrived) {
+    std::unique_ptr<BaseGeneration>& base = bases_[work->on.base.get()];
+    if (base == nullptr) {
+      StatusOr<std::unique_ptr<BaseGeneration>> made =
+          Guarded([&]() -> StatusOr<std::unique_ptr<BaseGeneration>> {
+            GRAFT_ASSIGN_OR_RETURN(BaseGeneration::Setup setup,
+                                   BaseGeneration::Plan(work->on, limits_));
+            return std::make_unique<BaseGeneration>(work->on, std::move(setup), open_);
+          });
+      if (!made.ok()) {
+        bases_.erase(work->on.base.get());
+        --open_;
+        std::exchange(work->done, nullptr)(made.status());
+        continue;
+      }
+      base = std::move(*made);
+    }
+    if (const Status added = base->Add(work); !added.ok()) {
+      --open_;
+      std::exchange(work->done, nullptr)(added);
+    }
+  }
+}
+
+void GenerationQueue::DropAbandoned() {
+  for (auto& [base, generation] : bases_) generation->DropAbandoned();
+}
+
+int64_t GenerationQueue::WaitingRows() {
+  Admit();
+  DropAbandoned();
+  // A base whose texts are all over gives its cache back.
+  std::erase_if(bases_, [](const auto& entry) { return entry.second->empty(); });
+  return bases_.empty() ? 0 : 1;
+}
+
+int64_t GenerationQueue::Turn(int64_t /*most*/, const Yield& between_layers) {
+  if (WaitingRows() == 0) return 0;
+  auto next = bases_.upper_bound(last_);
+  if (next == bases_.end()) next = bases_.begin();
+  last_ = next->first;
+  const BaseGeneration::StepFigures figures = next->second->Step(between_layers);
+  prompt_tokens_ += figures.prompt_tokens;
+  generated_tokens_ += figures.generated_tokens;
+  preemptions_ += figures.preempted;
+  return std::max<int64_t>(1, figures.rows);
+}
+
+void GenerationQueue::Close(const Status& status) {
+  const std::lock_guard lock(mutex_);
+  closed_ = status;
+}
+
+void GenerationQueue::FailAll(const Status& status) {
+  Admit();
+  for (auto& [base, generation] : bases_) generation->FailAll(status);
+  bases_.clear();
+}
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,56 @@
+#pragma once
+/// Texts that are being generated: what the scheduler plans is computed, a token of each is chosen
+/// and told, step by step. Sequences of any adapters over one base share a step.
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "worker/engine/loop/client.h"
+#include "worker/engine/serving/generation_work.h"
+
+namespace graft::worker::engine {
+
+class BaseGeneration;
+
+/// Thread safety: Push, idle and the figures from any thread; the others on the engine's thread
+/// only.
+class GenerationQueue : public ForegroundClient {
+ public:
+  explicit GenerationQueue(const GenerationLimits& limits);
+  ~GenerationQueue() override;
+
+  /// Answers through `done` alone, at once with ResourceExhausted if too many wait. True if it
+  /// waits now.
+  bool Push(std::shared_ptr<GenerationWork> work);
+  int64_t requests() const { return static_cast<int64_t>(open_.load()); }
+  int64_t prompt_tokens() const { return prompt_tokens_; }        ///< Computed since start.
+  int64_t generated_tokens() const { return generated_tokens_; }  ///< Since start.
+  int64_t preemptions() const { return preemptions_; }            ///< Since start.
+
+  bool idle() const override { return open_ == 0; }
+  /// A step's worth, if there is one: the background waits for a step at a time.
+  int64_t WaitingRows() override;
+  int64_t Turn(int64_t most, const Yield& between_layers) override;
+  void Close(const Status& status) override;
+  void FailAll(const Status& status) override;
+
+ private:
+  /// Hands new requests to their bases.
+  void Admit();
+  void DropAbandoned();
+
+  const GenerationLimits limits_;
+  std::mutex mutex_;
+  std::deque<std::shared_ptr<GenerationWork>> new_work_;  ///< Guarded by mutex_.
+  Status closed_;  ///< Guarded by mutex_; what Close was given.
+  std::atomic<size_t> open_{0};
+  std::atomic<int64_t> prompt_tokens_{0}, generated_tokens_{0}, preemptions_{0};
+  std::map<const Base*, std::unique_ptr<BaseGeneration>> bases_;
+  const Base* last_ = nullptr;  ///< Whose step was the last: bases take turns.
+};
+
+}  // namespace graft::worker::engine

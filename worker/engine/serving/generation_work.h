@@ -1,0 +1,36 @@
+#pragma once
+/// What a generation is asked for, inside the engine, and the bounds of all of them.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "worker/engine/caches/adapter_cache.h"
+#include "worker/engine/serving/generation/settings.h"
+#include "worker/engine/types/types.h"
+
+namespace graft::worker::engine {
+
+/// One request; its n sequences end one by one.
+struct GenerationWork {
+  std::shared_ptr<const ResidentVersion> version;  ///< Null: the plain base.
+  LoadedBase on;
+  std::vector<int32_t> prompt;
+  generation::GenerationSettings settings;  ///< Checked; with a seed.
+  Abandoned abandoned;
+  /// Called on the engine's thread for each piece, then `done` once; they must only hand over.
+  std::function<void(GeneratedPiece)> on_piece;
+  std::function<void(Status)> done;
+};
+
+/// Bounds of the memory and of a step.
+struct GenerationLimits {
+  int64_t cache_bytes = int64_t{1} << 30;  ///< Of keys and values, a base.
+  int64_t block_tokens = 16;
+  int64_t chunk_tokens = 256;
+  int64_t max_sequences = 64;
+  size_t max_waiting = 1024;  ///< Requests that aren't over.
+};
+
+}  // namespace graft::worker::engine

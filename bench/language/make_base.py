@@ -83,6 +83,8 @@ def main():
         json.dump(config, f, indent=2)
     with open(os.path.join(args.out, "vocab.txt"), "w") as f:
         f.write("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{i}" for i in range(WORDS)]) + "\n")
+    with open(os.path.join(args.out, "tokenizer_config.json"), "w") as f:
+        json.dump({"tokenizer_class": "BertTokenizer", "do_lower_case": False}, f)
     print(json.dumps({"base": args.out, "parameters": total // 2}))
 
 

@@ -69,9 +69,8 @@ class Checker : public nlohmann::json_sax<Json> {
   std::string error_;
 };
 
-}  // namespace
-
-StatusOr<Json> ParseJson(std::string_view text, std::string_view what, const JsonLimits& limits) {
+/// All that can be wrong with `text`.
+Status Check(std::string_view text, std::string_view what, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes) {
     return InvalidArgumentError(std::string(what) + ": " + std::to_string(text.size()) +
                                 " bytes of JSON, the limit is " + std::to_string(limits.max_bytes));
@@ -82,13 +81,23 @@ StatusOr<Json> ParseJson(std::string_view text, std::string_view what, const Jso
                                 std::to_string(nul + 1));
   }
   Checker checker(text, limits);
-  if (!Json::sax_parse(text, &checker)) {
-    const std::string_view stand_in = StandIn(text);
-    return InvalidArgumentError(std::string(what) + (stand_in.empty()
-                                                         ? ": " + checker.error()
-                                                         : " " + std::string(stand_in)));
-  }
+  if (Json::sax_parse(text, &checker)) return OkStatus();
+  const std::string_view stand_in = StandIn(text);
+  return InvalidArgumentError(std::string(what) + (stand_in.empty() ? ": " + checker.error()
+                                                                    : " " + std::string(stand_in)));
+}
+
+}  // namespace
+
+StatusOr<Json> ParseJson(std::string_view text, std::string_view what, const JsonLimits& limits) {
+  GRAFT_RETURN_IF_ERROR(Check(text, what, limits));
   return Json::parse(text);
+}
+
+StatusOr<OrderedJson> ParseOrderedJson(std::string_view text, std::string_view what,
+                                       const JsonLimits& limits) {
+  GRAFT_RETURN_IF_ERROR(Check(text, what, limits));
+  return OrderedJson::parse(text);
 }
 
 }  // namespace graft

@@ -27,5 +27,8 @@ struct JsonLimits {
 /// one wins.
 StatusOr<Json> ParseJson(std::string_view text, std::string_view what,
                          const JsonLimits& limits = {});
+/// The same, with the keys of objects in the order of the text.
+StatusOr<OrderedJson> ParseOrderedJson(std::string_view text, std::string_view what,
+                                       const JsonLimits& limits = {});
 
 }  // namespace graft

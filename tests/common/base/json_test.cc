@@ -119,5 +119,18 @@ TEST(ParseJsonTest, NumberOfValuesIsBounded) {
   EXPECT_FALSE(Refusal("[[],[],[]]", {.max_values = 3}).ok());
 }
 
+TEST(ParseOrderedJsonTest, KeysStayInTheOrderOfTheText) {
+  const auto json = ParseOrderedJson(R"({"b":1,"a":{"d":[],"c":1.0}})", "file.json");
+
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(json->dump(), R"({"b":1,"a":{"d":[],"c":1.0}})");
+}
+
+TEST(ParseOrderedJsonTest, WhatParseJsonRefusesIsRefused) {
+  EXPECT_FALSE(ParseOrderedJson(R"({"a":1,"a":2})", "file.json").ok());
+  EXPECT_FALSE(ParseOrderedJson("[1,", "file.json").ok());
+  EXPECT_FALSE(ParseOrderedJson("[[[]]]", "file.json", {.max_depth = 2}).ok());
+}
+
 }  // namespace
 }  // namespace graft

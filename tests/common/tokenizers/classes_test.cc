@@ -191,7 +191,7 @@ TEST(ClassesTest, ATokenThatOneVersionsClassHasMustBeSpecial) {
   // Version 4's class makes <s> special, 5's generic class for this type of model doesn't.
   Json json = MarkTokenizer();
   json["added_tokens"].erase(1);
-  ExpectRefused(Folder(json, kLlama, "mistral"), "it doesn't say what bos_token is");
+  ExpectRefused(Folder(json, kLlama, "mistral"), "it states no bos_token, for which one of");
   EXPECT_TRUE(LoadTokenizer(Folder(json, With(kLlama, {{"bos_token", "<s>"}}), "mistral")).ok());
 }
 

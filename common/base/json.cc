@@ -10,18 +10,26 @@
 namespace graft {
 namespace {
 
+enum class LargeWholes { kBecomeFloats, kAreRefused };
+
 /// A first pass, before anything is built, for what nlohmann's parser doesn't check: depth, number
 /// of values and duplicate keys.
 class Checker : public nlohmann::json_sax<Json> {
  public:
-  Checker(std::string_view text, const JsonLimits& limits) : text_(text), limits_(limits) {}
+  Checker(std::string_view text, const JsonLimits& limits, LargeWholes large)
+      : text_(text), limits_(limits), large_(large) {}
   const std::string& error() const { return error_; }
 
   bool null() override { return Count(); }
   bool boolean(bool) override { return Count(); }
   bool number_integer(number_integer_t) override { return Count(); }
   bool number_unsigned(number_unsigned_t) override { return Count(); }
-  bool number_float(number_float_t, const string_t&) override { return Count(); }
+  bool number_float(number_float_t, const string_t& digits) override {
+    const bool is_whole = digits.find_first_of(".eE") == std::string::npos;
+    if (!is_whole || large_ == LargeWholes::kBecomeFloats) return Count();
+    error_ = "the number " + Printable(digits) + " doesn't fit in 64 bits";
+    return false;
+  }
   bool string(string_t&) override { return Count(); }
   bool binary(binary_t&) override { return Count(); }
   bool start_object(std::size_t) override { return Push(); }
@@ -64,13 +72,15 @@ class Checker : public nlohmann::json_sax<Json> {
 
   const std::string_view text_;
   const JsonLimits limits_;
+  const LargeWholes large_;
   std::vector<std::set<std::string>> keys_;
   size_t num_values_ = 0;
   std::string error_;
 };
 
 /// All that can be wrong with `text`.
-Status Check(std::string_view text, std::string_view what, const JsonLimits& limits) {
+Status Check(std::string_view text, std::string_view what, const JsonLimits& limits,
+             LargeWholes large) {
   if (text.size() > limits.max_bytes) {
     return InvalidArgumentError(std::string(what) + ": " + std::to_string(text.size()) +
                                 " bytes of JSON, the limit is " + std::to_string(limits.max_bytes));
@@ -80,7 +90,7 @@ Status Check(std::string_view text, std::string_view what, const JsonLimits& lim
     return InvalidArgumentError(std::string(what) + ": not valid JSON at byte " +
                                 std::to_string(nul + 1));
   }
-  Checker checker(text, limits);
+  Checker checker(text, limits, large);
   if (Json::sax_parse(text, &checker)) return OkStatus();
   const std::string_view stand_in = StandIn(text);
   return InvalidArgumentError(std::string(what) + (stand_in.empty() ? ": " + checker.error()
@@ -90,13 +100,13 @@ Status Check(std::string_view text, std::string_view what, const JsonLimits& lim
 }  // namespace
 
 StatusOr<Json> ParseJson(std::string_view text, std::string_view what, const JsonLimits& limits) {
-  GRAFT_RETURN_IF_ERROR(Check(text, what, limits));
+  GRAFT_RETURN_IF_ERROR(Check(text, what, limits, LargeWholes::kBecomeFloats));
   return Json::parse(text);
 }
 
 StatusOr<OrderedJson> ParseOrderedJson(std::string_view text, std::string_view what,
                                        const JsonLimits& limits) {
-  GRAFT_RETURN_IF_ERROR(Check(text, what, limits));
+  GRAFT_RETURN_IF_ERROR(Check(text, what, limits, LargeWholes::kAreRefused));
   return OrderedJson::parse(text);
 }
 

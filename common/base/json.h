@@ -27,7 +27,8 @@ struct JsonLimits {
 /// one wins.
 StatusOr<Json> ParseJson(std::string_view text, std::string_view what,
                          const JsonLimits& limits = {});
-/// The same, with the keys of objects in the order of the text.
+/// The same, as the text has it: keys of objects stay in their order, and a whole number that
+/// doesn't fit in 64 bits, which ParseJson makes a float, is an error.
 StatusOr<OrderedJson> ParseOrderedJson(std::string_view text, std::string_view what,
                                        const JsonLimits& limits = {});
 

@@ -126,6 +126,13 @@ TEST(ParseOrderedJsonTest, KeysStayInTheOrderOfTheText) {
   EXPECT_EQ(json->dump(), R"({"b":1,"a":{"d":[],"c":1.0}})");
 }
 
+TEST(ParseOrderedJsonTest, WholeNumbersStayWhole) {
+  EXPECT_EQ(ParseOrderedJson("[18446744073709551615,-1,1e30]", "file.json")->dump(),
+            "[18446744073709551615,-1,1e+30]");
+  EXPECT_EQ(ParseOrderedJson("[18446744073709551616]", "file.json").status().message(),
+            "file.json: the number 18446744073709551616 doesn't fit in 64 bits");
+}
+
 TEST(ParseOrderedJsonTest, WhatParseJsonRefusesIsRefused) {
   EXPECT_FALSE(ParseOrderedJson(R"({"a":1,"a":2})", "file.json").ok());
   EXPECT_FALSE(ParseOrderedJson("[1,", "file.json").ok());

@@ -94,8 +94,8 @@ TEST(TemplateLimitsTest, OutputIsBounded) {
 
 TEST(TemplateLimitsTest, ValuesAreBounded) {
   const std::string doubling = "{% set ns = namespace(s='0123456789') %}{% for x in range(60) %}";
-  const Limits limits{.max_value_bytes = size_t{1} << 20};
-  const std::string part = "values of more than 1048576 bytes";
+  const Limits limits{.max_value_bytes = size_t{1} << 18};
+  const std::string part = "values of more than 262144 bytes";
   ExpectLimit(doubling + "{% set ns.s = ns.s ~ ns.s %}{% endfor %}", part, limits);
   ExpectLimit(doubling + "{% set ns.s = ns.s + ns.s %}{% endfor %}", part, limits);
   ExpectLimit(doubling + "{% set ns.s = ns.s | replace('0', ns.s) %}{% endfor %}", part, limits);

@@ -12,7 +12,7 @@ namespace graft::templates {
 struct TrainingText {
   std::string text;
   /// What the assistant wrote, up to and with what ends its turn; in order, with a gap between
-  /// two, none empty.
+  /// two, none empty. Transformers gives loss to each token that has a byte in one of them.
   std::vector<ByteRange> loss;
 };
 

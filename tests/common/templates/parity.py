@@ -1,16 +1,17 @@
 """Compares graft's chat templates with transformers' and TRL's.
 
-    oracle-peft/bin/python parity.py RENDER_LINES trl
+    oracle-peft/bin/python parity.py RENDER_LINES trl BASE_FOLDER
     oracle-peft/bin/python parity.py RENDER_LINES collection FOLDER
 
 "trl" takes the templates that TRL carries, original and with {% generation %}, and compares rendered texts, what the marks
-and so TRL's assistant_only_loss make of 1,000 conversations, and which files of a folder count. "collection" renders
-FOLDER's *.jinja, the templates of 71 models. Exits 1 with the first differences, or if there was less to compare than
-stated below.
+make of 1,000 conversations, which tokens of BASE_FOLDER's tokenizer then carry TRL's assistant_only_loss, and which files of
+a folder count. "collection" renders FOLDER's *.jinja, the templates of 71 models. Exits 1 with the first differences, or if
+there was less to compare than stated below.
 """
 import collections
 import datetime
 import glob
+import itertools
 import json
 import os
 import re
@@ -102,6 +103,30 @@ def compare(tool, paths, cases, turns):
     return counts["different"] == 0 and counts["refused by graft alone"] == 0 and share >= LEAST_SHARE_RENDERED
 
 
+def compare_masks(tool, base, path, cases):
+    """The mask of apply_chat_template, which TRL takes, against the tokens that have a byte in graft's ranges."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    counts = collections.Counter()
+    given = {"file": path, "special_tokens": tokenizer.special_tokens_map, "turns": True}
+    for case, answer in zip(cases, run(tool, [{**given, **case} for case in cases])):
+        try:
+            wanted = tokenizer.apply_chat_template(
+                case["messages"], tools=case["tools"], chat_template=read(path), tokenize=True, return_dict=True,
+                return_assistant_tokens_mask=True, **case["variables"])
+        except Exception:  # See expected().
+            counts["refused by both" if "error" in answer else "different"] += 1
+            continue
+        text = answer.get("text", "")
+        bytes_before = list(itertools.accumulate((len(character.encode()) for character in text), initial=0))
+        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        mask = [int(any(bytes_before[begin] < last and bytes_before[end] > first for first, last in answer.get("loss", [])))
+                for begin, end in encoded["offset_mapping"]]
+        is_equal = [encoded["input_ids"], mask] == [wanted["input_ids"], wanted["assistant_masks"]]
+        counts["equal" if is_equal else "different"] += 1
+    print(f"masks of {len(cases)} conversations: {dict(counts)}")
+    return counts["different"] == 0 and counts["equal"] >= LEAST_SHARE_RENDERED * len(cases)
+
+
 def folders():
     """Files of folders, by what they say of templates and tokens."""
     names = {"bos_token": "<s>", "eos_token": {"__type": "AddedToken", "content": "</s>", "lstrip": False, "rstrip": False,
@@ -167,6 +192,8 @@ def main():
             if any(message["role"] == "assistant" for message in case["messages"])][:NUM_MARKED_CONVERSATIONS]
     assert len(many) == NUM_MARKED_CONVERSATIONS
     good = compare(tool, marked, many, turns=True) and good
+    with_marks = next(path for path in marked if path.endswith("qwen3_training.jinja"))
+    good = compare_masks(tool, sys.argv[3], with_marks, many) and good
     sys.exit(0 if good else 1)
 
 

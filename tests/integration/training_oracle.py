@@ -3,7 +3,7 @@
 Usage: training_oracle.py TASKS.json, in one of the two reference environments. A task is
   {"library": "peft" | "adapters" | "transformers", "base", "start", "out", "labels", "texts": [...], "targets": [...],
    "batches": [[indices of texts], ...], "learning_rate", "asked": [...]}
-`start` is a folder that graft exported: the initial values. One optimizer step a batch: mean cross entropy, clipping at 1,
+`start` is a folder that graft exported: the initial values; with "jitter": true each moves by its last bit, up or down. One optimizer step a batch: mean cross entropy, clipping at 1,
 AdamW without decay, a linear schedule without warm-up, no dropout, fp32. Writes the trained tensors to `out`, under the
 keys that graft's files have, and prints one JSON line a task: {"losses": of each step, "logits": of the texts in `asked`}.
 """
@@ -70,6 +70,11 @@ def logits_of(model, tokenizer, texts):
 def train(model, tokenizer, task):
     """The loss of each step. The model stays in evaluation mode: that is what switches its dropout off."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if task.get("jitter"):
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for parameter in trained:
+                parameter.mul_(1 + torch.finfo(torch.float32).eps * (2 * torch.randint(0, 2, parameter.shape) - 1))
     optimizer = torch.optim.AdamW(trained, lr=task["learning_rate"], weight_decay=0)
     steps = len(task["batches"])
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0, (steps - step) / steps))

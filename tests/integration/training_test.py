@@ -24,6 +24,9 @@ STEPS, BATCH, SEED = 200, 16, 11
 # Of how far a tensor moved: fp32 sums in another order, 200 times over, and a ReLU's unit that one side finds just above
 # zero and the other just below. Another order of the examples moves them apart by more than MUTANT.
 TOLERANCE, MUTANT = 5e-3, 5e-2
+# Where processors differ in more than that, the library's own run is the measure: once more from values whose last bit is
+# another, it ends so far from itself, and graft may end some times as far from it.
+TIMES_ITSELF = 4
 # A key's bias shifts all scores of a query alike: no answer depends on it, its gradient is rounding alone, and Adam makes
 # steps of full size of that.
 NO_GRADIENT = ("attention.self.key.bias", "attention.k_lin.bias")
@@ -47,8 +50,8 @@ def cases(family):
     ]
 
 
-def compare_tensors(python, task):
-    """{tensor: distance of graft's from the library's, of how far the library's moved}, in the oracle's environment."""
+def compare_tensors(python, start, end, theirs):
+    """{tensor: distance of the end from theirs, of how far theirs moved}, in the oracle's environment."""
     code = """if True:
         import json, sys
         from pathlib import Path
@@ -57,19 +60,24 @@ def compare_tensors(python, task):
             tensors = {}
             for file in sorted(Path(path).glob('*.safetensors')): tensors.update(load_file(file))
             return tensors
-        start, end, theirs = folder(sys.argv[1]), folder(sys.argv[2]), load_file(sys.argv[3])
+        start, end, theirs = [load_file(p) if p.endswith('s') else folder(p) for p in sys.argv[1:]]
         assert set(end) == set(theirs) == set(start), set(end) ^ set(theirs)
         moved = {k: (theirs[k] - start[k]).norm().item() for k in end}
         print(json.dumps({k: ((end[k] - theirs[k]).norm() / (moved[k] or 1)).item() for k in end}))"""
-    done = subprocess.run([python, "-c", code, task["start"], task["end"], task["out"]], capture_output=True, text=True,
-                          timeout=120, check=False)
+    done = subprocess.run([python, "-c", code, start, end, theirs], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    return {name: d for name, d in json.loads(done.stdout).items() if not name.endswith(NO_GRADIENT)}
+
+
+def distance_from_itself(python, task):
+    """{tensor: distance of the library's run from one whose initial values differ in the last bit}."""
+    out = task["out"].replace(".safetensors", "-jitter.safetensors")
+    ask_oracle(python, ORACLE, [{**task, "jitter": True, "out": out}], Path(out).parent)
+    return compare_tensors(python, task["start"], out, task["out"])
 
 
 def check(python, task, oracle, graft_logits):
-    distances = compare_tensors(python, task)
-    counted = {name: d for name, d in distances.items() if not name.endswith(NO_GRADIENT)}
+    counted = compare_tensors(python, task["start"], task["end"], task["out"])
     worst = max(counted, key=counted.get)
     if task["mutant"]:
         print(f"{task['name']:28} tensors {counted[worst]:.1e}  in another order", flush=True)
@@ -81,7 +89,11 @@ def check(python, task, oracle, graft_logits):
     print(f"{task['name']:28} tensors {counted[worst]:.1e}  logits {logits:.1e}  loss {oracle['losses'][0]:.3f} to "
           f"{oracle['losses'][-1]:.3f}", flush=True)
     assert learnt < 0.9, f"{task['name']} learnt nothing, so equal weights prove nothing"
-    assert counted[worst] <= TOLERANCE, f"{task['name']}: {worst} is {counted[worst]:.1e} of its way apart"
+    if counted[worst] > TOLERANCE:
+        itself = max(distance_from_itself(python, task).values())
+        print(f"{task['name']:28} {itself:.1e} from itself", flush=True)
+        assert counted[worst] <= min(TIMES_ITSELF * itself, MUTANT), (
+            f"{task['name']}: {worst} is {counted[worst]:.1e} of its way apart")
     assert logits <= TOLERANCE, task["name"]
 
 

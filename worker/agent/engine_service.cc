@@ -42,13 +42,30 @@ std::vector<engine::TextInput> Inputs(
 
 }  // namespace
 
-StatusOr<engine::LoadResult> EngineService::Load(const pb::VersionRef& version, bool prove) {
+StatusOr<engine::LoadRequest> EngineService::Fetch(const pb::VersionRef& version, bool prove) {
   GRAFT_ASSIGN_OR_RETURN(engine::Files files, objects_->GetVersion(version.artifact_prefix()));
-  return engine_.Load({.version = version.sha256(),
-                       .base = version.base(),
-                       .base_fingerprint = version.base_fingerprint(),
-                       .files = std::move(files),
-                       .prove = prove});
+  return engine::LoadRequest{.version = version.sha256(),
+                             .base = version.base(),
+                             .base_fingerprint = version.base_fingerprint(),
+                             .files = std::move(files),
+                             .prove = prove};
+}
+
+void EngineService::Load(const pb::VersionRef& version, bool prove,
+                         std::function<void(Status)> then) {
+  const bool reads_base = !engine_.HoldsSomeFormOf(version.base());
+  const auto fetch = [=, this] {
+    // Another request may have loaded it while this one waited.
+    if (!prove && engine_.IsResident(version.sha256())) return then(OkStatus());
+    StatusOr<engine::LoadRequest> fetched = Fetch(version, prove);
+    if (!fetched.ok()) return then(fetched.status());
+    const auto request = std::make_shared<engine::LoadRequest>(*std::move(fetched));
+    const auto load = [=, this] { then(engine_.Load(std::move(*request)).status()); };
+    // In which precision it needs its base only its files tell.
+    if (reads_base || engine_.HoldsBaseFor(*request)) return load();
+    base_reads_.Post(load, then);
+  };
+  (reads_base ? base_reads_ : tasks_).Post(fetch, then);
 }
 
 grpc::Status EngineService::Answer(const Status& status) const {
@@ -63,18 +80,9 @@ std::function<void()> EngineService::TimeSwap(const pb::VersionRef& version) {
   };
 }
 
-TaskThreads& EngineService::ThreadsFor(const std::string& base) {
-  return engine_.HoldsBase(base) ? tasks_ : base_reads_;
-}
-
 void EngineService::WhenResident(const pb::VersionRef& version, std::function<void(Status)> then) {
   if (engine_.IsResident(version.sha256())) return then(OkStatus());
-  const auto load = [this, version, then] {
-    // Another request may have loaded it while this one waited.
-    if (engine_.IsResident(version.sha256())) return then(OkStatus());
-    then(Load(version, /*prove=*/false).status());
-  };
-  ThreadsFor(version.base()).Post(load, then);
+  Load(version, /*prove=*/false, then);
 }
 
 grpc::ServerUnaryReactor* EngineService::Classify(grpc::CallbackServerContext* context,
@@ -133,18 +141,10 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
 
 grpc::ServerUnaryReactor* EngineService::LoadVersion(grpc::CallbackServerContext* context,
                                                      const pb::LoadVersionRequest* request,
-                                                     pb::LoadVersionResponse* response) {
+                                                     pb::LoadVersionResponse* /*response*/) {
   return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
-    const auto load = [this, request, response, reactor] {
-      const StatusOr<engine::LoadResult> result = Load(request->version(), request->prove());
-      if (result.ok()) {
-        response->set_base_fingerprint(result->base_fingerprint);
-        response->set_load_seconds(result->seconds);
-        response->set_bytes(result->bytes);
-      }
-      reactor->Finish(Answer(result.status()));
-    };
-    ThreadsFor(request->version().base()).Post(load, Fail(reactor));
+    Load(request->version(), request->prove(),
+         [this, reactor](const Status& status) { reactor->Finish(Answer(status)); });
   });
 }
 
@@ -172,7 +172,9 @@ grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerCon
       auto dataset = datasets::Parse(*bytes);
       if (!dataset.ok()) return fail(dataset.status());
       if (!engine_.IsResident(version.sha256())) {
-        if (const Status loaded = Load(version, false).status(); !loaded.ok()) return fail(loaded);
+        const auto load = Fetch(version, /*prove=*/false);
+        if (!load.ok()) return fail(load.status());
+        if (const Status loaded = engine_.Load(*load).status(); !loaded.ok()) return fail(loaded);
       }
       if (context->IsCancelled()) return fail(CancelledError("the call was cancelled"));
       engine_.Evaluate(

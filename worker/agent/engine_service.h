@@ -48,13 +48,16 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
       graft::internal::v1::EngineEvaluateResponse* response) override;
 
  private:
-  /// Fetches and loads a version; blocks.
-  StatusOr<engine::LoadResult> Load(const graft::internal::v1::VersionRef& version, bool prove);
+  /// Fetches a version's files; blocks.
+  StatusOr<engine::LoadRequest> Fetch(const graft::internal::v1::VersionRef& version, bool prove);
+  /// Fetches and loads a version on threads that may block, and tells there how it went; one that
+  /// is resident by then is loaded again only to prove it. A version whose base is in memory never
+  /// waits for those whose bases are being read.
+  void Load(const graft::internal::v1::VersionRef& version, bool prove,
+            std::function<void(Status)> then);
   /// Starts the clock of a request whose version must be loaded; call what it returns when the
   /// request was answered.
   std::function<void()> TimeSwap(const graft::internal::v1::VersionRef& version);
-  /// The threads on which a version of `base` is loaded: a base that isn't in memory is read first.
-  TaskThreads& ThreadsFor(const std::string& base);
   /// Runs `then(OK)` once the version is resident (at once if it is), or with the reason why it
   /// can't be.
   void WhenResident(const graft::internal::v1::VersionRef& version,
@@ -67,8 +70,8 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
 
   const OnSwap on_swap_;
   const std::function<void()> on_device_failed_;
-  TaskThreads tasks_{2};
   TaskThreads base_reads_{2};   ///< Apart: a base is read in seconds, a version beside it at once.
+  TaskThreads tasks_{2};        ///< Below base_reads_, to which they may hand over to the last.
   TaskThreads evaluations_{1};  ///< Apart: reading their data takes long.
 };
 

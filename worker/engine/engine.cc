@@ -1,6 +1,9 @@
 #include "worker/engine/engine.h"
 
+#include <algorithm>
+
 #include "common/base/failpoint.h"
+#include "worker/engine/artifacts/artifact.h"
 #include "worker/engine/device/device.h"
 #include "worker/engine/engine_impl.h"
 #include "worker/engine/kernels/products.h"
@@ -149,6 +152,14 @@ Status Engine::Train(TrainRequest request, std::shared_ptr<TrainObserver> observ
 }
 bool Engine::HoldsBase(const std::string& base) const {
   return impl_->bases_.Holds(base, impl_->Resolve(impl_->options_.base_precision));
+}
+bool Engine::HoldsSomeFormOf(const std::string& base) const {
+  return std::ranges::any_of(impl_->bases_.Resident(),
+                             [&](const auto& resident) { return resident->id() == base; });
+}
+bool Engine::HoldsBaseFor(const LoadRequest& request) const {
+  const StatusOr<ArtifactHeader> header = ReadArtifactHeader(request.files);
+  return !header.ok() || impl_->bases_.Holds(request.base, impl_->Resolve(header->precision));
 }
 StatusOr<LoadResult> Engine::Load(LoadRequest request) {
   return Guarded([&] { return impl_->Load(std::move(request)); });

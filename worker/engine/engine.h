@@ -108,6 +108,11 @@ class Engine {
 
   /// True if requests to the plain base are answered without reading it from disk.
   bool HoldsBase(const std::string& base) const;
+  /// True if the base is in memory in whatever precision: most versions on it need no more.
+  bool HoldsSomeFormOf(const std::string& base) const;
+  /// True if Load finds the base in memory in the precision that the version asks for; also if the
+  /// version's files are at fault, which Load tells at once.
+  bool HoldsBaseFor(const LoadRequest& request) const;
 
   /// NotFound with reason VERSION_NOT_RESIDENT if the version must be loaded first.
   void Classify(ClassifyRequest request, Callback<ClassifyResult> done);

@@ -25,6 +25,9 @@ std::unique_ptr<engine::Engine> MakeEngine() {
   engine::EngineOptions options;
   options.bases = kBases;
   options.threads = 2;
+  // Not that of the tests' jobs: so a plain base in memory stands in for no version's, nor the
+  // other way round.
+  options.base_precision = spec::Precision::kBf16;
   return Must(engine::Engine::Create(std::move(options)));
 }
 

@@ -53,7 +53,7 @@ class EngineServiceTest : public RunningAgentCase {
 TEST_F(EngineServiceTest, AVersionOnABaseInMemoryDoesNotWaitForThoseWhoseBasesMustBeRead) {
   std::promise<void> release;
   const std::shared_future<void> released = release.get_future().share();
-  server_.on_get = [&](const std::string& key) {
+  server_.on_get = [released](const std::string& key) {
     if (!IsSlow(key)) return OkStatus();
     released.wait();
     return NotFoundError("gone");

@@ -66,7 +66,7 @@ double Backward(const GoldenCase& golden, const std::vector<uint32_t>& examples)
                        .data = golden.data,
                        .examples = examples,
                        .divisor = targets};
-  return RunTrainPass(*golden.model, *golden.base, {part}, [] {}).front() / targets;
+  return RunTrainPass(*golden.model, *golden.base, {part}, Tape::kWhole, [] {}).front() / targets;
 }
 
 /// Examples that have a target: a single token has none behind it.

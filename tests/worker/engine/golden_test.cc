@@ -36,7 +36,7 @@ Result Train(const GoldenCase& golden, const PackedBatch& batch) {
   const Yield no_yield = [] {};
   LayerWalk walk(*golden.model, pass,
                  adapter.lowest_trained_layer(static_cast<int>(golden.model->num_layers())),
-                 no_yield);
+                 Tape::kWhole, no_yield);
   const at::Tensor pooled = walk.Forward();
   const at::AutoGradMode with_grad(true);
   const at::Tensor logits = HeadLogits(pooled, weights, adapter);

@@ -129,7 +129,7 @@ double Backward(const testing::GoldenCase& golden) {
                         .data = golden.data,
                         .examples = examples,
                         .divisor = targets}},
-                      [] {})
+                      Tape::kWhole, [] {})
              .front() /
          targets;
 }

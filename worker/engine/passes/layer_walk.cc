@@ -20,13 +20,17 @@ at::Tensor Forward(const Model& model, const Pass& pass, const Yield& yield) {
   return hidden;
 }
 
+at::Tensor LayerWalk::Layer(int64_t layer, const at::Tensor& in) const {
+  return model_.Layer(layer, in, pass_, RowsOfLayer(layer, model_, pass_.batch()));
+}
+
 at::Tensor LayerWalk::Forward() {
   tape_.clear();
   at::Tensor hidden;
   if (lowest_ < 0) {
     const at::AutoGradMode with_grad(true);
     at::Tensor out = model_.Embed(pass_);
-    tape_.push_back({{}, out});
+    tape_.push_back({-1, {}, out});
     hidden = out.detach();
   } else {
     const at::NoGradGuard no_grad;
@@ -34,18 +38,13 @@ at::Tensor LayerWalk::Forward() {
   }
   for (int64_t layer = 0; layer < model_.num_layers(); ++layer) {
     yield_();
-    const RowSet& rows = RowsOfLayer(layer, model_, pass_.batch());
-    if (layer < lowest_) {
-      const at::NoGradGuard no_grad;
-      hidden = model_.Layer(layer, hidden, pass_, rows);
-      continue;
-    }
-    const at::AutoGradMode with_grad(true);
+    const bool is_trained = layer >= lowest_;
+    const bool keeps_graph = is_trained && keeps_ == Tape::kWhole;
+    const at::AutoGradMode mode(keeps_graph);
     // The lowest trained layer's input needs no gradient: nothing below it is trained.
-    at::Tensor in = hidden.detach();
-    in.requires_grad_(layer > lowest_);
-    at::Tensor out = model_.Layer(layer, in, pass_, rows);
-    tape_.push_back({in, out});
+    const at::Tensor in = hidden.detach().requires_grad_(layer > lowest_);
+    const at::Tensor out = Layer(layer, in);
+    if (is_trained) tape_.push_back({layer, in, keeps_graph ? out : at::Tensor()});
     hidden = out.detach();
   }
   last_RD_ = hidden;
@@ -60,6 +59,10 @@ void LayerWalk::Backward() {
     yield_();
     Step step = std::move(tape_.back());
     tape_.pop_back();
+    if (!step.out.defined()) {
+      const at::AutoGradMode with_grad(true);
+      step.out = Layer(step.layer, step.in);
+    }
     step.out.backward(grad);
     grad = step.in.defined() ? step.in.grad() : at::Tensor();
   }

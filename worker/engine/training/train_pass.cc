@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "worker/engine/adapters/head.h"
-#include "worker/engine/passes/layer_walk.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -74,11 +73,12 @@ double BackwardHead(const TrainPart& part, const at::Tensor& hidden_RD, const at
 }  // namespace
 
 std::vector<double> RunTrainPass(const Model& model, const Base& base,
-                                 const std::vector<TrainPart>& parts, const Yield& yield) {
+                                 const std::vector<TrainPart>& parts, Tape tape,
+                                 const Yield& yield) {
   const PackedBatch batch = PackParts(parts, base.device());
   const WeightSet weights(base, &parts.front().adapter);
   const Pass pass(batch, weights);
-  LayerWalk walk(model, pass, LowestLayer(parts, model), yield);
+  LayerWalk walk(model, pass, LowestLayer(parts, model), tape, yield);
   at::Tensor hidden_RD = walk.Forward();
   yield();
   const at::Tensor grad_RD =

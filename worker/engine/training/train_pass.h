@@ -10,6 +10,7 @@
 #include "worker/engine/loop/client.h"
 #include "worker/engine/model/base.h"
 #include "worker/engine/model/model.h"
+#include "worker/engine/passes/layer_walk.h"
 #include "worker/engine/tasks/task.h"
 #include "worker/engine/tasks/tokenized.h"
 
@@ -30,6 +31,7 @@ struct TrainPart {
 /// isn't finite adds no gradient; the others' don't depend on it. Requires: parts that override
 /// base tensors are alone.
 std::vector<double> RunTrainPass(const Model& model, const Base& base,
-                                 const std::vector<TrainPart>& parts, const Yield& yield);
+                                 const std::vector<TrainPart>& parts, Tape tape,
+                                 const Yield& yield);
 
 }  // namespace graft::worker::engine

@@ -81,7 +81,7 @@ StatusOr<double> TrainRun::RunMicroBatch(const std::vector<uint32_t>& examples, 
                           .step = step()};
     GRAFT_ASSIGN_OR_RETURN(
         const double loss, Guarded([&]() -> StatusOr<double> {
-          return RunTrainPass(*input_->model, *input_->base, {train}, yield).front();
+          return RunTrainPass(*input_->model, *input_->base, {train}, tape_, yield).front();
         }));
     if (!std::isfinite(loss)) return NonFinite(step());
     sum += loss;
@@ -106,18 +106,27 @@ StatusOr<double> TrainRun::AccumulateGradient(
     if (status.ok()) return loss;
     state_.optimizer.ZeroGrad();  // A pass that failed leaves its gradient half added.
     if (status.code() != StatusCode::kResourceExhausted) return status;
-    if (state_.counters.splits >= static_cast<int64_t>(largest)) {
-      return ResourceExhaustedError(
-                 "a single example of this job doesn't fit in the device's memory; lower "
-                 "max_length")
-          .At("hyperparameters.max_length", "DEVICE_OUT_OF_MEMORY");
-    }
-    state_.counters.splits *= 2;
-    ReleaseCachedMemory(input_->base->device());
-    observer.OnWarning("out of memory at step " + std::to_string(step() + 1) +
-                       ": micro-batches are now run in " + std::to_string(state_.counters.splits) +
-                       " parts");
+    GRAFT_RETURN_IF_ERROR(UseLessMemory(largest, observer));
   }
+}
+
+Status TrainRun::UseLessMemory(size_t most_examples, TrainObserver& observer) {
+  std::string now;
+  if (tape_ == Tape::kWhole) {
+    tape_ = Tape::kInputs;
+    now = "layers are now computed again in the backward pass, which takes longer";
+  } else if (state_.counters.splits < static_cast<int64_t>(most_examples)) {
+    state_.counters.splits *= 2;
+    now = "micro-batches are now run in " + std::to_string(state_.counters.splits) + " parts";
+  } else {
+    return ResourceExhaustedError(
+               "a single example of this job doesn't fit in the device's memory; lower "
+               "max_length")
+        .At("hyperparameters.max_length", "DEVICE_OUT_OF_MEMORY");
+  }
+  ReleaseCachedMemory(input_->base->device());
+  observer.OnWarning("out of memory at step " + std::to_string(step() + 1) + ": " + now);
+  return OkStatus();
 }
 
 Status TrainRun::Step(TrainObserver& observer, const Yield& yield) {

@@ -11,6 +11,7 @@
 
 #include "worker/engine/model/base.h"
 #include "worker/engine/model/model.h"
+#include "worker/engine/passes/layer_walk.h"
 #include "worker/engine/tasks/task.h"
 #include "worker/engine/tasks/tokenized.h"
 #include "worker/engine/training/evaluation.h"
@@ -69,12 +70,15 @@ class TrainRun {
   RunIdentity identity() const;
   Status LoadInitFrom(const Files& files);
   /// Gradient of the mean loss over `micro_batches`; returns the summed loss. When memory runs out,
-  /// starts again with micro-batches run in twice as many parts (the gradient is a sum, so its
-  /// value doesn't change).
+  /// starts again with less: first by computing layers again in backward, then with micro-batches
+  /// run in twice as many parts (the gradient is a sum, so its value doesn't change).
   StatusOr<double> AccumulateGradient(const std::vector<std::vector<uint32_t>>& micro_batches,
                                       double divisor, TrainObserver& observer, const Yield& yield);
   StatusOr<double> RunMicroBatch(const std::vector<uint32_t>& examples, double divisor,
                                  const Yield& yield);
+  /// Makes passes smaller, and says so. Errors: ResourceExhausted if they are as small as can be;
+  /// `most_examples` is what the largest micro-batch has.
+  Status UseLessMemory(size_t most_examples, TrainObserver& observer);
   Status Step(TrainObserver& observer, const Yield& yield);
   /// The split that the next turn evaluates; null if it takes a step.
   const TokenizedSplit* DueEvaluation() const;
@@ -87,6 +91,8 @@ class TrainRun {
   std::shared_ptr<const TrainInput> input_;
   DataSchedule schedule_;
   TrainState state_;
+  /// No part of the state: it changes no number.
+  Tape tape_ = Tape::kWhole;
 
   std::optional<SplitEvaluation> evaluating_;  ///< Under way.
 

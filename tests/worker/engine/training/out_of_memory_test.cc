@@ -104,6 +104,24 @@ class OutOfMemoryTest : public ::testing::Test {
   std::unique_ptr<Engine> engine_;
 };
 
+TEST_F(OutOfMemoryTest, LayersAreComputedAgainFirstAndTheArtifactIsTheSame) {
+  const auto roomy = RunJob(*engine_, Job());
+  ASSERT_TRUE(roomy.ok()) << roomy.status();
+  const auto recorder = std::make_shared<Recorder>([&](int64_t steps) {
+    memory_.FailAt(steps == 1 ? 100 : 0);
+    return DesiredState::kRun;
+  });
+
+  const auto tight = RunJob(*engine_, Job(), recorder);
+
+  ASSERT_TRUE(tight.ok()) << tight.status();
+  ASSERT_EQ(recorder->warnings.size(), 1U);
+  EXPECT_NE(recorder->warnings[0].find("out of memory at step 2: layers are now computed again"),
+            std::string::npos)
+      << recorder->warnings[0];
+  EXPECT_EQ(tight->artifact.sha256, roomy->artifact.sha256);
+}
+
 TEST_F(OutOfMemoryTest, MicroBatchesAreSplitAndTheJobGoesOn) {
   const auto roomy = RunJob(*engine_, Job());
   ASSERT_TRUE(roomy.ok()) << roomy.status();
@@ -112,11 +130,11 @@ TEST_F(OutOfMemoryTest, MicroBatchesAreSplitAndTheJobGoesOn) {
   const auto tight = RunJob(*engine_, Job(), recorder);
 
   ASSERT_TRUE(tight.ok()) << tight.status();
-  ASSERT_EQ(recorder->warnings.size(), 1U);
+  ASSERT_EQ(recorder->warnings.size(), 2U);
   EXPECT_NE(
-      recorder->warnings[0].find("out of memory at step 1: micro-batches are now run in 2 parts"),
+      recorder->warnings[1].find("out of memory at step 1: micro-batches are now run in 2 parts"),
       std::string::npos)
-      << recorder->warnings[0];
+      << recorder->warnings[1];
   // The gradient is the same sum, in another order.
   EXPECT_NEAR(tight->evaluations.back().loss, roomy->evaluations.back().loss, 1e-4);
 }

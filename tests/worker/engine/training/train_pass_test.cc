@@ -10,6 +10,7 @@
 
 #include "tests/worker/engine/golden_case.h"
 #include "worker/engine/adapters/initialise.h"
+#include "worker/engine/device/cpu_memory.h"
 #include "worker/engine/families/families.h"
 #include "worker/engine/methods/methods.h"
 #include "worker/engine/tasks/task.h"
@@ -42,7 +43,8 @@ class TrainPassTest : public ::testing::Test {
 
   /// Adds the gradients of each owner's loss over its sequences to its adapter, in one pass, and
   /// returns the losses. An owner has two sequences, `first` being the first one's.
-  std::vector<double> Run(int first, const std::vector<const Adapter*>& owners) {
+  std::vector<double> Run(int first, const std::vector<const Adapter*>& owners,
+                          Tape tape = Tape::kWhole) {
     std::vector<TrainPart> parts;
     std::vector<std::vector<uint32_t>> examples;
     for (size_t i = 0; i < owners.size(); ++i) {
@@ -52,7 +54,7 @@ class TrainPassTest : public ::testing::Test {
     for (size_t i = 0; i < owners.size(); ++i)
       parts.push_back(
           {.adapter = *owners[i], .task = *task_, .data = data_, .examples = examples[i]});
-    return RunTrainPass(*model_, *base_, parts, [] {});
+    return RunTrainPass(*model_, *base_, parts, tape, [] {});
   }
 
   static constexpr int64_t kLengths[] = {5, 9, 3, 12};
@@ -102,6 +104,29 @@ TEST_F(TrainPassTest, OwnersGetTheGradientsThatTheyGetAlone) {
                     alone->parameters().Get(spec.name).grad(), spec.name);
       }
     }
+  }
+}
+
+TEST_F(TrainPassTest, LayersThatAreComputedAgainHaveTheSameGradientsInLessMemory) {
+  for (const Json& method :
+       {Json{{"lora", {{"rank", 3}, {"dropout", 0.3}, {"target_modules", {"query", "value"}}}}},
+        Json{{"bottleneck", {{"size", 4}, {"dropout", 0.3}}}}, Json{{"full", Json::object()}}}) {
+    const auto kept = MakeAdapterOf(method, 1), again = MakeAdapterOf(method, 1);
+
+    ResetPeakCpuMemory();
+    const auto loss = Run(0, {kept.get()});
+    const int64_t peak = GetCpuMemoryFigures().peak_bytes;
+    ResetPeakCpuMemory();
+    EXPECT_EQ(Run(0, {again.get()}, Tape::kInputs), loss);
+    const int64_t peak_again = GetCpuMemoryFigures().peak_bytes;
+
+    for (const methods::TensorSpec& spec : kept->parameters().specs()) {
+      const auto gradient = [&](const auto& of) { return of->parameters().Get(spec.name).grad(); };
+      ASSERT_EQ(gradient(kept).defined(), gradient(again).defined()) << spec.name;
+      if (!gradient(kept).defined()) continue;
+      EXPECT_TRUE(gradient(kept).equal(gradient(again))) << method << spec.name;
+    }
+    EXPECT_LT(peak_again, peak) << method;
   }
 }
 

@@ -1,6 +1,7 @@
 #include "common/tasks/task_spec.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "common/base/fields.h"
 #include "common/base/utf8.h"
@@ -16,6 +17,7 @@ constexpr KindNames kKinds[] = {
 
 constexpr size_t kMaxLabels = 10'000;
 constexpr size_t kMaxLabelBytes = 1024;
+constexpr int64_t kMostLogitBytes = int64_t{64} << 20;
 constexpr size_t kMaxToldLabels = 20;  // In a message.
 
 StatusOr<TaskSpec> ReadFields(Kind kind, const Json& json) {
@@ -46,6 +48,11 @@ Json TaskSpec::ToJson() const {
   Json fields = Json::object();
   if (kind == Kind::kSequenceClassification) fields["label_names"] = label_names;
   return {{NamesOf(kind).field, fields}};
+}
+
+int64_t RowsAtOnce(Kind kind, int64_t width) {
+  if (kind != Kind::kCausalLanguageModeling) return std::numeric_limits<int64_t>::max();
+  return std::max<int64_t>(1, kMostLogitBytes / (width * static_cast<int64_t>(sizeof(float))));
 }
 
 TaskSpec Classification(std::vector<std::string> label_names) {

@@ -47,6 +47,11 @@ struct TaskSpec {
   friend bool operator==(const TaskSpec&, const TaskSpec&) = default;
 };
 
+/// Rows of outputs, each `width` wide, that a task's loss is computed over at once: it is a sum over
+/// rows, and not all of a language model's fit in memory. As many as 64 MiB of fp32 logits hold, one
+/// at least; any number for other tasks.
+int64_t RowsAtOnce(Kind kind, int64_t width);
+
 /// A classification over these labels.
 TaskSpec Classification(std::vector<std::string> label_names);
 

@@ -6,17 +6,16 @@
 
 #include <fmt/format.h>
 
+#include "common/spec/training_memory.h"
+
 namespace graft::server::intake {
 namespace {
 
 /// Share of a measured GEMM speed that whole passes reach: norms, attention and short batches take
 /// the rest.
 constexpr double kEfficiency = 0.55;
-/// Process, libraries, allocator slack.
+/// Process, libraries, allocator slack: beside the tensors.
 constexpr int64_t kOverheadBytes = int64_t{400} << 20;
-/// Floats kept a token and layer for backward (inputs of the wrapped parts, norms, attention's q,
-/// k, v and output).
-constexpr int64_t kSavedHiddens = 14;
 
 int64_t MaxTokensPerMicroBatch(const spec::Hyperparameters& h, std::vector<int32_t> lengths) {
   if (lengths.empty()) return 0;
@@ -26,6 +25,22 @@ int64_t MaxTokensPerMicroBatch(const spec::Hyperparameters& h, std::vector<int32
   std::partial_sort(lengths.begin(), lengths.begin() + static_cast<ptrdiff_t>(n), lengths.end(),
                     std::greater<>());
   return std::accumulate(lengths.begin(), lengths.begin() + static_cast<ptrdiff_t>(n), int64_t{0});
+}
+
+/// Rows that a micro-batch's loss is over: a language model's tokens, else one an example.
+int64_t MostWanted(const spec::JobSpec& spec, const std::vector<int32_t>& lengths,
+                   int64_t most_tokens) {
+  if (spec.task.kind == tasks::Kind::kCausalLanguageModeling) return most_tokens;
+  const spec::Hyperparameters& h = spec.hyperparameters;
+  const auto examples = static_cast<int64_t>(lengths.size());
+  if (h.batch_tokens <= 0) return std::min<int64_t>(h.batch_size, examples);
+  const int32_t shortest = lengths.empty() ? 1 : *std::ranges::min_element(lengths);
+  return std::min<int64_t>(h.batch_tokens / std::max(shortest, 1), examples);
+}
+
+bool Fits(const core::JobFacts& facts, const Machine& machine) {
+  return machine.memory_bytes == 0 ||
+         facts.peak_memory_bytes + kOverheadBytes <= machine.memory_bytes;
 }
 
 /// Parameters that take part in a GEMM for every token.
@@ -74,13 +89,13 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   facts.artifact_bytes = stored * 4 + 8192;
 
   const int64_t batch_tokens = MaxTokensPerMicroBatch(h, tokens.train);
-  const int64_t activation = batch_tokens * layout.num_layers *
-                             (kSavedHiddens * layout.hidden + 2 * layout.intermediate) * 4;
-  // Weights, gradients and two moments of what is trained, and the best state beside the current
-  // one.
-  const int64_t states = facts.trainable_parameters * 4 * 4 + stored * 4 * 2;
-  facts.peak_memory_bytes =
-      facts.base_parameters * (machine.bf16 ? 2 : 4) + states + activation + kOverheadBytes;
+  const spec::LargestPass pass = {batch_tokens, MostWanted(spec, tokens.train, batch_tokens)};
+  const auto peak = [&](bool keeps_inputs) {
+    return spec::EstimateTrainingMemory(spec, layout, pass, machine.bf16, keeps_inputs).total();
+  };
+  facts.peak_memory_bytes = peak(/*keeps_inputs=*/false);
+  // A worker does the same where memory is short.
+  if (!Fits(facts, machine)) facts.peak_memory_bytes = peak(/*keeps_inputs=*/true);
 
   const double epochs = facts.total_steps == 0 || batches == 0
                             ? 0
@@ -98,14 +113,13 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
 }
 
 Status CheckFits(const core::JobFacts& facts, const Machine& machine) {
-  if (machine.memory_bytes == 0 || facts.peak_memory_bytes <= machine.memory_bytes)
-    return OkStatus();
+  if (Fits(facts, machine)) return OkStatus();
   return FailedPreconditionError(
              fmt::format(
                  "the job needs about {:.1f} GiB and the largest worker that has its base has "
                  "{:.1f} GiB; a "
                  "smaller batch_size or max_length, or a method with fewer parameters, needs less",
-                 static_cast<double>(facts.peak_memory_bytes) / (1 << 30),
+                 static_cast<double>(facts.peak_memory_bytes + kOverheadBytes) / (1 << 30),
                  static_cast<double>(machine.memory_bytes) / (1 << 30)))
       .AddDetail({"DOES_NOT_FIT", "hyperparameters.batch_size", 0, "", ""});
 }

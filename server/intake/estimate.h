@@ -1,6 +1,6 @@
 #pragma once
-/// What a job would cost, from its data's size and the base's shape. Rough by design: within a
-/// factor of two.
+/// What a job would cost, from its data's size and the base's shape: its memory as
+/// common/spec/training_memory.h has it, its time within a factor of two.
 
 #include <cstdint>
 #include <vector>

@@ -22,20 +22,20 @@ class ValidationTest : public ServerFixture {
   }
 };
 
-TEST_F(ValidationTest, BytesOfTheBaseGoByThePrecisionThatTheJobWouldUse) {
+TEST_F(ValidationTest, MemoryGoesByThePrecisionThatTheJobWouldUse) {
   FakeWorker worker(socket_, "w1", {"tiny"});
   worker.fast_bf16 = true;
   worker.Register();
   const int64_t parameters = Estimate(v1::FP32).base_parameters();
 
-  EXPECT_EQ(Estimate(v1::FP32).peak_memory_bytes() - Estimate(v1::BF16).peak_memory_bytes(),
+  EXPECT_GE(Estimate(v1::FP32).peak_memory_bytes() - Estimate(v1::BF16).peak_memory_bytes(),
             2 * parameters);
   EXPECT_EQ(Estimate(v1::PRECISION_UNSPECIFIED).peak_memory_bytes(),
             Estimate(v1::BF16).peak_memory_bytes());
 
   worker.fast_bf16 = false;
   worker.Register();
-  EXPECT_EQ(Estimate(v1::FP32).peak_memory_bytes() - Estimate(v1::BF16).peak_memory_bytes(),
+  EXPECT_GE(Estimate(v1::FP32).peak_memory_bytes() - Estimate(v1::BF16).peak_memory_bytes(),
             2 * parameters);
   EXPECT_EQ(Estimate(v1::PRECISION_UNSPECIFIED).peak_memory_bytes(),
             Estimate(v1::FP32).peak_memory_bytes());

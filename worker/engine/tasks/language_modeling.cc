@@ -8,8 +8,6 @@
 namespace graft::worker::engine {
 namespace {
 
-constexpr int64_t kMostLogitBytes = int64_t{64} << 20;
-
 at::Tensor ToTensor(std::span<const int32_t> targets, at::Device device) {
   at::Tensor host = at::empty({static_cast<int64_t>(targets.size())}, at::kLong);
   std::copy(targets.begin(), targets.end(), host.mutable_data_ptr<int64_t>());
@@ -84,7 +82,7 @@ std::unique_ptr<ExampleEncoder> LanguageModeling::NewEncoder(const EncoderSetup&
 }
 
 int64_t LanguageModeling::RowsAtOnce(int64_t width) const {
-  return std::max<int64_t>(1, kMostLogitBytes / (width * static_cast<int64_t>(sizeof(float))));
+  return tasks::RowsAtOnce(spec().kind, width);
 }
 
 at::Tensor LanguageModeling::Loss(const at::Tensor& outputs_RC, const at::Tensor& targets_R) const {

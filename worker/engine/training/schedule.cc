@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "common/base/random.h"
 
@@ -85,6 +87,20 @@ double DataSchedule::EpochAfter(int64_t step) const {
   const int64_t first = FirstStep(epoch);
   return static_cast<double>(epoch) +
          static_cast<double>(step - first) / static_cast<double>(FirstStep(epoch + 1) - first);
+}
+
+spec::LargestPass DataSchedule::LargestPass() const {
+  // The sum over those examples that have most.
+  const auto most = [&](auto of) {
+    std::vector<int64_t> counts(static_cast<size_t>(split_.size()));
+    for (int64_t i = 0; i < split_.size(); ++i) counts[static_cast<size_t>(i)] = of(i);
+    const auto end = counts.begin() + std::min(batch_size_, split_.size());
+    std::partial_sort(counts.begin(), end, counts.end(), std::greater<>());
+    return batch_tokens_ > 0 ? counts.front() : std::accumulate(counts.begin(), end, int64_t{0});
+  };
+  const int64_t tokens = most([&](int64_t i) { return split_.length(i); });
+  if (batch_tokens_ > 0) return {std::max(batch_tokens_, tokens), std::max(batch_tokens_, tokens)};
+  return {tokens, most([&](int64_t i) { return split_.num_targets(i); })};
 }
 
 }  // namespace graft::worker::engine

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/spec/job_spec.h"
+#include "common/spec/training_memory.h"
 #include "worker/engine/tasks/tokenized.h"
 
 namespace graft::worker::engine {
@@ -26,6 +27,8 @@ class DataSchedule {
   std::vector<std::vector<uint32_t>> MicroBatches(int64_t step) const;
   /// How many epochs are done after `step` steps.
   double EpochAfter(int64_t step) const;
+  /// No micro-batch of any epoch is larger.
+  spec::LargestPass LargestPass() const;
 
  private:
   using Batches = std::vector<std::vector<uint32_t>>;

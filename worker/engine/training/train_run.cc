@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/spec/training_memory.h"
 #include "worker/engine/adapters/initialise.h"
 #include "worker/engine/artifacts/artifact.h"
 #include "worker/engine/device/device.h"
@@ -31,7 +32,8 @@ Status NonFinite(int64_t step) {
 TrainRun::TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adapter> adapter)
     : input_(std::move(input)),
       schedule_(input_->train, hyperparameters()),
-      state_(std::move(adapter), hyperparameters()) {}
+      state_(std::move(adapter), hyperparameters()),
+      tape_(ChooseTape()) {}
 
 StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const TrainInput> input) {
   const TrainRequest& request = input->request;
@@ -63,6 +65,18 @@ Status TrainRun::LoadInitFrom(const Files& files) {
         .At("spec.init_from", "INIT_FROM_MISMATCH");
   }
   return CopyParameters(from.parameters(), to.parameters());
+}
+
+Tape TrainRun::ChooseTape() const {
+  const at::Device device = input_->base->device();
+  const auto needed = [&](bool keeps_inputs) {
+    const spec::TrainingMemory memory = spec::EstimateTrainingMemory(
+        *input_->request.spec, input_->base->layout(), schedule_.LargestPass(),
+        input_->base->compute() == at::kBFloat16, keeps_inputs);
+    return memory.activations + memory.scratch;
+  };
+  const int64_t free = TotalMemoryBytes(device) - UsedMemoryBytes(device);
+  return needed(/*keeps_inputs=*/false) > free ? Tape::kInputs : Tape::kWhole;
 }
 
 StatusOr<double> TrainRun::RunMicroBatch(const std::vector<uint32_t>& examples, double divisor,

@@ -74,6 +74,8 @@ class TrainRun {
   /// run in twice as many parts (the gradient is a sum, so its value doesn't change).
   StatusOr<double> AccumulateGradient(const std::vector<std::vector<uint32_t>>& micro_batches,
                                       double divisor, TrainObserver& observer, const Yield& yield);
+  /// Whether the largest pass fits beside what the device holds now; else Tape::kInputs.
+  Tape ChooseTape() const;
   StatusOr<double> RunMicroBatch(const std::vector<uint32_t>& examples, double divisor,
                                  const Yield& yield);
   /// Makes passes smaller, and says so. Errors: ResourceExhausted if they are as small as can be;
@@ -91,8 +93,7 @@ class TrainRun {
   std::shared_ptr<const TrainInput> input_;
   DataSchedule schedule_;
   TrainState state_;
-  /// No part of the state: it changes no number.
-  Tape tape_ = Tape::kWhole;
+  Tape tape_;  ///< No part of the state: it changes no number.
 
   std::optional<SplitEvaluation> evaluating_;  ///< Under way.
 

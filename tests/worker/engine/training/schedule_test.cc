@@ -196,5 +196,26 @@ TEST_P(TokenBudgetTest, AResumedRunTakesTheSameSteps) {
 
 INSTANTIATE_TEST_SUITE_P(Budgets, TokenBudgetTest, ::testing::Values(1, 20, 64, 200, 100000));
 
+TEST(DataScheduleTest, NoMicroBatchIsLargerThanTheLargestPass) {
+  const TokenizedSplit split = Split(50);
+  for (const int64_t batch_tokens : {0, 20, 100}) {
+    spec::Hyperparameters hp = Hyper(7, 1);
+    hp.batch_tokens = batch_tokens;
+    const DataSchedule schedule(split, hp);
+
+    const spec::LargestPass largest = schedule.LargestPass();
+
+    int64_t most = 0;
+    for (int64_t epoch = 0; epoch < 3; ++epoch) {
+      for (const auto& examples : Epoch(schedule, epoch)) {
+        most = std::max(most, Tokens(split, examples));
+        EXPECT_LE(static_cast<int64_t>(examples.size()), largest.wanted);
+      }
+    }
+    EXPECT_LE(most, largest.tokens);
+    EXPECT_GT(most, largest.tokens / 2);
+  }
+}
+
 }  // namespace
 }  // namespace graft::worker::engine

@@ -1,0 +1,171 @@
+#include "common/spec/training_memory.h"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace graft::spec {
+namespace {
+
+using families::LinearRole;
+
+constexpr int64_t kFp32 = 4;
+/// Fp32 copies of a part of the logits while its loss is computed: they themselves, their
+/// logarithms, and the gradients of both.
+constexpr int64_t kLossCopies = 4;
+
+/// The places of a layer where tensors may be trained, in the order of its computation. What stands
+/// in front of the first one keeps nothing, unless the layer's input needs a gradient.
+enum class Place { kInput, kProjections, kAttentionOutput, kAttentionSum, kWide, kDown, kSum };
+
+Place PlaceOf(LinearRole role) {
+  using enum LinearRole;
+  switch (role) {
+    case kAttentionOutput:
+      return Place::kAttentionOutput;
+    case kGate:
+    case kUp:
+      return Place::kWide;
+    case kDown:
+      return Place::kDown;
+    default:
+      return Place::kProjections;
+  }
+}
+
+/// What a method's tensors make the passes of one layer keep.
+struct Trained {
+  Place first = Place::kSum;
+  std::set<LinearRole> reads;  ///< Linear layers whose input is kept.
+  int64_t own = 0;             ///< Elements a row that adapters keep of their own.
+};
+
+int64_t Elements(const methods::TensorSpec& tensor) {
+  return std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+/// A tensor of one or no dimension, a bias or norm, needs no input for its gradient.
+bool IsMatrix(const methods::TensorSpec& tensor) { return tensor.shape.size() > 1; }
+
+const families::Linear* LinearOf(const families::Layout& layout, int64_t layer,
+                                 const std::string& tensor) {
+  for (const families::Linear& linear : layout.linears) {
+    if (linear.layer == layer && tensor.starts_with(linear.path + ".")) return &linear;
+  }
+  return nullptr;
+}
+
+Place PlaceOfSublayer(const families::Layout& layout, int64_t layer, const std::string& tensor) {
+  const auto& attention =
+      layout.sublayers[layout.SublayerAt(layer, families::SublayerKind::kAttention)];
+  const bool is_attentions =
+      tensor.starts_with(attention.hub_path) || tensor.starts_with(attention.norm + ".");
+  return is_attentions ? Place::kAttentionSum : Place::kSum;
+}
+
+/// `drops`: adapters read inputs of which some numbers are dropped, each its own.
+Trained TrainedIn(const families::Layout& layout, int64_t layer,
+                  const std::vector<methods::TensorSpec>& tensors, bool drops) {
+  Trained trained;
+  for (const methods::TensorSpec& tensor : tensors) {
+    if (!tensor.trained || tensor.layer != layer) continue;
+    const families::Linear* linear = LinearOf(layout, layer, tensor.name);
+    trained.first =
+        std::min(trained.first, linear != nullptr ? PlaceOf(linear->role)
+                                                  : PlaceOfSublayer(layout, layer, tensor.name));
+    if (!IsMatrix(tensor)) continue;
+    const bool is_dropped = drops && linear != nullptr && !tensor.overrides_base;
+    if (linear != nullptr && !is_dropped) trained.reads.insert(linear->role);
+    if (tensor.overrides_base) continue;
+    // Half of what a pair of matrices keeps: of low rank what lies between them, and of a
+    // bottleneck its input, and what lies between before and behind the activation.
+    const int64_t narrow = *std::min_element(tensor.shape.begin(), tensor.shape.end());
+    trained.own += linear != nullptr ? (narrow + (is_dropped ? linear->in : 0)) / 2
+                                     : narrow + layout.hidden / 2;
+  }
+  return trained;
+}
+
+/// Elements a row of a whole layer that backward reads.
+int64_t KeptByLayer(const families::Layout& layout, const Trained& trained) {
+  const int64_t hidden = layout.hidden, inner = layout.intermediate;
+  const int64_t q = layout.num_heads * layout.head_dim, kv = layout.num_kv_heads * layout.head_dim;
+  const auto reads = [&](std::initializer_list<LinearRole> any) {
+    return std::any_of(any.begin(), any.end(),
+                       [&](LinearRole role) { return trained.reads.count(role) > 0; });
+  };
+  using enum LinearRole;
+  // The layer's input stays in any case, and so does what a norm behind the last sum reads.
+  int64_t kept = trained.own + (layout.causal ? 1 : 2) * hidden;
+  if (trained.first <= Place::kProjections) kept += q + 2 * kv;
+  if (trained.first <= Place::kProjections && layout.head_norms) kept += q + kv;
+  if (trained.first <= Place::kAttentionSum) kept += hidden;
+  if (trained.first <= Place::kWide) kept += (layout.gated() ? 2 : 1) * inner;
+  if (layout.causal && reads({kQuery, kKey, kValue})) kept += hidden;
+  if (reads({kAttentionOutput})) kept += q;
+  if (reads({kGate, kUp})) kept += hidden;
+  if (reads({kDown})) kept += inner;
+  return kept;
+}
+
+/// Elements a row of the gradients that are there while a layer goes backward.
+int64_t GradientsOfLayer(const families::Layout& layout) {
+  return 2 * layout.hidden + (layout.gated() ? 3 : 2) * layout.intermediate;
+}
+
+int64_t LossBytes(const JobSpec& spec, const families::Layout& layout, int64_t wanted,
+                  int64_t element) {
+  int64_t width = layout.hidden;
+  for (const families::HeadLinear& linear : spec.method->HeadFor(layout, spec.task))
+    width = std::max({width, linear.in, linear.out});
+  const int64_t rows = std::min(wanted, tasks::RowsAtOnce(spec.task.kind, width));
+  return rows * width * (kLossCopies * kFp32 + (element < kFp32 ? element : 0));
+}
+
+}  // namespace
+
+TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layout& layout,
+                                      const LargestPass& pass, bool is_bf16, bool keeps_inputs) {
+  const int64_t element = is_bf16 ? 2 : kFp32;
+  const std::vector<methods::TensorSpec> tensors = spec.method->Tensors(layout, spec.task);
+  int64_t stored = 0, matrices = 0;
+  int lowest = static_cast<int>(layout.num_layers);
+  for (const methods::TensorSpec& tensor : tensors) {
+    stored += Elements(tensor);
+    if (!tensor.trained) continue;
+    lowest = std::min(lowest, tensor.layer);
+    if (IsMatrix(tensor) && tensor.layer < layout.num_layers) matrices += Elements(tensor);
+  }
+  TrainingMemory memory;
+  memory.base = layout.ParameterCount() * element;
+  const int64_t trainable = methods::TrainableParameters(tensors);
+  memory.states = (stored + 3 * trainable + (spec.hyperparameters.keep_best ? stored : 0)) * kFp32;
+
+  const Json fields = spec.method->ToJson();
+  const bool drops = fields.value("dropout", 0.0) > 0;
+  int64_t largest = 0;
+  for (int64_t layer = std::max(lowest, 0); layer < layout.num_layers; ++layer) {
+    // Of the last layer only what the wanted rows need is computed.
+    const bool is_last = layer + 1 == layout.num_layers;
+    const int64_t rows = is_last ? pass.wanted : pass.tokens;
+    const int64_t inputs = pass.tokens * layout.hidden;
+    Trained trained = TrainedIn(layout, layer, tensors, drops);
+    if (layer > lowest) trained.first = Place::kInput;
+    const int64_t kept =
+        rows * KeptByLayer(layout, trained) +
+        (pass.tokens - rows) * (layout.hidden + 2 * layout.num_kv_heads * layout.head_dim);
+    memory.activations += (keeps_inputs ? inputs : kept) * element;
+    largest =
+        std::max(largest, (keeps_inputs ? kept - inputs : 0) + rows * GradientsOfLayer(layout));
+  }
+  // Copies of what is trained in the type that passes compute in.
+  if (is_bf16) memory.activations += matrices * element;
+  const int64_t loss = LossBytes(spec, layout, pass.wanted, element);
+  memory.scratch = std::max(largest * element, loss);
+  return memory;
+}
+
+}  // namespace graft::spec

@@ -1,0 +1,34 @@
+#pragma once
+/// What training holds in its device's memory, told from a job's spec and the base's shape. The
+/// engine chooses by it how much of a pass it keeps; the server refuses by it what can't fit. Pure
+/// functions.
+
+#include <cstdint>
+
+#include "common/families/layout.h"
+#include "common/spec/job_spec.h"
+
+namespace graft::spec {
+
+/// The largest micro-batch of a run.
+struct LargestPass {
+  int64_t tokens = 0;
+  int64_t wanted = 0;  ///< Rows whose outputs the loss is over; at most tokens.
+};
+
+/// Bytes of tensors at the moment when they are most.
+struct TrainingMemory {
+  int64_t base = 0;    ///< The frozen weights.
+  int64_t states = 0;  ///< Parameters, their gradients, the optimizer's moments, the best state.
+  int64_t activations = 0;  ///< What forward keeps for backward.
+  int64_t scratch = 0;      ///< Of the layer or the part of the loss that is being computed.
+  int64_t total() const { return base + states + activations + scratch; }
+};
+
+/// `is_bf16`: passes compute in bf16, else in fp32. `keeps_inputs`: forward keeps each layer's
+/// input alone, and backward computes the layer again. Requires: `spec` is resolved for `layout`
+/// and its task's labels are known.
+TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layout& layout,
+                                      const LargestPass& pass, bool is_bf16, bool keeps_inputs);
+
+}  // namespace graft::spec

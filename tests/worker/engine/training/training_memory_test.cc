@@ -1,0 +1,177 @@
+/// What training takes of a device's memory is what common/spec told before, within 15 %: for each
+/// kind of method, family, task, precision and way to keep a pass.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "common/base/file.h"
+#include "common/safetensors/checkpoint.h"
+#include "common/safetensors/safetensors.h"
+#include "common/spec/training_memory.h"
+#include "tests/worker/engine/golden_case.h"
+#include "worker/engine/adapters/initialise.h"
+#include "worker/engine/device/cpu_memory.h"
+#include "worker/engine/families/families.h"
+#include "worker/engine/methods/methods.h"
+#include "worker/engine/training/train_pass.h"
+#include "worker/engine/training/train_state.h"
+
+namespace graft::worker::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kSequences = 4, kLength = 120;
+
+/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
+template <typename T>
+T Must(StatusOr<T> value) {
+  if (!value.ok()) throw std::runtime_error(value.status().ToString());
+  return std::move(value).value();
+}
+
+/// A base of the family of a golden one but as large as lets its parts show, all weights zero: they
+/// take as much as others.
+void WriteBase(const fs::path& from, const fs::path& folder) {
+  Json config = Must(ParseJson(Must(ReadFile(from / "config.json")), "config.json"));
+  config.update({{"hidden_size", 128},
+                 {"intermediate_size", 352},
+                 {"vocab_size", 2048},
+                 {"num_attention_heads", 8},
+                 {"max_position_embeddings", 128}});
+  // DistilBERT's names.
+  if (config.contains("dim")) config.update({{"dim", 128}, {"hidden_dim", 352}, {"n_heads", 8}});
+  if (config.contains("num_key_value_heads"))
+    config.update({{"num_key_value_heads", 4}, {"head_dim", 16}});
+  const auto checkpoint = Must(safetensors::Checkpoint::Open(from));
+  const families::Layout layout = Must(families::ReadLayout(config.dump(), checkpoint->names()));
+  const std::string zeros(size_t{2048} * 352 * 4, '\0');
+  std::vector<safetensors::TensorToWrite> tensors;
+  for (const families::TensorShape& tensor : layout.tensors) {
+    const int64_t count =
+        std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
+    tensors.push_back({.name = tensor.name,
+                       .dtype = safetensors::DType::kF32,
+                       .shape = tensor.shape,
+                       .data = std::string_view(zeros).substr(0, static_cast<size_t>(count) * 4)});
+  }
+  fs::create_directories(folder);
+  ASSERT_TRUE(WriteFileDurably(folder / "config.json", config.dump()).ok());
+  ASSERT_TRUE(
+      WriteFileDurably(folder / "model.safetensors", Must(safetensors::Write(tensors))).ok());
+  for (const auto& entry : fs::directory_iterator(from)) {
+    const fs::path name = entry.path().filename();
+    if (!fs::exists(folder / name)) fs::copy_file(entry.path(), folder / name);
+  }
+}
+
+class TrainingMemoryTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  TrainingMemoryTest() : folder_(*TempFolder::Create()) { InstallCpuAllocator(); }
+
+  TempFolder folder_;
+  double worst_ = 0;  ///< Distance from what was measured, relative to it.
+};
+
+TokenizedSplit MakeSplit(bool every_token) {
+  TokenizedSplit data;
+  for (int32_t s = 0; s < kSequences; ++s) {
+    tokenizers::Encoding encoding;
+    for (int32_t i = 0; i < kLength; ++i) encoding.ids.push_back(5 + (7 * s + 3 * i) % 70);
+    encoding.type_ids.assign(encoding.ids.size(), 0);
+    std::vector<int32_t> targets = {s % 3}, positions = {0};
+    if (every_token) {
+      targets.assign(encoding.ids.begin() + 1, encoding.ids.end());
+      positions.resize(targets.size());
+      std::iota(positions.begin(), positions.end(), 0);
+    }
+    data.Append(encoding, targets, positions);
+  }
+  return data;
+}
+
+/// The most that a step takes, with all that stands between steps.
+int64_t Measure(const Base& base, const Model& model, const spec::JobSpec& spec, Tape tape) {
+  const auto task = MakeTask(spec.task);
+  const bool every_token = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
+  const TokenizedSplit data = MakeSplit(every_token);
+  ResetPeakCpuMemory();
+  auto adapter = Must(MakeAdapter(spec.method, base.layout(), task->spec(), at::kCPU));
+  EXPECT_TRUE(InitialiseAdapter(*adapter, base, 1).ok());
+  adapter->parameters().EnableGrad();
+  TrainState state(std::move(adapter), spec.hyperparameters);
+  std::vector<uint32_t> examples(kSequences);
+  std::iota(examples.begin(), examples.end(), 0);
+  (void)RunTrainPass(
+      model, base, {{.adapter = *state.adapter, .task = *task, .data = data, .examples = examples}},
+      tape, [] {});
+  state.optimizer.Step(1e-3, state.optimizer.GradNorm());
+  return GetCpuMemoryFigures().peak_bytes;
+}
+
+TEST_P(TrainingMemoryTest, IsWhatWasToldBefore) {
+  const std::string family = GetParam();
+  const fs::path golden =
+      fs::path(family == "bert" || family == "distilbert" ? testing::GoldenFolder()
+                                                          : testing::DecoderFolder()) /
+      ("base-" + family);
+  WriteBase(golden, folder_.path() / family);
+  std::vector<Json> methods = {{{"lora", {{"rank", 8}}}},
+                               {{"lora", {{"rank", 8}, {"dropout", 0.1}}}},
+                               {{"lora", {{"rank", 16}, {"target_modules", {"all-linear"}}}}},
+                               {{"bottleneck", {{"size", 32}}}},
+                               {{"bottleneck", {{"size", 32}, {"placement", "PFEIFFER"}}}},
+                               {{"last_layers", {{"num_layers", 2}}}},
+                               {{"full", Json::object()}}};
+  if (family == "qwen3") methods.resize(3);  // It differs from llama in its layers alone.
+  for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {
+    const auto base = Must(Base::Load(family, folder_.path() / family, compute, at::kCPU));
+    const auto model = Must(MakeModel(*base));
+    const families::Layout& layout = base->layout();
+    for (const bool is_language : {false, true}) {
+      if (is_language && layout.language_head.empty()) continue;
+      for (const Json& method : methods) {
+        spec::JobSpec spec;
+        spec.task = is_language ? tasks::TaskSpec{tasks::Kind::kCausalLanguageModeling, {}}
+                                : tasks::Classification({"a", "b", "c"});
+        const auto parsed =
+            Must(methods::ParseMethod(method.begin().key(), method.begin().value()));
+        spec.method = Must(parsed->Resolve(layout));
+        const spec::LargestPass pass = {kSequences * kLength,
+                                        is_language ? kSequences * (kLength - 1) : kSequences};
+        for (const Tape tape : {Tape::kWhole, Tape::kInputs}) {
+          if (tape == Tape::kInputs && compute == at::kBFloat16) continue;  // It halves the other.
+          const auto told = spec::EstimateTrainingMemory(
+              spec, layout, pass, compute == at::kBFloat16, tape == Tape::kInputs);
+          const int64_t measured = Measure(*base, *model, spec, tape);
+          const double ratio = static_cast<double>(told.total()) / static_cast<double>(measured);
+          const std::string what =
+              family + " " + method.dump() + (compute == at::kFloat ? " fp32" : " bf16") +
+              (is_language ? " lm" : " cls") + (tape == Tape::kInputs ? " inputs" : " whole");
+          const auto mb = [](int64_t bytes) { return static_cast<double>(bytes) * 1e-6; };
+          EXPECT_NEAR(ratio, 1, 0.15)
+              << what << ": " << mb(measured) << " MB, told " << mb(told.base) << " + "
+              << mb(told.states) << " + " << mb(told.activations) << " + " << mb(told.scratch);
+          worst_ = std::max(worst_, std::abs(ratio - 1));
+        }
+      }
+    }
+  }
+  RecordProperty("worst", std::to_string(worst_));
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, TrainingMemoryTest,
+                         ::testing::Values("bert", "distilbert", "llama", "qwen3"),
+                         [](const auto& family) { return std::string(family.param); });
+
+}  // namespace
+}  // namespace graft::worker::engine

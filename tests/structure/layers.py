@@ -57,8 +57,8 @@ _ROOMS = ("serving/generation types loop serving/scheduler device kernels model 
 
 
 def _rooms(names):
-    """The engine's rooms of these names, and common."""
-    return "common " + " ".join("worker/engine/" + name for name in names.split())
+    """The engine's rooms of these names, and common with the templates of a base's chats."""
+    return "common common/templates " + " ".join("worker/engine/" + name for name in names.split())
 
 
 RPC = "grpc protobuf boost spdlog json openssl absl"
@@ -103,7 +103,7 @@ LAYERS = {
         "torch json"),
     # The face that others see, and what puts the rooms together.
     "worker/engine": Layer(_rooms(_ROOMS), "torch json"),
-    "worker/agent": Layer("common proto worker/engine worker/engine/types", RPC),
+    "worker/agent": Layer("common common/templates proto worker/engine worker/engine/types", RPC),
     "worker/app": Layer("common common/command_line proto worker/engine worker/engine/types worker/agent", RPC + " prometheus"),
     "client/lib": Layer("common proto", "grpc protobuf json absl"),
     "client/cli": Layer("common common/command_line proto client/lib", "grpc protobuf json absl spdlog"),

@@ -91,6 +91,8 @@ EngineFigures Engine::Impl::figures() const {
   figures.prompt_tokens = generation_.prompt_tokens();
   figures.generated_tokens = generation_.generated_tokens();
   figures.preemptions = generation_.preemptions();
+  figures.kv_bytes = generation_.cache_bytes();
+  figures.kv_used_bytes = generation_.used_cache_bytes();
   const AdapterCache::Figures adapters = adapters_.figures();
   figures.adapters_resident = adapters.count;
   figures.adapter_bytes = adapters.bytes;
@@ -179,6 +181,13 @@ void Engine::Classify(ClassifyRequest request, Callback<ClassifyResult> done) {
 void Engine::Generate(GenerateRequest request, std::function<void(GeneratedPiece)> on_piece,
                       Callback<GenerateResult> done) {
   impl_->Generate(std::move(request), std::move(on_piece), std::move(done));
+}
+void Engine::Score(ScoreRequest request, Callback<ScoreResult> done) {
+  impl_->Score(std::move(request), std::move(done));
+}
+StatusOr<templates::ChatFiles> Engine::ChatFilesOf(const std::string& base,
+                                                   const VersionId& version) {
+  return Guarded([&] { return impl_->ChatFilesOf(base, version); });
 }
 void Engine::Embed(EmbedRequest request, Callback<EmbedResult> done) {
   impl_->Embed(std::move(request), std::move(done));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/templates/chat_files.h"
 #include "worker/engine/types/types.h"
 
 namespace graft::worker::engine {
@@ -54,8 +55,9 @@ struct EngineFigures {
   int64_t served_inputs = 0, served_passes = 0;
   int64_t generations = 0;  ///< Requests whose text isn't over, now.
   int64_t prompt_tokens = 0, generated_tokens = 0, preemptions = 0;
-  int64_t base_bytes = 0;    ///< Of resident bases.
-  int64_t memory_bytes = 0;  ///< Of the device, that the engine uses now.
+  int64_t kv_bytes = 0, kv_used_bytes = 0;  ///< Of keys and values: allocated, and of texts. Now.
+  int64_t base_bytes = 0;                   ///< Of resident bases.
+  int64_t memory_bytes = 0;                 ///< Of the device, that the engine uses now.
   int64_t peak_memory_bytes = 0;
 };
 
@@ -125,6 +127,16 @@ class Engine {
   /// ResourceExhausted if too many wait.
   void Generate(GenerateRequest request, std::function<void(GeneratedPiece)> on_piece,
                 Callback<GenerateResult> done);
+  /// Log-probabilities of given texts, token by token, by the logits as the model gives them.
+  /// Errors: InvalidArgument at "inputs[2].text" if a text has no token or is longer than the
+  /// base's context; as Generate's if the model is none of language; ResourceExhausted if too many
+  /// wait; FailedPrecondition with reason NON_FINITE if a logit isn't finite.
+  void Score(ScoreRequest request, Callback<ScoreResult> done);
+  /// What renders a chat with `version`, or with `base` if that is empty: the version's own
+  /// template if it has one, else its base's, and the base's special tokens. May read the base from
+  /// disk. Errors: as Generate's if the model generates no text; InvalidArgument if the base's
+  /// files say nothing that can be read.
+  StatusOr<templates::ChatFiles> ChatFilesOf(const std::string& base, const VersionId& version);
   /// Takes turns with training steps and yields to requests.
   void Evaluate(EvaluateRequest request, Callback<Evaluation> done);
 

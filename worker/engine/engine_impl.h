@@ -42,7 +42,11 @@ class Engine::Impl {
   void Embed(EmbedRequest request, Callback<EmbedResult> done);
   void Evaluate(EvaluateRequest request, Callback<Evaluation> done);
 
+  // score.cc
+  void Score(ScoreRequest request, Callback<ScoreResult> done);
+
   // generate.cc
+  StatusOr<templates::ChatFiles> ChatFilesOf(const std::string& base, const VersionId& version);
   void Generate(GenerateRequest request, std::function<void(GeneratedPiece)> on_piece,
                 Callback<GenerateResult> done);
 

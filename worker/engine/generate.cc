@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "worker/engine/engine_impl.h"
+#include "worker/engine/language_model.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -10,6 +11,18 @@ namespace {
 uint64_t DrawSeed() {
   std::random_device device;
   return static_cast<uint64_t>(device()) << 32 | device();
+}
+
+/// The scheduler knows n and max_tokens by their own names.
+Status BelowGeneration(const Status& status) {
+  if (status.code() != StatusCode::kInvalidArgument) return status;
+  Status result = InvalidArgumentError(status.message());
+  for (ErrorDetail detail : status.details()) {
+    if (detail.field == "n" || detail.field == "max_tokens")
+      detail.field = "generation." + detail.field;
+    result.AddDetail(std::move(detail));
+  }
+  return result;
 }
 
 /// Fills in what the request leaves to the base.
@@ -25,32 +38,17 @@ void SetDefaults(const GenerationConfig& base, generation::GenerationSettings& s
   if (!settings.seed) settings.seed = DrawSeed();
 }
 
-/// The base that the request is for, and its version if it names one.
-Status FindModel(const GenerateRequest& request, AdapterCache& adapters, BaseCache& bases,
-                 at::ScalarType compute, GenerationWork& work) {
-  if (request.version.empty()) {
-    GRAFT_ASSIGN_OR_RETURN(work.on, bases.Get(request.base, compute));
-    return OkStatus();
-  }
-  work.version = adapters.Find(request.version);
-  if (work.version == nullptr) {
-    return NotFoundError("the version isn't resident on this worker")
-        .AddDetail({"VERSION_NOT_RESIDENT", {}, 0, {}, {}});
-  }
-  work.on = work.version->on;
-  if (work.version->task->spec().kind == tasks::Kind::kCausalLanguageModeling) return OkStatus();
-  return FailedPreconditionError("the adapter was trained to classify; it generates no text")
-      .AddDetail({"NO_LANGUAGE_MODEL", {}, 0, {}, {}});
-}
-
 }  // namespace
 
 void Engine::Impl::Generate(GenerateRequest request, std::function<void(GeneratedPiece)> on_piece,
                             Callback<GenerateResult> done) {
   auto work = std::make_shared<GenerationWork>();
   const auto prepare = [&]() -> Status {
-    GRAFT_RETURN_IF_ERROR(
-        FindModel(request, adapters_, bases_, Resolve(options_.base_precision), *work));
+    GRAFT_ASSIGN_OR_RETURN(LanguageModel model,
+                           FindLanguageModel(request.base, request.version, adapters_, bases_,
+                                             Resolve(options_.base_precision)));
+    work->version = std::move(model.version);
+    work->on = std::move(model.on);
     const Base& base = *work->on.base;
     work->settings = std::move(request.settings);
     SetDefaults(base.generation_config(), work->settings);
@@ -63,18 +61,37 @@ void Engine::Impl::Generate(GenerateRequest request, std::function<void(Generate
                                {.max_length = static_cast<int>(base.layout().max_positions) + 1,
                                 .special_tokens = request.special_tokens})
                        .ids;
-    if (!work->prompt.empty()) return OkStatus();
-    return InvalidArgumentError("the prompt has no token; write something").At("prompt");
+    if (work->prompt.empty())
+      return InvalidArgumentError("the prompt has no token; write something").At("prompt");
+    if (static_cast<int64_t>(work->prompt.size()) < base.layout().max_positions) return OkStatus();
+    return InvalidArgumentError("the prompt fills the base's context of " +
+                                std::to_string(base.layout().max_positions) +
+                                " tokens, which leaves no room for an answer; shorten it")
+        .At("prompt", "CONTEXT_EXCEEDED");
   };
   if (const Status status = prepare(); !status.ok()) return done(status);
   work->abandoned = std::move(request.abandoned);
-  work->on_piece = std::move(on_piece);
-  work->done = [done = std::move(done),
-                fingerprint = work->on.base->fingerprint()](const Status& status) {
-    if (!status.ok()) return done(status);
+  const std::string& fingerprint = work->on.base->fingerprint();
+  work->on_piece = [on_piece = std::move(on_piece), fingerprint](GeneratedPiece piece) {
+    piece.base_fingerprint = fingerprint;
+    on_piece(std::move(piece));
+  };
+  work->done = [done = std::move(done), fingerprint](const Status& status) {
+    if (!status.ok()) return done(BelowGeneration(status));
     done(GenerateResult{fingerprint});
   };
   if (generation_.Push(std::move(work))) loop_.Wake();
+}
+
+StatusOr<templates::ChatFiles> Engine::Impl::ChatFilesOf(const std::string& base,
+                                                         const VersionId& version) {
+  GRAFT_ASSIGN_OR_RETURN(
+      const LanguageModel model,
+      FindLanguageModel(base, version, adapters_, bases_, Resolve(options_.base_precision)));
+  StatusOr<templates::ChatFiles> files = model.on.base->chat_files();
+  const bool has_own = model.version != nullptr && model.version->chat_template.has_value();
+  if (files.ok() && has_own) files->templates = {{"default", *model.version->chat_template}};
+  return files;
 }
 
 }  // namespace graft::worker::engine

@@ -38,6 +38,8 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   version->task = MakeTask(loaded->adapter->task());
   version->max_length = loaded->max_length;
   version->has_pair = loaded->has_pair;
+  if (const auto own = request.files.find("chat_template.jinja"); own != request.files.end())
+    version->chat_template = std::move(own->second);
   loaded->adapter->PrepareServing(on.base->compute());
   const at::Tensor flat = loaded->adapter->parameters().flat_P();
   version->bytes = static_cast<int64_t>(flat.nbytes());
@@ -137,8 +139,8 @@ void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> do
     return done(status);
   }
   for (const tokenizers::Encoding& input : serving->inputs) {
-    serving->read.push_back(
-        PooledPosition(static_cast<int64_t>(input.ids.size()), serving->on.base->layout().causal));
+    serving->read.push_back({PooledPosition(static_cast<int64_t>(input.ids.size()),
+                                            serving->on.base->layout().causal)});
   }
   // The queue drops `done` when it has called it, which ends the circle of request and callback.
   serving->done = [serving = serving.get(), version, done = std::move(done)](Status status) {
@@ -176,7 +178,7 @@ void Engine::Impl::Embed(EmbedRequest request, Callback<EmbedResult> done) {
   }
   if (const Status& status = serving->on.base->embedding_status(); !status.ok())
     return done(status);
-  serving->embed = true;
+  serving->output = ServingOutput::kEmbedding;
   serving->abandoned = request.abandoned;
   serving->normalize = request.normalize || serving->on.base->normalize_embeddings();
   if (const Status status = EncodeInputs(request.inputs, std::nullopt, max_length, *serving);

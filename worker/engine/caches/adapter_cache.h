@@ -24,9 +24,10 @@ struct ResidentVersion {
   LoadedBase on;
   std::shared_ptr<const Task> task;
   int max_length = 512;
-  std::optional<bool> has_pair;  ///< Trained on pairs of texts; empty if unknown.
-  int64_t bytes = 0;             ///< Its buffer on the device.
-  int64_t tensor_bytes = 0;      ///< Of its tensors alone.
+  std::optional<bool> has_pair;              ///< Trained on pairs of texts; empty if unknown.
+  std::optional<std::string> chat_template;  ///< Its own, if it has one.
+  int64_t bytes = 0;                         ///< Its buffer on the device.
+  int64_t tensor_bytes = 0;                  ///< Of its tensors alone.
 };
 
 /// Thread safety: thread-safe.

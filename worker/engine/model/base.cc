@@ -99,6 +99,7 @@ Status Base::LoadTexts() {
   knows_pairs_ = HoldsTypes(tokenizer_->EncodePair("a", "b", {}), layout_);
   if (!layout_.language_head.empty()) {
     GRAFT_ASSIGN_OR_RETURN(generation_, ReadGenerationConfig(folder_, layout_.vocab_size));
+    chat_files_ = templates::ReadChatFiles(folder_);
   }
   StatusOr<EmbeddingRecipe> recipe = ReadEmbeddingRecipe(folder_);
   embedding_status_ = recipe.status();

@@ -12,6 +12,7 @@
 #include "common/base/status.h"
 #include "common/families/layout.h"
 #include "common/safetensors/checkpoint.h"
+#include "common/templates/chat_files.h"
 #include "common/tokenizers/tokenizer.h"
 #include "worker/engine/device/tensor.h"
 #include "worker/engine/model/embedding_recipe.h"
@@ -42,6 +43,8 @@ class Base {
   /// Why the base can be trained but embeds no text; OK if it does. See ReadEmbeddingRecipe.
   const Status& embedding_status() const { return embedding_status_; }
   const GenerationConfig& generation_config() const { return generation_; }
+  /// Of a base with a language head; the error says which of its files can't be read.
+  const StatusOr<templates::ChatFiles>& chat_files() const { return chat_files_; }
   Pooling pooling() const { return recipe_.pooling; }
   bool normalize_embeddings() const { return recipe_.normalize; }
   /// Tokens that the plain base's embeddings read of a text.
@@ -88,6 +91,7 @@ class Base {
   Status embedding_status_;
   EmbeddingRecipe recipe_;
   GenerationConfig generation_;
+  StatusOr<templates::ChatFiles> chat_files_ = templates::ChatFiles();
   bool knows_pairs_ = true;
   at::ScalarType compute_ = at::kFloat;
   at::Device device_;

@@ -40,6 +40,11 @@ class BaseGeneration {
   void DropAbandoned();
   void FailAll(const Status& status);
   bool empty() const { return requests_.empty(); }
+  int64_t cache_bytes() const { return cache_.bytes(); }
+  int64_t used_cache_bytes() const {
+    const generation::KvBlocks& blocks = scheduler_.blocks();
+    return cache_.bytes() / blocks.num_blocks() * (blocks.num_blocks() - blocks.free_blocks());
+  }
 
   struct StepFigures {
     int64_t rows = 0, prompt_tokens = 0, generated_tokens = 0, preempted = 0;

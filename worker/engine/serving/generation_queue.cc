@@ -64,11 +64,21 @@ void GenerationQueue::DropAbandoned() {
   for (auto& [base, generation] : bases_) generation->DropAbandoned();
 }
 
+void GenerationQueue::CountCaches() {
+  std::erase_if(bases_, [](const auto& entry) { return entry.second->empty(); });
+  int64_t all = 0, used = 0;
+  for (const auto& [base, generation] : bases_) {
+    all += generation->cache_bytes();
+    used += generation->used_cache_bytes();
+  }
+  cache_bytes_ = all;
+  used_cache_bytes_ = used;
+}
+
 int64_t GenerationQueue::WaitingRows() {
   Admit();
   DropAbandoned();
-  // A base whose texts are all over gives its cache back.
-  std::erase_if(bases_, [](const auto& entry) { return entry.second->empty(); });
+  CountCaches();
   return bases_.empty() ? 0 : 1;
 }
 
@@ -81,6 +91,7 @@ int64_t GenerationQueue::Turn(int64_t /*most*/, const Yield& between_layers) {
   prompt_tokens_ += figures.prompt_tokens;
   generated_tokens_ += figures.generated_tokens;
   preemptions_ += figures.preempted;
+  CountCaches();  // Now: behind the last text nobody may come for long.
   return std::max<int64_t>(1, figures.rows);
 }
 
@@ -93,6 +104,7 @@ void GenerationQueue::FailAll(const Status& status) {
   Admit();
   for (auto& [base, generation] : bases_) generation->FailAll(status);
   bases_.clear();
+  CountCaches();
 }
 
 }  // namespace graft::worker::engine

@@ -30,6 +30,8 @@ class GenerationQueue : public ForegroundClient {
   int64_t prompt_tokens() const { return prompt_tokens_; }        ///< Computed since start.
   int64_t generated_tokens() const { return generated_tokens_; }  ///< Since start.
   int64_t preemptions() const { return preemptions_; }            ///< Since start.
+  int64_t cache_bytes() const { return cache_bytes_; }            ///< Of all bases, now.
+  int64_t used_cache_bytes() const { return used_cache_bytes_; }  ///< By texts, now.
 
   bool idle() const override { return open_ == 0; }
   /// A step's worth, if there is one: the background waits for a step at a time.
@@ -42,6 +44,8 @@ class GenerationQueue : public ForegroundClient {
   /// Hands new requests to their bases.
   void Admit();
   void DropAbandoned();
+  /// Gives back the caches of bases whose texts are all over, and counts the others'.
+  void CountCaches();
 
   const GenerationLimits limits_;
   std::mutex mutex_;
@@ -49,6 +53,7 @@ class GenerationQueue : public ForegroundClient {
   Status closed_;  ///< Guarded by mutex_; what Close was given.
   std::atomic<size_t> open_{0};
   std::atomic<int64_t> prompt_tokens_{0}, generated_tokens_{0}, preemptions_{0};
+  std::atomic<int64_t> cache_bytes_{0}, used_cache_bytes_{0};
   std::map<const Base*, std::unique_ptr<BaseGeneration>> bases_;
   const Base* last_ = nullptr;  ///< Whose step was the last: bases take turns.
 };

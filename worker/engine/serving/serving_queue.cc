@@ -9,6 +9,7 @@
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/device/device.h"
 #include "worker/engine/passes/forward_pass.h"
+#include "worker/engine/serving/token_scores.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -22,9 +23,9 @@ const Adapter* OwnerOf(const ServingRequest& request) {
 PassKind KindOf(const ServingRequest& request) {
   const Adapter* alone = OwnerOf(request);
   if (alone != nullptr && !alone->overrides_base()) alone = nullptr;
-  // Objects lie at even addresses.
+  // Objects lie at multiples of four.
   return {.base = reinterpret_cast<uintptr_t>(request.on.base.get()),
-          .variant = reinterpret_cast<uintptr_t>(alone) + (request.embed ? 1 : 0)};
+          .variant = reinterpret_cast<uintptr_t>(alone) + static_cast<uintptr_t>(request.output)};
 }
 
 PassScheduler::Request ToSchedule(const ServingRequest& request) {
@@ -123,10 +124,7 @@ int64_t ServingQueue::WaitingRows() {
 }
 
 Status ServingQueue::RunGuarded(const Items& pass, const Yield& yield) {
-  return Guarded([&]() -> Status {
-    RunPass(pass, yield);
-    return OkStatus();
-  });
+  return Guarded([&] { return RunPass(pass, yield); });
 }
 
 void ServingQueue::Run(const PassPlan& plan, const Yield& yield) {
@@ -187,7 +185,7 @@ int64_t ServingQueue::Turn(int64_t most, const Yield& between_layers) {
   return plan.tokens + served;
 }
 
-void ServingQueue::RunPass(const Items& items, const Yield& yield) {
+Status ServingQueue::RunPass(const Items& items, const Yield& yield) {
   const at::NoGradGuard no_grad;
   const ServingRequest& first = *items.front().request;
   std::vector<Sequence> sequences;
@@ -198,19 +196,37 @@ void ServingQueue::RunPass(const Items& items, const Yield& yield) {
     sequence.ids = encoding.ids.data();
     sequence.type_ids = encoding.type_ids.data();
     sequence.length = static_cast<int64_t>(encoding.ids.size());
-    if (!item.request->read.empty()) sequence.wanted = {&item.request->read[item.input], 1};
+    if (!item.request->read.empty()) sequence.wanted = item.request->read[item.input];
     owners.push_back(OwnerOf(*item.request));
   }
   const Base& base = *first.on.base;
   const ForwardPass pass = ForwardPass::Run(*first.on.model, base, sequences, owners, yield);
-  if (first.embed) {
+  if (first.output == ServingOutput::kTokenScores) {
+    std::vector<int32_t> next;
+    for (const Item& item : items) {
+      const std::vector<int32_t>& ids = item.request->inputs[item.input].ids;
+      for (const int32_t row : item.request->read[item.input])
+        next.push_back(ids[std::min(static_cast<size_t>(row) + 1, ids.size() - 1)]);
+    }
+    GRAFT_ASSIGN_OR_RETURN(
+        const std::vector<float> scores,
+        ScoreTokens(pass.hidden_RD, next, WeightSet(base, owners.front()), yield));
+    auto begin = scores.begin();
+    for (const Item& item : items) {
+      const auto end = begin + static_cast<ptrdiff_t>(item.request->read[item.input].size());
+      item.request->outputs[item.input].assign(begin, end);
+      begin = end;
+    }
+    return OkStatus();
+  }
+  if (first.output == ServingOutput::kEmbedding) {
     for (size_t i = 0; i < items.size(); ++i) {
       at::Tensor embedding = PoolSequence(pass, static_cast<int64_t>(i), base.pooling());
       if (items[i].request->normalize)
         embedding = embedding / at::linalg_vector_norm(embedding).clamp_min(1e-12);
       items[i].request->outputs[items[i].input] = ToVector(embedding);
     }
-    return;
+    return OkStatus();
   }
   for (const Segment& segment : pass.batch.segments) {
     const Adapter& adapter = *owners[static_cast<size_t>(segment.sequence_begin)];
@@ -221,6 +237,7 @@ void ServingQueue::RunPass(const Items& items, const Yield& yield) {
       item.request->outputs[item.input] = ToVector(logits.select(0, s - segment.sequence_begin));
     }
   }
+  return OkStatus();
 }
 
 void ServingQueue::Close(const Status& status) {

@@ -19,16 +19,20 @@
 
 namespace graft::worker::engine {
 
+enum class ServingOutput { kLabels, kEmbedding, kTokenScores };
+
 /// One request: some inputs of one owner. Answered when the last of its inputs is.
 struct ServingRequest {
-  std::shared_ptr<const ResidentVersion> version;  ///< Null: the plain base (embeddings only).
+  std::shared_ptr<const ResidentVersion> version;  ///< Null: the plain base, which has no labels.
   LoadedBase on;
-  bool embed = false;
+  ServingOutput output = ServingOutput::kLabels;
   bool normalize = false;
   std::vector<tokenizers::Encoding> inputs;
-  std::vector<int32_t> read;  ///< Position whose output answers each input; empty: all do.
+  /// Positions whose outputs answer each input, rising; empty: all do.
+  std::vector<std::vector<int32_t>> read;
   std::vector<bool> truncated;
-  /// Filled by passes: logits [C] or a sentence embedding [D] an input.
+  /// Filled by passes: logits [C], a sentence embedding [D], or of each position that is read the
+  /// log-probability of the token behind it, an input.
   std::vector<std::vector<float>> outputs;
   size_t remaining = 0;
   Abandoned abandoned;
@@ -82,7 +86,7 @@ class ServingQueue : public ForegroundClient {
   /// A pass of short requests between two layers of a request's text; returns its rows.
   int64_t ServeBetweenLayers(uint64_t of);
   Status RunGuarded(const Items& pass, const Yield& yield);
-  void RunPass(const Items& items, const Yield& yield);
+  Status RunPass(const Items& items, const Yield& yield);
 
   static constexpr uint64_t kNone = 0;  ///< No request's number.
 

@@ -142,6 +142,35 @@ struct EmbedResult {
   std::string base_fingerprint;
 };
 
+struct ScoreInput {
+  std::string prompt;  ///< Is read, not scored; may be empty.
+  std::string text;    ///< Behind the prompt, both being one text.
+};
+
+struct ScoreRequest {
+  std::string base;   ///< Either this
+  VersionId version;  ///< or this.
+  std::vector<ScoreInput> inputs;
+  Abandoned abandoned = {};
+};
+
+struct ScoredToken {
+  int32_t token = 0;
+  std::string text;                      ///< Whole characters; empty where one isn't over.
+  std::optional<float> log_probability;  ///< None of a first token, which nothing stands before.
+};
+
+/// The tokens of an input's text; one that has a part of the prompt too is the text's.
+struct TextScore {
+  int64_t prompt_tokens = 0;
+  std::vector<ScoredToken> tokens;
+};
+
+struct ScoreResult {
+  std::vector<TextScore> scores;  ///< One an input.
+  std::string base_fingerprint;
+};
+
 struct TokenScore {
   int32_t token = 0;
   float log_probability = 0;  ///< Natural logarithm, by the logits as the model gave them.
@@ -156,6 +185,7 @@ struct GeneratedPiece {
   std::vector<TokenScore> best;                     ///< The likeliest, if asked for.
   std::optional<std::string> finish;                ///< With the last: "stop", "length".
   int64_t prompt_tokens = 0, generated_tokens = 0;  ///< Of this sequence so far.
+  std::string base_fingerprint;
 };
 
 struct GenerateRequest {
@@ -168,7 +198,7 @@ struct GenerateRequest {
   Abandoned abandoned = {};
 };
 
-/// What computed a generation; known before its first piece.
+/// What computed a generation.
 struct GenerateResult {
   std::string base_fingerprint;
 };

@@ -53,7 +53,7 @@ class LoopTest : public ::testing::Test {
                           int length = kLength) {
     auto request = std::make_shared<ServingRequest>();
     request->on = on_;
-    request->embed = true;
+    request->output = ServingOutput::kEmbedding;
     for (int i = 0; i < texts; ++i) {
       request->inputs.push_back({std::vector<int32_t>(static_cast<size_t>(length), 7),
                                  std::vector<int32_t>(static_cast<size_t>(length), 0), false});

@@ -34,6 +34,7 @@ struct Context {
   std::ostream& err;
   bool terminal = false;      ///< Standard output is one.
   bool err_terminal = false;  ///< Standard error is one.
+  bool in_terminal = false;   ///< Standard input is one.
   bool json = false;
   client::ClientOptions options;
   std::optional<std::chrono::milliseconds> chosen_timeout;  ///< --timeout, if it was given.

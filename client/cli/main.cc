@@ -17,8 +17,9 @@ std::string Variable(const char* name) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return graft::cli::Run({argv + 1, argv + argc},
-                         {Variable("GRAFT_SERVER"), Variable("GRAFT_TOKEN"),
-                          ::isatty(STDOUT_FILENO) != 0, ::isatty(STDERR_FILENO) != 0},
-                         std::cout, std::cerr);
+  return graft::cli::Run(
+      {argv + 1, argv + argc},
+      {Variable("GRAFT_SERVER"), Variable("GRAFT_TOKEN"), ::isatty(STDOUT_FILENO) != 0,
+       ::isatty(STDERR_FILENO) != 0, ::isatty(STDIN_FILENO) != 0},
+      std::cout, std::cerr);
 }

@@ -16,7 +16,7 @@ std::string TimeoutHelp(const client::ClientOptions& options) {
   return "Seconds a call may take (default: " + seconds(options.timeout) +
          "; promote and rollback " + seconds(kPromoteTimeout) +
          "; check, estimate and submit --check-only " + seconds(kDataTimeout) + "; evaluate " +
-         seconds(kEvaluateTimeout) + "; upload, import and export " +
+         seconds(kEvaluateTimeout) + "; upload, import, export, generate and chat " +
          seconds(options.stream_timeout) + ")";
 }
 
@@ -35,6 +35,7 @@ int RunLine(std::vector<std::string> arguments, const Environment& environment, 
                   .err = err,
                   .terminal = environment.terminal,
                   .err_terminal = environment.err_terminal,
+                  .in_terminal = environment.in_terminal,
                   .json = false,
                   .options = {},
                   .chosen_timeout = {},
@@ -59,6 +60,7 @@ int RunLine(std::vector<std::string> arguments, const Environment& environment, 
   AddAdapterCommands(root, run);
   AddArtifactCommands(root, run);
   AddInferenceCommands(root, run);
+  AddTextCommands(root, run);
   AddDataCommands(root, run);
   // gRPC itself says nothing useful about such a text.
   std::string not_text;

@@ -12,6 +12,7 @@ struct Environment {
   std::string token;          ///< GRAFT_TOKEN
   bool terminal = false;      ///< Standard output is a terminal.
   bool err_terminal = false;  ///< Standard error is one.
+  bool in_terminal = false;   ///< Standard input is one.
 };
 
 /// Runs one command line (without the program's name); returns its exit code.

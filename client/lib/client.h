@@ -80,9 +80,10 @@ class Client {
   /// `*files` is incomplete.
   StatusOr<graft::v1::AdapterVersion> Export(const std::string& adapter, Files* files);
 
-  /// Calls `on_part` for each piece of generated text.
+  /// Calls `on_part` for each part of a generated text; false ends the call, which is OK then.
+  /// Until the first part it is repeated as Call does.
   Status Generate(const graft::v1::GenerateRequest& request,
-                  const std::function<void(const graft::v1::GenerateResponse&)>& on_part);
+                  const std::function<bool(const graft::v1::GenerateResponse&)>& on_part);
 
   graft::v1::FinetuningService::Stub& jobs() { return *jobs_; }
   graft::v1::AdapterService::Stub& adapters() { return *adapters_; }

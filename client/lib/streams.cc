@@ -106,13 +106,24 @@ StatusOr<graft::v1::AdapterVersion> Client::Export(const std::string& adapter, F
 }
 
 Status Client::Generate(const graft::v1::GenerateRequest& request,
-                        const std::function<void(const graft::v1::GenerateResponse&)>& on_part) {
-  grpc::ClientContext context;
-  Prepare(context, options_.stream_timeout);
-  const auto reader = inference_->Generate(&context, request);
-  graft::v1::GenerateResponse part;
-  while (reader->Read(&part)) on_part(part);
-  return Convert(reader->Finish());
+                        const std::function<bool(const graft::v1::GenerateResponse&)>& on_part) {
+  grpc::Status end;
+  bool begun = false;
+  const Status status = Retry(options_.stream_timeout, [&](grpc::ClientContext& context) {
+    const auto reader = inference_->Generate(&context, request);
+    graft::v1::GenerateResponse part;
+    while (reader->Read(&part)) {
+      begun = true;
+      if (on_part(part)) continue;
+      context.TryCancel();
+      (void)reader->Finish();
+      return end;
+    }
+    end = reader->Finish();
+    // Not again once a part is out: it would come twice.
+    return begun ? grpc::Status() : end;
+  });
+  return begun ? Convert(end) : status;
 }
 
 }  // namespace graft::client

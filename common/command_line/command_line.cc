@@ -48,6 +48,8 @@ Option Option::OneOf(std::vector<std::string> values) {
 
 Option Option::SplitAt(char delimiter) { return Option(option_->delimiter(delimiter)); }
 
+Option Option::OneAtATime() { return Option(option_->allow_extra_args(false)); }
+
 Option Option::InBytes() {
   return Option(option_->transform(CLI::AsSizeValue(/*kb_is_1000=*/false)));
 }
@@ -91,6 +93,7 @@ template Option Command::Add(const std::string&, uint64_t&, const std::string&);
 template Option Command::Add(const std::string&, double&, const std::string&);
 template Option Command::Add(const std::string&, std::optional<int>&, const std::string&);
 template Option Command::Add(const std::string&, std::optional<int64_t>&, const std::string&);
+template Option Command::Add(const std::string&, std::optional<uint64_t>&, const std::string&);
 template Option Command::Add(const std::string&, std::optional<double>&, const std::string&);
 
 Option Command::AddFlag(const std::string& name, bool& value, const std::string& help) {

@@ -30,6 +30,8 @@ class Option {
   Option OneOf(std::vector<std::string> values);
   /// The texts of a list may also stand in one value, with `delimiter` between them.
   Option SplitAt(char delimiter);
+  /// A list that takes one text each time it is named, and leaves what follows to others.
+  Option OneAtATime();
   /// A number of bytes, which may end in K, M, G or T (times 1024).
   Option InBytes();
   /// Where the line doesn't have it, the environment's `variable` is taken.
@@ -58,7 +60,7 @@ class Command {
 
   /// `--name`, or `name` for an argument without one. Parsing writes `value`, which must live until
   /// then. Value: std::string, a vector of it (may be given again; each text is taken as it is),
-  /// int, int64_t, uint64_t, double; int, int64_t or double as optional.
+  /// int, int64_t, uint64_t, double, and these numbers as optional.
   template <typename Value>
   Option Add(const std::string& name, Value& value, const std::string& help);
   Option AddFlag(const std::string& name, bool& value, const std::string& help);

@@ -30,38 +30,34 @@ Status CheckInputs(const Inputs& inputs) {
   return OkStatus();
 }
 
-graft::v1::Provenance ProvenanceOf(const core::Version& version, const std::string& fingerprint) {
-  graft::v1::Provenance provenance;
-  provenance.set_adapter_version(VersionName(version.adapter, version.number));
-  provenance.set_adapter_version_sha256(version.sha256);
-  provenance.set_base(version.base);
-  provenance.set_base_fingerprint(fingerprint);
-  return provenance;
-}
-
 }  // namespace
 
-/// One of the calls that may be in flight; gives its place back, whatever ends it.
-class InferenceService::Admission {
- public:
-  explicit Admission(InferenceService& service)
-      : service_(&service), begin_(std::chrono::steady_clock::now()) {
-    ++service_->num_calls_;
-  }
-  Admission(Admission&& other) noexcept
-      : service_(std::exchange(other.service_, nullptr)), begin_(other.begin_) {}
-  Admission& operator=(Admission&&) = delete;
-  ~Admission() {
-    if (service_ == nullptr) return;
-    --service_->num_calls_;
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin_;
-    service_->backend_.probe.InferenceFinished(took.count());
-  }
+InferenceService::Admission::Admission(InferenceService& service)
+    : service_(&service), begin_(std::chrono::steady_clock::now()) {
+  ++service_->num_calls_;
+}
 
- private:
-  InferenceService* service_;
-  std::chrono::steady_clock::time_point begin_;
-};
+InferenceService::Admission::~Admission() {
+  if (service_ == nullptr) return;
+  --service_->num_calls_;
+  service_->backend_.probe.InferenceFinished(SecondsSince());
+}
+
+double InferenceService::Admission::SecondsSince() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+}
+
+graft::v1::Provenance InferenceService::Target::Provenance(
+    const std::string& base_fingerprint) const {
+  graft::v1::Provenance provenance;
+  if (!is_plain) {
+    provenance.set_adapter_version(VersionName(version.adapter, version.number));
+    provenance.set_adapter_version_sha256(version.sha256);
+  }
+  provenance.set_base(version.base);
+  provenance.set_base_fingerprint(base_fingerprint);
+  return provenance;
+}
 
 StatusOr<InferenceService::Admission> InferenceService::Admit() {
   if (num_calls_ >= backend_.limits.max_inference_calls) {
@@ -72,17 +68,35 @@ StatusOr<InferenceService::Admission> InferenceService::Admit() {
   return Admission(*this);
 }
 
-Awaitable<StatusOr<graft::v1::ClassifyResponse>> InferenceService::Classify(
-    CallContext& context, const graft::v1::ClassifyRequest& request) {
-  GRAFT_CO_RETURN_IF_ERROR(CheckInputs(request.inputs()));
-  GRAFT_CO_ASSIGN_OR_RETURN(const Admission admission, Admit());
-  auto resolve = [tenant = context.tenant, name = request.adapter()](core::Transaction& tx) {
+Awaitable<StatusOr<InferenceService::Target>> InferenceService::Resolve(const CallContext& context,
+                                                                        std::string adapter,
+                                                                        std::string base) {
+  if (adapter.empty() == base.empty())
+    co_return InvalidArgumentError("name either an adapter or a base").At("adapter");
+  Target target;
+  if (adapter.empty()) {
+    const StatusOr<intake::BasePtr> found = co_await backend_.bases.Find(context, base);
+    if (!found.ok()) co_return Status(found.status()).At("base");
+    target.version.base = std::move(base);
+    target.is_plain = true;
+    co_return target;
+  }
+  auto resolve = [tenant = context.tenant, name = std::move(adapter)](core::Transaction& tx) {
     return core::ResolveVersion(tx, tenant, name);
   };
   StatusOr<core::Version> resolved = co_await Read(backend_.runtime, backend_.store, resolve);
   if (!resolved.ok()) co_return Status(resolved.status()).At("adapter");
-  const core::Version& version = *resolved;
+  target.version = std::move(*resolved);
+  co_return target;
+}
 
+Awaitable<StatusOr<graft::v1::ClassifyResponse>> InferenceService::Classify(
+    CallContext& context, const graft::v1::ClassifyRequest& request) {
+  GRAFT_CO_RETURN_IF_ERROR(CheckInputs(request.inputs()));
+  GRAFT_CO_ASSIGN_OR_RETURN(const Admission admission, Admit());
+  GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
+                            co_await Resolve(context, request.adapter(), std::string()));
+  const core::Version& version = target.version;
   pb::EngineClassifyRequest engine_request;
   *engine_request.mutable_version() = RefTo(version);
   *engine_request.mutable_inputs() = request.inputs();
@@ -97,36 +111,25 @@ Awaitable<StatusOr<graft::v1::ClassifyResponse>> InferenceService::Classify(
   if (!reply.ok()) co_return reply.status();
   graft::v1::ClassifyResponse response;
   *response.mutable_predictions() = std::move(*reply->mutable_predictions());
-  *response.mutable_provenance() = ProvenanceOf(version, reply->base_fingerprint());
+  *response.mutable_provenance() = target.Provenance(reply->base_fingerprint());
   co_return response;
 }
 
 Awaitable<StatusOr<graft::v1::EmbedResponse>> InferenceService::Embed(
     CallContext& context, const graft::v1::EmbedRequest& request) {
   GRAFT_CO_RETURN_IF_ERROR(CheckInputs(request.inputs()));
-  if (request.adapter().empty() == request.base().empty()) {
-    co_return InvalidArgumentError("name either an adapter or a base").At("adapter");
-  }
   GRAFT_CO_ASSIGN_OR_RETURN(const Admission admission, Admit());
+  GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
+                            co_await Resolve(context, request.adapter(), request.base()));
+  const core::Version& version = target.version;
   pb::EngineEmbedRequest engine_request;
   *engine_request.mutable_inputs() = request.inputs();
   engine_request.set_normalize(request.normalize());
-  core::Version version;
-  if (request.adapter().empty()) {
-    version.base = request.base();
-    engine_request.set_base(request.base());
-    const StatusOr<intake::BasePtr> found = co_await backend_.bases.Find(context, request.base());
-    if (!found.ok()) co_return Status(found.status()).At("base");
+  if (target.is_plain) {
+    engine_request.set_base(version.base);
   } else {
-    auto resolve = [tenant = context.tenant, name = request.adapter()](core::Transaction& tx) {
-      return core::ResolveVersion(tx, tenant, name);
-    };
-    StatusOr<core::Version> resolved = co_await Read(backend_.runtime, backend_.store, resolve);
-    if (!resolved.ok()) co_return Status(resolved.status()).At("adapter");
-    version = std::move(*resolved);
     *engine_request.mutable_version() = RefTo(version);
   }
-
   std::function call = [&](EngineLink& link) {
     return AsyncUnary<pb::EngineEmbedResponse>(backend_.runtime, link.stub().async(), kEmbed,
                                                engine_request, context.deadline);
@@ -137,25 +140,8 @@ Awaitable<StatusOr<graft::v1::EmbedResponse>> InferenceService::Embed(
   if (!reply.ok()) co_return reply.status();
   graft::v1::EmbedResponse response;
   *response.mutable_embeddings() = std::move(*reply->mutable_embeddings());
-  if (request.adapter().empty()) {
-    response.mutable_provenance()->set_base(version.base);
-    response.mutable_provenance()->set_base_fingerprint(reply->base_fingerprint());
-  } else {
-    *response.mutable_provenance() = ProvenanceOf(version, reply->base_fingerprint());
-  }
+  *response.mutable_provenance() = target.Provenance(reply->base_fingerprint());
   co_return response;
-}
-
-Awaitable<Status> InferenceService::Generate(CallContext&, const graft::v1::GenerateRequest&,
-                                             StreamWriter<graft::v1::GenerateResponse>&) {
-  co_return UnimplementedError(
-      "Generate is not built yet: graft serves classifiers and embeddings so far");
-}
-
-Awaitable<StatusOr<graft::v1::ScoreResponse>> InferenceService::Score(
-    CallContext&, const graft::v1::ScoreRequest&) {
-  co_return UnimplementedError(
-      "Score is not built yet: graft serves classifiers and embeddings so far");
 }
 
 }  // namespace graft::server::rpc

@@ -2,6 +2,11 @@
 /// graft.v1.InferenceService: answers from adapters. A name is resolved to a version once, when the
 /// request is admitted; whatever is promoted meanwhile, the request ends on that version.
 
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "graft/internal/v1/engine.pb.h"
 #include "graft/v1/inference.pb.h"
 #include "server/core/rows.h"
 #include "server/rpc/backend.h"
@@ -22,8 +27,43 @@ class InferenceService {
   Awaitable<StatusOr<graft::v1::ScoreResponse>> Score(CallContext&, const graft::v1::ScoreRequest&);
 
  private:
-  class Admission;
+  /// What computes an answer: a version, or a plain base, of which `version` has the base alone.
+  struct Target {
+    core::Version version;
+    bool is_plain = false;
+
+    graft::v1::Provenance Provenance(const std::string& base_fingerprint) const;
+  };
+  /// One of the calls that may be in flight; gives its place back, whatever ends it.
+  class Admission {
+   public:
+    explicit Admission(InferenceService& service);
+    Admission(Admission&& other) noexcept
+        : service_(std::exchange(other.service_, nullptr)), begin_(other.begin_) {}
+    Admission& operator=(Admission&&) = delete;
+    ~Admission();
+    double SecondsSince() const;
+
+   private:
+    InferenceService* service_;
+    std::chrono::steady_clock::time_point begin_;
+  };
   StatusOr<Admission> Admit();
+  /// Resolves what a request names: an adapter's version or a plain base, one of the two.
+  /// Errors: InvalidArgument if it names both or neither; NotFound; as BaseFinder::Find.
+  Awaitable<StatusOr<Target>> Resolve(const CallContext& context, std::string adapter,
+                                      std::string base);
+
+  /// How a stream of a worker's ended.
+  struct Ended {
+    Status status;
+  };
+  /// Passes a worker's stream on. Errors: what the worker said before it sent anything; what comes
+  /// later is told in Ended.
+  Awaitable<StatusOr<Ended>> PassOn(const CallContext& context, EngineLink& link,
+                                    const graft::internal::v1::EngineGenerateRequest& request,
+                                    const Target& target, const Admission& admission,
+                                    StreamWriter<graft::v1::GenerateResponse>& writer);
 
   Backend& backend_;
   int num_calls_ = 0;  ///< Admitted and not yet answered.

@@ -24,6 +24,10 @@ class Probe {
   /// `reason`: "queue_full", "no_worker", "draining".
   virtual void InferenceRejected(std::string_view reason) { (void)reason; }
   virtual void InferenceFinished(double seconds) { (void)seconds; }
+  /// From a text's admission to its first token.
+  virtual void FirstToken(double seconds) { (void)seconds; }
+  /// Between two tokens of a sequence; `tokens` of them came so.
+  virtual void InterToken(double seconds, int tokens) { (void)seconds, (void)tokens; }
 
   /// A job's row went from one state to another; `reason` is its event's.
   virtual void JobTransition(core::JobState to, std::string_view reason) { (void)to, (void)reason; }

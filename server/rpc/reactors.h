@@ -14,28 +14,9 @@
 #include <boost/system/system_error.hpp>
 
 #include "server/rpc/call.h"
+#include "server/rpc/pending_op.h"
 
 namespace graft::server::rpc {
-
-namespace internal {
-
-/// A read or write that a coroutine waits for. Confined to the io thread.
-struct PendingOp {
-  std::function<void(bool)> resume;  ///< Empty unless one waits.
-  template <typename Handler>
-  void Await(Handler handler) {
-    auto shared = std::make_shared<Handler>(std::move(handler));
-    resume = [shared](bool ok) {
-      Handler complete = std::move(*shared);
-      std::move(complete)(ok);
-    };
-  }
-  void Complete(bool ok) {
-    if (auto go_on = std::exchange(resume, nullptr)) go_on(ok);
-  }
-};
-
-}  // namespace internal
 
 /// Sends a server stream's messages, one in flight: the next is built when the last is on its way.
 template <typename Response>

@@ -32,6 +32,12 @@ inline constexpr EngineMethod<graft::internal::v1::EngineClassifyRequest,
 inline constexpr EngineMethod<graft::internal::v1::EngineEmbedRequest,
                               graft::internal::v1::EngineEmbedResponse>
     kEmbed = &EngineAsync::Embed;
+inline constexpr EngineMethod<graft::internal::v1::EngineScoreRequest,
+                              graft::internal::v1::EngineScoreResponse>
+    kScore = &EngineAsync::Score;
+inline constexpr void (EngineAsync::*kGenerate)(
+    grpc::ClientContext*, const graft::internal::v1::EngineGenerateRequest*,
+    grpc::ClientReadReactor<graft::internal::v1::EngineGenerateResponse>*) = &EngineAsync::Generate;
 inline constexpr EngineMethod<graft::internal::v1::LoadVersionRequest,
                               graft::internal::v1::LoadVersionResponse>
     kLoadVersion = &EngineAsync::LoadVersion;

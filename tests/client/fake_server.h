@@ -6,6 +6,7 @@
 ///   Run({"jobs"}, {server.address()}, out, err);
 ///   EXPECT_EQ(server.created.spec().base(), "tiny");
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -50,7 +51,10 @@ class FakeServer final : public v1::FinetuningService::Service,
   v1::CreateJobRequest created;
   std::vector<std::string> request_ids;
   std::vector<int64_t> after_events;
-  std::vector<int> batches;            ///< Inputs of each Classify.
+  std::vector<int> batches;  ///< Inputs of each Classify.
+  std::vector<v1::GenerateRequest> generations;
+  int fail_texts_after = -1;  ///< Parts of a text, then `failure`; -1: none fails.
+  std::vector<v1::ScoreRequest> scored;
   std::vector<std::string> job_pages;  ///< Page tokens of ListJobs.
   std::vector<std::string> version_pages;
   std::string token, uploaded, upload_name;
@@ -215,16 +219,32 @@ class FakeServer final : public v1::FinetuningService::Service,
     reply->add_embeddings()->add_values(0.5F);
     return Answer(context);
   }
-  grpc::Status Score(Context* context, const v1::ScoreRequest*, v1::ScoreResponse* reply) override {
-    reply->add_scores()->set_log_probability(-1);
+  grpc::Status Score(Context* context, const v1::ScoreRequest* request,
+                     v1::ScoreResponse* reply) override {
+    scored.push_back(*request);
+    for (int i = 0; i < request->inputs_size(); ++i) {
+      auto& score = *reply->add_scores();
+      score.set_log_probability(-1.5);
+      score.add_tokens()->set_text("a");
+      auto& second = *score.add_tokens();
+      second.set_text("b");
+      second.set_log_probability(-1.5);
+    }
     return Answer(context);
   }
-  grpc::Status Generate(Context* context, const v1::GenerateRequest*,
+  grpc::Status Generate(Context* context, const v1::GenerateRequest* request,
                         grpc::ServerWriter<v1::GenerateResponse>* writer) override {
+    generations.push_back(*request);
+    if (fail_first > 0) return Answer(context);
+    int parts = 0;
     for (const char* text : {"to ", "be"}) {
-      v1::GenerateResponse part;
-      part.set_text(text);
-      writer->Write(part);
+      for (int index = 0; index < std::max(1, request->generation().n()); ++index) {
+        if (parts++ == fail_texts_after) return proto::ToGrpcStatus(failure);
+        v1::GenerateResponse part;
+        part.set_index(index);
+        part.set_text(text);
+        writer->Write(part);
+      }
     }
     return Answer(context);
   }

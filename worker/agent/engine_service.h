@@ -6,6 +6,8 @@
 #include <string>
 
 #include "graft/internal/v1/engine.grpc.pb.h"
+#include "worker/agent/chat.h"
+#include "worker/agent/generate_call.h"
 #include "worker/agent/objects.h"
 #include "worker/agent/task_threads.h"
 #include "worker/engine/engine.h"
@@ -35,6 +37,14 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   grpc::ServerUnaryReactor* Embed(grpc::CallbackServerContext* context,
                                   const graft::internal::v1::EngineEmbedRequest* request,
                                   graft::internal::v1::EngineEmbedResponse* response) override;
+  // engine_generate.cc
+  grpc::ServerWriteReactor<graft::internal::v1::EngineGenerateResponse>* Generate(
+      grpc::CallbackServerContext* context,
+      const graft::internal::v1::EngineGenerateRequest* request) override;
+  grpc::ServerUnaryReactor* Score(grpc::CallbackServerContext* context,
+                                  const graft::internal::v1::EngineScoreRequest* request,
+                                  graft::internal::v1::EngineScoreResponse* response) override;
+
   grpc::ServerUnaryReactor* LoadVersion(
       grpc::CallbackServerContext* context, const graft::internal::v1::LoadVersionRequest* request,
       graft::internal::v1::LoadVersionResponse* response) override;
@@ -63,6 +73,15 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   void WhenResident(const graft::internal::v1::VersionRef& version,
                     std::function<void(Status)> then);
 
+  /// The same for a version, or a plain base if it is empty: runs `then` once that is in memory.
+  void WhenHeld(const graft::internal::v1::VersionRef& version, const std::string& base,
+                std::function<void(Status)> then);
+  /// Hands a text to the engine, which ends the call; with an error that is left to the caller.
+  /// `answered` is called with its first token.
+  Status BeginText(const std::shared_ptr<GenerateCall>& call,
+                   const graft::internal::v1::EngineGenerateRequest& request,
+                   std::function<void()> answered);
+
   engine::Engine& engine_;
   std::shared_ptr<Objects> objects_;
   /// The engine's status as gRPC's; one that says that the device is lost is passed on.
@@ -70,6 +89,10 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
 
   const OnSwap on_swap_;
   const std::function<void()> on_device_failed_;
+  ChatRenderer chats_;
+  TaskThreads writers_{1};  ///< Begins the writes of streams.
+  /// Renders chats, in seconds at worst, and reads prompts. Above those that hand over to it.
+  TaskThreads prompts_{4};
   TaskThreads base_reads_{2};   ///< Apart: a base is read in seconds, a version beside it at once.
   TaskThreads tasks_{2};        ///< Below base_reads_, to which they may hand over to the last.
   TaskThreads evaluations_{1};  ///< Apart: reading their data takes long.

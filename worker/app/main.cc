@@ -5,6 +5,7 @@
 #include <atomic>
 #include <csignal>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -133,8 +134,12 @@ int Run(const Flags& flags) {
   int signal = 0;
   ::sigwait(&signals, &signal);
   spdlog::info("draining: running jobs are checkpointed and given back");
+  const auto drained_by =
+      std::chrono::system_clock::now() + std::chrono::seconds(flags.drain_seconds);
   agent.Drain(std::chrono::seconds(flags.drain_seconds));
-  grpc_server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
+  // Texts that run may end; what is left two seconds before the end is cut off.
+  constexpr std::chrono::seconds kLast(2);
+  grpc_server->Shutdown(std::max(std::chrono::system_clock::now() + kLast, drained_by - kLast));
   (*metrics)->Detach();
   return device_failed ? 1 : 0;
 }

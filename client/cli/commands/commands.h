@@ -19,8 +19,10 @@ void AddJobCommands(Command root, Action& run);
 void AddAdapterCommands(Command root, Action& run);
 /// export, import
 void AddArtifactCommands(Command root, Action& run);
-/// classify, embed, generate, score
+/// classify, embed
 void AddInferenceCommands(Command root, Action& run);
+/// generate, chat, score
+void AddTextCommands(Command root, Action& run);
 /// bases, upload, check
 void AddDataCommands(Command root, Action& run);
 

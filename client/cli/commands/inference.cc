@@ -16,7 +16,6 @@ struct Flags {
   std::vector<std::string> texts;
   bool pair = false, logits = false, normalize = false;
   int top = 1;
-  int max_tokens = 0;
 };
 
 StatusOr<TextInputs> Inputs(const Flags& flags) {
@@ -82,42 +81,6 @@ int Embed(Context& context, const Flags& flags) {
   });
 }
 
-int Generate(Context& context, const Flags& flags) {
-  graft::v1::GenerateRequest request;
-  request.set_adapter(flags.adapter);
-  request.set_prompt(flags.texts.empty() ? "" : flags.texts.front());
-  request.set_max_tokens(flags.max_tokens);
-  std::string text;
-  const Status status =
-      context.client->Generate(request, [&](const graft::v1::GenerateResponse& part) {
-        if (context.json) {
-          PrintJson(context, part);
-        } else {
-          context.out << part.text() << std::flush;
-        }
-      });
-  if (!status.ok()) return Refuse(context, status);
-  if (!context.json) context.out << "\n";
-  return kOk;
-}
-
-int Score(Context& context, const Flags& flags) {
-  const auto inputs = Inputs(flags);
-  if (!inputs.ok()) return Refuse(context, inputs.status());
-  graft::v1::ScoreRequest request;
-  request.set_adapter(flags.adapter);
-  for (const auto& input : *inputs) *request.add_inputs() = input;
-  const auto answer = context.client->Call(context.client->inference(), &Stub::Score, request);
-  if (!answer.ok()) return Refuse(context, inputs->Locate(answer.status(), 0));
-  if (context.json) {
-    PrintJson(context, *answer);
-    return kOk;
-  }
-  for (const auto& score : answer->scores())
-    context.out << Fixed(score.log_probability(), 4) << "  " << score.tokens() << " tokens\n";
-  return kOk;
-}
-
 }  // namespace
 
 void AddInferenceCommands(Command root, Action& run) {
@@ -138,9 +101,6 @@ void AddInferenceCommands(Command root, Action& run) {
   embed.Add("--base", flags->base, "The plain base");
   embed.AddFlag("--normalize", flags->normalize, "To length 1");
   embed.AddFlag("--pair", flags->pair, "Texts are pairs");
-  add("generate", "Continue a prompt (not served yet by graft-server 0.1)", Generate)
-      .Add("--max-tokens", flags->max_tokens, "At most so many tokens");
-  add("score", "Log-probabilities of texts (not served yet by graft-server 0.1)", Score);
 }
 
 }  // namespace graft::cli

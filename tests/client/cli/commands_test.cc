@@ -60,6 +60,7 @@ class CommandTest : public testing::Test {
             {{"classify", "--adapter", "a", "one", "two"}, 1},
             {{"embed", "--base", "b", "one"}, 1},
             {{"generate", "--adapter", "a", "or not "}, 2},
+            {{"chat", "--adapter", "a"}, 0},  // Nothing is typed.
             {{"score", "--adapter", "a", "one"}, 1},
             {{"bases"}, 2},
             {{"upload", file_}, 1},
@@ -128,6 +129,7 @@ TEST_F(CommandTest, NoCommandIsMissingFromThisTable) {
   AddAdapterCommands(line.root(), run);
   AddArtifactCommands(line.root(), run);
   AddInferenceCommands(line.root(), run);
+  AddTextCommands(line.root(), run);
   AddDataCommands(line.root(), run);
   std::vector<std::string> tested;
   for (const Case& c : Cases()) tested.push_back(c.words[0]);
@@ -237,11 +239,6 @@ TEST_F(CommandTest, CheckSaysWhereTheFaultsAre) {
   EXPECT_THAT(Run({"check", "file:///d/t.csv"}).out,
               HasSubstr("\n  dataset.train line 7, column text: no text (EMPTY_TEXT)\n"
                         "  and 3 more\n"));
-}
-
-TEST_F(CommandTest, WhatIsNotServedYetSaysSo) {
-  for (const char* command : {"generate", "score"})
-    EXPECT_THAT(Run({command, "--help"}).out, HasSubstr("not served yet by graft-server 0.1"));
 }
 
 TEST_F(CommandTest, ImportSendsWhatTheFlagsSay) {

@@ -118,7 +118,7 @@ TEST_F(ExitCodeTest, HelpSaysHowLongCallsMayTake) {
   const std::string help = Run({"--help"}).out;
 
   for (const char* part : {"default: 30;", "promote and rollback 300", "evaluate 1800",
-                           "upload, import and export 1800"}) {
+                           "upload, import, export, generate and chat 1800"}) {
     std::string plain;  // The help breaks its lines.
     std::istringstream words(help);
     for (std::string word; words >> word;) plain += word + " ";

@@ -42,6 +42,18 @@ TEST(CommandLineTest, ValuesAreWrittenAndWhatIsNotGivenStays) {
   EXPECT_FALSE(absent.is_given());
 }
 
+TEST(CommandLineTest, AListThatTakesOneAtATimeLeavesWhatFollowsToOthers) {
+  CommandLine line("prog", "1.2.3", "what it does");
+  std::vector<std::string> list, rest;
+  line.root().Add("--list", list, "some texts").OneAtATime();
+  line.root().Add("rest", rest, "the rest");
+
+  ASSERT_FALSE(line.Parse({"--list", "a", "x", "--list", "b", "y"}).has_value());
+
+  EXPECT_THAT(list, ElementsAre("a", "b"));
+  EXPECT_THAT(rest, ElementsAre("x", "y"));
+}
+
 TEST(CommandLineTest, MainsArgumentsBeginBehindTheProgramsName) {
   CommandLine line("prog", "1.2.3", "what it does");
   int number = 0;

@@ -160,6 +160,25 @@ grpc::Status FakeWorker::Embed(grpc::ServerContext*, const pb::EngineEmbedReques
   return grpc::Status::OK;
 }
 
+grpc::Status FakeWorker::Generate(grpc::ServerContext* context,
+                                  const pb::EngineGenerateRequest* request,
+                                  grpc::ServerWriter<pb::EngineGenerateResponse>* writer) {
+  ++generated;
+  if (on_generate) return on_generate(*context, *request, *writer);
+  writer->Write(TextPart(id, "stop"));
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeWorker::Score(grpc::ServerContext*, const pb::EngineScoreRequest* request,
+                               pb::EngineScoreResponse* response) {
+  for (const auto& input : request->inputs()) {
+    auto* token = response->add_scores()->add_tokens();
+    token->set_text(input.prompt() + "|" + input.text());
+  }
+  response->set_base_fingerprint("fingerprint");
+  return grpc::Status::OK;
+}
+
 grpc::Status FakeWorker::LoadVersion(grpc::ServerContext*, const pb::LoadVersionRequest* request,
                                      pb::LoadVersionResponse*) {
   ++loaded;

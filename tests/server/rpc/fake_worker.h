@@ -22,6 +22,17 @@ namespace graft::server::rpc {
 
 namespace pb = graft::internal::v1;
 
+/// A part of a worker's text.
+inline pb::EngineGenerateResponse TextPart(const std::string& text,
+                                           const std::string& finish = {}) {
+  pb::EngineGenerateResponse response;
+  response.mutable_part()->set_text(text);
+  response.mutable_part()->add_tokens()->set_id(7);
+  response.mutable_part()->set_finish_reason(finish);
+  response.set_base_fingerprint("fingerprint");
+  return response;
+}
+
 class FakeWorker : public pb::Engine::Service {
  public:
   /// `server`: where the coordinator listens. `bases`: those that lie in the worker's folder.
@@ -51,13 +62,22 @@ class FakeWorker : public pb::Engine::Service {
                         pb::EngineClassifyResponse* response) override;
   grpc::Status Embed(grpc::ServerContext*, const pb::EngineEmbedRequest* request,
                      pb::EngineEmbedResponse* response) override;
+  grpc::Status Generate(grpc::ServerContext* context, const pb::EngineGenerateRequest* request,
+                        grpc::ServerWriter<pb::EngineGenerateResponse>* writer) override;
+  grpc::Status Score(grpc::ServerContext*, const pb::EngineScoreRequest* request,
+                     pb::EngineScoreResponse* response) override;
   grpc::Status LoadVersion(grpc::ServerContext*, const pb::LoadVersionRequest* request,
                            pb::LoadVersionResponse*) override;
 
   const std::string id;
   std::function<grpc::Status(const pb::EngineClassifyRequest&)> on_classify;
+  /// Without it a text is the worker's id.
+  std::function<grpc::Status(grpc::ServerContext&, const pb::EngineGenerateRequest&,
+                             grpc::ServerWriter<pb::EngineGenerateResponse>&)>
+      on_generate;
   std::function<grpc::Status(const pb::LoadVersionRequest&)> on_load;
   std::atomic<int> classified{0};
+  std::atomic<int> generated{0};
   std::atomic<int> loaded{0};
   int64_t lease_ms = 0;
   int64_t memory_bytes = int64_t{64} << 30;  ///< Told by Register.

@@ -107,20 +107,6 @@ TEST_F(RoutingTest, BadRequestsReachNoWorker) {
   EXPECT_EQ(first_->classified, 0);
 }
 
-TEST_F(RoutingTest, WhatIsNotBuiltSaysSo) {
-  grpc::ClientContext score;
-  v1::ScoreResponse scored;
-  const grpc::Status status = inference_->Score(&score, {}, &scored);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), testing::HasSubstr("not built yet"));
-
-  grpc::ClientContext generate;
-  auto reader = inference_->Generate(&generate, {});
-  v1::GenerateResponse response;
-  EXPECT_FALSE(reader->Read(&response));
-  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
-}
-
 class BusyTest : public RoutingTest {
   void Configure() override { limits_.max_inference_calls = 1; }
 };

@@ -1,0 +1,116 @@
+#include "client/cli/generation_flags.h"
+
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "client/cli/context.h"
+#include "common/base/utf8.h"
+
+namespace graft::cli {
+namespace {
+
+template <typename Number>
+bool Parse(std::string_view text, Number& number) {
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && stop == end;
+}
+
+}  // namespace
+
+void AddModelFlags(command_line::Command command, std::string& adapter, std::string& base) {
+  command.Add("--adapter", adapter, "NAME, NAME@VERSION, NAME@sha256:...");
+  command.Add("--base", base, "The plain base");
+}
+
+void AddGenerationFlags(command_line::Command command, GenerationFlags& flags) {
+  AddModelFlags(command, flags.adapter, flags.base);
+  command.Add("--max-tokens", flags.max_tokens,
+              "At most so many tokens; default: what the context holds");
+  command.Add("--min-tokens", flags.min_tokens, "No end before so many");
+  command.Add("--temperature", flags.temperature,
+              "0: always the likeliest token. This and the next four: by default the base's own");
+  command.Add("--top-k", flags.top_k, "Of the k likeliest tokens");
+  command.Add("--top-p", flags.top_p, "Of the likeliest tokens that have this probability");
+  command.Add("--min-p", flags.min_p, "Of tokens with this part of the likeliest's probability");
+  command.Add("--repetition-penalty", flags.repetition_penalty,
+              "Above 1 tokens that are there come less often");
+  command.Add("--frequency-penalty", flags.frequency_penalty, "For each time a token was written");
+  command.Add("--presence-penalty", flags.presence_penalty, "Once a token was written");
+  command.Add("--logit-bias", flags.logit_bias, "TOKEN=BIAS, added to its logit; again for more")
+      .OneAtATime();
+  command.Add("--seed", flags.seed, "The same seed gives the same text");
+  command.Add("--stop", flags.stop, "A text that ends it and isn't shown; again for more")
+      .OneAtATime();
+  command.Add("--end-token", flags.end_tokens, "A token's number that ends it; again for more")
+      .OneAtATime();
+  command.Add("--logprobs", flags.logprobs,
+              "Log-probabilities, also of so many of the likeliest tokens (seen with --json)");
+}
+
+void AddChatFlags(command_line::Command command, GenerationFlags& flags) {
+  command.Add("--system", flags.system, "What the model is told before the conversation");
+  command
+      .Add("--var", flags.variables,
+           "NAME=JSON, a variable of the chat template, such as enable_thinking=false")
+      .OneAtATime();
+}
+
+StatusOr<graft::v1::GenerateRequest> MakeRequest(const GenerationFlags& flags) {
+  if (flags.adapter.empty() == flags.base.empty())
+    return UsageError("say who answers: either --adapter or --base");
+  graft::v1::GenerateRequest request;
+  request.set_adapter(flags.adapter);
+  request.set_base(flags.base);
+  graft::v1::GenerationSettings& settings = *request.mutable_generation();
+  if (flags.max_tokens) settings.set_max_tokens(*flags.max_tokens);
+  if (flags.min_tokens) settings.set_min_tokens(*flags.min_tokens);
+  if (flags.temperature) settings.set_temperature(*flags.temperature);
+  if (flags.top_k) settings.set_top_k(*flags.top_k);
+  if (flags.top_p) settings.set_top_p(*flags.top_p);
+  if (flags.min_p) settings.set_min_p(*flags.min_p);
+  if (flags.repetition_penalty) settings.set_repetition_penalty(*flags.repetition_penalty);
+  if (flags.frequency_penalty) settings.set_frequency_penalty(*flags.frequency_penalty);
+  if (flags.presence_penalty) settings.set_presence_penalty(*flags.presence_penalty);
+  if (flags.seed) settings.set_seed(*flags.seed);
+  if (flags.n) settings.set_n(*flags.n);
+  if (flags.logprobs) settings.set_logprobs(*flags.logprobs);
+  *settings.mutable_stop() = {flags.stop.begin(), flags.stop.end()};
+  for (const std::string& text : flags.end_tokens) {
+    int32_t token = 0;
+    if (!Parse(text, token)) return UsageError("--end-token " + Quoted(text) + " is no number");
+    settings.add_end_tokens(token);
+  }
+  for (const std::string& text : flags.logit_bias) {
+    const size_t equals = text.find('=');
+    graft::v1::TokenBias bias;
+    int32_t token = 0;
+    double value = 0;
+    if (equals == std::string::npos || !Parse(std::string_view(text).substr(0, equals), token) ||
+        !Parse(std::string_view(text).substr(equals + 1), value))
+      return UsageError("--logit-bias " + Quoted(text) + " isn't of the form TOKEN=BIAS");
+    bias.set_token(token);
+    bias.set_bias(value);
+    *settings.add_logit_bias() = bias;
+  }
+  return request;
+}
+
+StatusOr<graft::v1::Chat> MakeChat(const GenerationFlags& flags) {
+  graft::v1::Chat chat;
+  if (!flags.system.empty()) {
+    graft::v1::ChatMessage& message = *chat.add_messages();
+    message.set_role("system");
+    message.set_content(flags.system);
+  }
+  for (const std::string& text : flags.variables) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return UsageError("--var " + Quoted(text) + " isn't of the form NAME=JSON");
+    (*chat.mutable_variables())[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return chat;
+}
+
+}  // namespace graft::cli

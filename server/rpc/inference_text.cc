@@ -1,0 +1,157 @@
+/// What InferenceService does of language models.
+
+#include <chrono>
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "server/rpc/incoming_stream.h"
+#include "server/rpc/inference_service.h"
+#include "server/rpc/version_ref.h"
+
+namespace graft::server::rpc {
+namespace {
+
+namespace pb = graft::internal::v1;
+using graft::v1::GenerateResponse;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kMaxInputs = 256;
+
+/// Errors: InvalidArgument for what no model could answer.
+Status CheckInput(const graft::v1::GenerateRequest& request) {
+  using Request = graft::v1::GenerateRequest;
+  switch (request.input_case()) {
+    case Request::kChat:
+      if (!request.chat().messages().empty()) return OkStatus();
+      return InvalidArgumentError("the chat has no message").At("chat.messages");
+    case Request::kPrompt:
+      if (!request.prompt().empty()) return OkStatus();
+      return InvalidArgumentError("the prompt is empty").At("prompt");
+    case Request::INPUT_NOT_SET:
+      break;
+  }
+  return InvalidArgumentError("say what is to be answered: a prompt or a chat").At("prompt");
+}
+
+Status CheckInputs(const graft::v1::ScoreRequest& request) {
+  if (request.inputs().empty() || request.inputs_size() > kMaxInputs) {
+    return InvalidArgumentError(fmt::format("inputs must hold 1 to {} texts, not {}", kMaxInputs,
+                                            request.inputs_size()))
+        .At("inputs");
+  }
+  for (int i = 0; i < request.inputs_size(); ++i) {
+    if (request.inputs(i).text().empty())
+      return InvalidArgumentError("a text is empty").At(fmt::format("inputs[{}].text", i));
+  }
+  return OkStatus();
+}
+
+/// When each sequence of a request had its last token.
+class TokenClock {
+ public:
+  TokenClock(Probe& probe, double first_seconds) : probe_(probe) {
+    probe_.FirstToken(first_seconds);
+  }
+  void Saw(const GenerateResponse& part) {
+    const Clock::time_point now = Clock::now();
+    const auto [last, is_first] = last_.try_emplace(part.index(), now);
+    if (is_first) return;
+    const std::chrono::duration<double> passed = now - last->second;
+    const int tokens = std::max(1, part.tokens_size());
+    probe_.InterToken(passed.count() / tokens, tokens);
+    last->second = now;
+  }
+
+ private:
+  Probe& probe_;
+  std::map<int32_t, Clock::time_point> last_;
+};
+
+}  // namespace
+
+Awaitable<StatusOr<InferenceService::Ended>> InferenceService::PassOn(
+    const CallContext& context, EngineLink& link, const pb::EngineGenerateRequest& request,
+    const Target& target, const Admission& admission, StreamWriter<GenerateResponse>& writer) {
+  IncomingStream<pb::EngineGenerateResponse> stream(backend_.runtime, link.stub().async(),
+                                                    kGenerate, request, context.deadline);
+  std::optional<TokenClock> clock;
+  Ended ended;
+  while (true) {
+    std::optional<pb::EngineGenerateResponse> next = co_await stream.Read();
+    if (!next) break;
+    if (!clock) clock.emplace(backend_.probe, admission.SecondsSince());
+    clock->Saw(next->part());
+    GenerateResponse& part = *next->mutable_part();
+    *part.mutable_provenance() = target.Provenance(next->base_fingerprint());
+    if (!co_await writer.Write(std::move(part))) {
+      ended.status = CancelledError("the caller went away");
+      co_return ended;
+    }
+  }
+  ended.status = stream.status();
+  if (!clock && !ended.status.ok()) co_return ended.status;
+  if (ended.status.code() == StatusCode::kUnavailable) {
+    ended.status = UnavailableError("worker " + link.worker_id() +
+                                    " went away in the middle of the text; ask again")
+                       .AddDetail({"TEXT_BROKEN", {}, 0, {}, {}});
+  }
+  co_return ended;
+}
+
+Awaitable<Status> InferenceService::Generate(CallContext& context,
+                                             const graft::v1::GenerateRequest& request,
+                                             StreamWriter<GenerateResponse>& writer) {
+  GRAFT_CO_RETURN_IF_ERROR(CheckInput(request));
+  GRAFT_CO_ASSIGN_OR_RETURN(const Admission admission, Admit());
+  GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
+                            co_await Resolve(context, request.adapter(), request.base()));
+  pb::EngineGenerateRequest engine_request;
+  if (target.is_plain) {
+    engine_request.set_base(target.version.base);
+  } else {
+    *engine_request.mutable_version() = RefTo(target.version);
+  }
+  if (request.has_chat()) {
+    *engine_request.mutable_chat() = request.chat();
+  } else {
+    engine_request.set_prompt(request.prompt());
+  }
+  *engine_request.mutable_generation() = request.generation();
+  std::function call = [&](EngineLink& link) {
+    return PassOn(context, link, engine_request, target, admission, writer);
+  };
+  const StatusOr<Ended> ended = co_await backend_.workers.CallOne<Ended>(
+      context, target.version.base, target.version.sha256, call);
+  co_return ended.ok() ? ended->status : ended.status();
+}
+
+Awaitable<StatusOr<graft::v1::ScoreResponse>> InferenceService::Score(
+    CallContext& context, const graft::v1::ScoreRequest& request) {
+  GRAFT_CO_RETURN_IF_ERROR(CheckInputs(request));
+  GRAFT_CO_ASSIGN_OR_RETURN(const Admission admission, Admit());
+  GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
+                            co_await Resolve(context, request.adapter(), request.base()));
+  pb::EngineScoreRequest engine_request;
+  if (target.is_plain) {
+    engine_request.set_base(target.version.base);
+  } else {
+    *engine_request.mutable_version() = RefTo(target.version);
+  }
+  *engine_request.mutable_inputs() = request.inputs();
+  std::function call = [&](EngineLink& link) {
+    return AsyncUnary<pb::EngineScoreResponse>(backend_.runtime, link.stub().async(), kScore,
+                                               engine_request, context.deadline);
+  };
+  StatusOr<pb::EngineScoreResponse> reply =
+      co_await backend_.workers.CallOne<pb::EngineScoreResponse>(context, target.version.base,
+                                                                 target.version.sha256, call);
+  if (!reply.ok()) co_return reply.status();
+  graft::v1::ScoreResponse response;
+  *response.mutable_scores() = std::move(*reply->mutable_scores());
+  *response.mutable_provenance() = target.Provenance(reply->base_fingerprint());
+  co_return response;
+}
+
+}  // namespace graft::server::rpc

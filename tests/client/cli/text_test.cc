@@ -1,0 +1,239 @@
+/// generate, chat and score: what they ask, and what they show.
+
+#include <iostream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../fake_server.h"
+#include "client/cli/context.h"
+
+namespace graft::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+/// Standard input for as long as it lives.
+class Typed {
+ public:
+  explicit Typed(const std::string& text) : in_(text), before_(std::cin.rdbuf(in_.rdbuf())) {
+    std::cin.clear();
+  }
+  ~Typed() { std::cin.rdbuf(before_); }
+
+ private:
+  std::istringstream in_;
+  std::streambuf* const before_;
+};
+
+class TextTest : public testing::Test {
+ protected:
+  Outcome Run(const std::vector<std::string>& arguments) {
+    return RunCli(server_.address(), arguments);
+  }
+  static std::vector<std::string> Said(const v1::Chat& chat) {
+    std::vector<std::string> said;
+    for (const auto& message : chat.messages())
+      said.push_back(message.role() + ": " + message.content());
+    return said;
+  }
+
+  FakeServer server_;
+};
+
+TEST_F(TextTest, WhatIsNotSaidIsntSent) {
+  ASSERT_EQ(Run({"generate", "--adapter", "a@2", "Once"}).code, kOk);
+
+  const v1::GenerateRequest& request = server_.generations.at(0);
+  EXPECT_EQ(request.adapter(), "a@2");
+  EXPECT_EQ(request.prompt(), "Once");
+  EXPECT_EQ(request.generation().ByteSizeLong(), 0);
+}
+
+TEST_F(TextTest, EverySettingIsSentAsItWasSaid) {
+  const Outcome outcome = Run({"generate",
+                               "--base",
+                               "b",
+                               "--max-tokens",
+                               "9",
+                               "--min-tokens",
+                               "2",
+                               "--temperature",
+                               "0",
+                               "--top-k",
+                               "5",
+                               "--top-p",
+                               "0.5",
+                               "--min-p",
+                               "0.1",
+                               "--repetition-penalty",
+                               "1.1",
+                               "--frequency-penalty",
+                               "-1",
+                               "--presence-penalty",
+                               "0.5",
+                               "--logit-bias",
+                               "7=-2.5",
+                               "--seed",
+                               "18446744073709551615",
+                               "--n",
+                               "2",
+                               "--stop",
+                               "x,y",
+                               "--stop",
+                               "\n",
+                               "--end-token",
+                               "3",
+                               "--logprobs",
+                               "0",
+                               "Once"});
+
+  ASSERT_EQ(outcome.code, kOk) << outcome.err;
+  const v1::GenerateRequest& request = server_.generations.at(0);
+  const v1::GenerationSettings& settings = request.generation();
+  EXPECT_EQ(request.base(), "b");
+  EXPECT_EQ(settings.max_tokens(), 9);
+  EXPECT_EQ(settings.min_tokens(), 2);
+  EXPECT_TRUE(settings.has_temperature());
+  EXPECT_EQ(settings.temperature(), 0);
+  EXPECT_EQ(settings.top_k(), 5);
+  EXPECT_EQ(settings.top_p(), 0.5);
+  EXPECT_EQ(settings.min_p(), 0.1);
+  EXPECT_EQ(settings.repetition_penalty(), 1.1);
+  EXPECT_EQ(settings.frequency_penalty(), -1);
+  EXPECT_EQ(settings.presence_penalty(), 0.5);
+  EXPECT_EQ(settings.logit_bias(0).token(), 7);
+  EXPECT_EQ(settings.logit_bias(0).bias(), -2.5);
+  EXPECT_EQ(settings.seed(), UINT64_MAX);
+  EXPECT_EQ(settings.n(), 2);
+  EXPECT_THAT(settings.stop(), ElementsAre("x,y", "\n"));
+  EXPECT_THAT(settings.end_tokens(), ElementsAre(3));
+  EXPECT_TRUE(settings.has_logprobs());
+}
+
+TEST_F(TextTest, ATextIsShownAsItIs) {
+  EXPECT_EQ(Run({"generate", "--adapter", "a", "or not "}).out, "to be\n");
+  EXPECT_EQ(Run({"generate", "--adapter", "a", "one", "two"}).out, "to be\nto be\n");
+  EXPECT_EQ(Run({"generate", "--adapter", "a", "--n", "2", "one"}).out, "[0] to be\n[1] to be\n");
+}
+
+TEST_F(TextTest, PromptsComeFromStandardInputToo) {
+  const Typed typed("first\nsecond\n");
+
+  EXPECT_EQ(Run({"generate", "--adapter", "a", "-"}).out, "to be\nto be\n");
+
+  ASSERT_THAT(server_.generations, SizeIs(2));
+  EXPECT_EQ(server_.generations[1].prompt(), "second");
+}
+
+TEST_F(TextTest, APromptMayBeAMessage) {
+  ASSERT_EQ(Run({"generate", "--adapter", "a", "--chat", "--system", "Be brief.", "--var",
+                 "enable_thinking=false", "Who are you?"})
+                .code,
+            kOk);
+
+  const v1::Chat& chat = server_.generations.at(0).chat();
+  EXPECT_THAT(Said(chat), ElementsAre("system: Be brief.", "user: Who are you?"));
+  EXPECT_EQ(chat.variables().at("enable_thinking"), "false");
+}
+
+TEST_F(TextTest, AChatKeepsItsConversation) {
+  const Typed typed("hello\r\n\nand then?\n");
+
+  const Outcome outcome = Run({"chat", "--base", "b", "--system", "Be brief."});
+
+  EXPECT_EQ(outcome.code, kOk) << outcome.err;
+  EXPECT_EQ(outcome.out, "to be\nto be\n");
+  EXPECT_EQ(outcome.err, "");
+  ASSERT_THAT(server_.generations, SizeIs(2));
+  EXPECT_THAT(Said(server_.generations[0].chat()), ElementsAre("system: Be brief.", "user: hello"));
+  EXPECT_THAT(
+      Said(server_.generations[1].chat()),
+      ElementsAre("system: Be brief.", "user: hello", "assistant: to be", "user: and then?"));
+}
+
+TEST_F(TextTest, AtATerminalAChatOutlivesAFault) {
+  const Typed typed("hello\nagain\n");
+  server_.fail_first = 1;
+  server_.failure = InvalidArgumentError("too long");
+  std::ostringstream out, err;
+
+  const Environment terminal{server_.address(), "", true, true, true};
+
+  const int code = cli::Run({"chat", "--base", "b"}, terminal, out, err);
+
+  EXPECT_EQ(code, kOk);
+  EXPECT_EQ(out.str(), "to be\n");
+  EXPECT_THAT(err.str(), HasSubstr("too long"));
+  EXPECT_THAT(Said(server_.generations.at(1).chat()), ElementsAre("user: again"));
+}
+
+TEST_F(TextTest, ElsewhereAChatEndsAtAFault) {
+  const Typed typed("hello\nagain\n");
+  server_.fail_first = 1;
+  server_.failure = InvalidArgumentError("too long");
+
+  EXPECT_EQ(Run({"chat", "--base", "b"}).code, kRefused);
+
+  EXPECT_THAT(server_.generations, SizeIs(1));
+}
+
+TEST_F(TextTest, BeforeItsFirstPartATextIsAskedForAgain) {
+  server_.fail_first = 2;
+
+  EXPECT_EQ(Run({"generate", "--adapter", "a", "one"}).out, "to be\n");
+
+  EXPECT_THAT(server_.generations, SizeIs(3));
+}
+
+TEST_F(TextTest, BehindItsFirstPartATextIsNotAskedForAgain) {
+  server_.fail_texts_after = 1;
+
+  const Outcome outcome = Run({"generate", "--adapter", "a", "one"});
+
+  EXPECT_EQ(outcome.code, kRefused);
+  EXPECT_EQ(outcome.out, "to \n");
+  EXPECT_THAT(outcome.err, HasSubstr("draining"));
+  EXPECT_THAT(server_.generations, SizeIs(1));
+}
+
+TEST_F(TextTest, ScoresAreShownByTextAndByToken) {
+  EXPECT_EQ(Run({"score", "--adapter", "a", "ab", "ab"}).out,
+            "-1.5000  2 tokens  ab\n-1.5000  2 tokens  ab\n");
+  EXPECT_EQ(Run({"score", "--base", "b", "--tokens", "ab"}).out,
+            "-1.5000  2 tokens  ab\n  -  0  a\n  -1.5000  0  b\n");
+  EXPECT_EQ(server_.scored.back().base(), "b");
+  EXPECT_EQ(server_.scored.back().inputs(0).prompt(), "");
+}
+
+TEST_F(TextTest, APairIsAPromptAndItsText) {
+  ASSERT_EQ(Run({"score", "--adapter", "a", "--pair", "the cat", " sat"}).code, kOk);
+
+  EXPECT_EQ(server_.scored.at(0).inputs(0).prompt(), "the cat");
+  EXPECT_EQ(server_.scored.at(0).inputs(0).text(), " sat");
+}
+
+TEST_F(TextTest, WhatCannotBeMeantAsksNoServer) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"generate", "text"},
+           {"generate", "--adapter", "a", "--base", "b", "text"},
+           {"generate", "--adapter", "a"},
+           {"generate", "--adapter", "a", "--system", "x", "text"},
+           {"generate", "--adapter", "a", "--logit-bias", "7", "text"},
+           {"generate", "--adapter", "a", "--end-token", "x", "text"},
+           {"generate", "--adapter", "a", "--temperature", "warm", "text"},
+           {"generate", "--adapter", "a", "--chat", "--var", "x", "text"},
+           {"chat"},
+           {"score", "text"},
+           {"score", "--adapter", "a"}}) {
+    const Outcome outcome = Run(words);
+    EXPECT_EQ(outcome.code, kUsage) << testing::PrintToString(words);
+    EXPECT_FALSE(outcome.err.empty());
+  }
+  EXPECT_EQ(server_.calls, 0);
+}
+
+}  // namespace
+}  // namespace graft::cli

@@ -1,0 +1,179 @@
+#include "worker/agent/chat.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <string_view>
+
+#include "common/base/json.h"
+#include "common/base/utf8.h"
+
+namespace graft::worker::agent {
+namespace {
+
+using graft::v1::Chat;
+using graft::v1::ChatMessage;
+
+constexpr size_t kMostParsed = 32;
+constexpr std::array<std::string_view, 6> kRoles = {"system",    "developer", "user",
+                                                    "assistant", "tool",      "function"};
+
+Status Fault(const std::string& field, const std::string& what) {
+  return InvalidArgumentError(field + " " + what).At(field);
+}
+
+std::string Entry(const std::string& list, int index) {
+  return list + "[" + std::to_string(index) + "]";
+}
+
+/// Errors: InvalidArgument at `field`.
+StatusOr<OrderedJson> Parsed(const std::string& text, const std::string& field) {
+  StatusOr<OrderedJson> json = ParseOrderedJson(text, field);
+  return json.ok() ? std::move(json) : Status(json.status()).At(field);
+}
+StatusOr<OrderedJson> ParsedObject(const std::string& text, const std::string& field) {
+  GRAFT_ASSIGN_OR_RETURN(OrderedJson json, Parsed(text, field));
+  if (!json.is_object()) return Fault(field, "must be a JSON object");
+  return json;
+}
+
+StatusOr<OrderedJson> ToJson(const graft::v1::ToolCall& call, const std::string& field) {
+  if (!call.type().empty() && call.type() != "function")
+    return Fault(field + ".type", "is " + Quoted(call.type()) + "; only \"function\" is known");
+  if (call.function().name().empty()) return Fault(field + ".function.name", "is empty");
+  OrderedJson function = {{"name", call.function().name()}, {"arguments", OrderedJson::object()}};
+  if (!call.function().arguments().empty()) {
+    // An object rather than its text: so templates of today read it, which write the text
+    // themselves.
+    GRAFT_ASSIGN_OR_RETURN(function["arguments"], ParsedObject(call.function().arguments(),
+                                                               field + ".function.arguments"));
+  }
+  OrderedJson json = OrderedJson::object();
+  if (!call.id().empty()) json["id"] = call.id();
+  json["type"] = "function";
+  json["function"] = std::move(function);
+  return json;
+}
+
+Status CheckForm(const ChatMessage& message, const std::string& field) {
+  const std::string& role = message.role();
+  if (std::ranges::find(kRoles, role) == kRoles.end()) {
+    return Fault(field + ".role", "is " + Quoted(role) +
+                                      "; it must be system, developer, user, assistant, tool or "
+                                      "function");
+  }
+  const bool is_assistant = role == "assistant";
+  if (!is_assistant && message.tool_calls_size() > 0)
+    return Fault(field + ".tool_calls", "are an assistant's; the role here is " + role);
+  if (!is_assistant && message.has_reasoning_content())
+    return Fault(field + ".reasoning_content", "is an assistant's; the role here is " + role);
+  if (role != "tool" && message.has_tool_call_id())
+    return Fault(field + ".tool_call_id", "belongs to the role tool; the role here is " + role);
+  if (!message.has_content() && message.tool_calls_size() == 0)
+    return Fault(field + ".content", "is missing");
+  return OkStatus();
+}
+
+StatusOr<OrderedJson> ToJson(const ChatMessage& message, const std::string& field) {
+  GRAFT_RETURN_IF_ERROR(CheckForm(message, field));
+  OrderedJson json = {{"role", message.role()}};
+  if (message.has_content()) json["content"] = message.content();
+  if (message.has_name()) json["name"] = message.name();
+  if (message.has_reasoning_content()) json["reasoning_content"] = message.reasoning_content();
+  if (message.has_tool_call_id()) json["tool_call_id"] = message.tool_call_id();
+  for (int i = 0; i < message.tool_calls_size(); ++i) {
+    GRAFT_ASSIGN_OR_RETURN(OrderedJson call,
+                           ToJson(message.tool_calls(i), Entry(field + ".tool_calls", i)));
+    json["tool_calls"].push_back(std::move(call));
+  }
+  return json;
+}
+
+/// A status of the templates', whose fields lie below "chat" in a request.
+Status BelowChat(const Status& status) {
+  Status result;
+  switch (status.code()) {
+    case StatusCode::kInvalidArgument:
+      result = InvalidArgumentError(status.message());
+      break;
+    default:
+      return status;
+  }
+  for (ErrorDetail detail : status.details()) {
+    if (!detail.field.empty() && detail.field != "chat_template")
+      detail.field = "chat." + detail.field;
+    result.AddDetail(std::move(detail));
+  }
+  return result;
+}
+
+/// What the clock on the wall shows.
+std::chrono::sys_seconds LocalNow() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  return std::chrono::sys_seconds(std::chrono::seconds(::timegm(&local)));
+}
+
+}  // namespace
+
+StatusOr<templates::Conversation> ToConversation(const Chat& chat) {
+  templates::Conversation conversation;
+  if (chat.messages().empty())
+    return Fault("chat.messages", "is empty; say something for the model to answer");
+  for (int i = 0; i < chat.messages_size(); ++i) {
+    GRAFT_ASSIGN_OR_RETURN(OrderedJson message,
+                           ToJson(chat.messages(i), Entry("chat.messages", i)));
+    conversation.messages.push_back(std::move(message));
+  }
+  for (int i = 0; i < chat.tools_size(); ++i) {
+    GRAFT_ASSIGN_OR_RETURN(OrderedJson tool, ParsedObject(chat.tools(i), Entry("chat.tools", i)));
+    conversation.tools.push_back(std::move(tool));
+  }
+  return conversation;
+}
+
+StatusOr<std::string> ChatRenderer::Render(const templates::ChatFiles& files, const Chat& chat) {
+  GRAFT_ASSIGN_OR_RETURN(const templates::Conversation conversation, ToConversation(chat));
+  templates::RenderOptions options;
+  options.add_generation_prompt = true;
+  options.special_tokens = files.special_tokens;
+  options.now = LocalNow();
+  for (const auto& [name, text] : chat.variables()) {
+    GRAFT_ASSIGN_OR_RETURN(options.variables[name],
+                           agent::Parsed(text, "chat.variables." + Printable(name)));
+  }
+  const StatusOr<std::string> source =
+      templates::ChooseTemplate(files, /*has_tools=*/!chat.tools().empty());
+  if (source.status().code() == StatusCode::kNotFound) {
+    return FailedPreconditionError(source.status().message() +
+                                   ", so a chat can't be written down for the model; give it a "
+                                   "prompt instead")
+        .AddDetail({"NO_CHAT_TEMPLATE", "chat", 0, {}, {}});
+  }
+  if (!source.ok()) return source.status();
+  GRAFT_ASSIGN_OR_RETURN(const templates::ChatTemplate chat_template, Parsed(*source));
+  StatusOr<templates::Rendered> rendered = chat_template.Render(conversation, options);
+  if (!rendered.ok()) return BelowChat(rendered.status());
+  return std::move(rendered->text);
+}
+
+StatusOr<templates::ChatTemplate> ChatRenderer::Parsed(const std::string& source) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::ranges::find(
+        parsed_, source, [](const auto& entry) -> const std::string& { return entry.first; });
+    if (found != parsed_.end()) {
+      parsed_.splice(parsed_.begin(), parsed_, found);
+      return found->second;
+    }
+  }
+  GRAFT_ASSIGN_OR_RETURN(templates::ChatTemplate parsed, templates::ChatTemplate::Parse(source));
+  const std::lock_guard lock(mutex_);
+  parsed_.emplace_front(source, parsed);
+  if (parsed_.size() > kMostParsed) parsed_.pop_back();
+  return parsed;
+}
+
+}  // namespace graft::worker::agent

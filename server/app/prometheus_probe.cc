@@ -19,6 +19,12 @@ const Histogram::BucketBoundaries kRpcBuckets = {0.001, 0.0025, 0.005, 0.01, 0.0
 const Histogram::BucketBoundaries kE2eBuckets = {
     0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 0.5, 0.8, 1,   1.5, 2,    2.5, 5,
     10,     15,    20,   30,    40,   50,  60,  120, 240, 480, 960, 1920, 7680};
+/// vLLM's for the time to the first token, and between two.
+const Histogram::BucketBoundaries kFirstTokenBuckets = {
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75,
+    1,     2.5,   5,    7.5,  10,   20,   40,   80,  160,  640, 2560};
+const Histogram::BucketBoundaries kInterTokenBuckets = {
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80};
 const Histogram::BucketBoundaries kJobBuckets = {0.1, 0.5, 1,    5,    10,   30,    60,    120,
                                                  300, 600, 1800, 3600, 7200, 14400, 43200, 86400};
 
@@ -64,6 +70,16 @@ PrometheusProbe::PrometheusProbe(std::filesystem::path data)
                        .Help("Time from an inference request's admission to its answer")
                        .Register(*registry_)
                        .Add({}, kE2eBuckets)),
+      first_token_seconds_(BuildHistogram()
+                               .Name("graft_time_to_first_token_seconds")
+                               .Help("Time from a text's admission to its first token")
+                               .Register(*registry_)
+                               .Add({}, kFirstTokenBuckets)),
+      inter_token_seconds_(BuildHistogram()
+                               .Name("graft_inter_token_latency_seconds")
+                               .Help("Time between two tokens of a text")
+                               .Register(*registry_)
+                               .Add({}, kInterTokenBuckets)),
       transitions_(BuildCounter()
                        .Name("graft_job_transitions_total")
                        .Help("State changes of jobs made by this server, by new state and reason")
@@ -123,6 +139,10 @@ void PrometheusProbe::InferenceRejected(std::string_view reason) {
   requests_rejected_.Add({{"reason", std::string(reason)}}).Increment();
 }
 void PrometheusProbe::InferenceFinished(double seconds) { e2e_seconds_.Observe(seconds); }
+void PrometheusProbe::FirstToken(double seconds) { first_token_seconds_.Observe(seconds); }
+void PrometheusProbe::InterToken(double seconds, int tokens) {
+  for (int i = 0; i < tokens; ++i) inter_token_seconds_.Observe(seconds);
+}
 
 void PrometheusProbe::JobTransition(core::JobState to, std::string_view reason) {
   transitions_

@@ -31,6 +31,8 @@ class PrometheusProbe : public rpc::Probe {
   void InferenceRunning(int delta) override;
   void InferenceRejected(std::string_view reason) override;
   void InferenceFinished(double seconds) override;
+  void FirstToken(double seconds) override;
+  void InterToken(double seconds, int tokens) override;
   void JobTransition(core::JobState to, std::string_view reason) override;
   void JobStarted(double queue_seconds) override;
   void JobEnded(std::string_view method, double seconds) override;
@@ -51,6 +53,8 @@ class PrometheusProbe : public rpc::Probe {
   prometheus::Gauge& requests_running_;
   prometheus::Family<prometheus::Counter>& requests_rejected_;
   prometheus::Histogram& e2e_seconds_;
+  prometheus::Histogram& first_token_seconds_;
+  prometheus::Histogram& inter_token_seconds_;
   prometheus::Family<prometheus::Counter>& transitions_;
   prometheus::Histogram& queue_seconds_;
   prometheus::Family<prometheus::Histogram>& job_seconds_;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Every panel of the dashboard and every rule, against a real Prometheus that scrapes a live server during a job.
 
-The server trains two jobs and answers requests; its worker is killed in the middle, so that lost leases, retries and
-swaps have something to show. Then each query must have an answer with a finite number in it.
+The server trains two jobs, answers requests and generates texts; its worker is killed in the middle, so that lost leases,
+retries and swaps have something to show. Then each query must have an answer with a finite number in it.
 Exit code 77: skipped, with a sentence that says what is missing.
 """
 import argparse
@@ -25,6 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from live_graft import SKIPPED, Graft, Process, poll  # noqa: E402
 
 TEXTS = {"fruit": "apple banana cherry melon grape orange lemon peach", "tool": "hammer saw drill wrench pliers file chisel level"}
+
+
+TEXT_BASE = "base-llama"  # Of the golden cases: tiny, and generates text.
 
 
 def replace_once(text, old, new):
@@ -143,6 +146,8 @@ def use(graft, folder):
     graft.run("classify", "--adapter", "first", "a sharp chisel")  # Must be loaded by the new worker.
     graft.finish(job)
     graft.run("classify", "--adapter", "second", "a sweet grape")
+    for seed in range(3):
+        graft.run("generate", "--base", TEXT_BASE, "--seed", seed, "--min-tokens", 60, "--max-tokens", 60, "the cat")
 
 
 def check_queries(prometheus, queries):
@@ -192,7 +197,11 @@ def run(options):
     with tempfile.TemporaryDirectory(prefix="graft-dashboard-") as name:
         folder, processes = Path(name), []
         try:
-            graft = Graft(options.bin, bases, folder)
+            own = folder / "bases"
+            own.mkdir()
+            (own / "minilm").symlink_to(bases / "minilm")
+            shutil.copytree(options.source / "tests" / "golden" / "decoders" / TEXT_BASE, own / TEXT_BASE)
+            graft = Graft(options.bin, own, folder)
             processes.append(graft.process)
             prometheus = Prometheus(deploy / "prometheus", graft.data / "prometheus-targets.json", folder)
             processes.append(prometheus.process)

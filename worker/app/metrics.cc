@@ -120,6 +120,18 @@ class Metrics::Collector : public prometheus::Collectable {
           {{Number(f.training_jobs), {}}});
     gauge("graft_engine_requests_waiting", "Inputs that wait for a serving pass",
           {{Number(f.requests_waiting), {}}});
+    gauge("graft_generations_running", "Requests whose texts aren't over",
+          {{Number(f.generations), {}}});
+    counter("graft_prompt_tokens_total", "Tokens of prompts computed",
+            {{Number(f.prompt_tokens), {}}});
+    counter("graft_generated_tokens_total", "Tokens generated", {{Number(f.generated_tokens), {}}});
+    counter("graft_preemptions_total",
+            "Texts that gave their keys and values back to older ones and are computed again",
+            {{Number(f.preemptions), {}}});
+    gauge(
+        "graft_kv_cache_bytes",
+        "Keys and values of texts that are being generated: allocated, and used by texts",
+        {{Number(f.kv_bytes), {{"kind", "total"}}}, {Number(f.kv_used_bytes), {{"kind", "used"}}}});
     gauge("graft_adapters_resident", "Adapter versions held",
           {{Number(f.adapters_resident), {{"tier", "device"}}}});
     gauge("graft_adapter_bytes", "Bytes of adapter versions held",

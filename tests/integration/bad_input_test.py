@@ -12,6 +12,7 @@ import dataclasses
 import json
 import os
 import resource
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import tiny_model  # noqa: E402
 from live_graft import Graft, poll  # noqa: E402
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+KEEP = "as it is"  # Of a chat template.
 REFUSED, USAGE, JOB_FAILED, OK = 4, 2, 1, 0
 HUGE = 100 << 20
 CODES = ["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
@@ -51,8 +54,25 @@ def good_rows(count=48):
     return [f"w{i % 20} w{(i * 7) % 20},{'ab'[i % 2]}" for i in range(count)]
 
 
+def write_decoder(folder, template):
+    """The golden cases' tiny llama with another chat template, or with none."""
+    shutil.copytree(GOLDEN / "decoders" / "base-llama", folder)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    if template != KEEP:
+        del config["chat_template"]
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    if template not in (KEEP, None):
+        (folder / "chat_template.jinja").write_text(template)
+
+
 def make_bases(folder):
-    """The good base, and others that can't be used."""
+    """The good base, and others that can't be used, or not for all."""
+    write_decoder(folder / "llama", KEEP)
+    write_decoder(folder / "no-template", None)
+    write_decoder(folder / "torn-template", "{{ messages }}\n{% for %}")
+    write_decoder(folder / "stern-template", "{{ raise_exception('only questions, please') }}")
+    write_decoder(folder / "endless-template",
+                  "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}")
     tiny_model.write_base(folder / "tiny")
     tiny_model.write_base(folder / "truncated")
     weights = folder / "truncated" / "model.safetensors"
@@ -234,7 +254,6 @@ def request_rows():
         Row("classify: 100 MB", ["classify", "--adapter", "good", "-"], "INVALID_ARGUMENT", "line 1", exit=USAGE, text="x" * HUGE),
         Row("embed: unknown base", ["embed", "--base", "nope", "w1"], "NOT_FOUND", "there are: ", "base"),
         Row("embed: neither base nor adapter", ["embed", "w1"], "INVALID_ARGUMENT", "adapter or a base", "adapter"),
-        Row("generate", ["generate", "--adapter", "good", "w1"], "UNIMPLEMENTED", "classifiers"),
         Row("promote an unknown version", ["promote", "good", "9"], "NOT_FOUND", "9", "version"),
         Row("promote an unknown adapter", ["promote", "nope", "1"], "NOT_FOUND", "nope", "adapter"),
         Row("roll back what was never moved", ["rollback", "good"], "FAILED_PRECONDITION", "live"),
@@ -245,6 +264,50 @@ def request_rows():
         Row("watch an unknown job", ["watch", "nope"], "NOT_FOUND", "nope"),
         Row("list with an unknown field", ["jobs", "--filter", "colour=red"], "INVALID_ARGUMENT", "state", "filter"),
         Row("list with an unknown state", ["jobs", "--filter", "state=SLEEPING"], "INVALID_ARGUMENT", "RUNNING", "filter"),
+    ]
+
+
+def text_rows():
+    """Of texts and scores; the good base's adapter classifies, the base "llama" generates."""
+    text = ["generate", "--base", "llama"]
+    chat = [*text, "--chat"]
+    invalid = "INVALID_ARGUMENT"
+    return [
+        Row("generate: a classifier's adapter", ["generate", "--adapter", "good", "w1"], "FAILED_PRECONDITION",
+            "generates no text", "adapter", "NO_LANGUAGE_MODEL"),
+        Row("generate: an encoder", ["generate", "--base", "tiny", "w1"], "FAILED_PRECONDITION", "no language head", "base",
+            "NO_LANGUAGE_HEAD"),
+        Row("generate: unknown adapter", ["generate", "--adapter", "nope", "w1"], "NOT_FOUND", "nope", "adapter"),
+        Row("generate: unknown base", ["generate", "--base", "nope", "w1"], "NOT_FOUND", "there are: ", "base"),
+        Row("generate: base and adapter", [*text, "--adapter", "good", "w1"], invalid, "either", exit=USAGE),
+        Row("generate: neither", ["generate", "w1"], invalid, "either", exit=USAGE),
+        Row("generate: no prompt", text, invalid, "no text given", exit=USAGE),
+        Row("generate: empty prompt", [*text, ""], invalid, "empty", "prompt"),
+        Row("generate: prompt beyond the context", [*text, "the cat " * 200], invalid, "128", "prompt"),
+        Row("generate: prompt of 100 MB", [*text, "-"], invalid, "line 1", exit=USAGE, text="x" * HUGE),
+        Row("generate: max_tokens 0", [*text, "--max-tokens", "0", "w1"], invalid, "1 to 128", "generation.max_tokens"),
+        Row("generate: max_tokens huge", [*text, "--max-tokens", str(2**62), "w1"], invalid, "1 to 128", "generation.max_tokens"),
+        Row("generate: temperature NaN", [*text, "--temperature", "nan", "w1"], invalid, "0 to 100", "generation.temperature"),
+        Row("generate: top_p 2", [*text, "--top-p", "2", "w1"], invalid, "0 to 1", "generation.top_p"),
+        Row("generate: n 1000", [*text, "--n", "1000", "w1"], invalid, "1 to 128", "generation.n"),
+        Row("generate: stop string of 100 kB", [*text, "--stop", "x" * 100_000, "w1"], invalid, "512", "generation.stop[0]"),
+        Row("generate: 17 stop strings", [*text, *["--stop", "x"] * 17, "w1"], invalid, "16", "generation.stop"),
+        Row("generate: unknown end token", [*text, "--end-token", "80", "w1"], invalid, "0 to 79", "generation.end_tokens[0]"),
+        Row("chat: beyond the context", [*chat, "the cat " * 200], invalid, "128", "chat.messages"),
+        Row("chat: variable that is no JSON", [*chat, "--var", "x=nonsense", "w1"], invalid, "chat.variables.x",
+            "chat.variables.x"),
+        Row("chat: broken template", ["generate", "--base", "torn-template", "--chat", "w1"], invalid, "line 2", "chat_template",
+            "TEMPLATE_SYNTAX"),
+        Row("chat: template says no", ["generate", "--base", "stern-template", "--chat", "w1"], invalid, "only questions",
+            "chat_template", "TEMPLATE_REFUSED"),
+        Row("chat: endless template", ["generate", "--base", "endless-template", "--chat", "w1"], invalid, "steps",
+            "chat_template", "TEMPLATE_LIMIT"),
+        Row("chat: no template", ["chat", "--base", "no-template"], "FAILED_PRECONDITION", "prompt", "chat", "NO_CHAT_TEMPLATE",
+            text="w1\n"),
+        Row("score: beyond the context", ["score", "--base", "llama", "the cat " * 200], invalid, "128", "inputs[0].text"),
+        Row("score: an encoder", ["score", "--base", "tiny", "w1"], "FAILED_PRECONDITION", "no language head", "base",
+            "NO_LANGUAGE_HEAD"),
+        Row("score: empty text", ["score", "--base", "llama", ""], invalid, "empty", "inputs[0].text"),
     ]
 
 
@@ -398,7 +461,7 @@ def run_table(options, folder):
         import_good(graft, folder)
         checker = Checker(graft)
         good, spec = spec_rows(data)
-        for row in spec + import_rows(imports) + request_rows():
+        for row in spec + import_rows(imports) + request_rows() + text_rows():
             checker.refused(row)
         for row in data_rows(data, good):
             checker.refused(dataclasses.replace(row, name=row.name + " (check only)", field="spec." + row.field,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/artifacts/chat.h"
+
 namespace graft::artifacts {
 namespace {
 
@@ -23,7 +25,7 @@ std::map<std::string, std::string> TokenizerFilesAmong(
 }
 
 bool SaysOfItself(std::string_view name) {
-  return name == "config.json" ||
+  return name == "config.json" || name == kChatTemplateName ||
          std::find(kTokenizerFiles.begin(), kTokenizerFiles.end(), name) != kTokenizerFiles.end();
 }
 

@@ -1,17 +1,22 @@
 // Foreign folders as versions.
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/artifacts/artifact.h"
+#include "common/artifacts/chat.h"
 #include "common/artifacts/declared.h"
 #include "common/base/utf8.h"
+#include "common/methods/peft_task.h"
 #include "common/safetensors/safetensors.h"
 
 namespace graft::artifacts {
 namespace {
 
 constexpr std::string_view kConfigName = "adapter_config.json";
+/// Tokens of a text, where nothing says how many: a classifier's, and a language model's.
+constexpr int kUsualLength = 512, kUsualLanguageLength = 2048;
 constexpr const char* kChangesNothing =
     "the adapter changes nothing of the base: all that it adds is multiplied by zeros. It was "
     "saved "
@@ -108,9 +113,13 @@ StatusOr<Imported> ImportSealed(const ImportRequest& request, const families::La
                                 " as in the folder's graft.json, not the " +
                                 std::to_string(request.max_length) + " given");
   }
-  const std::vector<std::string>& labels = manifest.identity.task.label_names;
-  GRAFT_RETURN_IF_ERROR(CheckLabels(labels, /*head_outputs=*/0, /*names_given=*/false));
-  const auto specs = manifest.identity.method->Tensors(layout, manifest.identity.task);
+  const tasks::TaskSpec& task = manifest.identity.task;
+  if (task.kind == tasks::Kind::kSequenceClassification) {
+    GRAFT_RETURN_IF_ERROR(CheckLabels(task.label_names, /*head_outputs=*/0, /*names_given=*/false));
+  } else {
+    GRAFT_RETURN_IF_ERROR(OwnChatTemplate(files, request, imported.warnings).status());
+  }
+  const auto specs = manifest.identity.method->Tensors(layout, task);
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs));
   if (ChangesNothing(*manifest.identity.method, layout, bound))
     imported.warnings.emplace_back(kChangesNothing);
@@ -138,6 +147,26 @@ StatusOr<std::map<std::string, std::vector<int64_t>>> ShapesIn(const Files& file
                                     "AdapterHub)");
 }
 
+/// What the base has as one tensor must be one in the file.
+Status CheckTied(const Files& files, const methods::ImportedMethod& method,
+                 const families::Layout& layout) {
+  const auto keys = methods::FindTiedKeys(method.renamed_keys, layout);
+  if (!keys) return OkStatus();
+  std::map<std::string, std::pair<safetensors::DType, std::string_view>> held;
+  for (const auto& [name, bytes] : files) {
+    if (!name.ends_with(".safetensors")) continue;
+    GRAFT_ASSIGN_OR_RETURN(const safetensors::View view, safetensors::View::Parse(bytes, name));
+    for (const safetensors::TensorView& tensor : view.tensors())
+      held[std::string(tensor.name)] = {tensor.dtype, tensor.data};
+  }
+  if (held[keys->head] == held[keys->words]) return OkStatus();
+  return InvalidArgumentError("the tensors " + Printable(keys->head, 200) + " and " +
+                              Printable(keys->words, 200) +
+                              " differ, and in this base they are one: the adapter was trained "
+                              "with a head apart from its embeddings, which graft keeps together. "
+                              "Train it again with ensure_weight_tying");
+}
+
 /// The last name of a path or hub name, "org/minilm" -> "minilm"; in the Hub's cache that of the
 /// model, ".../models--org--minilm/snapshots/0123abcd" -> "minilm".
 std::string LastName(std::string text) {
@@ -149,9 +178,9 @@ std::string LastName(std::string text) {
   return text.substr(text.find_last_of("/\\") + 1);
 }
 
-/// What was asked for, else what the folder says, else the longest up to 512.
+/// What was asked for, else what the folder says, else the longest up to `usual`.
 int MaxLength(const ImportRequest& request, const families::Layout& layout,
-              const Declared& declared, std::vector<std::string>& warnings) {
+              const Declared& declared, int usual, std::vector<std::string>& warnings) {
   const auto most = static_cast<int>(layout.max_positions);
   const std::string says =
       "the folder's tokenizer_config.json says " + std::to_string(declared.max_length);
@@ -161,16 +190,17 @@ int MaxLength(const ImportRequest& request, const families::Layout& layout,
                          says);
     return request.max_length;
   }
-  if (declared.max_length == 0) return std::min(512, most);
+  if (declared.max_length == 0) return std::min(usual, most);
   if (declared.max_length > most)
     warnings.push_back("max_length is " + std::to_string(most) + ", the most that " + request.base +
                        " has positions for; " + says);
   return std::min(declared.max_length, most);
 }
 
-StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::Layout& layout,
-                                const methods::ImportedMethod& method, const Declared& declared,
-                                std::vector<std::string>& warnings) {
+/// A classifier's labels: the folder's own, else those given.
+StatusOr<tasks::TaskSpec> WithLabels(const ImportRequest& request,
+                                     const methods::ImportedMethod& method,
+                                     const Declared& declared, std::vector<std::string>& warnings) {
   std::vector<std::string> labels = method.task.label_names;
   const auto fits = [&](const std::vector<std::string>& names) {
     return std::cmp_equal(names.size(), method.head_outputs);
@@ -196,7 +226,23 @@ StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::La
     warnings.emplace_back("the labels are those that the folder itself names, not those given");
   }
   GRAFT_RETURN_IF_ERROR(CheckLabels(labels, method.head_outputs, given));
-  const int max_length = MaxLength(request, layout, declared, warnings);
+  return tasks::Classification(std::move(labels));
+}
+
+StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::Layout& layout,
+                                const methods::ImportedMethod& method, const Declared& declared,
+                                std::vector<std::string>& warnings) {
+  const bool classifies = method.task.kind == tasks::Kind::kSequenceClassification;
+  tasks::TaskSpec task = method.task;
+  if (classifies) {
+    GRAFT_ASSIGN_OR_RETURN(task, WithLabels(request, method, declared, warnings));
+  } else if (!request.label_names.empty()) {
+    warnings.emplace_back(
+        "the folder is a language model's, which has no labels; those given are "
+        "passed over");
+  }
+  const int max_length = MaxLength(request, layout, declared,
+                                   classifies ? kUsualLength : kUsualLanguageLength, warnings);
   if (max_length < families::kLeastMaxLength) {
     return InvalidArgumentError(
                "max_length is " + std::to_string(max_length) +
@@ -214,7 +260,7 @@ StatusOr<Identity> MakeIdentity(const ImportRequest& request, const families::La
   }
   return Identity{.base_fingerprint = request.base_fingerprint,
                   .method = method.method,
-                  .task = tasks::Classification(std::move(labels)),
+                  .task = std::move(task),
                   .max_length = max_length,
                   .tokenizer = request.tokenizer,
                   .precision = request.precision};
@@ -240,6 +286,29 @@ StatusOr<Files> Rewritten(const std::vector<BoundTensor>& bound, const Identity&
   return files;
 }
 
+/// A language model keeps the folder's chat template; a classifier has none.
+Status TakeChatTemplate(const ImportRequest& request, const Identity& identity, const Files& files,
+                        Files& sealed, Imported& imported) {
+  const std::string name(kChatTemplateName);
+  if (identity.task.kind == tasks::Kind::kSequenceClassification) {
+    if (files.contains(name)) imported.left_aside.push_back(name);
+    std::sort(imported.left_aside.begin(), imported.left_aside.end());
+    return OkStatus();
+  }
+  GRAFT_ASSIGN_OR_RETURN(std::optional<std::string> own,
+                         OwnChatTemplate(files, request, imported.warnings));
+  if (own) sealed[name] = *std::move(own);
+  // Files of a tokenizer that no tokenizer.json tells: what they say can't be compared.
+  for (const std::string& aside : imported.left_aside) {
+    if (files.contains("tokenizer.json")) break;
+    if (aside != "tokenizer.model" && aside != "vocab.json" && aside != "merges.txt") continue;
+    imported.warnings.push_back("the folder's " + aside +
+                                " isn't compared with the base's tokenizer, for the folder has no "
+                                "tokenizer.json; texts are read by the base's");
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& layout,
@@ -260,6 +329,7 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   }
   GRAFT_ASSIGN_OR_RETURN(const methods::ImportedMethod method,
                          methods::ImportMethod(configs, shapes, layout));
+  GRAFT_RETURN_IF_ERROR(CheckTied(files, method, layout));
   GRAFT_ASSIGN_OR_RETURN(const Declared declared, ReadDeclared(files, layout, method.head_outputs));
   imported.warnings = method.doubts;
   imported.warnings.insert(imported.warnings.end(), declared.passed_over.begin(),
@@ -272,6 +342,7 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   if (ChangesNothing(*identity.method, layout, bound))
     imported.warnings.emplace_back(kChangesNothing);
   GRAFT_ASSIGN_OR_RETURN(Files sealed, Rewritten(bound, identity, request, layout));
+  GRAFT_RETURN_IF_ERROR(TakeChatTemplate(request, identity, files, sealed, imported));
   imported.manifest =
       Seal(identity, {.base = request.base, .base_proved = false, .probe = {}, .job = {}}, sealed);
   files = std::move(sealed);

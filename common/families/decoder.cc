@@ -4,6 +4,7 @@
 
 #include "common/base/utf8.h"
 #include "common/families/config_reader.h"
+#include "common/families/language_head.h"
 #include "common/families/layout_builder.h"
 #include "common/families/rope.h"
 
@@ -70,10 +71,11 @@ void AddLayer(const DecoderOptions& options, int i, Layout& layout) {
 /// has one (a classifier's or an embedder's hasn't).
 void AddLanguageHead(bool tied, const std::vector<std::string>& checkpoint_tensors,
                      Layout& layout) {
-  const bool own = std::find(checkpoint_tensors.begin(), checkpoint_tensors.end(),
-                             "lm_head.weight") != checkpoint_tensors.end();
+  const std::string weight = std::string(kLanguageHead) + ".weight";
+  const bool own = std::find(checkpoint_tensors.begin(), checkpoint_tensors.end(), weight) !=
+                   checkpoint_tensors.end();
   if (!tied && !own) return;
-  layout.language_head.push_back({.path = tied ? layout.embeddings.words : "lm_head",
+  layout.language_head.push_back({.path = tied ? layout.embeddings.words : kLanguageHead,
                                   .in = layout.hidden,
                                   .out = layout.vocab_size,
                                   .activation = "",
@@ -81,8 +83,7 @@ void AddLanguageHead(bool tied, const std::vector<std::string>& checkpoint_tenso
                                   .bias = false,
                                   .narrow = true});
   if (!tied) {
-    LayoutBuilder(layout).AddTensor("lm_head.weight", {layout.vocab_size, layout.hidden},
-                                    kAboveLayers);
+    LayoutBuilder(layout).AddTensor(weight, {layout.vocab_size, layout.hidden}, kAboveLayers);
   }
 }
 

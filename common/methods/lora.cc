@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/base/fields.h"
+#include "common/families/language_head.h"
 #include "common/methods/overlay.h"
 #include "common/methods/peft_config.h"
 
@@ -283,7 +284,14 @@ std::map<std::string, std::string> LoraSpec::ConfigFiles(const families::Layout&
     return alpha == std::floor(alpha) ? Json(static_cast<int64_t>(alpha)) : Json(alpha);
   };
   std::vector<std::string> saved = HeadModules(HeadFor(layout, context.task));
-  saved.insert(saved.end(), modules_to_save_.begin(), modules_to_save_.end());
+  for (const std::string& module : modules_to_save_) {
+    // PEFT would give the embeddings a copy of their own and leave the head as it was. Unnamed, the
+    // file's tensor goes into the one that both are.
+    const bool tied = context.task.kind == tasks::Kind::kCausalLanguageModeling &&
+                      families::TiesLanguageHead(layout) &&
+                      IsOrEndsWith(layout.embeddings.words, module);
+    if (!tied) saved.push_back(module);
+  }
   std::sort(saved.begin(), saved.end());
   Json config = ConstantPeftFields();
   config["alpha_pattern"] = Json::object();

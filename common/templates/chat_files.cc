@@ -27,20 +27,19 @@ bool IsThere(const fs::path& path) {
   return fs::exists(path, error);
 }
 
+using Texts = std::map<std::string, std::string>;
+
 /// The object that a file holds, an empty one if the file isn't there.
-StatusOr<Json> ReadObject(const fs::path& folder, const char* name) {
-  if (!IsThere(folder / name)) return Json::object();
-  GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder / name, kMaxJson));
-  GRAFT_ASSIGN_OR_RETURN(Json json, ParseJson(text, name));
+StatusOr<Json> ReadObject(const Texts& texts, const char* name) {
+  const auto text = texts.find(name);
+  if (text == texts.end()) return Json::object();
+  GRAFT_ASSIGN_OR_RETURN(Json json, ParseJson(text->second, name));
   if (!json.is_object()) return Bad(name, "must be an object");
   return json;
 }
 
-/// Source: transformers 5.23, PreTrainedTokenizerBase._from_pretrained.
-Status ReadTemplateFiles(const fs::path& folder, ChatFiles& files) {
-  if (IsThere(folder / kTemplate)) {
-    GRAFT_ASSIGN_OR_RETURN(files.templates["default"], ReadFile(folder / kTemplate, kMaxTemplate));
-  }
+/// The templates of additional_chat_templates.
+Status ReadMore(const fs::path& folder, ChatFiles& files) {
   std::error_code error;
   std::set<fs::path> more;
   for (fs::directory_iterator at(folder / kMore, error), end; !error && at != end;
@@ -96,20 +95,36 @@ Status ReadTokens(const char* file, const Json& json, ChatFiles& files) {
   return OkStatus();
 }
 
-}  // namespace
-
-StatusOr<ChatFiles> ReadChatFiles(const fs::path& folder) {
-  ChatFiles files;
-  GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObject(folder, kConfig));
-  GRAFT_RETURN_IF_ERROR(ReadTemplateFiles(folder, files));
+/// `files` has the templates of additional_chat_templates already. Source: transformers 5.23,
+/// PreTrainedTokenizerBase._from_pretrained.
+StatusOr<ChatFiles> Read(const Texts& texts, ChatFiles files) {
+  GRAFT_ASSIGN_OR_RETURN(const Json config, ReadObject(texts, kConfig));
+  if (const auto own = texts.find(kTemplate); own != texts.end())
+    files.templates.emplace("default", own->second);
   if (files.templates.empty()) GRAFT_RETURN_IF_ERROR(ReadTemplatesOf(config, files));
   GRAFT_RETURN_IF_ERROR(ReadTokens(kConfig, config, files));
   if (!config.contains("added_tokens_decoder")) {
-    GRAFT_ASSIGN_OR_RETURN(const Json map, ReadObject(folder, kMap));
+    GRAFT_ASSIGN_OR_RETURN(const Json map, ReadObject(texts, kMap));
     GRAFT_RETURN_IF_ERROR(ReadTokens(kMap, map, files));
   }
   return files;
 }
+
+}  // namespace
+
+StatusOr<ChatFiles> ReadChatFiles(const fs::path& folder) {
+  Texts texts;
+  for (const auto& [name, limit] :
+       {std::pair{kConfig, kMaxJson}, {kMap, kMaxJson}, {kTemplate, kMaxTemplate}}) {
+    if (!IsThere(folder / name)) continue;
+    GRAFT_ASSIGN_OR_RETURN(texts[name], ReadFile(folder / name, limit));
+  }
+  ChatFiles more;
+  GRAFT_RETURN_IF_ERROR(ReadMore(folder, more));
+  return Read(texts, std::move(more));
+}
+
+StatusOr<ChatFiles> ChatFilesAmong(const Texts& files) { return Read(files, {}); }
 
 ChatFiles Overlaid(const ChatFiles& base, const ChatFiles& own) {
   ChatFiles files = base;

@@ -26,6 +26,10 @@ struct ChatFiles {
 /// ReadFile.
 StatusOr<ChatFiles> ReadChatFiles(const std::filesystem::path& folder);
 
+/// The same of a folder's files that are at hand, by name; additional_chat_templates isn't read.
+/// Errors: as above, but ReadFile's.
+StatusOr<ChatFiles> ChatFilesAmong(const std::map<std::string, std::string>& files);
+
 /// An adapter's files over those of its base: its templates if it has any, and each token that it
 /// names.
 ChatFiles Overlaid(const ChatFiles& base, const ChatFiles& own);

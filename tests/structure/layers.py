@@ -66,7 +66,7 @@ RPC = "grpc protobuf boost spdlog json openssl absl"
 LAYERS = {
     # proto/graft/v1/*.proto is included as "graft/v1/*.pb.h"; beside it stands what both ends of a call share.
     "proto": Layer("common", "grpc protobuf"),
-    "common": Layer("", "json zlib"),
+    "common": Layer("common/templates", "json zlib"),
     "common/command_line": Layer("common", "cli11"),
     "common/templates": Layer("common", "json"),
     "server/core": Layer("common", "json"),
@@ -121,7 +121,7 @@ LAYERS.update({
     "tests/worker": Layer("common proto tests/support " + _WORKER, RPC + " gtest torch prometheus"),
     "tests/worker/engine/serving/scheduler": Layer("worker/engine/serving/scheduler", "gtest"),
     "tests/worker/engine/serving/generation": Layer("common worker/engine/serving/generation", "gtest json"),
-    "tests/worker/engine": Layer("tests/support worker/engine " + _rooms(_ROOMS), "gtest torch json"),
+    "tests/worker/engine": Layer("common/templates tests/support worker/engine " + _rooms(_ROOMS), "gtest torch json"),
     "tests/client": Layer("common common/command_line proto tests/support client/lib client/cli", RPC + " gtest"),
 })
 

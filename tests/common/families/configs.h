@@ -55,6 +55,15 @@ inline Json DistilBertBaseConfig() {
           {"hidden_dim", 3072}};
 }
 
+/// A decoder whose head is its embeddings, or has a tensor of its own.
+inline Json TinyLlamaConfig(bool tied) {
+  return {{"model_type", "llama"},      {"hidden_size", 16},
+          {"num_hidden_layers", 2},     {"num_attention_heads", 4},
+          {"num_key_value_heads", 2},   {"intermediate_size", 24},
+          {"vocab_size", 40},           {"max_position_embeddings", 4096},
+          {"tie_word_embeddings", tied}};
+}
+
 inline std::vector<std::string> BertPooler() {
   return {"bert.pooler.dense.weight", "bert.pooler.dense.bias"};
 }

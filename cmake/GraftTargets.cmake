@@ -54,9 +54,9 @@ function(graft_test_library)
 endfunction()
 
 # graft_test(NAME sha256_test FILES sha256_test.cc LIBS graft::base [LABELS unit] [TIMEOUT s] [ENV "A=b"]
-# [KIND services]): one executable whose gtest cases are ctest cases. LABELS default to unit.
+# [FIXTURES name] [KIND services]): one executable whose gtest cases are ctest cases. LABELS default to unit.
 function(graft_test)
-  cmake_parse_arguments(ARG "" "NAME;TIMEOUT;KIND" "FILES;LIBS;LABELS;ENV" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;TIMEOUT;KIND" "FILES;LIBS;LABELS;ENV;FIXTURES" ${ARGN})
   graft_default_kind(ARG_KIND)
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
@@ -68,5 +68,5 @@ function(graft_test)
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest_main graft_warnings)
   graft_use_precompiled(${ARG_NAME} ${ARG_KIND} TEST)
   gtest_discover_tests(${ARG_NAME} DISCOVERY_MODE PRE_TEST
-    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${ARG_ENV}")
+    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${ARG_ENV}" FIXTURES_REQUIRED "${ARG_FIXTURES}")
 endfunction()

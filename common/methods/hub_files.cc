@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/utf8.h"
+#include "common/families/language_head.h"
 #include "common/methods/foreign_config.h"
 
 namespace graft::methods {
@@ -85,6 +86,26 @@ void ReadHeadTensors(const Shapes& shapes, const HubHead& head, const families::
   }
 }
 
+/// True for an adapter that goes with the base's own layer to the vocabulary: it has no head file,
+/// or one that names transformers' class.
+bool UsesLanguageHead(const Json& head, const families::Layout& layout) {
+  if (layout.language_head.empty()) return false;
+  if (head.empty()) return true;
+  const std::string suffix = tasks::NamesOf(tasks::Kind::kCausalLanguageModeling).class_suffix;
+  return head.is_object() && head.value("config", Json()).is_null() &&
+         head.value("model_class", Json()) == Json(layout.model_class + suffix);
+}
+
+/// Whether a copy of the base's layer was trained isn't told, and none is read.
+Status CheckNoLanguageHead(const Shapes& shapes) {
+  const std::string weight = std::string(families::kLanguageHead) + ".weight";
+  if (!shapes.contains(weight)) return OkStatus();
+  return InvalidArgumentError("model_head.safetensors holds the layer to the vocabulary, " +
+                              weight +
+                              ", which isn't read: the base's is used. If it wasn't trained, save "
+                              "the adapter without its head (with_head=False)");
+}
+
 /// What a file says of the model.
 void AddModel(const Json& file, const std::string& name, const families::Layout& layout,
               ImportedMethod& imported) {
@@ -110,14 +131,17 @@ void AddModel(const Json& file, const std::string& name, const families::Layout&
 std::map<std::string, std::string> HubConfigFiles(const BottleneckSpec& spec,
                                                   const families::Layout& layout,
                                                   const ArtifactContext& context) {
-  const Json common = {{"hidden_size", layout.hidden},
-                       {"model_class", layout.model_class + "AdapterModel"},
-                       {"model_name", context.base},
-                       {"model_type", layout.family},
-                       {"name", kHubName},
-                       {"version", "adapters.1.2.0"}};
+  // A language model's head is the base's own: that of transformers' class, with no file.
+  const bool language = context.task.kind == tasks::Kind::kCausalLanguageModeling;
+  const std::string model_class =
+      layout.model_class +
+      (language ? tasks::NamesOf(context.task.kind).class_suffix : "AdapterModel");
+  const Json common = {
+      {"hidden_size", layout.hidden}, {"model_class", model_class}, {"model_name", context.base},
+      {"model_type", layout.family},  {"name", kHubName},           {"version", "adapters.1.2.0"}};
   Json adapter = common;
   adapter["config"] = HubBnConfig(spec, layout);
+  if (language) return {{"adapter_config.json", adapter.dump(2)}};
   Json head = common;
   head["config"] = HubHeadConfig(spec.head_form(layout), context.task);
   return {{"adapter_config.json", adapter.dump(2)}, {"head_config.json", head.dump(2)}};
@@ -130,22 +154,29 @@ StatusOr<ImportedMethod> ImportHubFolder(const Json& file,
   GRAFT_ASSIGN_OR_RETURN(Json fields, ReadHubBnConfig(file, layout));
   ImportedMethod imported;
   GRAFT_RETURN_IF_ERROR(ReadAdapterTensors(tensor_shapes, layout, fields, imported.renamed_keys));
+  Json head_json = Json::object();
   const auto head_file = configs.find("head_config.json");
-  if (head_file == configs.end()) {
+  if (head_file != configs.end()) {
+    GRAFT_ASSIGN_OR_RETURN(head_json, ParseJson(head_file->second, "head_config.json"));
+  }
+  if (UsesLanguageHead(head_json, layout)) {
+    GRAFT_RETURN_IF_ERROR(CheckNoLanguageHead(tensor_shapes));
+    imported.task = {.kind = tasks::Kind::kCausalLanguageModeling, .label_names = {}};
+  } else if (head_file == configs.end()) {
     return InvalidArgumentError(
         "adapter_config.json: the folder has no head_config.json; save the adapter with its "
         "prediction head");
+  } else {
+    GRAFT_ASSIGN_OR_RETURN(HubHead head, ReadHubHead(head_json, layout));
+    ReadHeadTensors(tensor_shapes, head, layout, imported.renamed_keys);
+    fields["head"] = head.form.ToText();
+    imported.task = tasks::Classification(std::move(head.label_names));
   }
-  GRAFT_ASSIGN_OR_RETURN(const Json head_json, ParseJson(head_file->second, "head_config.json"));
-  GRAFT_ASSIGN_OR_RETURN(HubHead head, ReadHubHead(head_json, layout));
-  ReadHeadTensors(tensor_shapes, head, layout, imported.renamed_keys);
-  fields["head"] = head.form.ToText();
   static const std::vector<ReadAs> names = {{"non_linearity", "activation"},
                                             {"the adapter's size", "size"},
                                             {"the adapter's sizes", "layer_sizes"}};
   GRAFT_ASSIGN_OR_RETURN(imported.method,
                          ResolveRead(BottleneckSpec::Parse(fields), "bottleneck", names, layout));
-  imported.task = tasks::Classification(std::move(head.label_names));
   AddModel(file, "adapter_config.json", layout, imported);
   AddModel(head_json, "head_config.json", layout, imported);
   return imported;

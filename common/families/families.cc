@@ -27,9 +27,12 @@ constexpr Family kFamilies[] = {{"bert", &ReadBertLayout},   {"distilbert", &Rea
 
 /// What changes the weights themselves, in every family.
 Status CheckWhole(const Json& config) {
-  if (!config.value("quantization_config", Json()).is_null()) {
+  if (const Json quantised = config.value("quantization_config", Json()); !quantised.is_null()) {
+    const Json method = quantised.is_object() ? quantised.value("quant_method", Json()) : Json();
     return UnimplementedError(
-        "config.json: quantization_config isn't built; take the model before it was quantised");
+        "config.json: quantization_config" +
+        (method.is_null() ? std::string() : " (" + Printable(method.dump(), 80) + ")") +
+        " isn't built; take the model before it was quantised");
   }
   if (!config.value("auto_map", Json()).is_null()) {
     return UnimplementedError(

@@ -45,16 +45,16 @@ Status CheckTensors(const safetensors::Checkpoint& checkpoint, const families::L
       found = checkpoint.Find(std::string_view(wanted.name).substr(layout.prefix.size()));
     }
     if (found == nullptr) return Lacks(checkpoint, wanted.name);
-    if (!std::equal(found->shape.begin(), found->shape.end(), wanted.shape.begin(),
-                    wanted.shape.end())) {
-      return InvalidArgumentError("its tensor " + wanted.name +
-                                  " hasn't the shape that config.json implies");
-    }
     if (!IsReadable(found->dtype)) {
       return InvalidArgumentError("its tensor " + wanted.name + " is " +
                                   std::string(safetensors::DTypeName(found->dtype)) +
                                   "; weights in F32, F16, BF16 and F64 are read: save the model "
                                   "again in one of them");
+    }
+    if (!std::equal(found->shape.begin(), found->shape.end(), wanted.shape.begin(),
+                    wanted.shape.end())) {
+      return InvalidArgumentError("its tensor " + wanted.name +
+                                  " hasn't the shape that config.json implies");
     }
   }
   return OkStatus();

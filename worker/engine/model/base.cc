@@ -174,7 +174,12 @@ Status Base::LoadTensors() {
 
 Status Base::Place(const families::TensorShape& wanted, std::string_view dtype,
                    const std::vector<int64_t>& shape, std::string_view bytes) {
-  GRAFT_ASSIGN_OR_RETURN(at::Tensor value, BytesToFloat(dtype, shape, bytes));
+  StatusOr<at::Tensor> read = BytesToFloat(dtype, shape, bytes);
+  if (!read.ok()) {
+    return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name + ": " +
+                                read.status().message());
+  }
+  at::Tensor value = *std::move(read);
   if (value.sizes() != at::IntArrayRef(wanted.shape)) {
     return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name +
                                 " hasn't the shape that config.json implies");

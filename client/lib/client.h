@@ -78,7 +78,8 @@ class Client {
                                              const Files& files);
   /// Replaces `*files` by a version's files; reads them again from the first as Call does. On error
   /// `*files` is incomplete.
-  StatusOr<graft::v1::AdapterVersion> Export(const std::string& adapter, Files* files);
+  StatusOr<graft::v1::AdapterVersion> Export(const std::string& adapter, Files* files,
+                                             bool merged = false);
 
   /// Calls `on_part` for each part of a generated text; false ends the call, which is OK then.
   /// Until the first part it is repeated as Call does.

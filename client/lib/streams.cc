@@ -87,9 +87,11 @@ StatusOr<graft::v1::AdapterVersion> Client::Import(graft::v1::ImportAdapterReque
   return version;
 }
 
-StatusOr<graft::v1::AdapterVersion> Client::Export(const std::string& adapter, Files* files) {
+StatusOr<graft::v1::AdapterVersion> Client::Export(const std::string& adapter, Files* files,
+                                                   bool merged) {
   graft::v1::ExportAdapterRequest request;
   request.set_adapter(adapter);
+  request.set_merged(merged);
   graft::v1::AdapterVersion version;
   const Status status = Retry(options_.stream_timeout, [&](grpc::ClientContext& context) {
     files->clear();

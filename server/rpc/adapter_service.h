@@ -41,6 +41,9 @@ class AdapterService {
   int64_t import_bytes() const { return import_bytes_; }
 
  private:
+  /// Writes a version merged into its base; it begins with `described`.
+  Awaitable<Status> ExportMerged(core::Version version, graft::v1::AdapterVersion described,
+                                 StreamWriter<graft::v1::ExportAdapterResponse>& writer);
   Awaitable<StatusOr<core::Version>> Resolve(const CallContext&, std::string name,
                                              std::string field);
   /// Loads and proves a version on the workers that serve its base; returns their ids.

@@ -13,6 +13,7 @@
 #include "server/core/registry.h"
 #include "server/rpc/adapter_service.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/merged_export.h"
 #include "server/rpc/model_export.h"
 #include "server/rpc/received.h"
 
@@ -293,6 +294,9 @@ Awaitable<Status> AdapterService::ExportAdapter(
   };
   GRAFT_CO_ASSIGN_OR_RETURN(const core::Adapter adapter,
                             co_await Read(backend_.runtime, backend_.store, std::move(get)));
+  // A whole model has nothing to merge into.
+  if (request.merged() && !IsWholeModel(version))
+    co_return co_await ExportMerged(version, ToProto(version, adapter), writer);
   using Names = std::vector<std::string>;
   auto list = [&store = backend_.objects, prefix = version.artifact_prefix]() -> StatusOr<Names> {
     return objects::ListAll(store, prefix, kMaxFiles);
@@ -342,6 +346,35 @@ Awaitable<Status> AdapterService::ExportAdapter(
     }
   }
   co_return OkStatus();
+}
+
+Awaitable<Status> AdapterService::ExportMerged(
+    const core::Version version, graft::v1::AdapterVersion described,
+    StreamWriter<graft::v1::ExportAdapterResponse>& writer) {
+  const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(version.base);
+  if (!base.ok()) co_return Status(base.status());
+  auto open = [&store = backend_.objects, version, base = *base] {
+    return MergedExport::Open(store, version, base);
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::shared_ptr<MergedExport> merged,
+                            co_await OnDisk(backend_.runtime, std::move(open)));
+  graft::v1::ExportAdapterResponse first;
+  *first.mutable_version() = std::move(described);
+  if (!co_await writer.Write(std::move(first))) co_return CancelledError("the caller went away");
+  for (;;) {
+    auto next = [merged] { return merged->Next(); };
+    GRAFT_CO_ASSIGN_OR_RETURN(const MergedExport::Piece piece,
+                              co_await OnDisk(backend_.runtime, std::move(next)));
+    if (piece.file.empty()) co_return OkStatus();
+    for (size_t offset = 0; offset < std::max<size_t>(piece.bytes.size(), 1);
+         offset += kExportChunk) {
+      graft::v1::ExportAdapterResponse message;
+      message.mutable_file()->set_name(piece.file);
+      message.mutable_file()->set_chunk(piece.bytes.substr(offset, kExportChunk));
+      if (!co_await writer.Write(std::move(message)))
+        co_return CancelledError("the caller went away");
+    }
+  }
 }
 
 }  // namespace graft::server::rpc

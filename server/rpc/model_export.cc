@@ -1,9 +1,13 @@
 #include "server/rpc/model_export.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "common/artifacts/chat.h"
 #include "common/artifacts/model_folder.h"
+#include "common/base/file.h"
 #include "common/base/json.h"
 #include "common/tokenizers/tokenizer.h"
 #include "server/rpc/convert.h"
@@ -12,9 +16,15 @@ namespace graft::server::rpc {
 namespace {
 
 constexpr uint64_t kMaxManifest = uint64_t{64} << 20;
+constexpr size_t kMaxText = size_t{64} << 20;
+constexpr const char* kLanguageModelTexts[] = {
+    "added_tokens.json", "chat_template.jinja",     "generation_config.json",
+    "merges.txt",        "special_tokens_map.json", "tokenizer.json",
+    "tokenizer.model",   "tokenizer_config.json",   "vocab.json",
+    "vocab.txt"};
 
-/// The files of the base's tokenizer, read now.
-/// Errors: FailedPrecondition, with the reason, if the version wasn't made with that tokenizer.
+}  // namespace
+
 StatusOr<artifacts::Files> TokenizerOf(const core::Version& version, const std::string& made_with,
                                        const StatusOr<intake::BasePtr>& base) {
   GRAFT_RETURN_IF_ERROR(base.status());
@@ -39,7 +49,15 @@ StatusOr<artifacts::Files> TokenizerOf(const core::Version& version, const std::
   return exported;
 }
 
-}  // namespace
+StatusOr<artifacts::Files> LanguageModelTexts(const std::filesystem::path& base_folder) {
+  artifacts::Files files;
+  for (const char* name : kLanguageModelTexts) {
+    std::error_code error;
+    if (!std::filesystem::exists(base_folder / name, error)) continue;
+    GRAFT_ASSIGN_OR_RETURN(files[name], ReadFile(base_folder / name, kMaxText));
+  }
+  return files;
+}
 
 bool IsWholeModel(const core::Version& version) {
   const StatusOr<Json> method = ParseJson(version.method_json, "the version's method");
@@ -54,6 +72,13 @@ StatusOr<ModelExport> ExportModel(objects::ObjectStore& store, const core::Versi
   GRAFT_ASSIGN_OR_RETURN(const artifacts::Header header,
                          artifacts::ReadHeader({{name, std::move(manifest)}}));
   StatusOr<artifacts::Files> files = TokenizerOf(version, header.tokenizer, base);
+  if (files.ok() && version.label_names.empty()) {
+    GRAFT_ASSIGN_OR_RETURN(files, LanguageModelTexts((*base)->folder));
+    // Its own is among its files.
+    const std::string chat(artifacts::kChatTemplateName);
+    if (std::find(header.files.begin(), header.files.end(), chat) != header.files.end())
+      files->erase(chat);
+  }
   if (files.ok()) return ModelExport{*std::move(files), {}};
   const std::string warning = fmt::format(
       "the folder lacks its tokenizer: {}. Before transformers reads it, copy the tokenizer's "

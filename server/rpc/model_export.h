@@ -1,6 +1,7 @@
 #pragma once
 /// What an export holds beside a version's own files.
 
+#include <filesystem>
 #include <string>
 
 #include "common/artifacts/artifact.h"
@@ -17,6 +18,15 @@ struct ModelExport {
   artifacts::Files files;
   std::string warning;  ///< What the folder lacks, and why; empty if nothing.
 };
+
+/// The files of the base's tokenizer as a classifier's folder has them, read now.
+/// Errors: FailedPrecondition, with the reason, if the version wasn't made with that tokenizer.
+StatusOr<artifacts::Files> TokenizerOf(const core::Version& version, const std::string& made_with,
+                                       const StatusOr<intake::BasePtr>& base);
+
+/// What a language model's folder has beside its weights and config.json: tokenizer, chat template,
+/// generation_config.json, each as the base has it. Errors: as ReadFile.
+StatusOr<artifacts::Files> LanguageModelTexts(const std::filesystem::path& base_folder);
 
 /// The tokenizer's files of a whole model, if `base` has the tokenizer that the version was made
 /// with; else a README.md with the warning. For the disk threads.

@@ -2,8 +2,10 @@
 
 Usage, in PEFT's reference environment: foreign_decoders_peft.py SOURCE OUT makes a folder a row of the table below, and prints one
 JSON line each: {"name", "folder", "base", "expect": "equal" | "refused", "words": what a refusal or a warning says, "logits": of IDS
-by the library itself, a row a position, "arguments": further ones of graft import}. foreign_decoders_peft.py SOURCE read FOLDER
-BASE ... prints the logits that PEFT computes with each of these folders.
+by the library itself, a row a position, "arguments": further ones of graft import}. foreign_decoders_peft.py SOURCE read
+TASKS prints the logits that PEFT computes with
+each folder of the list in the file TASKS, [folder, folder of the merged model, base, whether it classifies], and transformers with the
+merged one.
 """
 import json
 import shutil
@@ -199,12 +201,29 @@ def make(source, out):
         yield row
 
 
+def read_merged(folder, classifies):
+    """What transformers alone computes with a merged model, and what its tokenizer makes of a chat."""
+    kind = AutoModelForSequenceClassification if classifies else AutoModelForCausalLM
+    model, told = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    assert not any(told.values()), f"{folder}: {told}"
+    chat = [{"role": "user", "content": "the cat"}]
+    return {"merged_logits": logits_of(model.eval()), "labels": list(model.config.id2label.values()) if classifies else [],
+            "end": None if classifies else model.generation_config.eos_token_id,
+            "chat": AutoTokenizer.from_pretrained(folder).apply_chat_template(chat, tokenize=False)}
+
+
 def read(source, folders):
-    """What PEFT computes with folders over bases."""
-    for folder, family, classifies in folders:
+    """What PEFT computes with folders over bases, and transformers with the merged ones."""
+    for folder, merged, family, classifies in folders:
         base = load_base(str(source / f"tests/golden/decoders/base-{family}"), classifies)
         model = peft.PeftModel.from_pretrained(base, folder).eval()
-        print(json.dumps({"folder": folder, "logits": logits_of(model)}), flush=True)
+        row = {"folder": folder, "logits": logits_of(model), **read_merged(merged, classifies)}
+        whole = model.merge_and_unload()
+        if family == "mistral":  # Its base is stored in bf16, and so is what is merged into it.
+            for parameter in whole.parameters():
+                parameter.data = parameter.data.bfloat16().float()
+        row["merged_by_peft"] = logits_of(whole)
+        print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""LoRA folders of language models that other programs wrote compute those programs' logits, or are refused by a sentence that says
-why; and PEFT computes the same with the folder that graft exports.
+"""Adapter folders of language models that other programs wrote compute those programs' logits, or are refused by a sentence that says
+why; PEFT computes the same with the folder that graft exports, and transformers alone with the model that graft merges.
 
 Makers beside this file, run in PEFT's reference environment, write the folders and say what is to come of each; all are imported
 into one live server and exported again, and the engine computes logits of what was exported. Exit code 77: skipped, with a sentence
@@ -21,10 +21,13 @@ from live_graft import SKIPPED, Graft  # noqa: E402
 from oracles import find_oracles  # noqa: E402
 
 TOLERANCE = 1e-4  # Of the standard deviation of a text's logits; both sides compute in fp32.
+LABELS = ["negative", "neutral", "positive"]
 IDS = [[5, 9, 11], [40, 7, 7, 19, 79, 5, 33, 12], [17], [(i * 29 + 3) % 77 + 3 for i in range(40)]]  # The makers' own.
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-MAKERS = ("foreign_decoders_peft.py", "foreign_decoders_trainers.py")
-COUNTS = (51, 27)  # Folders that load with equal logits, and those that are refused: README says how many.
+# Maker and its environment.
+MAKERS = (("foreign_decoders_peft.py", "peft"), ("foreign_decoders_trainers.py", "peft"), ("foreign_decoders_adapterhub.py", "adapters"))
+BOTTLENECKS = MAKERS[-1][0]
+COUNTS = (58, 30)  # Folders that load with equal logits, and those that are refused: README says how many.
 
 
 def run_maker(python, maker, *arguments):
@@ -60,6 +63,7 @@ class Table:
     def __init__(self, options, graft, folder):
         self.options, self.graft, self.folder = options, graft, folder
         self.loaded, self.refused, self.faults = [], [], []
+        self.merged = 0.0  # Largest difference of a merged model's logits.
 
     def check(self, row):
         """Why the row isn't as expected; nothing if it is."""
@@ -82,6 +86,11 @@ class Table:
             return f"doesn't say {row['words']!r}: {version}"
         exported = self.folder / "exported" / name
         self.graft.run("export", name + "@1", exported)
+        code, output, error = self.graft.call("export", "--merged", name + "@1", self.folder / "merged" / name)
+        if row["maker"] == BOTTLENECKS and (code == 0 or "has layers of its own" not in output + error):
+            return f"was merged, which nobody can: {output}{error}"
+        if row["maker"] != BOTTLENECKS and code != 0:
+            return f"wasn't merged: {output}{error}"
         template = exported / "chat_template.jinja"
         if row["template"] and (not template.exists() or template.read_text() != row["template"]):
             return "lost its chat template"
@@ -99,17 +108,37 @@ class Table:
             if fault is not None:
                 self.faults.append(f"{row['name']} {fault}")
 
-    def check_exports(self, python):
-        """PEFT with what graft exported against PEFT with what it had saved itself."""
+    def check_bottlenecks(self, python):
+        """AdapterHub with what graft exported against AdapterHub with what it had saved itself."""
+        for answer, row in self.read(python, BOTTLENECKS, [row for row in self.loaded if row["maker"] == BOTTLENECKS]):
+            error = difference(answer["logits"], row["logits"])
+            if error > TOLERANCE:
+                self.faults.append(f"AdapterHub reads {row['name']} otherwise from graft's folder: {error:.1e}")
+
+    def read(self, python, maker, rows):
+        """What the maker's library computes with the exported folders of these rows."""
         asked = self.folder / "exported.json"
-        exported = {str(self.folder / "exported" / row["name"]): row for row in self.loaded}
-        asked.write_text(json.dumps([(folder, row["base"], row["classifies"]) for folder, row in exported.items()]))
-        for answer in run_maker(python, "foreign_decoders_peft.py", self.options.source, "read", asked):
-            row = exported.pop(answer["folder"])
+        exported = {str(self.folder / "exported" / row["name"]): row for row in rows}
+        asked.write_text(json.dumps([(folder, str(self.folder / "merged" / row["name"]), row["base"], row["classifies"])
+                                     for folder, row in exported.items()]))
+        answers = run_maker(python, maker, self.options.source, "read", asked)
+        assert [answer["folder"] for answer in answers] == list(exported), "each was asked for"
+        return [(answer, exported[answer["folder"]]) for answer in answers]
+
+    def check_exports(self, python):
+        """PEFT with what graft exported, and transformers with what it merged, against PEFT with what it had saved itself."""
+        for answer, row in self.read(python, MAKERS[0][0], [row for row in self.loaded if row["maker"] != BOTTLENECKS]):
             error = difference(answer["logits"], row["logits"])
             if error > TOLERANCE:
                 self.faults.append(f"PEFT reads {row['name']} otherwise from graft's folder: {error:.1e}")
-        assert not exported, "PEFT was asked for each"
+            error = difference(answer["merged_logits"], answer["merged_by_peft"])
+            self.merged = max(self.merged, error)
+            if error > TOLERANCE:
+                self.faults.append(f"{row['name']} merged differs by {error:.1e}")
+            if answer["labels"] != (LABELS if row["classifies"] else []) or answer["end"] not in (None, 2):
+                self.faults.append(f"{row['name']} merged lost its labels or its end: {answer}")
+            if not row["classifies"] and answer["chat"] != ("<user>the cat" if row["template"] else "<s>user the cat</s>"):
+                self.faults.append(f"{row['name']} merged renders {answer['chat']!r}")
 
 
 def main():
@@ -125,11 +154,14 @@ def main():
         folder = Path(temp)
         for family in FAMILIES:
             shutil.copytree(options.source / f"tests/golden/decoders/base-{family}", folder / "bases" / family)
-        rows = [row for maker in MAKERS for row in run_maker(oracles["peft"], maker, options.source, folder / "made")]
+        rows = [{**row, "maker": maker} for maker, library in MAKERS
+                for row in run_maker(oracles[library], maker, options.source, folder / "made")]
         with Graft(options.bin, folder / "bases", folder) as graft:
             table = Table(options, graft, folder)
             table.check_rows(rows)
             table.check_exports(oracles["peft"])
+            table.check_bottlenecks(oracles["adapters"])
+    print(f"merged models differ by up to {table.merged:.1e} of the logits' deviation")
     print(f"{len(table.loaded)} folders load with equal logits, {len(table.refused)} are refused as written down")
     assert not table.faults, table.faults
     assert (len(table.loaded), len(table.refused)) == COUNTS, "README says how many there are"

@@ -25,14 +25,15 @@ void TellWarnings(Context& context, const graft::v1::AdapterVersion& version) {
     context.err << "warning: " << Printable(warning, 1000) << "\n";
 }
 
-int Export(Context& context, const std::string& name, const fs::path& folder, bool force) {
+int Export(Context& context, const std::string& name, const fs::path& folder, bool merged,
+           bool force) {
   std::error_code error;
   if (fs::exists(folder, error) && !fs::is_empty(folder, error) && !force) {
     return Refuse(
         context, UsageError(folder.string() + " isn't empty; --force writes into it all the same"));
   }
   client::Client::Files files;
-  const auto version = context.client->Export(name, &files);
+  const auto version = context.client->Export(name, &files, merged);
   if (!version.ok()) return Refuse(context, version.status());
   for (const auto& [file, bytes] : files) {
     // The name comes over the wire: it must stay in the folder.
@@ -164,14 +165,16 @@ int Import(Context& context, const fs::path& named, const ImportFlags& flags) {
 void AddArtifactCommands(Command root, Action& run) {
   auto name = std::make_shared<std::string>();
   auto folder = std::make_shared<std::string>();
-  auto force = std::make_shared<bool>(false);
+  auto force = std::make_shared<bool>(false), merged = std::make_shared<bool>(false);
   Command export_command = root.AddCommand(
       "export", "Write a version's files into a folder that PEFT or AdapterHub reads");
   export_command.Add("name", *name, "Adapter, NAME[@VERSION]").Required();
   export_command.Add("folder", *folder, "Where to").Required();
   export_command.AddFlag("--force", *force, "Also into a folder that isn't empty");
-  export_command.OnChosen([&run, name, folder, force] {
-    run = [=](Context& c) { return Export(c, *name, *folder, *force); };
+  export_command.AddFlag("--merged", *merged,
+                         "The base with the adapter in it, as a HuggingFace model");
+  export_command.OnChosen([&run, name, folder, merged, force] {
+    run = [=](Context& c) { return Export(c, *name, *folder, *merged, *force); };
   });
 
   auto flags = std::make_shared<ImportFlags>();

@@ -66,14 +66,16 @@ RPC = "grpc protobuf boost spdlog json openssl absl"
 LAYERS = {
     # proto/graft/v1/*.proto is included as "graft/v1/*.pb.h"; beside it stands what both ends of a call share.
     "proto": Layer("common", "grpc protobuf"),
-    "common": Layer("common/templates", "json zlib"),
+    "common": Layer("", "json zlib"),
     "common/command_line": Layer("common", "cli11"),
     "common/templates": Layer("common", "json"),
+    # A version brings its chat template.
+    "common/artifacts": Layer("common common/templates", "json"),
     "server/core": Layer("common", "json"),
     "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),
     "server/supervisor": Layer("common server/core", "boost spdlog json"),
     "server/intake": Layer("common server/core", "spdlog json"),
-    "server/rpc": Layer("common proto server/core server/intake", RPC),
+    "server/rpc": Layer("common common/artifacts proto server/core server/intake", RPC),
     "server/http": Layer("common server/core server/intake server/rpc proto", RPC),
     "server/app": Layer(
         "common common/command_line proto server/core server/stores server/supervisor server/intake server/rpc server/http",
@@ -93,7 +95,7 @@ LAYERS = {
     "worker/engine/adapters": Layer(_rooms("device kernels model"), "torch json"),
     "worker/engine/methods": Layer(_rooms("device kernels model adapters"), "torch json"),
     "worker/engine/tasks": Layer(_rooms("types device kernels model"), "torch json"),
-    "worker/engine/artifacts": Layer(_rooms("types device model adapters methods"), "torch json"),
+    "worker/engine/artifacts": Layer("common/artifacts " + _rooms("types device model adapters methods"), "torch json"),
     "worker/engine/caches": Layer(_rooms("types device model families adapters tasks"), "torch json"),
     "worker/engine/passes": Layer(_rooms("types loop device kernels model adapters tasks caches"), "torch json"),
     "worker/engine/training": Layer(
@@ -103,10 +105,10 @@ LAYERS = {
         "torch json"),
     # The face that others see, and what puts the rooms together.
     "worker/engine": Layer(_rooms(_ROOMS), "torch json"),
-    "worker/agent": Layer("common common/templates proto worker/engine worker/engine/types", RPC),
+    "worker/agent": Layer("common common/artifacts common/templates proto worker/engine worker/engine/types", RPC),
     "worker/app": Layer("common common/command_line proto worker/engine worker/engine/types worker/agent", RPC + " prometheus"),
     "client/lib": Layer("common proto", "grpc protobuf json absl"),
-    "client/cli": Layer("common common/command_line proto client/lib", "grpc protobuf json absl spdlog"),
+    "client/cli": Layer("common common/artifacts common/command_line proto client/lib", "grpc protobuf json absl spdlog"),
 }
 
 # Tests may see what their subject's side sees, and googletest. What stands above the sides may see all.
@@ -114,14 +116,14 @@ _SERVER = "server/core server/stores server/supervisor server/intake server/rpc 
 _WORKER = _rooms(_ROOMS) + " worker/engine worker/agent worker/app"
 LAYERS.update({
     "tests/support": Layer("common", "gtest json"),
-    "tests/common": Layer("common common/command_line common/templates tests/support", "gtest json zlib"),
+    "tests/common": Layer("common common/artifacts common/command_line common/templates tests/support", "gtest json zlib"),
     "tests/proto": Layer("common proto", RPC + " gtest"),
-    "tests/server": Layer("common proto tests/support " + _SERVER,
+    "tests/server": Layer("common common/artifacts proto tests/support " + _SERVER,
                           RPC + " gtest sqlite postgres prometheus yaml"),
-    "tests/worker": Layer("common proto tests/support " + _WORKER, RPC + " gtest torch prometheus"),
+    "tests/worker": Layer("common common/artifacts proto tests/support " + _WORKER, RPC + " gtest torch prometheus"),
     "tests/worker/engine/serving/scheduler": Layer("worker/engine/serving/scheduler", "gtest"),
     "tests/worker/engine/serving/generation": Layer("common worker/engine/serving/generation", "gtest json"),
-    "tests/worker/engine": Layer("common/templates tests/support worker/engine " + _rooms(_ROOMS), "gtest torch json"),
+    "tests/worker/engine": Layer("common/artifacts common/templates tests/support worker/engine " + _rooms(_ROOMS), "gtest torch json"),
     "tests/client": Layer("common common/command_line proto tests/support client/lib client/cli", RPC + " gtest"),
 })
 

@@ -38,7 +38,7 @@ StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const Train
   ResetPeakMemory(input->base->device());
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Adapter> adapter,
                          MakeAdapter(request.spec->method, input->base->layout(),
-                                     input->task->spec(), input->base->device()));
+                                     input->task->spec().OfVersion(), input->base->device()));
   GRAFT_RETURN_IF_ERROR(
       InitialiseAdapter(*adapter, *input->base, request.spec->hyperparameters.seed));
   adapter->parameters().EnableGrad();

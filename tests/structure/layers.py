@@ -58,7 +58,7 @@ _ROOMS = ("serving/generation types loop serving/scheduler device kernels model 
 
 def _rooms(names):
     """The engine's rooms of these names, and common."""
-    return "common " + " ".join("worker/engine/" + name for name in names.split())
+    return "common common/templates common/language " + " ".join("worker/engine/" + name for name in names.split())
 
 
 RPC = "grpc protobuf boost spdlog json openssl absl"
@@ -69,10 +69,11 @@ LAYERS = {
     "common": Layer("", "json zlib"),
     "common/command_line": Layer("common", "cli11"),
     "common/templates": Layer("common", "json"),
+    "common/language": Layer("common common/templates", "json"),
     "server/core": Layer("common", "json"),
     "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),
     "server/supervisor": Layer("common server/core", "boost spdlog json"),
-    "server/intake": Layer("common server/core", "spdlog json"),
+    "server/intake": Layer("common common/templates common/language server/core", "spdlog json"),
     "server/rpc": Layer("common proto server/core server/intake", RPC),
     "server/http": Layer("common server/core server/intake server/rpc proto", RPC),
     "server/app": Layer(
@@ -114,7 +115,7 @@ _SERVER = "server/core server/stores server/supervisor server/intake server/rpc 
 _WORKER = _rooms(_ROOMS) + " worker/engine worker/agent worker/app"
 LAYERS.update({
     "tests/support": Layer("common", "gtest json"),
-    "tests/common": Layer("common common/command_line common/templates tests/support", "gtest json zlib"),
+    "tests/common": Layer("common common/command_line common/templates common/language tests/support", "gtest json zlib"),
     "tests/proto": Layer("common proto", RPC + " gtest"),
     "tests/server": Layer("common proto tests/support " + _SERVER,
                           RPC + " gtest sqlite postgres prometheus yaml"),

@@ -281,8 +281,7 @@ StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout) {
     hp.learning_rate = is_language ? kLanguageLearningRate : spec.method->default_learning_rate();
   }
   if (hp.max_length == 0) {
-    const int64_t wanted = is_language ? kLanguageMaxLength : kMaxLength;
-    hp.max_length = static_cast<int>(std::min(wanted, layout.max_positions));
+    hp.max_length = DefaultMaxLength(spec.task.kind, layout);
   }
   if (hp.max_length > layout.max_positions) {
     return InvalidArgumentError("hyperparameters.max_length is " + std::to_string(hp.max_length) +
@@ -291,6 +290,12 @@ StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout) {
         .At("hyperparameters.max_length");
   }
   return spec;
+}
+
+int DefaultMaxLength(tasks::Kind kind, const families::Layout& layout) {
+  const bool is_language = kind == tasks::Kind::kCausalLanguageModeling;
+  const int64_t wanted = is_language ? kLanguageMaxLength : kMaxLength;
+  return static_cast<int>(std::min(wanted, layout.max_positions));
 }
 
 int64_t TotalSteps(const Hyperparameters& hp, int64_t micro_batches_per_epoch) {

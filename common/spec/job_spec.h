@@ -102,6 +102,9 @@ StatusOr<DatasetSpec> DatasetFromJson(const Json& json, tasks::Kind kind = tasks
 /// max_length.
 StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout);
 
+/// What max_length is where a job of this kind doesn't say.
+int DefaultMaxLength(tasks::Kind kind, const families::Layout& layout);
+
 /// Optimizer steps of a run, as transformers counts them: ceil(epochs * ceil(micro_batches /
 /// accumulation)).
 int64_t TotalSteps(const Hyperparameters& hyperparameters, int64_t micro_batches_per_epoch);

@@ -28,6 +28,13 @@ int64_t MaxTokensPerMicroBatch(const spec::Hyperparameters& h, std::vector<int32
   return std::accumulate(lengths.begin(), lengths.begin() + static_cast<ptrdiff_t>(n), int64_t{0});
 }
 
+/// Logits, their softmax and its gradient, in fp32: as many rows at once as 64 MiB hold, as the
+/// trainer computes them.
+int64_t LogitBytes(const families::Layout& layout, int64_t batch_tokens) {
+  constexpr int64_t kMostAtOnce = int64_t{64} << 20;
+  return 3 * std::min(kMostAtOnce, batch_tokens * layout.vocab_size * 4);
+}
+
 /// Parameters that take part in a GEMM for every token.
 int64_t GemmParameters(const families::Layout& layout) {
   int64_t sum = 0;
@@ -67,6 +74,8 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   }
   facts.train_tokens = std::accumulate(tokens.train.begin(), tokens.train.end(), int64_t{0});
   facts.truncated_examples = tokens.truncated_examples;
+  facts.loss_tokens = tokens.loss_tokens;
+  facts.dropped_examples = tokens.dropped_examples;
   const int64_t batches = MicroBatches(h, tokens.train);
   facts.total_steps = spec::TotalSteps(h, batches);
   facts.trainable_parameters = methods::TrainableParameters(tensors);
@@ -79,8 +88,9 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   // Weights, gradients and two moments of what is trained, and the best state beside the current
   // one.
   const int64_t states = facts.trainable_parameters * 4 * 4 + stored * 4 * 2;
-  facts.peak_memory_bytes =
-      facts.base_parameters * (machine.bf16 ? 2 : 4) + states + activation + kOverheadBytes;
+  const bool is_language = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
+  facts.peak_memory_bytes = facts.base_parameters * (machine.bf16 ? 2 : 4) + states + activation +
+                            (is_language ? LogitBytes(layout, batch_tokens) : 0) + kOverheadBytes;
 
   const double epochs = facts.total_steps == 0 || batches == 0
                             ? 0
@@ -90,10 +100,15 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   // of trained ones.
   const double flops_per_token =
       static_cast<double>(GemmParameters(layout)) * (overlay ? 6.0 : 4.0);
+  // The vocabulary's product, forward and back, of the tokens that carry loss alone.
+  const double head_flops = is_language ? 4.0 * static_cast<double>(tokens.loss_tokens) *
+                                              static_cast<double>(layout.hidden * layout.vocab_size)
+                                        : 0;
   const double evaluations = std::max(1.0, h.evaluations_per_epoch * epochs);
-  const double flops = static_cast<double>(facts.train_tokens) * epochs * flops_per_token +
-                       static_cast<double>(tokens.validation) * evaluations * flops_per_token / 2 +
-                       static_cast<double>(tokens.test) * flops_per_token / 2;
+  const double flops =
+      epochs * (static_cast<double>(facts.train_tokens) * flops_per_token + head_flops) +
+      static_cast<double>(tokens.validation) * evaluations * flops_per_token / 2 +
+      static_cast<double>(tokens.test) * flops_per_token / 2;
   facts.seconds = machine.gflops > 0 ? flops / (machine.gflops * 1e9 * kEfficiency) : 0;
 }
 

@@ -44,6 +44,7 @@ bool IsHubWeights(std::string_view name) {
 bool MayBeRead(std::string_view name, bool is_version) {
   if (name == kManifestName || name == "adapter_config.json" || name == "head_config.json")
     return true;
+  if (name == kChatTemplateName) return true;
   // A whole model beside an adapter is somebody else's; of a version it may be all.
   if (name == "model.safetensors") return is_version;
   return IsPeftWeights(name) || IsHubWeights(name) || SaysOfItself(name);

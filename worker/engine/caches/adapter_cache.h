@@ -25,6 +25,7 @@ struct ResidentVersion {
   std::shared_ptr<const Task> task;
   int max_length = 512;
   std::optional<bool> has_pair;  ///< Trained on pairs of texts; empty if unknown.
+  std::string chat_template;     ///< Of the conversations that it was trained on, if it was.
   int64_t bytes = 0;             ///< Its buffer on the device.
   int64_t tensor_bytes = 0;      ///< Of its tensors alone.
 };

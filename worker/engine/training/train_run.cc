@@ -244,9 +244,9 @@ StatusOr<TrainOutcome> TrainRun::Finish() {
   outcome.kept_step = state_.kept_step();
   outcome.precision = precision();
   JobFacts& facts = outcome.facts;
-  facts.train_examples = input_->train.size();
-  facts.validation_examples = input_->validation.size();
-  facts.test_examples = input_->test.size();
+  facts.train_examples = input_->train.num_given;
+  facts.validation_examples = input_->validation.num_given;
+  facts.test_examples = input_->test.num_given;
   facts.train_tokens = input_->train.num_tokens();
   facts.total_steps = step();
   facts.trainable_parameters = methods::TrainableParameters(parameters.specs());
@@ -255,6 +255,9 @@ StatusOr<TrainOutcome> TrainRun::Finish() {
   facts.seconds = seconds();
   facts.labels = static_cast<int64_t>(state_.adapter->task().label_names.size());
   facts.truncated_examples = input_->train.num_truncated;
+  facts.dropped_examples = input_->train.num_dropped;
+  if (input_->task->spec().kind == tasks::Kind::kCausalLanguageModeling)
+    facts.loss_tokens = static_cast<int64_t>(input_->train.targets.size());
   GRAFT_ASSIGN_OR_RETURN(const Json probe,
                          MakeProbe(*input_->model, *input_->base, *state_.adapter));
   const TrainRequest& request = input_->request;
@@ -262,6 +265,7 @@ StatusOr<TrainOutcome> TrainRun::Finish() {
                                                          {.spec = *request.spec,
                                                           .dataset_sha256 = request.dataset_sha256,
                                                           .has_pair = request.dataset->has_pair,
+                                                          .chat_template = input_->chat_template,
                                                           .evaluations = outcome.evaluations,
                                                           .precision = outcome.precision,
                                                           .probe = probe}));

@@ -54,6 +54,8 @@ graft::v1::JobFacts ToProto(const report::JobFacts& facts) {
   message.set_seconds(facts.seconds);
   message.set_labels(facts.labels);
   message.set_truncated_examples(facts.truncated_examples);
+  message.set_loss_tokens(facts.loss_tokens);
+  message.set_dropped_examples(facts.dropped_examples);
   return message;
 }
 
@@ -100,6 +102,8 @@ report::JobFacts FromProto(const graft::v1::JobFacts& message) {
   facts.seconds = message.seconds();
   facts.labels = message.labels();
   facts.truncated_examples = message.truncated_examples();
+  facts.loss_tokens = message.loss_tokens();
+  facts.dropped_examples = message.dropped_examples();
   return facts;
 }
 

@@ -167,6 +167,15 @@ void AddFormatFlags(command_line::Command command, SpecFlags& flags) {
   command.Add("--text-column", flags.text_columns,
               "Column with the text; twice for pairs (default: text)");
   command.Add("--label-column", flags.label_column, "Column with the label (default: label)");
+  command.Add(
+      "--prompt-column", flags.prompt_column,
+      "For language models: column with what comes before --completion-column (default: prompt)");
+  command.Add("--completion-column", flags.completion_column,
+              "For language models: column with what is to be learned (default: completion)");
+  command.Add("--messages-column", flags.messages_column,
+              "For language models: column with conversations (default: messages)");
+  command.Add("--tools-column", flags.tools_column,
+              "For language models: column with a conversation's tools (default: tools)");
   command.Add("--format", flags.format, "csv, tsv, jsonl or json (default: by the file's name)");
   command.AddFlag("--no-header", flags.no_header, "The file has no header; columns are 1, 2, ...");
   command.Add("--max-examples", flags.max_examples,
@@ -190,6 +199,9 @@ void AddSpecFlags(command_line::Command command, SpecFlags& flags) {
   command.Add("--train", flags.train,
               "Training data: a file (uploaded), file://..., graft://datasets/...");
   AddDataFlags(command, flags);
+  AddTaskFlags(command, flags);
+  command.Add("--sample", flags.samples,
+              "For language models: a prompt to continue at each evaluation, up to 8 times");
   command.Add("--label-name", flags.label_names,
               "Label names in id order (default: from the data)");
   command.Add("--method", flags.method, "lora, bottleneck, last_layers or full");
@@ -233,10 +245,8 @@ StatusOr<graft::v1::JobSpec> BuildSpec(Context& context, const SpecFlags& flags)
   if (!flags.description.empty()) spec.set_description(flags.description);
   if (flags.priority) spec.set_priority(*flags.priority);
   if (flags.promote) spec.set_promote(true);
-  if (!flags.label_names.empty())
-    spec.mutable_task()->mutable_sequence_classification()->clear_label_names();
-  for (const std::string& name : flags.label_names)
-    spec.mutable_task()->mutable_sequence_classification()->add_label_names(name);
+  GRAFT_RETURN_IF_ERROR(SetTask(flags, *spec.mutable_task()));
+  if (spec.task().kind_case() == graft::v1::Task::KIND_NOT_SET) spec.clear_task();
   std::set<std::string> keys;
   for (const std::string& label : flags.labels) {
     const size_t equals = label.find('=');
@@ -268,6 +278,10 @@ Status SetDataset(Context& context, const SpecFlags& flags, graft::v1::DatasetSp
   if (!flags.text_columns.empty()) data.clear_text_columns();
   for (const std::string& column : flags.text_columns) data.add_text_columns(column);
   if (!flags.label_column.empty()) data.set_label_column(flags.label_column);
+  if (!flags.prompt_column.empty()) data.set_prompt_column(flags.prompt_column);
+  if (!flags.completion_column.empty()) data.set_completion_column(flags.completion_column);
+  if (!flags.messages_column.empty()) data.set_messages_column(flags.messages_column);
+  if (!flags.tools_column.empty()) data.set_tools_column(flags.tools_column);
   if (!flags.format.empty()) data.set_format(flags.format);
   if (flags.no_header) data.set_has_header(false);
   if (flags.max_examples) data.set_max_examples(*flags.max_examples);

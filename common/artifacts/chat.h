@@ -7,12 +7,10 @@
 #include <vector>
 
 #include "common/artifacts/artifact.h"
+#include "common/artifacts/file_names.h"
 #include "common/base/status.h"
 
 namespace graft::artifacts {
-
-/// A language model's version keeps its own chat template under transformers' name.
-inline constexpr std::string_view kChatTemplateName = "chat_template.jinja";
 
 /// A folder's own chat template, as transformers would take it of its files; nothing if they have
 /// none. Adds to `warnings` what a conversation is rendered without: other named templates, and

@@ -8,6 +8,8 @@
 namespace graft::artifacts {
 
 inline constexpr std::string_view kManifestName = "graft.json";
+/// What makes conversations the text that a version was trained on, as transformers names it.
+inline constexpr std::string_view kChatTemplateName = "chat_template.jinja";
 
 /// Those of `files` (name -> bytes) in which transformers keeps a tokenizer.
 std::map<std::string, std::string> TokenizerFilesAmong(

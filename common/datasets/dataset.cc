@@ -11,7 +11,10 @@
 namespace graft::datasets {
 namespace {
 
-constexpr std::string_view kFormat = "graft.dataset.v1";
+constexpr std::string_view kFormat = "graft.dataset.v1", kLanguageFormat = "graft.dataset.v2";
+/// By their names in the latter.
+constexpr std::array<std::pair<std::string_view, Shape>, 3> kShapes = {
+    {{"text", Shape::kText}, {"completion", Shape::kCompletion}, {"messages", Shape::kMessages}}};
 /// Ingestion's limit on label names and their length keeps a true header far below this.
 constexpr size_t kMaxHeaderBytes = size_t{64} << 20;
 constexpr std::string_view kHexDigits = "0123456789abcdef";
@@ -60,8 +63,23 @@ void AppendString(std::string_view text, std::string& out) {
   out += '"';
 }
 
+void AppendCounts(const IngestedDataset& dataset, std::string& out) {
+  out += ",\"splits\":{\"train\":" + std::to_string(dataset.train.size()) +
+         ",\"validation\":" + std::to_string(dataset.validation.size()) +
+         ",\"test\":" + std::to_string(dataset.test.size()) + "}}\n";
+}
+
 void AppendHeader(const IngestedDataset& dataset, std::string& out) {
   out += "{\"format\":\"";
+  if (dataset.shape != Shape::kLabelled) {
+    out += kLanguageFormat;
+    out += "\",\"shape\":\"";
+    for (const auto& [name, shape] : kShapes) {
+      if (shape == dataset.shape) out += name;
+    }
+    out += '"';
+    return AppendCounts(dataset, out);
+  }
   out += kFormat;
   out += "\",\"labels\":[";
   for (size_t i = 0; i < dataset.label_names.size(); ++i) {
@@ -69,9 +87,7 @@ void AppendHeader(const IngestedDataset& dataset, std::string& out) {
     AppendString(dataset.label_names[i], out);
   }
   out += dataset.has_pair ? "],\"pair\":true" : "],\"pair\":false";
-  out += ",\"splits\":{\"train\":" + std::to_string(dataset.train.size()) +
-         ",\"validation\":" + std::to_string(dataset.validation.size()) +
-         ",\"test\":" + std::to_string(dataset.test.size()) + "}}\n";
+  AppendCounts(dataset, out);
 }
 
 /// Reads one line of the stored form, from its front to its end.
@@ -154,31 +170,44 @@ struct Header {
   std::array<uint64_t, 3> counts{};
 };
 
+bool Has(const Json& object, const char* key) { return object.is_object() && object.contains(key); }
+
+/// Reads what comes before the splits; false if it isn't as it must be.
+bool ParseKind(const Json& root, IngestedDataset& dataset) {
+  if (!Has(root, "format")) return false;
+  if (root["format"] == kLanguageFormat) {
+    for (const auto& [name, shape] : kShapes) {
+      if (root.value("shape", Json()) == name) dataset.shape = shape;
+    }
+    return dataset.shape != Shape::kLabelled;
+  }
+  if (root["format"] != kFormat || !Has(root, "labels") || !root["labels"].is_array() ||
+      !Has(root, "pair") || !root["pair"].is_boolean()) {
+    return false;
+  }
+  dataset.has_pair = root["pair"].get<bool>();
+  for (const Json& label : root["labels"]) {
+    if (!label.is_string()) return false;
+    dataset.label_names.push_back(label.get<std::string>());
+  }
+  return true;
+}
+
 StatusOr<Header> ParseHeader(std::string_view line, size_t bytes_behind) {
   auto json = ParseJson(line, "its header", {.max_bytes = kMaxHeaderBytes, .max_depth = 3});
   if (!json.ok()) return Torn(1, json.status().message());
   const Json& root = *json;
-  const Status wrong = Torn(1, "its header isn't that of " + std::string(kFormat));
-  const auto has = [](const Json& object, const char* key) {
-    return object.is_object() && object.contains(key);
-  };
-  if (!has(root, "format") || root["format"] != kFormat || !has(root, "labels") ||
-      !root["labels"].is_array() || !has(root, "pair") || !root["pair"].is_boolean() ||
-      !has(root, "splits") || !root["splits"].is_object()) {
-    return wrong;
-  }
+  const Status wrong = Torn(1, "its header isn't that of " + std::string(kFormat) + " or " +
+                                   std::string(kLanguageFormat));
   Header header;
-  header.dataset.has_pair = root["pair"].get<bool>();
-  for (const Json& label : root["labels"]) {
-    if (!label.is_string()) return wrong;
-    header.dataset.label_names.push_back(label.get<std::string>());
-  }
+  if (!ParseKind(root, header.dataset) || !Has(root, "splits") || !root["splits"].is_object())
+    return wrong;
   constexpr std::array<const char*, 3> kSplits = {"train", "validation", "test"};
-  // The shortest line is ["",0] and its LF; a count beyond that would only reserve memory.
-  uint64_t most = bytes_behind / 7;
+  // The shortest lines are ["",0] and [""] with LF; a count beyond that would only reserve memory.
+  uint64_t most = bytes_behind / (header.dataset.shape == Shape::kLabelled ? 7 : 5);
   for (size_t i = 0; i < kSplits.size(); ++i) {
     const Json& splits = root["splits"];
-    if (!has(splits, kSplits[i]) || !splits[kSplits[i]].is_number_unsigned()) return wrong;
+    if (!Has(splits, kSplits[i]) || !splits[kSplits[i]].is_number_unsigned()) return wrong;
     header.counts[i] = splits[kSplits[i]].get<uint64_t>();
     if (header.counts[i] > most) return Torn(1, "it counts more examples than there are");
     most -= header.counts[i];
@@ -188,7 +217,13 @@ StatusOr<Header> ParseHeader(std::string_view line, size_t bytes_behind) {
 
 bool ParseExample(std::string_view line, const IngestedDataset& dataset, Example& example) {
   LineParser parser(line);
-  if (!parser.Take('[') || !parser.TakeString(example.text) || !parser.Take(',')) return false;
+  if (!parser.Take('[') || !parser.TakeString(example.text)) return false;
+  if (dataset.shape != Shape::kLabelled) {
+    const bool is_whole =
+        dataset.shape == Shape::kText || (parser.Take(',') && parser.TakeString(example.text_pair));
+    return is_whole && parser.Take(']') && parser.AtEnd();
+  }
+  if (!parser.Take(',')) return false;
   if (dataset.has_pair && (!parser.TakeString(example.text_pair) || !parser.Take(','))) {
     return false;
   }
@@ -211,6 +246,14 @@ std::string Serialize(const IngestedDataset& dataset) {
     for (const Example& example : *split) {
       out += '[';
       AppendString(example.text, out);
+      if (dataset.shape != Shape::kLabelled) {
+        if (dataset.shape != Shape::kText) {
+          out += ',';
+          AppendString(example.text_pair, out);
+        }
+        out += "]\n";
+        continue;
+      }
       out += ',';
       if (dataset.has_pair) {
         AppendString(example.text_pair, out);

@@ -292,6 +292,10 @@ StatusOr<ReadStep> DelimitedReader::ReadHeader(ErrorDetail& fault) {
 }
 
 ReadStep DelimitedReader::FindColumns(int64_t header_line, ErrorDetail& fault) {
+  if (!HasOneGroup(names_, options_)) {
+    fault = MissingColumns(options_.any_of, names_, header_line);
+    return ReadStep::kFault;
+  }
   for (const Column& column : options_.columns) {
     if (const auto at = FindColumn(names_, column.name)) {
       indices_.emplace_back(*at);

@@ -53,9 +53,10 @@ bool HasColumns(const std::vector<std::string>& fields, const RecordOptions& opt
   if (!options.has_header) {
     for (size_t i = 0; i < names.size(); ++i) names[i] = std::to_string(i + 1);
   }
-  return std::all_of(options.columns.begin(), options.columns.end(), [&](const Column& column) {
-    return !column.is_required || FindColumn(names, column.name);
-  });
+  const bool has_required = std::all_of(
+      options.columns.begin(), options.columns.end(),
+      [&](const Column& column) { return !column.is_required || FindColumn(names, column.name); });
+  return has_required && HasOneGroup(names, options);
 }
 
 /// True if the first lines have one number of fields, and the wanted columns are among them.
@@ -137,6 +138,16 @@ std::string_view DelimiterName(char delimiter) {
     default:
       return "commas";
   }
+}
+
+bool HasOneGroup(const std::vector<std::string>& names, const RecordOptions& options) {
+  const auto has_all = [&](const std::vector<std::string>& group) {
+    return std::all_of(group.begin(), group.end(), [&](const std::string& name) {
+      return FindColumn(names, name).has_value();
+    });
+  };
+  return options.any_of.empty() ||
+         std::any_of(options.any_of.begin(), options.any_of.end(), has_all);
 }
 
 std::optional<size_t> FindColumn(const std::vector<std::string>& names, std::string_view wanted) {

@@ -34,6 +34,9 @@ std::string_view DelimiterName(char delimiter);
 /// only one that is so named but for white space and invisible characters around it.
 std::optional<size_t> FindColumn(const std::vector<std::string>& names, std::string_view wanted);
 
+/// True if a header of these names has what `options` want one of.
+bool HasOneGroup(const std::vector<std::string>& names, const RecordOptions& options);
+
 /// True if nothing of `text` would be seen.
 bool IsBlank(std::string_view text);
 

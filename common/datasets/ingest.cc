@@ -7,6 +7,7 @@
 #include "common/base/utf8.h"
 #include "common/datasets/dialect.h"
 #include "common/datasets/label_checks.h"
+#include "common/datasets/labelled.h"
 #include "common/datasets/labels.h"
 #include "common/datasets/records.h"
 #include "common/datasets/split.h"
@@ -14,13 +15,12 @@
 namespace graft::datasets {
 namespace {
 
-constexpr size_t kMaxLabels = 10000;
-constexpr size_t kMaxLabelBytes = 256;
 constexpr size_t kMaxExamples = 10'000'000;  // Of one file.
 
 /// Every example needs a label, and there must be two.
 bool IsTraining(const IngestSpec& spec) {
-  return !spec.label_column.empty() && !spec.labels_optional && !spec.allow_one_class;
+  return !spec.language && !spec.label_column.empty() && !spec.labels_optional &&
+         !spec.allow_one_class;
 }
 
 Status SpecFault(const std::string& field, const std::string& what) {
@@ -81,8 +81,10 @@ Status CheckLabelNames(const IngestSpec& spec) {
 
 Status CheckSpec(const IngestSpec& spec) {
   if (!spec.train.open) return SpecFault("dataset.train", "name the training data");
-  GRAFT_RETURN_IF_ERROR(CheckColumns(spec));
-  GRAFT_RETURN_IF_ERROR(CheckLabelNames(spec));
+  if (!spec.language) {
+    GRAFT_RETURN_IF_ERROR(CheckColumns(spec));
+    GRAFT_RETURN_IF_ERROR(CheckLabelNames(spec));
+  }
   GRAFT_RETURN_IF_ERROR(
       CheckFraction("validation", spec.validation_fraction, spec.validation.open != nullptr));
   GRAFT_RETURN_IF_ERROR(CheckFraction("test", spec.test_fraction, spec.test.open != nullptr));
@@ -94,14 +96,19 @@ Status CheckSpec(const IngestSpec& spec) {
   return OkStatus();
 }
 
+/// True for a fault that each line behind it would repeat.
+bool EndsReading(const ErrorDetail& fault) {
+  return fault.reason == "TOO_MANY_LABELS" || fault.reason == "SHAPE_AMBIGUOUS";
+}
+
 /// Reads one file into examples and faults.
 class SplitIngester {
  public:
-  SplitIngester(const IngestSpec& spec, std::string field, LabelTable& labels, int64_t& bytes_left,
-                Report& report)
+  SplitIngester(const IngestSpec& spec, std::string field, ExampleReader& reader,
+                int64_t& bytes_left, Report& report)
       : spec_(spec),
         field_(std::move(field)),
-        labels_(labels),
+        reader_(reader),
         bytes_left_(bytes_left),
         report_(report) {}
 
@@ -113,14 +120,11 @@ class SplitIngester {
       return false;
     }
     GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, file.open());
-    has_header_ = spec_.has_header && *format != Format::kJsonl;
+    const bool has_header = spec_.has_header && *format != Format::kJsonl;
     RecordOptions options;
     options.format = *format;
     options.has_header = spec_.has_header;
-    for (const std::string& name : spec_.text_columns) options.columns.push_back({name, true});
-    if (!spec_.label_column.empty()) {
-      options.columns.push_back({spec_.label_column, !spec_.labels_optional});
-    }
+    reader_.AskFor(options);
     const auto reader = NewRecordReader(Gunzip(std::move(source), file.name), std::move(options));
 
     Record record;
@@ -148,7 +152,12 @@ class SplitIngester {
                    " examples, which is the limit"});
           return false;
         }
-        std::optional<ErrorDetail> bad = ToExample(record, examples);
+        Example example;
+        std::optional<ErrorDetail> bad = reader_.Read(record, has_header, example);
+        if (!bad) {
+          bytes_left_ -= static_cast<int64_t>(example.text.size() + example.text_pair.size());
+          examples.push_back(std::move(example));
+        }
         if (!bad && bytes_left_ >= 0) continue;
         if (!bad) {
           bad = ErrorDetail{"TOO_LARGE",
@@ -159,10 +168,12 @@ class SplitIngester {
                                 " bytes, which is the limit; send fewer or shorter ones"};
         }
         fault = *std::move(bad);
+      } else {
+        reader_.Explain(fault);
       }
       has_faults = true;
       Add(fault);
-      if (fault.reason == "TOO_MANY_LABELS" || bytes_left_ < 0) return false;
+      if (EndsReading(fault) || bytes_left_ < 0) return false;
     }
     if (const EmptyRows rows = reader->empty_rows(); rows.count > 0) {
       report_.warnings.push_back(field_ + ": " + std::to_string(rows.count) +
@@ -172,7 +183,6 @@ class SplitIngester {
                                  std::to_string(rows.first_line) + ")");
     }
     if (examples.empty() && !has_faults) {
-      const bool has_header = *format != Format::kJsonl && spec_.has_header;
       Add(has_header ? ErrorDetail{"NO_EXAMPLES",
                                    {},
                                    reader->line(),
@@ -189,113 +199,11 @@ class SplitIngester {
     report_.AddError(std::move(fault));
   }
 
-  /// The first of the label names: those given, or those of the version that is evaluated.
-  std::string SomeNames() const {
-    constexpr size_t kMost = 8;
-    const std::vector<std::string>& names = labels_.names();
-    std::string list;
-    for (size_t i = 0; i < std::min(names.size(), kMost); ++i)
-      list += (i == 0 ? "" : ", ") + Quoted(names[i], 40);
-    return names.size() > kMost ? list + ", ..." : list;
-  }
-
-  std::string UnknownLabel(const std::string& name) {
-    std::string text =
-        "the label " + Quoted(name) +
-        (labels_.is_fixed() ? " isn't one of the label names, which are " + SomeNames()
-                            : " stands nowhere in the training data");
-    // Of a fault that is only counted nobody reads the message.
-    const bool is_listed = report_.errors.size() < kMaxListedFaults;
-    const auto twin = is_listed ? labels_.FindTwin(name) : std::nullopt;
-    if (!twin) {
-      return text + (labels_.is_fixed() ? "" : "; correct it, or train on an example of it");
-    }
-    const int64_t line = labels_.first_lines()[twin->index];
-    return text + "; there is " + Quoted(labels_.names()[twin->index]) +
-           (line > 0 ? " (line " + std::to_string(line) + " of dataset.train)" : "") + ", which " +
-           (twin->is_same ? "is the same label in other spaces, invisible characters or forms of "
-                            "the same letters"
-                          : "differs only in case, spaces, hyphens or apostrophes") +
-           ": write it alike";
-  }
-
-  std::optional<ErrorDetail> ToLabel(const Value& value, int64_t line, int32_t& label) {
-    const auto fault = [&](std::string reason, std::string message) {
-      return ErrorDetail{
-          std::move(reason), {}, line, Printable(spec_.label_column), std::move(message)};
-    };
-    if (!value.is_present || IsBlank(value.text)) {
-      if (spec_.labels_optional) return std::nullopt;
-      return fault("LABEL_MISSING", "the label is missing; fill it in or drop the line");
-    }
-    if (value.text.size() > kMaxLabelBytes) {
-      return fault("LABEL_TOO_LONG", "the label has " + std::to_string(value.text.size()) +
-                                         " bytes; is this the column of the labels? The limit is " +
-                                         std::to_string(kMaxLabelBytes));
-    }
-    const std::optional<int32_t> index = labels_.Find(value.text, line);
-    if (!index) {
-      return fault(labels_.is_fixed() ? "UNKNOWN_LABEL" : "LABEL_NOT_IN_TRAIN",
-                   UnknownLabel(value.text));
-    }
-    if (labels_.size() > kMaxLabels) {
-      return fault("TOO_MANY_LABELS", "more than " + std::to_string(kMaxLabels) +
-                                          " distinct labels; is this the column of the labels?");
-    }
-    label = *index;
-    return std::nullopt;
-  }
-
-  /// True if every column holds its own name.
-  bool IsHeader(const Record& record) const {
-    if (!has_header_ || spec_.label_column.empty()) return false;
-    const auto names_itself = [](const Value& value, const std::string& name) {
-      return value.is_present && Stripped(value.text) == Stripped(name);
-    };
-    for (size_t i = 0; i < spec_.text_columns.size(); ++i) {
-      if (!names_itself(record.values[i], spec_.text_columns[i])) return false;
-    }
-    return names_itself(record.values.back(), spec_.label_column);
-  }
-
-  std::optional<ErrorDetail> ToExample(Record& record, std::vector<Example>& examples) {
-    const size_t num_texts = spec_.text_columns.size();
-    Example example;
-    std::optional<ErrorDetail> fault;
-    if (IsHeader(record)) {
-      return ErrorDetail{"HEADER_AGAIN",
-                         {},
-                         record.line,
-                         {},
-                         "the line is the header once more, as where files were put one behind the "
-                         "other; drop it"};
-    }
-    // First the label, so that it counts as seen even if the text is at fault.
-    if (record.values.size() > num_texts) {
-      fault = ToLabel(record.values[num_texts], record.line, example.label);
-    }
-    for (size_t i = num_texts; i-- > 0;) {
-      if (record.values[i].is_present && !IsBlank(record.values[i].text)) continue;
-      fault = ErrorDetail{"TEXT_EMPTY",
-                          {},
-                          record.line,
-                          Printable(spec_.text_columns[i]),
-                          "the text is empty; fill it in or drop the line"};
-    }
-    if (fault) return fault;
-    example.text = std::move(record.values[0].text);
-    if (num_texts == 2) example.text_pair = std::move(record.values[1].text);
-    bytes_left_ -= static_cast<int64_t>(example.text.size() + example.text_pair.size());
-    examples.push_back(std::move(example));
-    return std::nullopt;
-  }
-
   const IngestSpec& spec_;
   const std::string field_;
-  LabelTable& labels_;
+  ExampleReader& reader_;
   int64_t& bytes_left_;
   Report& report_;
-  bool has_header_ = false;  ///< The file that is read.
 };
 
 /// What can only be judged once all lines are good. Labels are already in their final order.
@@ -377,12 +285,16 @@ StatusOr<Report> Ingest(const IngestSpec& spec, IngestedDataset* dataset) {
   GRAFT_RETURN_IF_ERROR(CheckSpec(spec));
   Report report;
   IngestedDataset result;
-  result.has_pair = spec.text_columns.size() == 2;
+  result.has_pair = !spec.language && spec.text_columns.size() == 2;
   LabelTable labels(spec.label_names);
+  LabelledReader labelled(spec, labels, report);
+  LanguageReader language(spec.language.value_or(LanguageColumns()));
+  ExampleReader& reader =
+      spec.language ? static_cast<ExampleReader&>(language) : static_cast<ExampleReader&>(labelled);
   int64_t bytes_left = spec.max_bytes;
   const auto read = [&](const SourceFile& file, const std::string& name,
                         std::vector<Example>& into) {
-    return SplitIngester(spec, "dataset." + name, labels, bytes_left, report).Read(file, into);
+    return SplitIngester(spec, "dataset." + name, reader, bytes_left, report).Read(file, into);
   };
   GRAFT_ASSIGN_OR_RETURN(const bool is_whole, read(spec.train, "train", result.train));
   // Of a file that broke off we don't know all labels, so none of the others' is called unknown.
@@ -396,6 +308,7 @@ StatusOr<Report> Ingest(const IngestSpec& spec, IngestedDataset* dataset) {
   }
   if (spec.test.open) GRAFT_RETURN_IF_ERROR(read(spec.test, "test", result.test).status());
 
+  result.shape = language.shape();
   const std::vector<int32_t> new_index = labels.Sort();
   result.label_names = labels.names();
   for (auto* split : {&result.train, &result.validation, &result.test}) {

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/base/status.h"
 #include "common/datasets/bytes.h"
 #include "common/datasets/dataset.h"
+#include "common/datasets/language.h"
 #include "common/datasets/records.h"
 #include "common/datasets/report.h"
 
@@ -31,6 +33,8 @@ struct IngestSpec {
   double test_fraction = 0;               ///< [0, 1) of train; only without a test file.
   std::vector<std::string> text_columns;  ///< One, or two for pairs.
   std::string label_column;               ///< Empty: unlabelled data.
+  /// Set: a language model's data, of these columns; those above and the label names don't count.
+  std::optional<LanguageColumns> language;
   /// Fixed names in index order; any other label is a fault. Empty: the distinct labels of train,
   /// sorted by value if all are numbers, else by bytes; then a label that train lacks is a fault.
   std::vector<std::string> label_names;
@@ -50,12 +54,12 @@ struct IngestSpec {
 /// and message; a line is at fault once, with the first thing that is wrong with it.
 /// Reasons: those of RecordReader::Next, of Gunzip and of DecodeText; FORMAT_UNKNOWN, NO_EXAMPLES,
 /// HEADER_AGAIN, TEXT_EMPTY, LABEL_MISSING, LABEL_TOO_LONG (256 bytes), TOO_MANY_LABELS (10,000),
-/// UNKNOWN_LABEL, LABEL_NOT_IN_TRAIN, LABEL_TWINS, LABELS_ARE_NUMBERS (see label_checks.h),
-/// ONE_CLASS, TOO_MANY_EXAMPLES (10,000,000 a file), TOO_LARGE, SPLIT_EMPTY (a fraction of no
-/// example), LABEL_LOST (a label left train by the fractions or max_examples), UNREADABLE (a
-/// source's own InvalidArgument). Errors: InvalidArgument with the field's path if the spec itself
-/// is at fault (columns, label names, fractions); what opening or reading a file says (NotFound,
-/// Unavailable,
+/// UNKNOWN_LABEL, LABEL_NOT_IN_TRAIN, those of LanguageReader, LABEL_TWINS, LABELS_ARE_NUMBERS (see
+/// label_checks.h), ONE_CLASS, TOO_MANY_EXAMPLES (10,000,000 a file), TOO_LARGE, SPLIT_EMPTY (a
+/// fraction of no example), LABEL_LOST (a label left train by the fractions or max_examples),
+/// UNREADABLE (a source's own InvalidArgument). Errors: InvalidArgument with the field's path if
+/// the spec itself is at fault (columns, label names, fractions); what opening or reading a file
+/// says (NotFound, Unavailable,
 /// ...).
 StatusOr<Report> Ingest(const IngestSpec& spec, IngestedDataset* dataset);
 

@@ -5,19 +5,24 @@
 #include <utility>
 
 #include "common/base/utf8.h"
+#include "common/datasets/dialect.h"
 #include "common/datasets/record_faults.h"
 
 namespace graft::datasets {
 namespace {
 
+/// Of a line with conversations, whose tools have schemas within schemas.
+constexpr int kMaxJsonDepth = 80;
+
 /// Writes a scalar as text; false if it is an array or object.
-bool ToText(const Json& json, std::string& text) {
+template <typename AnyJson>
+bool ToText(const AnyJson& json, std::string& text) {
   switch (json.type()) {
     case Json::value_t::string:
-      text = json.get_ref<const std::string&>();
+      text = json.template get_ref<const std::string&>();
       return true;
     case Json::value_t::boolean:
-      text = json.get<bool>() ? "true" : "false";
+      text = json.template get<bool>() ? "true" : "false";
       return true;
     case Json::value_t::number_integer:
     case Json::value_t::number_unsigned:
@@ -25,7 +30,7 @@ bool ToText(const Json& json, std::string& text) {
       return true;
     case Json::value_t::number_float: {
       constexpr double kExact = 9007199254740992.0;  // 2^53
-      const double value = json.get<double>();
+      const double value = json.template get<double>();
       const bool is_whole = std::abs(value) <= kExact && value == std::trunc(value);
       text = is_whole ? std::to_string(static_cast<int64_t>(value)) : json.dump();
       return true;
@@ -49,24 +54,36 @@ bool HasLongNumber(std::string_view text) {
   return false;
 }
 
-std::vector<std::string> Keys(const Json& object) {
+template <typename AnyJson>
+std::vector<std::string> Keys(const AnyJson& object) {
   std::vector<std::string> keys;
   for (const auto& item : object.items()) keys.push_back(item.key());
   return keys;
 }
 
-bool OnlyArrays(const Json& object) {
-  return std::all_of(object.begin(), object.end(), [](const Json& v) { return v.is_array(); });
+template <typename AnyJson>
+bool OnlyArrays(const AnyJson& object) {
+  return std::all_of(object.begin(), object.end(), [](const AnyJson& v) { return v.is_array(); });
 }
 
 /// The name of a list of objects in `object`; empty if there is none.
-std::string ListOfObjects(const Json& object) {
+template <typename AnyJson>
+std::string ListOfObjects(const AnyJson& object) {
   for (const auto& [name, value] : object.items()) {
     // A chat's turns are no examples.
     if (value.is_array() && !value.empty() && value.front().is_object() && name != "messages")
       return name;
   }
   return {};
+}
+
+/// What to do if the examples are a list within `object`; empty if there is none.
+template <typename AnyJson>
+std::string ListHint(const AnyJson& object) {
+  const std::string list = ListOfObjects(object);
+  if (list.empty()) return {};
+  return "; if the examples are in " + Quoted(list) + ", write one a line: jq -c '.[" +
+         Quoted(list) + "][]' FILE > data.jsonl";
 }
 
 /// How far the brackets of `text` are open at its end; 0 if a string is.
@@ -116,6 +133,8 @@ std::string_view Bare(std::string_view text) {
 
 JsonlReader::JsonlReader(std::unique_ptr<ByteSource> source, RecordOptions options)
     : options_(std::move(options)),
+      wants_json_(std::any_of(options_.columns.begin(), options_.columns.end(),
+                              [](const Column& column) { return column.is_json; })),
       at_newline_(Bytes("\n")),
       at_structure_(Bytes("{}[]\"")),
       at_string_stop_(Bytes("\"\\")),
@@ -248,8 +267,16 @@ ReadStep JsonlReader::ToRecord(std::string_view text, int64_t line, Record& reco
                     "the first line isn't JSON: it must be an object, {\"column\": value, ...}; if "
                     "the file is CSV or TSV, say format csv or tsv, or name it so");
   }
-  const JsonLimits limits{.max_bytes = options_.max_record_bytes, .max_depth = 32};
-  StatusOr<Json> json = ParseJson(text, in_array_ ? "the element" : "the line", limits);
+  const JsonLimits limits{.max_bytes = options_.max_record_bytes,
+                          .max_depth = wants_json_ ? kMaxJsonDepth : 32};
+  const std::string_view what = in_array_ ? "the element" : "the line";
+  return wants_json_ ? FromJson(text, ParseOrderedJson(text, what, limits), line, record, fault)
+                     : FromJson(text, ParseJson(text, what, limits), line, record, fault);
+}
+
+template <typename AnyJson>
+ReadStep JsonlReader::FromJson(std::string_view text, const StatusOr<AnyJson>& json, int64_t line,
+                               Record& record, ErrorDetail& fault) {
   if (!json.ok()) {
     if (!has_object_ && !in_array_ && OpenBrackets(text) > 0) {
       return BreakOff(fault,
@@ -273,9 +300,16 @@ ReadStep JsonlReader::ToRecord(std::string_view text, int64_t line, Record& reco
   return ToValues(text, *json, line, record, fault);
 }
 
-ReadStep JsonlReader::ToValues(std::string_view text, const Json& object, int64_t line,
+template <typename AnyJson>
+ReadStep JsonlReader::ToValues(std::string_view text, const AnyJson& object, int64_t line,
                                Record& record, ErrorDetail& fault) {
   const bool is_first = !std::exchange(has_object_, true);
+  if (is_first && !HasOneGroup(Keys(object), options_)) {
+    fault = MissingColumns(options_.any_of, Keys(object), line);
+    if (!in_array_) fault.message += ListHint(object);
+    broke_off_ = true;
+    return ReadStep::kFault;
+  }
   record.line = line;
   record.values.resize(options_.columns.size());
   for (size_t i = 0; i < options_.columns.size(); ++i) {
@@ -287,17 +321,20 @@ ReadStep JsonlReader::ToValues(std::string_view text, const Json& object, int64_
     if (at == object.end()) {
       if (!column.is_required) continue;
       fault = MissingColumn(column.name, Keys(object), line);
-      if (const std::string list = ListOfObjects(object); is_first && !in_array_ && !list.empty()) {
-        fault.message += "; if the examples are in " + Quoted(list) +
-                         ", write one a line: jq -c '.[" + Quoted(list) + "][]' FILE > data.jsonl";
-      }
+      if (is_first && !in_array_) fault.message += ListHint(object);
       // The first line stands for the file: a wrong column name is one fault, not one a line.
       broke_off_ = is_first;
       return ReadStep::kFault;
     }
     if (at->is_null()) continue;
+    if (column.is_json && at->is_structured()) {
+      value.is_present = true;
+      value.text = at->dump();
+      continue;
+    }
     constexpr double kMostExact = 18446744073709551616.0;  // 2^64
-    if (at->is_number_float() && std::abs(at->get<double>()) >= kMostExact && HasLongNumber(text)) {
+    if (at->is_number_float() && std::abs(at->template get<double>()) >= kMostExact &&
+        HasLongNumber(text)) {
       fault = {"WRONG_TYPE",
                {},
                line,

@@ -30,11 +30,16 @@ class JsonlReader : public RecordReader {
   ReadStep BreakOff(ErrorDetail& fault, std::string message);
 
   ReadStep ToRecord(std::string_view text, int64_t line, Record& record, ErrorDetail& fault);
-  /// `text` is that of `object`.
-  ReadStep ToValues(std::string_view text, const Json& object, int64_t line, Record& record,
+  /// `text` is that of `json`, which is Json or OrderedJson.
+  template <typename AnyJson>
+  ReadStep FromJson(std::string_view text, const StatusOr<AnyJson>& json, int64_t line,
+                    Record& record, ErrorDetail& fault);
+  template <typename AnyJson>
+  ReadStep ToValues(std::string_view text, const AnyJson& object, int64_t line, Record& record,
                     ErrorDetail& fault);
 
   const RecordOptions options_;
+  const bool wants_json_;  ///< A column may be a list or an object.
   ByteSet at_newline_{}, at_structure_{}, at_string_stop_{}, at_scalar_end_{};
   Window window_;
   bool has_begun_ = false, in_array_ = false;

@@ -66,8 +66,9 @@ std::optional<ErrorDetail> CheckUtf8(std::string_view text, int64_t line, std::s
   return ErrorDetail{"BAD_UTF8", {}, line, Printable(column), std::move(message)};
 }
 
-ErrorDetail MissingColumn(std::string_view name, const std::vector<std::string>& columns,
-                          int64_t line) {
+namespace {
+
+std::string Listed(const std::vector<std::string>& columns) {
   constexpr size_t kMaxListed = 20;
   std::string list;
   for (size_t i = 0; i < std::min(columns.size(), kMaxListed); ++i) {
@@ -76,6 +77,31 @@ ErrorDetail MissingColumn(std::string_view name, const std::vector<std::string>&
   if (columns.size() > kMaxListed) {
     list += " and " + std::to_string(columns.size() - kMaxListed) + " more";
   }
+  return list;
+}
+
+}  // namespace
+
+ErrorDetail MissingColumns(const std::vector<std::vector<std::string>>& groups,
+                           const std::vector<std::string>& columns, int64_t line) {
+  std::string wanted;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    if (i > 0) wanted += i + 1 == groups.size() ? " or " : ", ";
+    for (size_t j = 0; j < groups[i].size(); ++j)
+      wanted += (j > 0 ? " with " : "") + Quoted(groups[i][j]);
+  }
+  const std::string list = Listed(columns);
+  return {"COLUMN_MISSING",
+          {},
+          line,
+          {},
+          "there is no column " + wanted +
+              (list.empty() ? std::string("; there are none") : "; the columns are " + list)};
+}
+
+ErrorDetail MissingColumn(std::string_view name, const std::vector<std::string>& columns,
+                          int64_t line) {
+  std::string list = Listed(columns);
   for (const std::string& column : columns) {
     if (Folded(column) != Folded(name)) continue;
     list += "; name it as it is written, " + Quoted(column);

@@ -18,6 +18,10 @@ std::optional<ErrorDetail> CheckUtf8(std::string_view text, int64_t line, std::s
 ErrorDetail MissingColumn(std::string_view name, const std::vector<std::string>& columns,
                           int64_t line);
 
+/// COLUMN_MISSING where none of the groups (RecordOptions::any_of) is there.
+ErrorDetail MissingColumns(const std::vector<std::vector<std::string>>& groups,
+                           const std::vector<std::string>& columns, int64_t line);
+
 /// RECORD_TOO_LONG.
 ErrorDetail RecordTooLong(int64_t line, size_t max_bytes);
 

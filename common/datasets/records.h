@@ -47,6 +47,9 @@ struct Column {
   std::string name;
   /// False: a file or line without it isn't at fault; its value is then absent.
   bool is_required = true;
+  /// Its value may be a list or an object: the text is then its JSON, compact and with its keys in
+  /// order.
+  bool is_json = false;
 };
 
 struct RecordOptions {
@@ -55,6 +58,9 @@ struct RecordOptions {
   bool has_header = true;
   /// What Next gives, in this order.
   std::vector<Column> columns;
+  /// Groups of column names, all of one of which the header, or the first object, must have; none
+  /// is no demand.
+  std::vector<std::vector<std::string>> any_of = {};
   /// Of one record with its quotes and line ends. A longer one is a fault.
   size_t max_record_bytes = size_t{16} << 20;
 };

@@ -159,6 +159,20 @@ void FindTextDoubts(const IngestedDataset& dataset, std::vector<std::string>& do
   }
 }
 
+/// Of prompts with completions: a prompt may be empty, but seldom is meant to be.
+void FindEmptyPrompts(const IngestedDataset& dataset, std::vector<std::string>& doubts) {
+  int64_t num_empty = 0, first = 0;
+  for (const auto* split : {&dataset.train, &dataset.validation, &dataset.test}) {
+    for (const Example& example : *split) {
+      if (example.text.empty() && num_empty++ == 0) first = example.line;
+    }
+  }
+  if (num_empty == 0) return;
+  doubts.push_back(Count(num_empty, "prompt") + (num_empty == 1 ? " is" : " are") +
+                   " empty (the first on line " + std::to_string(first) +
+                   "): their completions are learned as what a text begins with");
+}
+
 }  // namespace
 
 void Report::AddError(ErrorDetail error) {
@@ -231,7 +245,9 @@ SplitReport CountSplit(std::string name, const std::vector<Example>& examples,
 std::vector<std::string> FindDoubts(const IngestedDataset& dataset) {
   std::vector<std::string> doubts;
   FindRepeats(dataset, doubts);
-  FindLongTexts(dataset, doubts);
+  if (dataset.shape == Shape::kCompletion) FindEmptyPrompts(dataset, doubts);
+  // What a language model reads of long texts is counted in tokens.
+  if (dataset.shape == Shape::kLabelled) FindLongTexts(dataset, doubts);
   FindTextDoubts(dataset, doubts);
   FindUnevenLabels(dataset, doubts);
   return doubts;

@@ -31,6 +31,7 @@ struct JobFacts {
   int64_t artifact_bytes = 0, peak_memory_bytes = 0;
   double seconds = 0;
   int64_t labels = 0, truncated_examples = 0;
+  int64_t loss_tokens = 0, dropped_examples = 0;
 };
 
 }  // namespace graft::report

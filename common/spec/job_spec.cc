@@ -20,7 +20,44 @@ constexpr double kLanguageLearningRate = 2e-4;
 
 const std::vector<std::string> kPrecisions = {"AUTO", "FP32", "BF16"};
 
-StatusOr<DatasetSpec> ReadDataset(const Json& json, const std::string& prefix) {
+constexpr size_t kMaxColumnBytes = 1024;
+
+/// Of a classifier.
+void ReadColumns(Fields& fields, DatasetSpec& spec) {
+  if (spec.text_columns.empty()) spec.text_columns = {"text"};
+  if (spec.label_column.empty()) spec.label_column = "label";
+  for (const char* name :
+       {"prompt_column", "completion_column", "messages_column", "tools_column"}) {
+    if (!fields.Text(name, kMaxColumnBytes).empty())
+      fields.Fail(name, "is for language models: set task.causal_lm, or leave it out");
+  }
+}
+
+/// At most one shape is asked for.
+void ReadLanguageColumns(Fields& fields, DatasetSpec& spec) {
+  spec.prompt_column = fields.Text("prompt_column", kMaxColumnBytes);
+  spec.completion_column = fields.Text("completion_column", kMaxColumnBytes);
+  spec.messages_column = fields.Text("messages_column", kMaxColumnBytes);
+  spec.tools_column = fields.Text("tools_column", kMaxColumnBytes);
+  if (!spec.label_column.empty())
+    fields.Fail("label_column", "is for classifiers: causal_lm has no labels; leave it out");
+  if (spec.text_columns.size() > 1)
+    fields.Fail("text_columns", "names two; a language model's texts have one column");
+  std::string first;  // Of the shapes that are asked for.
+  const auto ask = [&](bool asked, const char* name) {
+    if (!asked) return;
+    if (!first.empty())
+      fields.Fail(name, "and " + first + " are both set, which are of different forms; use one");
+    first = name;
+  };
+  ask(!spec.text_columns.empty(), "text_columns");
+  ask(!spec.prompt_column.empty() || !spec.completion_column.empty(),
+      spec.prompt_column.empty() ? "completion_column" : "prompt_column");
+  ask(!spec.messages_column.empty() || !spec.tools_column.empty(),
+      spec.messages_column.empty() ? "tools_column" : "messages_column");
+}
+
+StatusOr<DatasetSpec> ReadDataset(const Json& json, const std::string& prefix, tasks::Kind kind) {
   Fields fields(json, prefix);
   DatasetSpec spec;
   spec.train = fields.Text("train", 4096);
@@ -28,15 +65,18 @@ StatusOr<DatasetSpec> ReadDataset(const Json& json, const std::string& prefix) {
   spec.test = fields.Text("test", 4096);
   spec.validation_fraction = fields.Number("validation_fraction", 0, 0.9, 0);
   spec.test_fraction = fields.Number("test_fraction", 0, 0.9, 0);
-  spec.text_columns = fields.Texts("text_columns", 2, 1024);
-  spec.label_column = fields.Text("label_column", 1024);
+  spec.text_columns = fields.Texts("text_columns", 2, kMaxColumnBytes);
+  spec.label_column = fields.Text("label_column", kMaxColumnBytes);
   constexpr std::array<std::string_view, 3> kFormats = {"csv", "tsv", "jsonl"};
   spec.format = AsciiLower(fields.Text("format", 16));
   if (spec.format == "json") spec.format = "jsonl";
   spec.has_header = fields.Flag("has_header", true);
   spec.max_examples = fields.Integer("max_examples", 0, int64_t{1} << 40, 0);
-  if (spec.text_columns.empty()) spec.text_columns = {"text"};
-  if (spec.label_column.empty()) spec.label_column = "label";
+  if (kind == tasks::Kind::kCausalLanguageModeling) {
+    ReadLanguageColumns(fields, spec);
+  } else {
+    ReadColumns(fields, spec);
+  }
   if (spec.train.empty()) fields.Fail("train", "is missing: the URI of the training data");
   if (!spec.validation.empty() && spec.validation_fraction > 0) {
     fields.Fail("validation_fraction", "and validation are both set; use one");
@@ -104,7 +144,9 @@ StatusOr<Hyperparameters> ReadHyperparameters(const Json& json, bool has_validat
 
 }  // namespace
 
-StatusOr<DatasetSpec> DatasetFromJson(const Json& json) { return ReadDataset(json, "dataset"); }
+StatusOr<DatasetSpec> DatasetFromJson(const Json& json, tasks::Kind kind) {
+  return ReadDataset(json, "dataset", kind);
+}
 
 StatusOr<JobSpec> FromJson(const Json& json) {
   Fields fields(json, "");
@@ -141,10 +183,15 @@ StatusOr<JobSpec> FromJson(const Json& json) {
   }
   GRAFT_ASSIGN_OR_RETURN(spec.method,
                          methods::ParseMethod(method.begin().key(), method.begin().value()));
-  GRAFT_ASSIGN_OR_RETURN(spec.dataset, ReadDataset(part("dataset"), "dataset"));
-  if (spec.task.kind == tasks::Kind::kCausalLanguageModeling) spec.dataset.label_column.clear();
+  GRAFT_ASSIGN_OR_RETURN(spec.dataset, ReadDataset(part("dataset"), "dataset", spec.task.kind));
   const bool has_validation =
       !spec.dataset.validation.empty() || spec.dataset.validation_fraction > 0;
+  if (!spec.task.language.samples.empty() && !has_validation) {
+    return InvalidArgumentError(
+               "task.causal_lm.samples are generated at evaluations, which need validation data: "
+               "set dataset.validation or dataset.validation_fraction")
+        .At("task.causal_lm.samples");
+  }
   GRAFT_ASSIGN_OR_RETURN(spec.hyperparameters,
                          ReadHyperparameters(part("hyperparameters"), has_validation));
   const Json& labels = part("labels");
@@ -203,6 +250,12 @@ Json JobSpec::ToJson() const {
                {"labels", labels},
                {"promote", promote},
                {"description", description}};
+  for (const auto& [name, column] : {std::pair("prompt_column", &dataset.prompt_column),
+                                     {"completion_column", &dataset.completion_column},
+                                     {"messages_column", &dataset.messages_column},
+                                     {"tools_column", &dataset.tools_column}}) {
+    if (!column->empty()) json["dataset"][name] = *column;
+  }
   Json& out = json["hyperparameters"];
   if (hp.max_steps > 0) {
     out["max_steps"] = hp.max_steps;
@@ -228,8 +281,7 @@ StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout) {
     hp.learning_rate = is_language ? kLanguageLearningRate : spec.method->default_learning_rate();
   }
   if (hp.max_length == 0) {
-    const int64_t wanted = is_language ? kLanguageMaxLength : kMaxLength;
-    hp.max_length = static_cast<int>(std::min(wanted, layout.max_positions));
+    hp.max_length = DefaultMaxLength(spec.task.kind, layout);
   }
   if (hp.max_length > layout.max_positions) {
     return InvalidArgumentError("hyperparameters.max_length is " + std::to_string(hp.max_length) +
@@ -238,6 +290,12 @@ StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout) {
         .At("hyperparameters.max_length");
   }
   return spec;
+}
+
+int DefaultMaxLength(tasks::Kind kind, const families::Layout& layout) {
+  const bool is_language = kind == tasks::Kind::kCausalLanguageModeling;
+  const int64_t wanted = is_language ? kLanguageMaxLength : kMaxLength;
+  return static_cast<int>(std::min(wanted, layout.max_positions));
 }
 
 int64_t TotalSteps(const Hyperparameters& hp, int64_t micro_batches_per_epoch) {

@@ -28,11 +28,20 @@ struct DatasetSpec {
   std::string test;
   double validation_fraction = 0;
   double test_fraction = 0;
-  std::vector<std::string> text_columns;  ///< 1 or 2.
-  std::string label_column;
-  std::string format;  ///< "", "csv", "tsv", "jsonl"
+  std::vector<std::string>
+      text_columns;          ///< 1 or 2; of a language model's data 1, or 0: not asked.
+  std::string label_column;  ///< Empty for language models.
+  std::string format;        ///< "", "csv", "tsv", "jsonl"
   bool has_header = true;
   int64_t max_examples = 0;
+  /// Of language models; empty: not asked.
+  std::string prompt_column, completion_column, messages_column, tools_column;
+
+  /// True if a column is named that only language models' data has.
+  bool names_language_column() const {
+    return !(prompt_column.empty() && completion_column.empty() && messages_column.empty() &&
+             tools_column.empty());
+  }
 };
 
 struct Hyperparameters {
@@ -85,12 +94,16 @@ struct JobSpec {
 /// Errors: InvalidArgument with the field path of the first fault, including an unknown field.
 StatusOr<JobSpec> FromJson(const Json& json);
 
-/// Reads a graft.v1.DatasetSpec alone, for CheckDataset and EvaluateVersion.
-StatusOr<DatasetSpec> DatasetFromJson(const Json& json);
+/// Reads a graft.v1.DatasetSpec alone, for CheckDataset and EvaluateVersion; its columns are those
+/// of a task of this kind.
+StatusOr<DatasetSpec> DatasetFromJson(const Json& json, tasks::Kind kind = tasks::kDefaultKind);
 
 /// Checks against a base and fills in what depends on it: the method's targets, learning rate,
 /// max_length.
 StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout);
+
+/// What max_length is where a job of this kind doesn't say.
+int DefaultMaxLength(tasks::Kind kind, const families::Layout& layout);
 
 /// Optimizer steps of a run, as transformers counts them: ceil(epochs * ceil(micro_batches /
 /// accumulation)).

@@ -19,14 +19,42 @@ constexpr size_t kMaxLabels = 10'000;
 constexpr size_t kMaxLabelBytes = 1024;
 constexpr int64_t kMostLogitBytes = int64_t{64} << 20;
 constexpr size_t kMaxToldLabels = 20;  // In a message.
+constexpr size_t kMaxTemplateBytes = size_t{256} << 10;
+constexpr size_t kMaxVariableBytes = size_t{64} << 10;
+constexpr size_t kMaxSampleBytes = size_t{16} << 10;
+
+const std::vector<std::string> kLossOn = {"ANSWERS", "ALL"};
+
+StatusOr<LanguageTraining> ReadLanguage(const Json& json, const std::string& prefix) {
+  Fields fields(json, prefix);
+  LanguageTraining language;
+  language.loss_on = static_cast<LossOn>(fields.Choice("loss_on", kLossOn, 0));
+  language.chat_template = fields.Text("chat_template", kMaxTemplateBytes);
+  if (fields.Has("chat_template_variables")) {
+    language.chat_template_variables = fields.raw("chat_template_variables");
+    if (!language.chat_template_variables.is_object() ||
+        language.chat_template_variables.dump().size() > kMaxVariableBytes) {
+      fields.Fail(
+          "chat_template_variables",
+          "must be an object of at most " + std::to_string(kMaxVariableBytes) + " bytes of JSON");
+    }
+  }
+  language.samples = fields.Texts("samples", kMostSamples, kMaxSampleBytes);
+  if (std::ranges::any_of(language.samples, &std::string::empty))
+    fields.Fail("samples", "holds an empty prompt");
+  GRAFT_RETURN_IF_ERROR(fields.Finish());
+  return language;
+}
 
 StatusOr<TaskSpec> ReadFields(Kind kind, const Json& json) {
-  TaskSpec task{.kind = kind, .label_names = {}};
-  Fields fields(json, std::string("task.") + NamesOf(kind).field);
+  TaskSpec task;
+  task.kind = kind;
+  const std::string prefix = std::string("task.") + NamesOf(kind).field;
   if (kind == Kind::kCausalLanguageModeling) {
-    GRAFT_RETURN_IF_ERROR(fields.Finish());
+    GRAFT_ASSIGN_OR_RETURN(task.language, ReadLanguage(json, prefix));
     return task;
   }
+  Fields fields(json, prefix);
   task.label_names = fields.Texts("label_names", kMaxLabels, kMaxLabelBytes);
   std::vector<std::string> sorted = task.label_names;
   std::sort(sorted.begin(), sorted.end());
@@ -46,7 +74,16 @@ const KindNames& NamesOf(Kind kind) {
 
 Json TaskSpec::ToJson() const {
   Json fields = Json::object();
-  if (kind == Kind::kSequenceClassification) fields["label_names"] = label_names;
+  if (kind == Kind::kSequenceClassification) {
+    fields["label_names"] = label_names;
+    return {{NamesOf(kind).field, fields}};
+  }
+  if (language.loss_on != LossOn::kAnswers)
+    fields["loss_on"] = kLossOn[static_cast<size_t>(language.loss_on)];
+  if (!language.chat_template.empty()) fields["chat_template"] = language.chat_template;
+  if (!language.chat_template_variables.empty())
+    fields["chat_template_variables"] = language.chat_template_variables;
+  if (!language.samples.empty()) fields["samples"] = language.samples;
   return {{NamesOf(kind).field, fields}};
 }
 
@@ -55,8 +92,16 @@ int64_t RowsAtOnce(Kind kind, int64_t width) {
   return std::max<int64_t>(1, kMostLogitBytes / (width * static_cast<int64_t>(sizeof(float))));
 }
 
+TaskSpec TaskSpec::OfVersion() const {
+  TaskSpec task = *this;
+  task.language = {};
+  return task;
+}
+
 TaskSpec Classification(std::vector<std::string> label_names) {
-  return {.kind = Kind::kSequenceClassification, .label_names = std::move(label_names)};
+  TaskSpec task;
+  task.label_names = std::move(label_names);
+  return task;
 }
 
 StatusOr<TaskSpec> Parse(const Json& json) {

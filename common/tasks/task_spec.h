@@ -14,6 +14,26 @@
 
 namespace graft::tasks {
 
+/// Which tokens a language model learns to write.
+enum class LossOn {
+  kAnswers,  ///< Completions and the assistant's turns; all of a plain text.
+  kAll,      ///< Prompts and the other turns too.
+};
+
+inline constexpr size_t kMostSamples = 8;
+
+/// How a language model is trained. None of it changes an answer of the version: the template does,
+/// which is one of the version's files.
+struct LanguageTraining {
+  LossOn loss_on = LossOn::kAnswers;
+  std::string chat_template;  ///< Source; empty: the base's.
+  /// By the names that templates know them by, such as enable_thinking: an object.
+  Json chat_template_variables = Json::object();
+  std::vector<std::string> samples;  ///< Prompts that are continued at each evaluation.
+
+  friend bool operator==(const LanguageTraining&, const LanguageTraining&) = default;
+};
+
 enum class Kind {
   kSequenceClassification,  ///< One of several labels for a text or a pair of texts.
   kCausalLanguageModeling,  ///< Each next token of a text.
@@ -37,12 +57,16 @@ struct TaskSpec {
   Kind kind = kDefaultKind;
   /// Of classification, in id order; empty: those of the data, not known yet.
   std::vector<std::string> label_names;
+  LanguageTraining language;  ///< Of causal language modelling.
 
   /// Width of a new head's last layer. Requires: labels are known. A language model has no new
   /// head.
   int64_t outputs() const { return static_cast<int64_t>(label_names.size()); }
-  /// {"sequence_classification": {"label_names": [...]}}
+  /// {"sequence_classification": {"label_names": [...]}}; language models' fields only where they
+  /// aren't their defaults.
   Json ToJson() const;
+  /// What a version of it is: without how it was trained.
+  TaskSpec OfVersion() const;
 
   friend bool operator==(const TaskSpec&, const TaskSpec&) = default;
 };

@@ -57,7 +57,7 @@ AddedTokenSplitter::AddedTokenSplitter(std::vector<AddedToken> tokens)
 
 void AddedTokenSplitter::Split(std::string_view text,
                                const std::function<void(std::string_view)>& part,
-                               const std::function<void(int32_t id)>& token) const {
+                               const std::function<void(int32_t, std::string_view)>& token) const {
   size_t from = 0;
   if (!tokens_.empty()) {
     for (const LongestMatch::Match& match : matcher_.Find(text)) {
@@ -69,8 +69,8 @@ void AddedTokenSplitter::Split(std::string_view text,
       const size_t begin =
           std::max(found.lstrip ? SpaceBefore(text, match.begin) : match.begin, from);
       if (begin > from) part(text.substr(from, begin - from));
-      token(found.id);
       from = found.rstrip ? SpaceAfter(text, match.end) : match.end;
+      token(found.id, text.substr(begin, from - begin));
     }
   }
   part(text.substr(from));

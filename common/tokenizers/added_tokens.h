@@ -33,10 +33,10 @@ class AddedTokenSplitter {
   /// `tokens[i].content` is what is looked for: normalized already where that is asked.
   explicit AddedTokenSplitter(std::vector<AddedToken> tokens);
 
-  /// Gives the parts of `text` between tokens to `part`, which may be empty, and the tokens' ids to
-  /// `token`, in order.
+  /// Gives the parts of `text` between tokens to `part`, which may be empty, and the tokens' ids,
+  /// with the part of `text` that each takes, to `token`, in order.
   void Split(std::string_view text, const std::function<void(std::string_view)>& part,
-             const std::function<void(int32_t id)>& token) const;
+             const std::function<void(int32_t id, std::string_view found)>& token) const;
 
  private:
   const std::vector<AddedToken> tokens_;

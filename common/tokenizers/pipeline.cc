@@ -106,7 +106,7 @@ void Pipeline::AppendPiece(std::string_view piece, bool at_start, size_t limit,
         if (ids.size() >= limit) return;
         stages_.pre_tokenizer->Split(text, at_start && text.data() == normalized.data(), sink);
       },
-      [&](int32_t id) { ids.push_back(id); });
+      [&](int32_t id, std::string_view) { ids.push_back(id); });
 }
 
 std::vector<int32_t> Pipeline::Ids(std::string_view text, size_t limit) const {
@@ -116,7 +116,7 @@ std::vector<int32_t> Pipeline::Ids(std::string_view text, size_t limit) const {
       [&](std::string_view piece) {
         if (ids.size() < limit) AppendPiece(piece, piece.data() == text.data(), limit, ids);
       },
-      [&](int32_t id) { ids.push_back(id); });
+      [&](int32_t id, std::string_view) { ids.push_back(id); });
   return ids;
 }
 

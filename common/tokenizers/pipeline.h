@@ -43,6 +43,7 @@ class Pipeline : public Tokenizer {
   Encoding Encode(std::string_view text, const EncodeOptions& options) const override;
   Encoding EncodePair(std::string_view a, std::string_view b,
                       const EncodeOptions& options) const override;
+  StatusOr<std::vector<LocatedToken>> Locate(std::string_view text) const override;
   std::string Decode(const std::vector<int32_t>& ids, const DecodeOptions& options) const override;
   std::unique_ptr<DecodeStream> StartDecode(const DecodeOptions& options) const override;
   std::optional<SpecialToken> Special(const std::string& name) const override;
@@ -61,6 +62,9 @@ class Pipeline : public Tokenizer {
   /// `at_start`: nothing stands before the piece.
   void AppendPiece(std::string_view piece, bool at_start, size_t limit,
                    std::vector<int32_t>& ids) const;
+  /// Appends the tokens of a piece between added tokens, whose first byte is `offset` in the text.
+  Status LocatePiece(std::string_view piece, size_t offset, bool at_start,
+                     std::vector<LocatedToken>& located) const;
   /// Leaves `count` ids, on the side that isn't cut.
   void Truncate(size_t count, std::vector<int32_t>& ids) const;
   std::string Fingerprint() const;

@@ -25,6 +25,12 @@ struct EncodeOptions {
   bool special_tokens = true;  ///< Whether those of the template stand around the text.
 };
 
+/// A token, and the bytes of the text that it stands for.
+struct LocatedToken {
+  int32_t id = 0;
+  size_t begin = 0, end = 0;
+};
+
 struct DecodeOptions {
   bool special_tokens = false;  ///< Whether they become text too.
 };
@@ -57,6 +63,12 @@ class Tokenizer {
   /// Encodes a pair, the longer text cut first (the reference's LongestFirst).
   virtual Encoding EncodePair(std::string_view a, std::string_view b,
                               const EncodeOptions& options) const = 0;
+  /// Encodes one text, uncut and without special tokens around it, and tells where each token
+  /// stands. Those that share a character may be told apart by bytes; one that stands for a
+  /// character that the vocabulary lacks has at least that character.
+  /// Errors: Unimplemented if the tokenizer rewrites the text in a way that can't be followed, as
+  /// BERT's do.
+  virtual StatusOr<std::vector<LocatedToken>> Locate(std::string_view text) const = 0;
   /// The text of these ids. Ids that no token has are left out.
   virtual std::string Decode(const std::vector<int32_t>& ids,
                              const DecodeOptions& options) const = 0;

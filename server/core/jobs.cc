@@ -167,11 +167,13 @@ Status RenewValidation(Transaction& tx, const JobKey& key, int64_t token, TimeUs
 
 StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token,
                                const std::string& dataset_sha256, const JobFacts& facts,
-                               const std::vector<std::string>& warnings) {
+                               const std::vector<std::string>& warnings,
+                               const std::string& spec_json) {
   GRAFT_ASSIGN_OR_RETURN(Job job, ForValidation(tx, key, token));
   job.dataset_sha256 = dataset_sha256;
   job.facts = facts;
   job.warnings = warnings;
+  if (!spec_json.empty()) job.spec_json = spec_json;
   std::vector<JobEvent> events;
   for (const std::string& warning : warnings) {
     JobEvent event;

@@ -58,12 +58,14 @@ StatusOr<Job> ClaimValidation(Transaction& tx, const JobKey& key, const std::str
 /// Errors: as FinishValidation; the caller then drops what it is doing.
 Status RenewValidation(Transaction& tx, const JobKey& key, int64_t token, TimeUs duration);
 
-/// VALIDATING -> QUEUED, or FAILED if CheckResult refuses it by now.
+/// VALIDATING -> QUEUED, or FAILED if CheckResult refuses it by now. A `spec_json` that isn't empty
+/// takes the place of the job's: what only its data could tell is filled in.
 /// Errors: Aborted if `token` is old; FailedPrecondition if the job isn't VALIDATING any more
 /// (cancelled).
 StatusOr<Job> FinishValidation(Transaction& tx, const JobKey& key, int64_t token,
                                const std::string& dataset_sha256, const JobFacts& facts,
-                               const std::vector<std::string>& warnings);
+                               const std::vector<std::string>& warnings,
+                               const std::string& spec_json = {});
 
 /// VALIDATING -> FAILED, with the reason BAD_DATA if the data caused it, else ERROR.
 /// Errors: as FinishValidation.

@@ -1,5 +1,7 @@
 #include "server/core/rows.h"
 
+#include "common/tasks/task_spec.h"
+
 namespace graft::server::core {
 
 bool IsTerminal(JobState state) {
@@ -25,6 +27,13 @@ std::string_view JobStateName(JobState state) {
       return "CANCELLED";
   }
   return "UNKNOWN";
+}
+
+tasks::TaskSpec TaskOf(const Version& version) {
+  if (!version.label_names.empty()) return tasks::Classification(version.label_names);
+  tasks::TaskSpec task;
+  task.kind = tasks::Kind::kCausalLanguageModeling;
+  return task;
 }
 
 }  // namespace graft::server::core

@@ -12,6 +12,10 @@
 #include "common/base/status.h"
 #include "common/report/report.h"
 
+namespace graft::tasks {
+struct TaskSpec;
+}
+
 namespace graft::server::core {
 
 /// Legal transitions (core/jobs.h makes them, each in one transaction):
@@ -184,5 +188,8 @@ struct Version {
   int64_t kept_step = 0;                ///< Of the state that it is; 0: unknown.
   std::string description;
 };
+
+/// What the version's outputs mean. A classifier has labels, a language model none.
+tasks::TaskSpec TaskOf(const Version& version);
 
 }  // namespace graft::server::core

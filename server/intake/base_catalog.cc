@@ -139,6 +139,9 @@ Status ReadBase(const fs::path& cache, Base& base) {
   GRAFT_RETURN_IF_ERROR(CheckTensors(*checkpoint, base.layout));
   GRAFT_ASSIGN_OR_RETURN(base.tokenizer, tokenizers::LoadTokenizer(base.folder));
   GRAFT_RETURN_IF_ERROR(CheckTokenizer(*base.tokenizer, base.layout));
+  auto chat = templates::ReadChatFiles(base.folder);
+  base.chat_error = chat.status();
+  if (chat.ok()) base.chat = *std::move(chat);
   for (const std::string& name : checkpoint->names()) {
     base.weight_bytes += static_cast<int64_t>(checkpoint->Find(name)->size());
   }

@@ -13,6 +13,7 @@
 
 #include "common/base/status.h"
 #include "common/families/layout.h"
+#include "common/templates/chat_files.h"
 #include "common/tokenizers/tokenizer.h"
 
 namespace graft::server::intake {
@@ -23,6 +24,8 @@ struct Base {
   families::Layout layout;
   /// Kept, for reading it takes longer than all else that accepting a small job does.
   std::shared_ptr<const tokenizers::Tokenizer> tokenizer;
+  templates::ChatFiles chat;
+  Status chat_error;  ///< Why its chat files can't be read; they count for conversations alone.
   std::string fingerprint;
   int64_t weight_bytes = 0;  ///< Of its tensors as stored.
   Status error;              ///< Why it isn't usable; then only id and folder are set.

@@ -256,7 +256,8 @@ StatusOr<SourceFile> DatasetSources::Resolve(const std::string& tenant, const st
 }
 
 StatusOr<datasets::IngestSpec> DatasetSources::Resolve(const std::string& tenant,
-                                                       const spec::DatasetSpec& dataset) const {
+                                                       const spec::DatasetSpec& dataset,
+                                                       tasks::Kind kind) const {
   datasets::IngestSpec ingest;
   GRAFT_ASSIGN_OR_RETURN(ingest.train, Resolve(tenant, dataset.train, "dataset.train"));
   if (!dataset.validation.empty()) {
@@ -268,6 +269,11 @@ StatusOr<datasets::IngestSpec> DatasetSources::Resolve(const std::string& tenant
   }
   ingest.validation_fraction = dataset.validation_fraction;
   ingest.test_fraction = dataset.test_fraction;
+  if (kind == tasks::Kind::kCausalLanguageModeling) {
+    ingest.language = {dataset.text_columns.empty() ? "" : dataset.text_columns.front(),
+                       dataset.prompt_column, dataset.completion_column, dataset.messages_column,
+                       dataset.tools_column};
+  }
   ingest.text_columns = dataset.text_columns;
   ingest.label_column = dataset.label_column;
   ingest.format = dataset.format;

@@ -29,9 +29,10 @@ class DatasetSources {
   StatusOr<datasets::SourceFile> Resolve(const std::string& tenant, const std::string& uri,
                                          const std::string& field) const;
 
-  /// Resolves every URI of `dataset`.
+  /// Resolves every URI of `dataset`, whose columns are those of a task of this kind.
   StatusOr<datasets::IngestSpec> Resolve(const std::string& tenant,
-                                         const spec::DatasetSpec& dataset) const;
+                                         const spec::DatasetSpec& dataset,
+                                         tasks::Kind kind = tasks::kDefaultKind) const;
 
  private:
   StatusOr<datasets::SourceFile> ResolveFile(const std::string& uri) const;

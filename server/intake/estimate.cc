@@ -82,6 +82,8 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   }
   facts.train_tokens = std::accumulate(tokens.train.begin(), tokens.train.end(), int64_t{0});
   facts.truncated_examples = tokens.truncated_examples;
+  facts.loss_tokens = tokens.loss_tokens;
+  facts.dropped_examples = tokens.dropped_examples;
   const int64_t batches = MicroBatches(h, tokens.train);
   facts.total_steps = spec::TotalSteps(h, batches);
   facts.trainable_parameters = methods::TrainableParameters(tensors);
@@ -105,10 +107,15 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   // of trained ones.
   const double flops_per_token =
       static_cast<double>(GemmParameters(layout)) * (overlay ? 6.0 : 4.0);
+  // The vocabulary's product, forward and back, of the tokens that carry loss alone.
+  const double head_flops = is_language ? 4.0 * static_cast<double>(tokens.loss_tokens) *
+                                              static_cast<double>(layout.hidden * layout.vocab_size)
+                                        : 0;
   const double evaluations = std::max(1.0, h.evaluations_per_epoch * epochs);
-  const double flops = static_cast<double>(facts.train_tokens) * epochs * flops_per_token +
-                       static_cast<double>(tokens.validation) * evaluations * flops_per_token / 2 +
-                       static_cast<double>(tokens.test) * flops_per_token / 2;
+  const double flops =
+      epochs * (static_cast<double>(facts.train_tokens) * flops_per_token + head_flops) +
+      static_cast<double>(tokens.validation) * evaluations * flops_per_token / 2 +
+      static_cast<double>(tokens.test) * flops_per_token / 2;
   facts.seconds = machine.gflops > 0 ? flops / (machine.gflops * 1e9 * kEfficiency) : 0;
 }
 

@@ -24,6 +24,8 @@ struct TokenCounts {
   std::vector<int32_t> train;
   int64_t validation = 0, test = 0;  ///< Sums.
   int64_t truncated_examples = 0;
+  int64_t loss_tokens = 0;       ///< Of a language model's epoch.
+  int64_t dropped_examples = 0;  ///< Of train, for they have none.
 };
 
 /// Fills train_tokens, total_steps, trainable_parameters, base_parameters, artifact_bytes,

@@ -12,11 +12,14 @@
 #include "common/objects/keys.h"
 #include "common/spec/idle_settings.h"
 #include "common/tokenizers/tokenizer.h"
+#include "server/intake/language_counts.h"
 
 namespace graft::server::intake {
 namespace {
 
 constexpr size_t kMaxCountedBytes = 4 << 20;
+/// Of a version that was trained on conversations.
+constexpr std::string_view kChatTemplateFile = "chat_template.jinja";
 /// An ingested data set that is older is written again when a job comes to use it, so that nobody
 /// takes it for one that lies about (see server/rpc/collector.h).
 constexpr TimeUs kRenewAfter = TimeUs{3600} * 1'000'000;
@@ -113,9 +116,9 @@ TokenCounts CountTokens(const datasets::IngestedDataset& dataset,
 }
 
 StatusOr<datasets::IngestSpec> Intake::Resolve(const std::string& tenant,
-                                               const spec::DatasetSpec& dataset,
+                                               const spec::DatasetSpec& dataset, tasks::Kind kind,
                                                const StopFlag& stop, Turns::Turn& turn) const {
-  GRAFT_ASSIGN_OR_RETURN(datasets::IngestSpec ingest, sources_.Resolve(tenant, dataset));
+  GRAFT_ASSIGN_OR_RETURN(datasets::IngestSpec ingest, sources_.Resolve(tenant, dataset, kind));
   for (datasets::SourceFile* file : {&ingest.train, &ingest.validation, &ingest.test})
     MakeStoppable(*file, stop, turn);
   return ingest;
@@ -139,25 +142,33 @@ StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpe
   const TrimOnExit trim;
   Turns::Turn turn(turns_);
   spec::JobSpec spec = asked;
-  GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, spec.dataset, options.stop, turn));
+  const bool is_language = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
+  GRAFT_ASSIGN_OR_RETURN(auto ingest,
+                         Resolve(tenant, spec.dataset, spec.task.kind, options.stop, turn));
   ingest.label_names = spec.task.label_names;
   ingest.seed = spec.hyperparameters.seed;
   datasets::IngestedDataset dataset;
-  GRAFT_ASSIGN_OR_RETURN(const datasets::Report report, datasets::Ingest(ingest, &dataset));
+  GRAFT_ASSIGN_OR_RETURN(datasets::Report report, datasets::Ingest(ingest, &dataset));
   GRAFT_RETURN_IF_ERROR(datasets::ToStatus(report));
-
-  spec.task.label_names = dataset.label_names;
+  GRAFT_RETURN_IF_ERROR(options.stop.Check());
 
   Prepared prepared;
+  TokenCounts tokens;
+  if (is_language) {
+    GRAFT_ASSIGN_OR_RETURN(tokens, CountLanguageTokens(dataset, options, base, turn, spec, report));
+    GRAFT_RETURN_IF_ERROR(datasets::ToStatus(report));
+  } else {
+    tokens = CountTokens(dataset, *base.tokenizer, spec.hyperparameters.max_length,
+                         [&turn] { turn.GiveWay(); });
+  }
+  prepared.spec = spec;
+  spec.task.label_names = dataset.label_names;
   prepared.warnings = report.warnings;
   core::JobFacts& facts = prepared.facts;
   facts.train_examples = static_cast<int64_t>(dataset.train.size());
   facts.validation_examples = static_cast<int64_t>(dataset.validation.size());
   facts.test_examples = static_cast<int64_t>(dataset.test.size());
   facts.labels = static_cast<int64_t>(dataset.label_names.size());
-  GRAFT_RETURN_IF_ERROR(options.stop.Check());
-  const TokenCounts tokens = CountTokens(dataset, *base.tokenizer, spec.hyperparameters.max_length,
-                                         [&turn] { turn.GiveWay(); });
   Estimate(spec, base.layout, tokens, options.machine, facts);
   for (std::string& idle : IdleSettings(spec, base.layout, tokens, facts))
     prepared.warnings.push_back(std::move(idle));
@@ -171,26 +182,67 @@ StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpe
   return prepared;
 }
 
-StatusOr<datasets::Report> Intake::Check(const std::string& tenant,
-                                         const spec::DatasetSpec& dataset,
-                                         const StopFlag& stop) const {
+StatusOr<TokenCounts> Intake::CountLanguageTokens(const datasets::IngestedDataset& dataset,
+                                                  const PrepareOptions& options, const Base& base,
+                                                  Turns::Turn& turn, spec::JobSpec& spec,
+                                                  datasets::Report& report) const {
+  LanguageSetup setup{
+      .training = spec.task.language,
+      .max_length = spec.hyperparameters.max_length,
+      .now = std::chrono::sys_seconds(std::chrono::seconds(options.create_time / 1'000'000)),
+      .continued_template = {}};
+  if (!options.init_from_prefix.empty()) {
+    auto continued = objects_.Get(options.init_from_prefix + std::string(kChatTemplateFile));
+    if (!continued.ok() && continued.status().code() != StatusCode::kNotFound)
+      return continued.status();
+    if (continued.ok()) setup.continued_template = *std::move(continued);
+  }
+  GRAFT_ASSIGN_OR_RETURN(const std::string chosen, ChooseChatTemplate(dataset, setup, base));
+  if (!chosen.empty()) setup.training.chat_template = chosen;
+  spec.task.language.chat_template = setup.training.chat_template;
+  return CountLanguage(
+      dataset, setup, base,
+      [&]() -> Status {
+        turn.GiveWay();
+        return options.stop.Check();
+      },
+      report);
+}
+
+StatusOr<Checked> Intake::Check(const std::string& tenant, const spec::DatasetSpec& dataset,
+                                const CheckOptions& options) const {
   const TrimOnExit trim;
   Turns::Turn turn(turns_);
-  GRAFT_ASSIGN_OR_RETURN(const auto ingest, Resolve(tenant, dataset, stop, turn));
+  GRAFT_ASSIGN_OR_RETURN(const auto ingest,
+                         Resolve(tenant, dataset, options.task.kind, options.stop, turn));
   datasets::IngestedDataset ingested;
-  return datasets::Ingest(ingest, &ingested);
+  Checked checked;
+  GRAFT_ASSIGN_OR_RETURN(checked.report, datasets::Ingest(ingest, &ingested));
+  if (options.base == nullptr || !checked.report.usable()) return checked;
+  spec::JobSpec spec;
+  spec.task = options.task;
+  spec.hyperparameters.max_length = options.max_length;
+  PrepareOptions prepare;
+  prepare.stop = options.stop;
+  prepare.create_time = SystemClock().Now();
+  GRAFT_ASSIGN_OR_RETURN(
+      const TokenCounts counts,
+      CountLanguageTokens(ingested, prepare, *options.base, turn, spec, checked.report));
+  for (const int32_t length : counts.train) checked.train_tokens += length;
+  checked.loss_tokens = counts.loss_tokens;
+  return checked;
 }
 
 StatusOr<std::string> Intake::PrepareEvaluation(const std::string& tenant,
                                                 const spec::DatasetSpec& dataset,
-                                                const std::vector<std::string>& label_names,
+                                                const tasks::TaskSpec& task,
                                                 const StopFlag& stop) const {
   const TrimOnExit trim;
   Turns::Turn turn(turns_);
-  GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, dataset, stop, turn));
+  GRAFT_ASSIGN_OR_RETURN(auto ingest, Resolve(tenant, dataset, task.kind, stop, turn));
   ingest.validation = ingest.test = {};
   ingest.validation_fraction = ingest.test_fraction = 0;
-  ingest.label_names = label_names;
+  ingest.label_names = task.label_names;
   ingest.allow_one_class = true;
   datasets::IngestedDataset ingested;
   GRAFT_ASSIGN_OR_RETURN(const datasets::Report report, datasets::Ingest(ingest, &ingested));

@@ -22,6 +22,7 @@ namespace graft::server::intake {
 
 /// A job's data, ready for a worker.
 struct Prepared {
+  spec::JobSpec spec;          ///< As it was asked for, with the chat template that it uses.
   std::string dataset_sha256;  ///< Of the ingested form.
   core::JobFacts facts;
   /// Of the data, and of settings that can't take effect (see FindIdleSettings).
@@ -33,6 +34,22 @@ struct PrepareOptions {
   Machine machine;     ///< That would run the job.
   bool store = false;  ///< Keep the ingested form under its hash.
   StopFlag stop;
+  TimeUs create_time = 0;             ///< Of the job.
+  std::string init_from_prefix = {};  ///< Of the version that it continues; empty: none.
+};
+
+/// What is asked of data that no job is submitted for.
+struct CheckOptions {
+  tasks::TaskSpec task;
+  BasePtr base;        ///< Of a language model; null: its tokens aren't counted.
+  int max_length = 0;  ///< With a base: resolved.
+  StopFlag stop = {};
+};
+
+/// A report with what the base would read, if there was one.
+struct Checked {
+  datasets::Report report;
+  int64_t train_tokens = 0, loss_tokens = 0;
 };
 
 /// Thread safety: const methods only. Reads and computes for long: for threads of its own, which
@@ -55,20 +72,25 @@ class Intake {
                              const PrepareOptions& options) const;
 
   /// Reports on the data, usable or not. Errors: of the request only.
-  StatusOr<datasets::Report> Check(const std::string& tenant, const spec::DatasetSpec& dataset,
-                                   const StopFlag& stop = {}) const;
+  StatusOr<Checked> Check(const std::string& tenant, const spec::DatasetSpec& dataset,
+                          const CheckOptions& options) const;
 
-  /// Ingests data to evaluate a version with these labels on, stores it and returns its hash.
+  /// Ingests data to evaluate a version of this task on, stores it and returns its hash.
   StatusOr<std::string> PrepareEvaluation(const std::string& tenant,
                                           const spec::DatasetSpec& dataset,
-                                          const std::vector<std::string>& label_names,
+                                          const tasks::TaskSpec& task,
                                           const StopFlag& stop = {}) const;
 
  private:
   /// As DatasetSources::Resolve, for reads that `stop` ends and between which `turn` gives way.
   StatusOr<datasets::IngestSpec> Resolve(const std::string& tenant,
-                                         const spec::DatasetSpec& dataset, const StopFlag& stop,
-                                         Turns::Turn& turn) const;
+                                         const spec::DatasetSpec& dataset, tasks::Kind kind,
+                                         const StopFlag& stop, Turns::Turn& turn) const;
+  /// Errors: as ChooseChatTemplate and CountLanguage.
+  StatusOr<TokenCounts> CountLanguageTokens(const datasets::IngestedDataset& dataset,
+                                            const PrepareOptions& options, const Base& base,
+                                            Turns::Turn& turn, spec::JobSpec& spec,
+                                            datasets::Report& report) const;
   StatusOr<std::string> StoreDataset(const std::string& tenant,
                                      const datasets::IngestedDataset& dataset) const;
 

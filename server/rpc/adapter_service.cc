@@ -202,13 +202,14 @@ Awaitable<StatusOr<graft::v1::Adapter>> AdapterService::Rollback(
 
 Awaitable<StatusOr<graft::v1::EvaluateVersionResponse>> AdapterService::EvaluateVersion(
     CallContext& context, const graft::v1::EvaluateVersionRequest& request) {
-  StatusOr<spec::DatasetSpec> dataset = FromProto(request.dataset());
-  if (!dataset.ok()) co_return dataset.status();
   GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
                             co_await Resolve(context, request.adapter(), "adapter"));
+  const tasks::TaskSpec task = core::TaskOf(version);
+  StatusOr<spec::DatasetSpec> dataset = FromProto(request.dataset(), task.kind);
+  if (!dataset.ok()) co_return dataset.status();
   auto prepare = [&intake = backend_.intake, tenant = context.tenant, spec = *dataset,
-                  labels = version.label_names](const intake::StopFlag& stop) {
-    return intake.PrepareEvaluation(tenant, spec, labels, stop);
+                  task](const intake::StopFlag& stop) {
+    return intake.PrepareEvaluation(tenant, spec, task, stop);
   };
   context.waiting_for = "the data to be read and checked";
   pb::EngineEvaluateRequest engine_request;

@@ -225,9 +225,9 @@ StatusOr<spec::JobSpec> FromProto(const graft::v1::JobSpec& message) {
   return spec::FromJson(json);
 }
 
-StatusOr<spec::DatasetSpec> FromProto(const graft::v1::DatasetSpec& message) {
+StatusOr<spec::DatasetSpec> FromProto(const graft::v1::DatasetSpec& message, tasks::Kind kind) {
   GRAFT_ASSIGN_OR_RETURN(const Json json, MessageToJson(message));
-  return spec::DatasetFromJson(json);
+  return spec::DatasetFromJson(json, kind);
 }
 
 StatusOr<graft::v1::JobSpec> SpecToProto(const std::string& spec_json) {

@@ -37,7 +37,8 @@ StatusOr<core::JobEvent> FromProto(const graft::v1::JobEvent& event);
 
 /// Errors: InvalidArgument, field paths inside the message ("hyperparameters.epochs").
 StatusOr<spec::JobSpec> FromProto(const graft::v1::JobSpec& message);
-StatusOr<spec::DatasetSpec> FromProto(const graft::v1::DatasetSpec& message);
+StatusOr<spec::DatasetSpec> FromProto(const graft::v1::DatasetSpec& message,
+                                      tasks::Kind kind = tasks::kDefaultKind);
 /// The message of a stored spec. Fields that this build doesn't know are left out.
 StatusOr<graft::v1::JobSpec> SpecToProto(const std::string& spec_json);
 

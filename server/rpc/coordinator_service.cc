@@ -79,6 +79,7 @@ pb::Lease LeaseOf(const core::Job& job) {
   lease.set_attempt(static_cast<int64_t>(job.attempts.size()));
   lease.set_base_fingerprint(job.base_fingerprint);
   lease.set_tokenizer(job.tokenizer);
+  *lease.mutable_job_create_time() = ToTimestamp(job.create_time);
   return lease;
 }
 

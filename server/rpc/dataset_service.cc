@@ -34,6 +34,28 @@ void Describe(const datasets::SplitReport& from, graft::v1::CheckDatasetResponse
   to.set_max_bytes(from.max_bytes);
 }
 
+/// The request's, or what the columns that it names tell.
+StatusOr<tasks::TaskSpec> TaskOf(const graft::v1::CheckDatasetRequest& request) {
+  if (request.has_task()) {
+    GRAFT_ASSIGN_OR_RETURN(const Json json, MessageToJson(request.task()));
+    return tasks::Parse(json);
+  }
+  tasks::TaskSpec task;
+  const graft::v1::DatasetSpec& dataset = request.dataset();
+  if (!dataset.prompt_column().empty() || !dataset.completion_column().empty() ||
+      !dataset.messages_column().empty() || !dataset.tools_column().empty())
+    task.kind = tasks::Kind::kCausalLanguageModeling;
+  return task;
+}
+
+StatusOr<int> MaxLength(int32_t asked, const families::Layout& layout) {
+  if (asked == 0) return spec::DefaultMaxLength(tasks::Kind::kCausalLanguageModeling, layout);
+  if (asked >= families::kLeastMaxLength && asked <= layout.max_positions) return asked;
+  return InvalidArgumentError(fmt::format("max_length must be {} to {} for this base",
+                                          families::kLeastMaxLength, layout.max_positions))
+      .At("max_length");
+}
+
 }  // namespace
 
 Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
@@ -113,13 +135,33 @@ Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
 
 Awaitable<StatusOr<graft::v1::CheckDatasetResponse>> DatasetService::CheckDataset(
     CallContext& context, const graft::v1::CheckDatasetRequest& request) {
-  StatusOr<spec::DatasetSpec> spec = FromProto(request.dataset());
+  intake::CheckOptions options;
+  GRAFT_CO_ASSIGN_OR_RETURN(options.task, TaskOf(request));
+  StatusOr<spec::DatasetSpec> spec = FromProto(request.dataset(), options.task.kind);
   if (!spec.ok()) co_return spec.status();
-  auto check = [&intake = backend_.intake, tenant = context.tenant, dataset = std::move(*spec)](
-                   const intake::StopFlag& stop) { return intake.Check(tenant, dataset, stop); };
-  GRAFT_CO_ASSIGN_OR_RETURN(const datasets::Report report,
+  if (!request.base().empty()) {
+    if (options.task.kind != tasks::Kind::kCausalLanguageModeling) {
+      co_return InvalidArgumentError(
+          "base is for language models' data; set task.causal_lm, or leave it out")
+          .At("base");
+    }
+    StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(context, request.base());
+    if (!base.ok()) co_return Status(base.status()).At("base");
+    options.base = *std::move(base);
+    GRAFT_CO_ASSIGN_OR_RETURN(options.max_length,
+                              MaxLength(request.max_length(), options.base->layout));
+  }
+  auto check = [&intake = backend_.intake, tenant = context.tenant, dataset = std::move(*spec),
+                options](const intake::StopFlag& stop) mutable {
+    options.stop = stop;
+    return intake.Check(tenant, dataset, options);
+  };
+  GRAFT_CO_ASSIGN_OR_RETURN(const intake::Checked checked,
                             co_await OnIntake(backend_.runtime, std::move(check)));
+  const datasets::Report& report = checked.report;
   graft::v1::CheckDatasetResponse response;
+  response.set_train_tokens(checked.train_tokens);
+  response.set_loss_tokens(checked.loss_tokens);
   response.set_usable(report.usable());
   for (const auto& split : report.splits) Describe(split, *response.add_splits());
   *response.mutable_errors() = proto::ToErrorInfo(datasets::ToStatus(report)).details();

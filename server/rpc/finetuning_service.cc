@@ -46,7 +46,7 @@ Status CheckContinues(const spec::JobSpec& spec, const core::Version& parent,
   if (!parent.base_fingerprint.empty() && parent.base_fingerprint != base.fingerprint) {
     return refuse(fmt::format("it was trained on other weights than the base {} has now", base.id));
   }
-  const tasks::TaskSpec task = tasks::Classification(parent.label_names);
+  const tasks::TaskSpec task = core::TaskOf(parent);
   if (const std::string why = tasks::Difference(task, spec.task); !why.empty()) return refuse(why);
   const StatusOr<Json> method = ParseJson(parent.method_json, "the version's method");
   if (!method.ok() || !method->is_object() || method->size() != 1)
@@ -75,6 +75,10 @@ Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
   if (asked->hyperparameters.keep_checkpoints > 0) {
     co_return UnimplementedError("checkpoints can't be kept as versions yet; leave it at 0")
         .At("spec.hyperparameters.keep_checkpoints", "NOT_BUILT");
+  }
+  if (!asked->task.language.samples.empty()) {
+    co_return UnimplementedError("samples can't be generated at evaluations yet; leave them out")
+        .At("spec.task.causal_lm.samples", "NOT_BUILT");
   }
   Admitted admitted;
   admitted.request_hashes = HashesOf(message, *asked);
@@ -115,9 +119,11 @@ Awaitable<StatusOr<intake::Prepared>> FinetuningService::Prepare(const CallConte
                                                                  const Admitted& admitted) {
   const auto machine =
       backend_.workers.MachineFor(admitted.spec.base, admitted.spec.hyperparameters.precision);
+  const std::string prefix = admitted.init_from ? admitted.init_from->artifact_prefix : "";
   auto prepare = [&intake = backend_.intake, tenant = context.tenant, spec = admitted.spec,
-                  base = admitted.base, machine](const intake::StopFlag& stop) {
-    return intake.Prepare(tenant, spec, *base, {machine, /*store=*/false, stop});
+                  base = admitted.base, machine, prefix](const intake::StopFlag& stop) {
+    return intake.Prepare(tenant, spec, *base,
+                          {machine, /*store=*/false, stop, SystemClock().Now(), prefix});
   };
   context.waiting_for = "the data to be read and checked";
   StatusOr<intake::Prepared> prepared = co_await OnIntake(backend_.runtime, std::move(prepare));
@@ -169,7 +175,7 @@ Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CreateJob(
   if (request.validate_only()) {
     GRAFT_CO_ASSIGN_OR_RETURN(const intake::Prepared prepared, co_await Prepare(context, admitted));
     core::Job preview;
-    preview.spec_json = job.spec_json;
+    preview.spec_json = prepared.spec.ToJson().dump();
     preview.state = core::JobState::kValidating;
     preview.create_time = SystemClock().Now();
     preview.facts = prepared.facts;

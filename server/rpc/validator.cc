@@ -156,9 +156,11 @@ Awaitable<StatusOr<intake::Prepared>> Validator::Prepare(core::Job job) {
   GRAFT_CO_ASSIGN_OR_RETURN(const intake::BasePtr base, co_await backend_.bases.Find(spec->base));
   GRAFT_CO_RETURN_IF_ERROR(CheckBaseIsAsChecked(job, *base));
   const auto machine = backend_.workers.MachineFor(spec->base, spec->hyperparameters.precision);
-  auto work = [&intake = backend_.intake, tenant = job.key.tenant, spec = *spec, base,
-               machine](const intake::StopFlag& stop) {
-    return intake.Prepare(tenant, spec, *base, {machine, /*store=*/true, stop});
+  auto work = [&intake = backend_.intake, tenant = job.key.tenant, spec = *spec, base, machine,
+               create_time = job.create_time,
+               prefix = job.init_from_prefix](const intake::StopFlag& stop) {
+    return intake.Prepare(tenant, spec, *base,
+                          {machine, /*store=*/true, stop, create_time, prefix});
   };
   co_return co_await OnIntake(backend_.runtime, std::move(work));
 }
@@ -193,11 +195,15 @@ Awaitable<void> Validator::Validate(core::JobKey key) {
                  prepared.status().message());
     co_return;
   }
-  auto finish = [key, token, prepared](Transaction& tx) -> StatusOr<core::Job> {
+  // Of a language model's data it is known only now which chat template it needs.
+  const bool is_language =
+      prepared.ok() && prepared->spec.task.kind == tasks::Kind::kCausalLanguageModeling;
+  const std::string spec_json = is_language ? prepared->spec.ToJson().dump() : "";
+  auto finish = [key, token, prepared, spec_json](Transaction& tx) -> StatusOr<core::Job> {
     if (!prepared.ok())
       return core::FailValidation(tx, key, token, core::ToJobError(prepared.status()));
     return core::FinishValidation(tx, key, token, prepared->dataset_sha256, prepared->facts,
-                                  prepared->warnings);
+                                  prepared->warnings, spec_json);
   };
   const StatusOr<core::Job> finished =
       co_await Write(backend_.runtime, backend_.store, std::move(finish));

@@ -54,6 +54,7 @@ void Fields(Is<core::JobFacts> auto& f, auto field) {
   field("base_parameters", f.base_parameters), field("artifact_bytes", f.artifact_bytes);
   field("peak_memory_bytes", f.peak_memory_bytes), field("seconds", f.seconds);
   field("labels", f.labels), field("truncated_examples", f.truncated_examples);
+  field("loss_tokens", f.loss_tokens), field("dropped_examples", f.dropped_examples);
 }
 void Fields(Is<core::Lease> auto& l, auto field) {
   field("worker", l.worker), field("token", l.token), field("expiry", l.expiry);

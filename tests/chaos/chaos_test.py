@@ -24,6 +24,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "chaos"), str(TESTS / "support"), str(TESTS / "integration")]
+import tiny_llama  # noqa: E402
 import tiny_model  # noqa: E402
 from cluster import Cluster, is_stopped  # noqa: E402
 from live_graft import poll  # noqa: E402
@@ -38,6 +39,10 @@ ONCE = {"server.after_job_created", "server.after_dataset_stored", "server.after
 # Where the short form meets what is passed often: in the middle of things.
 MIDDLE = {"file.before_rename": 4, "file.after_rename": 5, "store.before_commit": 4, "store.after_commit": 3,
           "worker.after_step": STEPS // 2, "worker.before_checkpoint_stored": 5, "worker.after_checkpoint_stored": 5}
+
+
+# What a language model's jobs meet too: where its data is read, tokenized, trained on and stored.
+LANGUAGE_ROWS = {"server.after_dataset_stored", "worker.before_tokenize", "worker.after_step", "worker.after_artifact_stored"}
 
 
 @dataclasses.dataclass
@@ -105,6 +110,16 @@ def write_data(path):
     path.write_text("\n".join(lines) + "\n")
 
 
+def write_conversations(path):
+    """For a language model: answers that the questions tell."""
+    generator = random.Random(5)
+    with open(path, "w", encoding="utf-8") as file:
+        for _ in range(64):
+            word = "".join(generator.choice("abcd") for _ in range(4))
+            file.write(json.dumps({"messages": [{"role": "user", "content": f"say {word}"},
+                                                {"role": "assistant", "content": word}]}) + "\n")
+
+
 def files_of(folder):
     """All files below it; what vanishes meanwhile is none."""
     return [Path(parent) / name for parent, _, names in os.walk(folder) for name in names]
@@ -122,8 +137,9 @@ def sha256_of(path):
 class Chaos:
     """Jobs on one cluster, each of them disturbed, and what must hold after each."""
 
-    def __init__(self, cluster, data, prefix):
+    def __init__(self, cluster, data, prefix, base="tiny", flags=()):
         self.cluster, self.prefix, self.number, self.reference = cluster, prefix, 0, None
+        self.base, self.flags = base, flags
         self.data = cluster.graft("upload", data)["uri"]
 
     def submit(self, seed=42):
@@ -131,7 +147,7 @@ class Chaos:
         self.number += 1
         adapter = f"{self.prefix}-{self.number}"
         job = self.cluster.graft(
-            "submit", "--request-id", adapter, "--base", "tiny", "--adapter", adapter, "--train", self.data,
+            "submit", "--request-id", adapter, "--base", self.base, "--adapter", adapter, "--train", self.data, *self.flags,
             "--validation-fraction", "0.2", "--method", "lora", "--set", "rank=4", "--set", "dropout=0.1", "--max-steps", STEPS,
             "--batch-size", "4", "--lr", "5e-3", "--precision", "FP32", "--promote", "--hp", "checkpoint_seconds=0", "--hp",
             "keep_best=true", "--hp", "warmup_ratio=0.1", "--hp", "gradient_accumulation_steps=2", "--hp", f"seed={seed}")
@@ -290,7 +306,9 @@ class Chaos:
 def run_all(options, folder, clusters):
     bases, data = folder / "bases", folder / "train.csv"
     tiny_model.write_base(bases / "tiny")
+    tiny_llama.write_base(bases / "llama")
     write_data(data)
+    write_conversations(folder / "chat.jsonl")
     failpoints = subprocess.run([str(options.bin / "graft-server"), "--list-failpoints"], capture_output=True, text=True,
                                 check=True).stdout.split()
     assert failpoints
@@ -310,6 +328,13 @@ def run_all(options, folder, clusters):
         apart.at_failpoint(row)
     for _ in range(moments):
         apart.at_moment(generator, seconds)
+    # A language model's conversations: the same template, tokens and clock in every attempt.
+    language = Chaos(clusters[-1], folder / "chat.jsonl", "language", base="llama", flags=("--messages-column", "messages"))
+    seconds = language.undisturbed()
+    for row in [row for row in rows if row.failpoint in LANGUAGE_ROWS and row.victims == (row.owner,)]:
+        language.at_failpoint(row)
+    for _ in range(moments):
+        language.at_moment(generator, seconds)
     clusters[-1].stop()
 
     clusters.append(Cluster(options.bin, bases, folder / "embedded", embedded=True))
@@ -321,7 +346,7 @@ def run_all(options, folder, clusters):
     for _ in range(moments if options.long else 2):
         embedded.at_moment(generator, seconds)
     clusters[-1].stop()
-    print(f"{apart.number + embedded.number} jobs: all ended SUCCEEDED, the disturbed ones with the undisturbed hash "
+    print(f"{apart.number + language.number + embedded.number} jobs: all ended SUCCEEDED, the disturbed ones with the undisturbed hash "
           f"{apart.reference}")
 
 

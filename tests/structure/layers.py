@@ -57,8 +57,8 @@ _ROOMS = ("serving/generation types loop serving/scheduler device kernels model 
 
 
 def _rooms(names):
-    """The engine's rooms of these names, and common with the templates of a base's chats."""
-    return "common common/templates " + " ".join("worker/engine/" + name for name in names.split())
+    """The engine's rooms of these names, and common with what becomes of a base's chats."""
+    return "common common/templates common/language " + " ".join("worker/engine/" + name for name in names.split())
 
 
 RPC = "grpc protobuf boost spdlog json openssl absl"
@@ -69,12 +69,13 @@ LAYERS = {
     "common": Layer("", "json zlib"),
     "common/command_line": Layer("common", "cli11"),
     "common/templates": Layer("common", "json"),
+    "common/language": Layer("common common/templates", "json"),
     # A version brings its chat template.
     "common/artifacts": Layer("common common/templates", "json"),
     "server/core": Layer("common", "json"),
     "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),
     "server/supervisor": Layer("common server/core", "boost spdlog json"),
-    "server/intake": Layer("common server/core", "spdlog json"),
+    "server/intake": Layer("common common/templates common/language server/core", "spdlog json"),
     "server/rpc": Layer("common common/artifacts proto server/core server/intake", RPC),
     "server/http": Layer("common server/core server/intake server/rpc proto", RPC),
     "server/app": Layer(
@@ -116,7 +117,8 @@ _SERVER = "server/core server/stores server/supervisor server/intake server/rpc 
 _WORKER = _rooms(_ROOMS) + " worker/engine worker/agent worker/app"
 LAYERS.update({
     "tests/support": Layer("common", "gtest json"),
-    "tests/common": Layer("common common/artifacts common/command_line common/templates tests/support", "gtest json zlib"),
+    "tests/common": Layer("common common/artifacts common/command_line common/templates common/language tests/support",
+                          "gtest json zlib"),
     "tests/proto": Layer("common proto", RPC + " gtest"),
     "tests/server": Layer("common common/artifacts proto tests/support " + _SERVER,
                           RPC + " gtest sqlite postgres prometheus yaml"),

@@ -92,14 +92,15 @@ class Graft:
 
     def finish(self, name):
         """Waits for a job's end; returns the job, which must have succeeded."""
-        job = poll(f"job {name}", lambda: self._ended(name))
+        job = poll(f"job {name}", lambda: self.ended(name))
         assert job["state"] == "SUCCEEDED", job
         return job
 
     def train(self, *arguments):
         return self.finish(self.submit(*arguments))
 
-    def _ended(self, name):
+    def ended(self, name):
+        """The job if it has ended, else None."""
         job = self.run("job", name)
         return job if job["state"] in ("SUCCEEDED", "FAILED", "CANCELLED") else None
 

@@ -191,6 +191,7 @@ Status JobRunner::Start() {
   request.base_fingerprint = lease_.base_fingerprint();
   request.tokenizer = lease_.tokenizer();
   request.dataset_sha256 = lease_.dataset_sha256();
+  request.create_time = lease_.job_create_time().seconds();
   const auto dataset = context_.objects->Get(
       objects::DatasetKey(lease_.tenant(), lease_.dataset_sha256()), lease_.dataset_sha256());
   if (!dataset.ok()) return OfStore(dataset.status());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/failpoint.h"
+#include "common/templates/chat_files.h"
 #include "worker/engine/artifacts/artifact.h"
 #include "worker/engine/device/device.h"
 #include "worker/engine/engine_impl.h"
@@ -54,14 +55,22 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   tasks::TaskSpec task = spec.task;
   task.label_names = data.label_names;
   input->task = MakeTask(std::move(task));
+  GRAFT_ASSIGN_OR_RETURN(language::ChatOptions chat,
+                         ChatOf(data, request.base, spec.task.language.chat_template));
+  chat.now = std::chrono::sys_seconds(std::chrono::seconds(request.create_time));
+  input->chat_template = chat.chat_template;
   const auto encoder = input->task->NewEncoder({.dataset = data,
                                                 .tokenizer = on.base->tokenizer(),
                                                 .max_length = max_length,
-                                                .causal = on.base->layout().causal});
+                                                .causal = on.base->layout().causal,
+                                                .chat = std::move(chat)});
   GRAFT_ASSIGN_OR_RETURN(input->train, Tokenize(data.train, *encoder));
   GRAFT_ASSIGN_OR_RETURN(input->validation, Tokenize(data.validation, *encoder));
   GRAFT_ASSIGN_OR_RETURN(input->test, Tokenize(data.test, *encoder));
-  if (input->train.size() == 0) return InvalidArgumentError("the dataset has no training examples");
+  if (input->train.size() == 0) {
+    return InvalidArgumentError("the dataset has no training example that has something to learn")
+        .At("dataset.train", "NOTHING_TO_LEARN");
+  }
   input->request = std::move(request);
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<TrainRun> run,
                          Guarded([&] { return TrainRun::Create(input); }));
@@ -70,6 +79,7 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   auto without_examples = std::make_shared<datasets::IngestedDataset>();
   without_examples->label_names = data.label_names;
   without_examples->has_pair = data.has_pair;
+  without_examples->shape = data.shape;
   input->request.dataset = std::move(without_examples);
   input->request.checkpoint = {};
   input->request.init_from = {};
@@ -77,6 +87,20 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   GRAFT_RETURN_IF_ERROR(training_.Add(std::move(run), std::move(observer)));
   loop_.Wake();
   return OkStatus();
+}
+
+StatusOr<language::ChatOptions> Engine::Impl::ChatOf(const datasets::IngestedDataset& data,
+                                                     const std::string& base,
+                                                     const std::string& chat_template) const {
+  language::ChatOptions chat;
+  if (data.shape != datasets::Shape::kMessages) return chat;
+  GRAFT_ASSIGN_OR_RETURN(const templates::ChatFiles files,
+                         templates::ReadChatFiles(options_.bases / base));
+  chat.special_tokens = files.special_tokens;
+  chat.chat_template = chat_template;
+  if (!chat.chat_template.empty()) return chat;
+  GRAFT_ASSIGN_OR_RETURN(chat.chat_template, templates::ChooseTemplate(files, false));
+  return chat;
 }
 
 EngineFigures Engine::Impl::figures() const {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "common/language/encoder.h"
 #include "worker/engine/caches/adapter_cache.h"
 #include "worker/engine/caches/base_cache.h"
 #include "worker/engine/engine.h"
@@ -34,6 +35,11 @@ class Engine::Impl {
             {.foreground = {&serving_, &generation_}, .background = {&evaluations_, &training_}}) {}
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
+  /// What conversations are rendered with, `chat_template` or else the base's; nothing if the data
+  /// holds none.
+  StatusOr<language::ChatOptions> ChatOf(const datasets::IngestedDataset& data,
+                                         const std::string& base,
+                                         const std::string& chat_template) const;
   EngineFigures figures() const;
 
   // requests.cc

@@ -38,8 +38,7 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   version->task = MakeTask(loaded->adapter->task());
   version->max_length = loaded->max_length;
   version->has_pair = loaded->has_pair;
-  if (const auto own = request.files.find("chat_template.jinja"); own != request.files.end())
-    version->chat_template = std::move(own->second);
+  if (!loaded->chat_template.empty()) version->chat_template = loaded->chat_template;
   loaded->adapter->PrepareServing(on.base->compute());
   const at::Tensor flat = loaded->adapter->parameters().flat_P();
   version->bytes = static_cast<int64_t>(flat.nbytes());
@@ -209,13 +208,19 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
       !status.ok()) {
     return done(status);
   }
+  StatusOr<language::ChatOptions> chat =
+      ChatOf(*request.dataset, version->on.base->id(), version->chat_template.value_or(""));
+  if (!chat.ok()) return done(chat.status());
   const auto encoder = version->task->NewEncoder({.dataset = *request.dataset,
                                                   .tokenizer = version->on.base->tokenizer(),
                                                   .max_length = version->max_length,
-                                                  .causal = version->on.base->layout().causal});
+                                                  .causal = version->on.base->layout().causal,
+                                                  .chat = *std::move(chat)});
   StatusOr<TokenizedSplit> tokenized = Tokenize(request.dataset->train, *encoder);
   if (!tokenized.ok()) return done(tokenized.status());
   auto split = std::make_shared<TokenizedSplit>(std::move(*tokenized));
+  if (split->size() == 0)
+    return done(InvalidArgumentError("no example of the dataset has a token to judge"));
   auto running = std::make_shared<SplitEvaluation>(*version->on.model, *version->on.base,
                                                    *version->adapter, *version->task, *split);
   const auto advance = [version, split, running, done,

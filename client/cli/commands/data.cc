@@ -50,8 +50,13 @@ int Upload(Context& context, const std::string& path) {
   return kOk;
 }
 
-int Check(Context& context, const SpecFlags& flags) {
+int Check(Context& context, const SpecFlags& flags, int max_length) {
   graft::v1::CheckDatasetRequest request;
+  if (const Status set = SetTask(flags, *request.mutable_task()); !set.ok())
+    return Refuse(context, set);
+  if (request.task().kind_case() == graft::v1::Task::KIND_NOT_SET) request.clear_task();
+  request.set_base(flags.base);
+  request.set_max_length(max_length);
   if (const Status set = SetDataset(context, flags, *request.mutable_dataset()); !set.ok())
     return Refuse(context, set);
   const auto report = context.client->Call(context.client->datasets(),
@@ -70,6 +75,10 @@ int Check(Context& context, const SpecFlags& flags) {
     const std::map<std::string, int64_t> by_name(split.labels().begin(), split.labels().end());
     for (const auto& [label, count] : by_name)
       context.out << "    " << OnOneLine(label) << "  " << count << "\n";
+  }
+  if (report->train_tokens() > 0) {
+    context.out << "  tokens: " << report->train_tokens() << " an epoch, " << report->loss_tokens()
+                << " of them to be learned\n";
   }
   for (const auto& warning : report->warnings())
     context.out << "  warning: " << OnOneLine(warning) << "\n";
@@ -93,7 +102,14 @@ void AddDataCommands(Command root, Action& run) {
       "check", "Read a data set as a job would, and report on it; exits 1 if it has faults");
   check.Add("data", flags->train, "A file (uploaded) or a URI").Required();
   AddDataFlags(check, *flags);
-  check.OnChosen([&run, flags] { run = [flags](Context& c) { return Check(c, *flags); }; });
+  AddTaskFlags(check, *flags);
+  check.Add("--base", flags->base,
+            "For language models: count what this base's tokenizer makes of the data");
+  auto max_length = std::make_shared<int>(0);
+  check.Add("--max-length", *max_length, "With --base: tokens that an example may have");
+  check.OnChosen([&run, flags, max_length] {
+    run = [=](Context& c) { return Check(c, *flags, *max_length); };
+  });
 }
 
 }  // namespace graft::cli

@@ -29,10 +29,18 @@ std::string MethodName(const graft::v1::Method& method) {
 void PrintFacts(Context& context, const graft::v1::JobFacts& f) {
   auto& out = context.out;
   out << "  examples     " << f.train_examples() << " train, " << f.validation_examples()
-      << " validation, " << f.test_examples() << " test; " << f.labels() << " labels\n";
-  if (f.train_tokens() > 0)
-    out << "  tokens       " << f.train_tokens() << " an epoch, " << f.truncated_examples()
-        << " examples cut at max_length\n";
+      << " validation, " << f.test_examples() << " test";
+  // Only classifiers have labels.
+  if (f.labels() > 0 || f.loss_tokens() == 0) out << "; " << f.labels() << " labels";
+  out << "\n";
+  if (f.train_tokens() > 0) {
+    out << "  tokens       " << f.train_tokens() << " an epoch, ";
+    if (f.loss_tokens() > 0) out << f.loss_tokens() << " of them to be learned, ";
+    out << f.truncated_examples() << " examples " << (f.loss_tokens() > 0 ? "beyond" : "cut at")
+        << " max_length\n";
+  }
+  if (f.dropped_examples() > 0)
+    out << "  left out     " << f.dropped_examples() << " examples with nothing to learn\n";
   if (f.total_steps() > 0) out << "  steps        " << f.total_steps() << "\n";
   if (f.trainable_parameters() > 0) {
     out << "  parameters   " << f.trainable_parameters() << " trained";

@@ -51,6 +51,53 @@ TEST_F(SpecFlagsTest, EnumsAreSetByName) {
   EXPECT_EQ(spec.hyperparameters().lr_schedule(), v1::COSINE);
 }
 
+TEST_F(SpecFlagsTest, AColumnOfALanguageModelsDataSaysWhatTheTaskIs) {
+  EXPECT_FALSE(Submit({"--method", "lora"}).has_task());
+  EXPECT_TRUE(Submit({"--method", "lora", "--task", "causal-lm"}).task().has_causal_lm());
+
+  const v1::JobSpec spec =
+      Submit({"--method", "lora", "--prompt-column", "q", "--completion-column", "a"});
+
+  EXPECT_TRUE(spec.task().has_causal_lm());
+  EXPECT_EQ(spec.dataset().prompt_column(), "q");
+  EXPECT_EQ(spec.dataset().completion_column(), "a");
+}
+
+TEST_F(SpecFlagsTest, ALanguageModelsFieldsAreSet) {
+  auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string chat_template = folder->path() / "chat.jinja";
+  ASSERT_TRUE(WriteFileDurably(chat_template, "{{ messages[0].content }}").ok());
+
+  const v1::JobSpec spec = Submit(
+      {"--method", "lora", "--messages-column", "chat", "--tools-column", "functions", "--loss-on",
+       "all", "--chat-template", chat_template, "--template-variable", "enable_thinking=false",
+       "--template-variable", "style=short", "--sample", "Once upon", "--sample", "Tell me"});
+
+  EXPECT_EQ(spec.dataset().messages_column(), "chat");
+  EXPECT_EQ(spec.dataset().tools_column(), "functions");
+  const v1::CausalLanguageModeling& language = spec.task().causal_lm();
+  EXPECT_EQ(language.loss_on(), v1::CausalLanguageModeling::ALL);
+  EXPECT_EQ(language.chat_template(), "{{ messages[0].content }}");
+  const auto& variables = language.chat_template_variables().fields();
+  EXPECT_FALSE(variables.at("enable_thinking").bool_value());
+  EXPECT_TRUE(variables.at("enable_thinking").has_bool_value());
+  EXPECT_EQ(variables.at("style").string_value(), "short");
+  EXPECT_THAT(language.samples(), ElementsAre("Once upon", "Tell me"));
+}
+
+TEST_F(SpecFlagsTest, FlagsOfTwoTasksAreRefused) {
+  EXPECT_THAT(Refused({"--prompt-column", "p", "--label-column", "l"}),
+              HasSubstr("--label-column for classifiers"));
+  EXPECT_THAT(Refused({"--task", "causal_lm", "--label-name", "a"}), HasSubstr("another task"));
+  EXPECT_THAT(Refused({"--task", "sequence_classification", "--sample", "a"}),
+              HasSubstr("another task"));
+  EXPECT_THAT(Refused({"--task", "translation"}), HasSubstr("causal_lm"));
+  EXPECT_THAT(Refused({"--loss-on", "some"}), HasSubstr("answers or all"));
+  EXPECT_THAT(Refused({"--chat-template", "/nonexistent"}), HasSubstr("can't be read"));
+  EXPECT_THAT(Refused({"--template-variable", "=x"}), HasSubstr("NAME=VALUE"));
+}
+
 TEST_F(SpecFlagsTest, NamesAreReadInAnyCase) {
   const v1::JobSpec spec = Submit({"--method", "BOTTLENECK", "--set", "Placement=pfeiffer", "--set",
                                    "residual=True", "--schedule", "cosine", "--precision", "bf16"});

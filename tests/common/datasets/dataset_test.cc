@@ -44,8 +44,45 @@ TEST(DatasetTest, StoredFormNamesTheDatasetForever) {
             "4fd13a2809007adc369c38eb8849d4a0d7699aa1bba49fe4c4c40e2ae339ed3f");
 }
 
+IngestedDataset OfLanguage(Shape shape) {
+  IngestedDataset dataset;
+  dataset.shape = shape;
+  dataset.train = {{"a \"b\"", ""}, {"", ""}};
+  dataset.test = {{"\n", ""}};
+  if (shape != Shape::kText) dataset.train[0].text_pair = "[]\\";
+  return dataset;
+}
+
+TEST(DatasetTest, ALanguageModelsStoredFormIsAsDocumented) {
+  EXPECT_EQ(Serialize(OfLanguage(Shape::kText)),
+            "{\"format\":\"graft.dataset.v2\",\"shape\":\"text\","
+            "\"splits\":{\"train\":2,\"validation\":0,\"test\":1}}\n"
+            "[\"a \\\"b\\\"\"]\n[\"\"]\n[\"\\n\"]\n");
+  EXPECT_THAT(Serialize(OfLanguage(Shape::kCompletion)),
+              HasSubstr("\"shape\":\"completion\",\"splits\""));
+  EXPECT_THAT(Serialize(OfLanguage(Shape::kMessages)),
+              HasSubstr("\n[\"a \\\"b\\\"\",\"[]\\\\\"]\n[\"\",\"\"]\n"));
+}
+
+TEST(DatasetTest, ALanguageModelsLinesAreReadStrictly) {
+  const std::string good = Serialize(OfLanguage(Shape::kText));
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string bytes = good;
+    bytes.replace(bytes.find(from), from.size(), to);
+    return Parse(bytes).status().code();
+  };
+  EXPECT_EQ(with("\"text\"", "\"texts\""), StatusCode::kDataLoss);
+  EXPECT_EQ(with("[\"\"]", "[\"\",\"\"]"), StatusCode::kDataLoss);
+  EXPECT_EQ(with("[\"\"]", "[\"\",1]"), StatusCode::kDataLoss);
+  EXPECT_EQ(with("\"train\":2", "\"train\":9"), StatusCode::kDataLoss);
+  EXPECT_EQ(with("v2", "v1"), StatusCode::kDataLoss);
+  EXPECT_EQ(with("\"text\"", "\"text\""), StatusCode::kOk);
+}
+
 TEST(DatasetTest, ParseGivesBackWhatWasSerialized) {
-  for (const IngestedDataset& dataset : {Small(), Nasty(), IngestedDataset()}) {
+  for (const IngestedDataset& dataset :
+       {Small(), Nasty(), IngestedDataset(), OfLanguage(Shape::kText),
+        OfLanguage(Shape::kCompletion), OfLanguage(Shape::kMessages)}) {
     const std::string bytes = Serialize(dataset);
 
     const auto parsed = Parse(bytes);

@@ -38,6 +38,21 @@ Json Everything() {
     "priority": -5, "labels": {"team": "a", "x": ""}, "promote": true, "description": "why"})");
 }
 
+/// The same of a language model's job, where they differ.
+Json EverythingOfLanguage() {
+  Json json = Everything();
+  json["task"] = {{"causal_lm",
+                   {{"loss_on", "ALL"},
+                    {"chat_template", "{{ messages }}"},
+                    {"chat_template_variables", {{"enable_thinking", false}}},
+                    {"samples", {"Once"}}}}};
+  json["dataset"].update({{"text_columns", Json::array()},
+                          {"label_column", ""},
+                          {"messages_column", "m"},
+                          {"tools_column", "t"}});
+  return json;
+}
+
 TEST(JobSpecTest, AbsentFieldsTakeTheProtosDefaults) {
   const JobSpec spec = Must(Minimal());
 
@@ -103,7 +118,20 @@ TEST(JobSpecTest, EveryFieldIsRead) {
   EXPECT_EQ(spec.description, "why");
 }
 
-TEST(JobSpecTest, EveryFieldIsWritten) { EXPECT_EQ(Must(Everything()).ToJson(), Everything()); }
+TEST(JobSpecTest, EveryFieldIsWritten) {
+  EXPECT_EQ(Must(Everything()).ToJson(), Everything());
+  EXPECT_EQ(Must(EverythingOfLanguage()).ToJson(), EverythingOfLanguage());
+}
+
+TEST(JobSpecTest, ALanguageModelsColumnsAreOnlyThoseThatWereAskedFor) {
+  const JobSpec spec = Must(MinimalWith("/task/causal_lm", Json::object()));
+
+  EXPECT_TRUE(spec.dataset.text_columns.empty());
+  EXPECT_EQ(spec.dataset.label_column, "");
+  EXPECT_FALSE(spec.dataset.names_language_column());
+  EXPECT_TRUE(Must(EverythingOfLanguage()).dataset.names_language_column());
+  EXPECT_FALSE(spec.ToJson()["dataset"].contains("prompt_column"));
+}
 
 TEST(JobSpecTest, TheHashOfARequestIsWrittenDownHere) {
   // Rows of jobs are known by it: a client that asks again after an upgrade gets its first job.

@@ -166,6 +166,42 @@ TEST(SpecRefusalTest, Dataset) {
                  {"/dataset/max_examples", (int64_t{1} << 40) + 1}});
 }
 
+TEST(SpecRefusalTest, ColumnsOfAnotherTask) {
+  for (const char* column :
+       {"prompt_column", "completion_column", "messages_column", "tools_column"}) {
+    const std::string path = std::string("/dataset/") + column;
+    ExpectRefused({{path.c_str(), "x"}});
+    Json json = MinimalWith("/task/causal_lm", Json::object());
+    json["dataset"][column] = "x";
+    EXPECT_TRUE(Refusal(json).ok()) << Refusal(json);
+    json["dataset"][column] = std::string(1025, 'x');
+    EXPECT_EQ(FieldOf(Refusal(json)), std::string("dataset.") + column);
+  }
+}
+
+TEST(SpecRefusalTest, ALanguageModelsColumnsOfTwoShapes) {
+  const auto field = [](Json dataset) {
+    dataset["train"] = "file:///t.jsonl";
+    return FieldOf(DatasetFromJson(dataset, tasks::Kind::kCausalLanguageModeling).status());
+  };
+
+  EXPECT_EQ(field({{"text_columns", {"t"}}, {"prompt_column", "p"}}), "dataset.prompt_column");
+  EXPECT_EQ(field({{"text_columns", {"t"}}, {"completion_column", "c"}}),
+            "dataset.completion_column");
+  EXPECT_EQ(field({{"prompt_column", "p"}, {"messages_column", "m"}}), "dataset.messages_column");
+  EXPECT_EQ(field({{"completion_column", "p"}, {"tools_column", "t"}}), "dataset.tools_column");
+  EXPECT_EQ(field({{"text_columns", {"a", "b"}}}), "dataset.text_columns");
+  EXPECT_EQ(field({{"label_column", "l"}}), "dataset.label_column");
+  EXPECT_EQ(field({{"prompt_column", "p"}, {"completion_column", "c"}}), "");
+  EXPECT_EQ(field({{"messages_column", "m"}, {"tools_column", "t"}}), "");
+}
+
+TEST(SpecRefusalTest, SamplesNeedEvaluations) {
+  EXPECT_EQ(FieldOf(Refusal(MinimalWith("/task/causal_lm/samples", {"x"}))),
+            "task.causal_lm.samples");
+  EXPECT_TRUE(Refusal(MinimalWithValidation("/task/causal_lm/samples", {"x"})).ok());
+}
+
 TEST(SpecRefusalTest, SplitsThatContradictEachOther) {
   const auto field = [](Json dataset) {
     dataset["train"] = "file:///t.csv";

@@ -49,6 +49,47 @@ TEST(TaskSpecTest, TheWrittenFormIsTheProtosAndReadsBackAsItself) {
   EXPECT_EQ(Must(task.ToJson()), task);
 }
 
+Json Language(Json fields) { return {{"causal_lm", std::move(fields)}}; }
+
+TEST(TaskSpecTest, ALanguageModelsFieldsReadBackAsTheyWereAndDefaultsAreNotWritten) {
+  EXPECT_EQ(Must(Language(Json::object())).ToJson(), Language(Json::object()));
+  EXPECT_EQ(
+      Must(Language({{"loss_on", "LOSS_ON_UNSPECIFIED"}, {"samples", Json::array()}})).ToJson(),
+      Language(Json::object()));
+  const Json all = Language({{"loss_on", "ALL"},
+                             {"chat_template", "{{ messages }}"},
+                             {"chat_template_variables", {{"enable_thinking", false}, {"n", 3}}},
+                             {"samples", {"Once upon"}}});
+
+  const TaskSpec task = Must(all);
+
+  EXPECT_EQ(task.language.loss_on, LossOn::kAll);
+  EXPECT_EQ(task.ToJson(), all);
+  EXPECT_EQ(Must(task.ToJson()), task);
+}
+
+TEST(TaskSpecTest, AVersionSaysNothingOfHowItWasTrained) {
+  const TaskSpec task = Must(Language({{"loss_on", "ALL"}, {"samples", {"x"}}}));
+
+  EXPECT_EQ(task.OfVersion().ToJson(), Language(Json::object()));
+  EXPECT_EQ(Classification({"a", "b"}).OfVersion(), Classification({"a", "b"}));
+}
+
+TEST(TaskSpecTest, ALanguageModelsFaultsAreRefusedByTheirField) {
+  for (const auto& [field, value] : {std::pair<const char*, Json>{"loss_on", "answer"},
+                                     {"chat_template", 5},
+                                     {"chat_template", std::string((256 << 10) + 1, 'x')},
+                                     {"chat_template_variables", Json::array()},
+                                     {"chat_template_variables", {{"a", std::string(70000, 'x')}}},
+                                     {"samples", std::vector<std::string>(9, "x")},
+                                     {"samples", {""}},
+                                     {"samples", {std::string(17 << 10, 'x')}},
+                                     {"label_names", {"a", "b"}}}) {
+    EXPECT_EQ(FieldOf(Parse(Language({{field, value}})).status()),
+              std::string("task.causal_lm.") + field);
+  }
+}
+
 TEST(TaskSpecTest, WhatCannotBeIsRefusedByItsField) {
   const std::string labels = "task.sequence_classification.label_names";
   for (const auto& [json, field] :

@@ -120,13 +120,16 @@ TEST_F(IntakeTest, FaultsOfTheDataAreListed) {
 TEST_F(IntakeTest, EvaluationDataTakesTheVersionsLabels) {
   spec::DatasetSpec dataset = Spec(Write("e.csv", "text,label\ngood,good\n")).dataset;
 
-  auto sha256 = intake_->PrepareEvaluation("default", dataset, {"bad", "good"});
+  auto sha256 =
+      intake_->PrepareEvaluation("default", dataset, tasks::Classification({"bad", "good"}));
   ASSERT_TRUE(sha256.ok()) << sha256.status();
   auto stored = datasets::Parse(*objects_.Get(objects::DatasetKey("default", *sha256), 1 << 20));
   ASSERT_TRUE(stored.ok());
   EXPECT_EQ(stored->train.at(0).label, 1);
 
-  EXPECT_EQ(intake_->PrepareEvaluation("default", dataset, {"x", "y"}).status().code(),
+  EXPECT_EQ(intake_->PrepareEvaluation("default", dataset, tasks::Classification({"x", "y"}))
+                .status()
+                .code(),
             StatusCode::kInvalidArgument);
 }
 
@@ -155,7 +158,8 @@ TEST_F(IntakeTest, WorkThatNobodyWaitsForEndsAtItsNextRead) {
   const Intake intake(sources, endless);
   const spec::JobSpec spec = Spec("graft://datasets/" + sha256);
 
-  const auto checked = intake.Check("default", spec.dataset, stop);
+  const auto checked =
+      intake.Check("default", spec.dataset, {.task = {}, .base = {}, .stop = stop});
 
   EXPECT_EQ(checked.status().code(), StatusCode::kCancelled);
   EXPECT_EQ(endless.pieces, 2);
@@ -163,7 +167,10 @@ TEST_F(IntakeTest, WorkThatNobodyWaitsForEndsAtItsNextRead) {
       intake.Prepare("default", spec, **bases_->Find("tiny"), {{}, true, stop}).status().code(),
       StatusCode::kCancelled);
   EXPECT_EQ(
-      intake.PrepareEvaluation("default", spec.dataset, {"bad", "good"}, stop).status().code(),
+      intake
+          .PrepareEvaluation("default", spec.dataset, tasks::Classification({"bad", "good"}), stop)
+          .status()
+          .code(),
       StatusCode::kCancelled);
   EXPECT_EQ(endless.pieces, 2) << "nothing more was read";
 }
@@ -233,10 +240,10 @@ TEST_F(IntakeTest, AShortCheckEndsWhileLongOnesGoOn) {
   long_data.train = "graft://datasets/" + store.kLong;
   std::vector<std::thread> longs;
   for (int i = 0; i < Intake::kAtOnce; ++i)
-    longs.emplace_back([&] { (void)intake.Check("default", long_data); });
+    longs.emplace_back([&] { (void)intake.Check("default", long_data, {}); });
   store.WaitUntilBegun(Intake::kAtOnce);
 
-  const auto report = intake.Check("default", short_data);
+  const auto report = intake.Check("default", short_data, {});
 
   EXPECT_FALSE(store.TooManyReads()) << "it waited until a long one had ended";
   store.Release();

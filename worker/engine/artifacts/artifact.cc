@@ -39,6 +39,8 @@ StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base) {
   loaded.sha256 = manifest.sha256;
   loaded.has_pair = manifest.record.has_pair;
   loaded.probe = manifest.record.probe;
+  const auto chat_template = files.find(std::string(artifacts::kChatTemplateName));
+  if (chat_template != files.end()) loaded.chat_template = chat_template->second;
   GRAFT_ASSIGN_OR_RETURN(loaded.adapter, MakeAdapter(manifest.identity.method, base.layout(),
                                                      manifest.identity.task, base.device()));
   ParameterSet& parameters = loaded.adapter->parameters();
@@ -73,6 +75,8 @@ StatusOr<Artifact> WriteArtifact(const Adapter& adapter, const Base& base,
        adapter.method().ConfigFiles(base.layout(), {base.id(), spec.adapter, adapter.task()})) {
     artifact.files[name] = text;
   }
+  if (!origin.chat_template.empty())
+    artifact.files[std::string(artifacts::kChatTemplateName)] = origin.chat_template;
   Json evaluations = Json::array();
   for (const Evaluation& evaluation : origin.evaluations)
     evaluations.push_back(EvaluationJson(evaluation));

@@ -24,8 +24,9 @@ struct LoadedArtifact {
   std::unique_ptr<Adapter> adapter;
   int max_length = 512;
   std::string sha256;
-  std::optional<bool> has_pair;  ///< Whether it was trained on pairs of texts, if it says so.
-  Json probe;                    ///< Null if there is none.
+  std::optional<bool> has_pair;    ///< Whether it was trained on pairs of texts, if it says so.
+  Json probe;                      ///< Null if there is none.
+  std::string chat_template = {};  ///< Of the conversations that it was trained on, if it was.
 };
 
 /// Checks a version's files and puts its tensors on the base's device in fp32.
@@ -37,7 +38,8 @@ StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base);
 struct ArtifactOrigin {
   const spec::JobSpec& spec;
   const std::string& dataset_sha256;
-  bool has_pair = false;  ///< Trained on pairs of texts.
+  bool has_pair = false;             ///< Trained on pairs of texts.
+  const std::string& chat_template;  ///< Of the conversations that it was trained on; empty: none.
   const std::vector<Evaluation>& evaluations;
   const std::string& precision;  ///< "fp32" or "bf16"
   Json probe;                    ///< See MakeProbe.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <utility>
 #include <vector>
 
 namespace graft::worker::engine {
@@ -14,34 +14,38 @@ at::Tensor ToTensor(std::span<const int32_t> targets, at::Device device) {
   return host.to(device);
 }
 
-/// A text's tokens; one that is longer than max_length is split, not cut.
-class TextEncoder : public ExampleEncoder {
+/// Appends what language::Encoder makes of examples.
+class SequenceEncoder : public ExampleEncoder {
  public:
-  explicit TextEncoder(const EncoderSetup& setup) : setup_(setup) {}
+  SequenceEncoder(const tasks::LanguageTraining& training, const EncoderSetup& setup) {
+    language::EncoderOptions options;
+    options.shape = setup.dataset.shape;
+    options.loss_on = training.loss_on;
+    options.max_length = setup.max_length;
+    options.chat = setup.chat;
+    options.chat.variables = training.chat_template_variables;
+    auto made = language::Encoder::Create(setup.tokenizer, std::move(options));
+    made_ = made.status();
+    if (made.ok()) encoder_ = *std::move(made);
+  }
 
   Status Append(const datasets::Example& example, TokenizedSplit& split) override {
-    const tokenizers::Encoding all =
-        setup_.tokenizer.Encode(example.text, {.max_length = std::numeric_limits<int>::max()});
-    const size_t most = static_cast<size_t>(setup_.max_length);
-    for (size_t begin = 0; begin + 1 < all.ids.size(); begin += most) {
-      const size_t end = std::min(begin + most, all.ids.size());
-      tokenizers::Encoding part;
-      part.ids.assign(all.ids.begin() + static_cast<ptrdiff_t>(begin),
-                      all.ids.begin() + static_cast<ptrdiff_t>(end));
-      part.type_ids.assign(part.ids.size(), 0);
-      // A part's last token has the next part's first as its target.
-      std::vector<int32_t> targets, positions;
-      for (size_t i = begin; i < end && i + 1 < all.ids.size(); ++i) {
-        targets.push_back(all.ids[i + 1]);
-        positions.push_back(static_cast<int32_t>(i - begin));
-      }
-      split.Append(part, targets, positions);
+    GRAFT_RETURN_IF_ERROR(made_);
+    GRAFT_ASSIGN_OR_RETURN(const language::Encoded encoded, encoder_->Encode(example));
+    split.num_truncated += encoded.is_too_long ? 1 : 0;
+    split.num_dropped += encoded.parts.empty() ? 1 : 0;
+    for (const language::Part& part : encoded.parts) {
+      tokenizers::Encoding encoding;
+      encoding.ids = part.ids;
+      encoding.type_ids.assign(part.ids.size(), 0);
+      split.Append(encoding, part.targets, part.positions);
     }
     return OkStatus();
   }
 
  private:
-  const EncoderSetup setup_;
+  Status made_;
+  std::unique_ptr<const language::Encoder> encoder_;
 };
 
 class TokenScorer : public Scorer {
@@ -78,7 +82,7 @@ class TokenScorer : public Scorer {
 }  // namespace
 
 std::unique_ptr<ExampleEncoder> LanguageModeling::NewEncoder(const EncoderSetup& setup) const {
-  return std::make_unique<TextEncoder>(setup);
+  return std::make_unique<SequenceEncoder>(spec().language, setup);
 }
 
 int64_t LanguageModeling::RowsAtOnce(int64_t width) const {

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "common/datasets/dataset.h"
+#include "common/language/encoder.h"
 #include "common/tasks/task_spec.h"
 #include "common/tokenizers/tokenizer.h"
 #include "worker/engine/device/tensor.h"
@@ -22,6 +23,8 @@ struct EncoderSetup {
   const tokenizers::Tokenizer& tokenizer;
   int max_length = 0;
   bool causal = false;  ///< Of the base: see families::Layout.
+  /// Of a language model's conversations, whose variables are the task's.
+  language::ChatOptions chat = {};
 };
 
 /// The token whose output a classifier reads of a text of `length` tokens.
@@ -34,7 +37,8 @@ inline int32_t PooledPosition(int64_t length, bool causal) {
 class ExampleEncoder {
  public:
   virtual ~ExampleEncoder() = default;
-  /// Appends an example to the split, with its targets; every example has at least one.
+  /// Appends an example to the split, with its targets; every example there has at least one. It
+  /// may become several, or none if it has nothing to learn.
   /// Errors: InvalidArgument with the field's path and a reason if it can't give what the task asks
   /// for.
   virtual Status Append(const datasets::Example& example, TokenizedSplit& split) = 0;

@@ -20,6 +20,7 @@ StatusOr<TokenizedSplit> Tokenize(const std::vector<datasets::Example>& examples
   TokenizedSplit split;
   for (const datasets::Example& example : examples)
     GRAFT_RETURN_IF_ERROR(encoder.Append(example, split));
+  split.num_given = static_cast<int64_t>(examples.size());
   return split;
 }
 

@@ -18,6 +18,8 @@ struct TokenizedSplit {
   std::vector<int32_t> positions;             ///< Of each target: the token whose output gives it.
   std::vector<int64_t> target_offsets = {0};  ///< [examples + 1] into targets and positions.
   int64_t num_truncated = 0;                  ///< Examples that reached max_length.
+  int64_t num_given = 0;    ///< Examples of the data, which may have become others.
+  int64_t num_dropped = 0;  ///< Of these, without a target.
 
   int64_t size() const { return static_cast<int64_t>(offsets.size()) - 1; }
   int64_t length(int64_t i) const { return offsets[i + 1] - offsets[i]; }

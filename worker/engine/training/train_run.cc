@@ -40,7 +40,7 @@ StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const Train
   ResetPeakMemory(input->base->device());
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Adapter> adapter,
                          MakeAdapter(request.spec->method, input->base->layout(),
-                                     input->task->spec(), input->base->device()));
+                                     input->task->spec().OfVersion(), input->base->device()));
   GRAFT_RETURN_IF_ERROR(
       InitialiseAdapter(*adapter, *input->base, request.spec->hyperparameters.seed));
   adapter->parameters().EnableGrad();
@@ -267,9 +267,9 @@ StatusOr<TrainOutcome> TrainRun::Finish() {
   outcome.kept_step = state_.kept_step();
   outcome.precision = precision();
   JobFacts& facts = outcome.facts;
-  facts.train_examples = input_->train.size();
-  facts.validation_examples = input_->validation.size();
-  facts.test_examples = input_->test.size();
+  facts.train_examples = input_->train.num_given;
+  facts.validation_examples = input_->validation.num_given;
+  facts.test_examples = input_->test.num_given;
   facts.train_tokens = input_->train.num_tokens();
   facts.total_steps = step();
   facts.trainable_parameters = methods::TrainableParameters(parameters.specs());
@@ -278,6 +278,9 @@ StatusOr<TrainOutcome> TrainRun::Finish() {
   facts.seconds = seconds();
   facts.labels = static_cast<int64_t>(state_.adapter->task().label_names.size());
   facts.truncated_examples = input_->train.num_truncated;
+  facts.dropped_examples = input_->train.num_dropped;
+  if (input_->task->spec().kind == tasks::Kind::kCausalLanguageModeling)
+    facts.loss_tokens = static_cast<int64_t>(input_->train.targets.size());
   GRAFT_ASSIGN_OR_RETURN(const Json probe,
                          MakeProbe(*input_->model, *input_->base, *state_.adapter));
   const TrainRequest& request = input_->request;
@@ -285,6 +288,7 @@ StatusOr<TrainOutcome> TrainRun::Finish() {
                                                          {.spec = *request.spec,
                                                           .dataset_sha256 = request.dataset_sha256,
                                                           .has_pair = request.dataset->has_pair,
+                                                          .chat_template = input_->chat_template,
                                                           .evaluations = outcome.evaluations,
                                                           .precision = outcome.precision,
                                                           .probe = probe}));

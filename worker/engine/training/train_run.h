@@ -28,6 +28,7 @@ struct TrainInput {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Task> task;
   TokenizedSplit train, validation, test;
+  std::string chat_template;  ///< Of conversations; empty: they are none.
 };
 
 /// Thread safety: confined to the engine's thread after Create.

@@ -56,8 +56,9 @@ struct TrainRequest {
   std::shared_ptr<const spec::JobSpec> spec;  ///< Resolved.
   std::shared_ptr<const datasets::IngestedDataset> dataset;
   std::string dataset_sha256;
-  std::string checkpoint;  ///< Bytes to resume from; empty to start.
-  Files init_from;         ///< A version's files to start from; empty for none.
+  int64_t create_time = 0;  ///< Of the job, seconds since 1970: what chat templates take for now.
+  std::string checkpoint;   ///< Bytes to resume from; empty to start.
+  Files init_from;          ///< A version's files to start from; empty for none.
 };
 
 /// What the job's owner wants of it now.

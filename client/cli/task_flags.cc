@@ -1,0 +1,132 @@
+/// The part of a spec's flags that says what is trained: --task and what goes with it.
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include <google/protobuf/util/json_util.h>
+
+#include "client/cli/spec_flags.h"
+#include "common/base/json.h"
+#include "common/base/utf8.h"
+
+namespace graft::cli {
+namespace {
+
+using graft::v1::CausalLanguageModeling;
+
+std::string Upper(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  return text;
+}
+
+/// A flag that is given and only language models have; empty if none is.
+std::string LanguageFlag(const SpecFlags& flags) {
+  for (const auto& [given, name] : {std::pair(!flags.prompt_column.empty(), "--prompt-column"),
+                                    {!flags.completion_column.empty(), "--completion-column"},
+                                    {!flags.messages_column.empty(), "--messages-column"},
+                                    {!flags.tools_column.empty(), "--tools-column"},
+                                    {!flags.loss_on.empty(), "--loss-on"},
+                                    {!flags.chat_template.empty(), "--chat-template"},
+                                    {!flags.template_variables.empty(), "--template-variable"},
+                                    {!flags.samples.empty(), "--sample"}}) {
+    if (given) return name;
+  }
+  return {};
+}
+
+std::string ClassifierFlag(const SpecFlags& flags) {
+  if (!flags.label_names.empty()) return "--label-name";
+  return flags.label_column.empty() ? "" : "--label-column";
+}
+
+/// The value as JSON has it, or else as a text.
+Status SetVariable(const std::string& pair, google::protobuf::Struct& variables) {
+  const size_t equals = pair.find('=');
+  const std::string shown = "--template-variable " + Printable(pair, 200);
+  if (equals == std::string::npos || equals == 0)
+    return UsageError(shown + ": use NAME=VALUE, as in enable_thinking=false");
+  const std::string name = pair.substr(0, equals), value = pair.substr(equals + 1);
+  if (variables.fields().contains(name))
+    return UsageError(shown + ": " + Quoted(name) + " is given twice");
+  google::protobuf::Value& field = (*variables.mutable_fields())[name];
+  if (!google::protobuf::util::JsonStringToMessage(value, &field).ok())
+    field.set_string_value(value);
+  return OkStatus();
+}
+
+Status SetLanguage(const SpecFlags& flags, CausalLanguageModeling& language) {
+  if (!flags.loss_on.empty()) {
+    CausalLanguageModeling::LossOn loss_on{};
+    if (!CausalLanguageModeling::LossOn_Parse(Upper(flags.loss_on), &loss_on) || loss_on == 0)
+      return UsageError("--loss-on " + Printable(flags.loss_on) + ": use answers or all");
+    language.set_loss_on(loss_on);
+  }
+  if (!flags.chat_template.empty()) {
+    std::ifstream file(flags.chat_template);
+    std::stringstream text;
+    text << file.rdbuf();
+    if (!file) return UsageError("--chat-template " + flags.chat_template + " can't be read");
+    language.set_chat_template(text.str());
+  }
+  std::set<std::string> names;
+  for (const std::string& pair : flags.template_variables) {
+    // What --spec's file has of that name is replaced.
+    const std::string name = pair.substr(0, pair.find('='));
+    if (names.insert(name).second)
+      language.mutable_chat_template_variables()->mutable_fields()->erase(name);
+    GRAFT_RETURN_IF_ERROR(SetVariable(pair, *language.mutable_chat_template_variables()));
+  }
+  if (!flags.samples.empty()) language.clear_samples();
+  for (const std::string& sample : flags.samples) language.add_samples(sample);
+  return OkStatus();
+}
+
+}  // namespace
+
+void AddTaskFlags(command_line::Command command, SpecFlags& flags) {
+  command.Add("--task", flags.task,
+              "sequence_classification or causal_lm (default: by what else is given)");
+  command.Add("--loss-on", flags.loss_on,
+              "For language models: answers (completions, the assistant's turns; default) or all");
+  command.Add(
+      "--chat-template", flags.chat_template,
+      "For language models: a file with the template of conversations (default: the base's)");
+  command.Add("--template-variable", flags.template_variables,
+              "NAME=VALUE for the chat template, e.g. enable_thinking=false");
+}
+
+Status SetTask(const SpecFlags& flags, graft::v1::Task& task) {
+  const std::string language = LanguageFlag(flags), classifier = ClassifierFlag(flags);
+  if (!language.empty() && !classifier.empty()) {
+    return UsageError(language + " is for language models and " + classifier +
+                      " for classifiers; give one of them");
+  }
+  if (!flags.task.empty()) {
+    const google::protobuf::Descriptor& kinds = *graft::v1::Task::descriptor();
+    std::string name = AsciiLower(flags.task);
+    std::replace(name.begin(), name.end(), '-', '_');
+    const google::protobuf::FieldDescriptor* kind = kinds.FindFieldByName(name);
+    if (kind == nullptr) {
+      return UsageError("--task " + Printable(flags.task) +
+                        ": use sequence_classification or causal_lm");
+    }
+    const bool is_language = kind->number() == graft::v1::Task::kCausalLmFieldNumber;
+    const std::string& other = is_language ? classifier : language;
+    if (!other.empty()) return UsageError("--task " + name + ": " + other + " is for another task");
+    task.GetReflection()->MutableMessage(&task, kind);
+  }
+  if (!language.empty() || task.has_causal_lm()) {
+    if (!classifier.empty())
+      return UsageError(classifier + " is for classifiers, and --spec's task is causal_lm");
+    return SetLanguage(flags, *task.mutable_causal_lm());
+  }
+  if (flags.label_names.empty()) return OkStatus();
+  task.mutable_sequence_classification()->clear_label_names();
+  for (const std::string& name : flags.label_names)
+    task.mutable_sequence_classification()->add_label_names(name);
+  return OkStatus();
+}
+
+}  // namespace graft::cli

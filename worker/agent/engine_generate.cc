@@ -12,6 +12,10 @@ namespace {
 
 namespace pb = graft::internal::v1;
 
+bool IsNotResident(const Status& status) {
+  return !status.details().empty() && status.details().front().reason == "VERSION_NOT_RESIDENT";
+}
+
 /// The engine knows prompts only: a fault of what a chat became is the chat's.
 Status AtChat(const Status& status) {
   if (status.code() != StatusCode::kInvalidArgument) return status;
@@ -34,55 +38,66 @@ void EngineService::WhenHeld(const pb::VersionRef& version, const std::string& b
 
 grpc::ServerWriteReactor<pb::EngineGenerateResponse>* EngineService::Generate(
     grpc::CallbackServerContext* /*context*/, const pb::EngineGenerateRequest* request) {
-  const std::shared_ptr<GenerateCall> call = GenerateCall::Make(writers_);
-  const auto fail = [call](const Status& status) { call->End(proto::ToGrpcStatus(status)); };
+  Text text{.call = GenerateCall::Make(writers_), .request = request};
   const Status begun = Contained([&] {
-    const pb::VersionRef& version = request->version();
-    const std::function<void()> answered =
-        version.sha256().empty() ? [] {} : TimeSwap(request->version());
-    // Chats of one template come one after another: a slow one delays nobody else's.
-    const std::string key =
-        request->has_chat() ? version.sha256() + "/" + request->base() : std::string();
-    WhenHeld(version, request->base(), [=, this](const Status& status) {
-      if (!status.ok()) return fail(status);
-      const auto begin = [=, this] {
-        if (const Status text = BeginText(call, *request, answered); !text.ok()) fail(text);
-      };
-      prompts_.Post(begin, fail, key);
-    });
+    if (!request->version().sha256().empty()) text.answered = TimeSwap(request->version());
+    Begin(text);
   });
-  if (!begun.ok()) fail(begun);
-  return call.get();
+  if (!begun.ok()) text.call->End(proto::ToGrpcStatus(begun));
+  return text.call.get();
 }
 
-Status EngineService::BeginText(const std::shared_ptr<GenerateCall>& call,
-                                const pb::EngineGenerateRequest& request,
-                                std::function<void()> answered) {
-  engine::GenerateRequest text;
-  text.version = request.version().sha256();
-  if (text.version.empty()) text.base = request.base();
-  text.settings = FromProto(request.generation());
-  text.abandoned = [call] { return call->abandoned(); };
-  if (call->abandoned()) return CancelledError("nobody waits for the answer any more");
-  const bool is_chat = request.has_chat();
-  if (is_chat) {
-    GRAFT_ASSIGN_OR_RETURN(const templates::ChatFiles files,
-                           engine_.ChatFilesOf(text.base, text.version));
-    GRAFT_ASSIGN_OR_RETURN(text.prompt, chats_.Render(files, request.chat()));
-    text.special_tokens = false;  // The template wrote them.
-  } else {
-    text.prompt = request.prompt();
+void EngineService::Begin(const Text& text) {
+  const pb::EngineGenerateRequest& request = *text.request;
+  const auto fail = [call = text.call](const Status& status) {
+    call->End(proto::ToGrpcStatus(status));
+  };
+  // Chats of one template come one after another: a slow one delays nobody else's.
+  const std::string key =
+      request.has_chat() ? request.version().sha256() + "/" + request.base() : std::string();
+  WhenHeld(request.version(), request.base(), [=, this](const Status& status) {
+    if (!status.ok()) return fail(status);
+    prompts_.Post([=, this] { Write(text, Prompt(text)); }, fail, key);
+  });
+}
+
+StatusOr<engine::GenerateRequest> EngineService::Prompt(const Text& text) {
+  const pb::EngineGenerateRequest& asked = *text.request;
+  if (text.call->abandoned()) return CancelledError("nobody waits for the answer any more");
+  engine::GenerateRequest request;
+  request.version = asked.version().sha256();
+  if (request.version.empty()) request.base = asked.base();
+  request.settings = FromProto(asked.generation());
+  request.abandoned = [call = text.call] { return call->abandoned(); };
+  if (!asked.has_chat()) {
+    request.prompt = asked.prompt();
+    return request;
   }
+  GRAFT_ASSIGN_OR_RETURN(const templates::ChatFiles files,
+                         engine_.ChatFilesOf(request.base, request.version));
+  GRAFT_ASSIGN_OR_RETURN(request.prompt, chats_.Render(files, asked.chat()));
+  request.special_tokens = false;  // The template wrote them.
+  return request;
+}
+
+void EngineService::Write(const Text& text, StatusOr<engine::GenerateRequest> request) {
+  const auto end = [this, text](const Status& status) {
+    // It left memory while its chat was rendered.
+    if (IsNotResident(status) && text.loads > 1) {
+      Text again = text;
+      --again.loads;
+      return Begin(again);
+    }
+    text.call->End(Answer(text.request->has_chat() ? AtChat(status) : status));
+  };
+  if (!request.ok()) return end(request.status());
   engine_.Generate(
-      std::move(text),
-      [call, answered = std::move(answered), first = true](engine::GeneratedPiece piece) mutable {
-        if (std::exchange(first, false)) answered();
-        call->Push(std::move(piece));
+      *std::move(request),
+      [text, first = true](engine::GeneratedPiece piece) mutable {
+        if (std::exchange(first, false) && text.answered) text.answered();
+        text.call->Push(std::move(piece));
       },
-      [this, call, is_chat](const StatusOr<engine::GenerateResult>& result) {
-        call->End(Answer(is_chat ? AtChat(result.status()) : result.status()));
-      });
-  return OkStatus();
+      [end](const StatusOr<engine::GenerateResult>& result) { end(result.status()); });
 }
 
 grpc::ServerUnaryReactor* EngineService::Score(grpc::CallbackServerContext* context,

@@ -76,11 +76,19 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   /// The same for a version, or a plain base if it is empty: runs `then` once that is in memory.
   void WhenHeld(const graft::internal::v1::VersionRef& version, const std::string& base,
                 std::function<void(Status)> then);
-  /// Hands a text to the engine, which ends the call; with an error that is left to the caller.
-  /// `answered` is called with its first token.
-  Status BeginText(const std::shared_ptr<GenerateCall>& call,
-                   const graft::internal::v1::EngineGenerateRequest& request,
-                   std::function<void()> answered);
+  /// A Generate call, whose request lives until it is ended.
+  struct Text {
+    std::shared_ptr<GenerateCall> call;
+    const graft::internal::v1::EngineGenerateRequest* request = nullptr;
+    std::function<void()> answered = {};  ///< Called with its first token.
+    int loads = 3;  ///< So often its version is loaded, if it leaves again before it is used.
+  };
+  /// Has the text written once what it needs is in memory, or ends its call.
+  void Begin(const Text& text);
+  /// What the engine is asked for; renders a chat.
+  StatusOr<engine::GenerateRequest> Prompt(const Text& text);
+  /// Hands a text to the engine, and ends its call.
+  void Write(const Text& text, StatusOr<engine::GenerateRequest> request);
 
   engine::Engine& engine_;
   std::shared_ptr<Objects> objects_;

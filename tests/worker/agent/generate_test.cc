@@ -8,10 +8,11 @@
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <functional>
-#include <map>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -162,14 +163,24 @@ class GenerateServiceTest : public ::testing::Test {
     }
     return true;
   }
-  /// Stores a language model's version and returns what the server would say of it.
-  pb::VersionRef StoreVersion() {
-    artifact_ = Trained::On(*engine_);
-    for (const auto& [name, bytes] : artifact_.files) server_.Store(kPrefix + name, bytes);
+  /// Stores a language model's version, with a chat template of its own if one is given, and
+  /// returns what the server would say of it.
+  pb::VersionRef StoreVersion(const std::string& chat_template = {}) {
+    const engine::Artifact artifact = Trained::On(*engine_);
+    engine::Files files = artifact.files;
     pb::VersionRef version;
-    version.set_sha256(artifact_.sha256);
+    version.set_sha256(artifact.sha256);
     version.set_base(kBase);
     version.set_artifact_prefix(kPrefix);
+    if (!chat_template.empty()) {
+      const std::string config = *ReadFile(kGolden / "decoders" / kBase / "config.json");
+      const auto manifest =
+          artifacts::Open(files, *families::ReadLayout(config, {"lm_head.weight"}));
+      files.erase("graft.json");
+      files["chat_template.jinja"] = chat_template;
+      version.set_sha256(artifacts::Seal(manifest->identity, manifest->record, files).sha256);
+    }
+    for (const auto& [name, bytes] : files) server_.Store(kPrefix + name, bytes);
     return version;
   }
 
@@ -182,7 +193,6 @@ class GenerateServiceTest : public ::testing::Test {
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<pb::Engine::Stub> stub_;
   std::atomic<int> swaps_ = 0;
-  engine::Artifact artifact_;
 };
 
 TEST_F(GenerateServiceTest, EveryPartTellsItsTokensCountsAndBase) {
@@ -270,24 +280,30 @@ TEST_F(GenerateServiceTest, AVersionThatIsNotResidentIsLoadedFirst) {
 }
 
 TEST_F(GenerateServiceTest, AVersionsOwnTemplateWinsOverItsBases) {
-  pb::VersionRef version = StoreVersion();
-  engine::Files files = artifact_.files;
-  const std::string config = *ReadFile(kGolden / "decoders" / kBase / "config.json");
-  const auto layout = families::ReadLayout(config, {"lm_head.weight"});
-  const auto manifest = artifacts::Open(files, *layout);
-  ASSERT_TRUE(manifest.ok()) << manifest.status();
-  files.erase("graft.json");
-  files["chat_template.jinja"] = "the cat {{ messages[0].content }}";
-  version.set_sha256(artifacts::Seal(manifest->identity, manifest->record, files).sha256);
-  for (const auto& [name, bytes] : files) server_.Store(kPrefix + name, bytes);
   pb::EngineGenerateRequest chat = Chat("sat"), prompt = Prompt("the cat sat");
-  *chat.mutable_version() = version;
-  *prompt.mutable_version() = version;
+  *chat.mutable_version() = StoreVersion("the cat {{ messages[0].content }}");
+  *prompt.mutable_version() = chat.version();
 
   const Answer answer = Generate(chat);
 
   ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
   EXPECT_EQ(answer.tokens(), Generate(prompt).tokens());
+}
+
+TEST_F(GenerateServiceTest, AVersionThatLeavesWhileItsChatIsRenderedIsLoadedAgain) {
+  pb::EngineGenerateRequest chat = Chat("sat");
+  *chat.mutable_version() = StoreVersion(
+      "{% for i in range(1000) %}{% for j in range(5000) %}{% endfor %}{% endfor %}"
+      "the cat {{ messages[0].content }}");
+  auto answer = std::async(std::launch::async, [&] { return Generate(chat); });
+
+  ASSERT_TRUE(WaitUntil([](const auto& figures) { return figures.adapters_resident == 1; }));
+  engine_->Unload(chat.version().sha256());
+
+  const grpc::Status status = answer.get().status;
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  const auto gets = server_.seen().gets;
+  EXPECT_EQ(std::ranges::count(gets, std::string(kPrefix) + "graft.json"), 2);
 }
 
 TEST_F(GenerateServiceTest, CallersWhoLeaveFreeTheirPlaces) {

@@ -14,6 +14,7 @@ docs/results/long.md, which says when each form last ran, how long it took and h
   chaos    kill -9 at every failpoint and at 20 random moments, with jobs of every method
   headers  all sources build without precompiled headers, so each includes what it uses
   asan     the unit and rpc tests under the address and undefined-behaviour sanitizers
+  smollm2  its references computed anew by transformers, and by PEFT with the folder that graft exports
   tsan     the unit tests of core, stores and common under the thread sanitizer
 
   --only NAME,...  only these forms
@@ -23,7 +24,7 @@ docs/results/long.md, which says when each form last ran, how long it took and h
 TEXT
 }
 
-only="chaos,headers,asan,tsan" setup=1 record=1
+only="chaos,headers,asan,smollm2,tsan" setup=1 record=1
 while [ $# -gt 0 ]; do
   case $1 in
     --only)
@@ -44,7 +45,7 @@ while [ $# -gt 0 ]; do
 done
 
 cd "$GRAFT_SOURCE"
-known=" chaos headers asan tsan "
+known=" chaos headers asan smollm2 tsan "
 IFS=, read -ra names <<<"$only"
 for name in "${names[@]}"; do
   case $known in *" $name "*) ;; *) die "there is no form $name; there are$known" ;; esac
@@ -61,6 +62,13 @@ headers() {
     echo "all sources build without precompiled headers"
 }
 asan() { ./scripts/test.sh --no-setup --preset asan; }
+smollm2() {
+  local cache exported=$PWD/$logs/smollm2-lora
+  cache=$(graft_cache_dir) && rm -rf "$exported" && mkdir "$exported" &&
+    ctest --test-dir build/ci -R '^smollm2_in_float32$' &&
+    GRAFT_SMOLLM2_EXPORT=$exported build/ci/bin/smollm2_test --gtest_filter='*AnExportedLora*' &&
+    HF_HUB_OFFLINE=1 "$cache/oracle-peft/bin/python" tests/golden/make_smollm2.py check build/ci/smollm2/smollm2 "$exported"
+}
 tsan() { ./scripts/test.sh --no-setup --preset tsan; }
 
 # keep NAME STATUS SECONDS: the form's row in the page, others as they were.

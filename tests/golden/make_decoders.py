@@ -9,6 +9,9 @@ OUT/base-<name>/      a folder as transformers saves it, with a small tokenizer;
 OUT/<name>-full/      the base itself, all of its weights trained
 OUT/<name>-lora/      PEFT's folder, r = 4, alpha = 8 on q_proj and v_proj, random weights
 OUT/<name>-lora-all/  the same on all seven linear layers (one base a family)
+OUT/<name>-last-layers/   the base's last layer, last norm and head trained (the same)
+OUT/<name>-classify-full/, <name>-classify-last-layers/    the same and all of it, as classifiers: model.safetensors has the
+                      `score` layer that they begin with (the same)
 OUT/<name>-classify/  LoRA on q_proj and v_proj and a `score` layer (modules_to_save), for sequence classification (the same)
 
 Each case has, beside PEFT's files, case.json:
@@ -57,7 +60,8 @@ LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 THOROUGH = ("llama", "mistral", "qwen2", "qwen3")
 STRIDE = 4
 STEPS = 20
-LR = {"full": 2e-3, "classify": 2e-3, "lora": 1e-2, "lora-all": 1e-3}
+LR = {"full": 2e-3, "classify": 2e-3, "lora": 1e-2, "lora-all": 1e-3, "last-layers": 2e-3, "classify-full": 1e-3,
+      "classify-last-layers": 2e-3}
 TRAINING = {"optimizer": "adamw", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01,
             "max_grad_norm": 1.0, "batches": [[t % 5, (t + 2) % 5] for t in range(STEPS)]}
 
@@ -221,6 +225,35 @@ def make_lora(out, name, case, targets, task):
     write_case(out, name, case, method, task, model, seqs, all_layers=len(targets) == 2, with_hidden=False)
 
 
+def make_overlay(out, name, case, task):
+    """The base itself, all of it or its last layer trained, by transformers alone."""
+    import transformers
+
+    folder, base = os.path.join(out, f"{name}-{case}"), os.path.join(out, f"base-{name}")
+    whole = case.endswith("full")
+    if task == "sequence_classification":
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(base, attn_implementation="eager", num_labels=3,
+                                                                                dtype=torch.float32).eval()
+        generator = torch.Generator().manual_seed(9)
+        model.score.weight.data = 0.4 * torch.randn(model.score.weight.shape, generator=generator)
+        os.makedirs(folder, exist_ok=True)
+        save_file({"score.weight": model.score.weight.data.clone()}, os.path.join(folder, "model.safetensors"))
+    else:
+        model = bases.load(base)
+    last = f"model.layers.{bases.COMMON['num_hidden_layers'] - 1}."
+    for parameter, p in model.named_parameters():
+        # Where the head is the embeddings, it lies below the layers.
+        p.requires_grad_(whole or parameter.startswith((last, "model.norm.", "lm_head.", "score.")))
+    method = {"full": {}} if whole else {"last_layers": {"num_layers": 1}}
+    write_case(out, name, case, method, task, model, sequences(task, 8), all_layers=False, with_hidden=False)
+
+
+def make_overlays(out, name):
+    make_overlay(out, name, "last-layers", "causal_lm")
+    make_overlay(out, name, "classify-full", "sequence_classification")
+    make_overlay(out, name, "classify-last-layers", "sequence_classification")
+
+
 def clean_up_adapter(folder, base):
     """The folder as PEFT wrote it, without its model card, the path of this machine and the order of a set."""
     readme = os.path.join(folder, "README.md")
@@ -233,6 +266,26 @@ def clean_up_adapter(folder, base):
     config["target_modules"] = sorted(config["target_modules"])
     with open(path, "w") as file:
         json.dump(config, file, indent=2, sort_keys=True)
+        file.write("\n")
+
+
+def write_bf16(out):
+    """bf16.json: how far transformers' own bfloat16 logits of each base are from its float32, root mean square, in standard
+    deviations of the latter."""
+    import transformers
+
+    apart = {}
+    for name in bases.BASES:
+        logits = []
+        for dtype in (torch.float32, torch.bfloat16):
+            model = transformers.AutoModelForCausalLM.from_pretrained(os.path.join(out, f"base-{name}"), dtype=dtype,
+                                                                      attn_implementation="eager").eval()
+            with torch.no_grad():
+                logits.append(torch.cat([model(input_ids=torch.tensor([s["ids"]])).logits[0, s["positions"]].float()
+                                         for s in sequences("causal_lm", 3)]))
+        apart[f"base-{name}"] = float(f"{((logits[1] - logits[0]).square().mean().sqrt() / logits[0].std()).item():.3g}")
+    with open(os.path.join(out, "bf16.json"), "w") as file:
+        json.dump(apart, file, indent=2)
         file.write("\n")
 
 
@@ -251,6 +304,8 @@ def make(out):
         if name in THOROUGH:
             make_lora(out, name, "lora-all", LINEARS, "causal_lm")
             make_lora(out, name, "classify", ["q_proj", "v_proj"], "sequence_classification")
+            make_overlays(out, name)
+    write_bf16(out)
     files = [os.path.join(root, file) for root, _, names in os.walk(out) for file in names]
     for file in files:
         os.chmod(file, 0o644)  # The library writes weights that only their owner reads.

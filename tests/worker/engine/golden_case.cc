@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -60,6 +61,12 @@ at::Tensor ToTensor(const safetensors::TensorView& view) {
 }
 
 }  // namespace
+
+std::string Shown(double difference) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.1e", difference);
+  return text;
+}
 
 std::string GoldenFolder() { return Folder("data"); }
 std::string DecoderFolder() { return Folder("decoders"); }

@@ -40,6 +40,9 @@ struct GoldenCase {
 std::string GoldenFolder();
 std::string DecoderFolder();
 
+/// A difference as the tests' report shows it, "3.1e-06".
+std::string Shown(double difference);
+
 /// Names of the cases in `folder`, sorted.
 std::vector<std::string> GoldenCaseNames(const std::string& folder = GoldenFolder());
 

@@ -82,11 +82,15 @@ TEST_P(GoldenTest, LogitsLossAndGradientsEqualTheReference) {
 
   const Result result = Train(golden, golden.Batch(golden.adapter.get()));
 
-  EXPECT_LE(LogitError(golden, result.logits), kLogitTolerance);
+  const double logits = LogitError(golden, result.logits);
+  EXPECT_LE(logits, kLogitTolerance);
   const auto loss = golden.expected.at("loss").item<double>();
   EXPECT_NEAR(result.loss, loss, 1e-5 * std::max(1.0, loss));
   const auto [error, name] = GradError(golden);
   EXPECT_LE(error, kGradTolerance) << name;
+  // For scripts/parity.py.
+  RecordProperty("logits", testing::Shown(logits));
+  RecordProperty("gradients", testing::Shown(error));
   for (const methods::TensorSpec& spec : golden.adapter->parameters().specs()) {
     EXPECT_EQ(spec.trained, golden.grads.contains(spec.name))
         << spec.name << " is trained on one side only";

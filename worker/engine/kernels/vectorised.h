@@ -1,19 +1,12 @@
 #pragma once
-/// What loops over rows on the CPU share: one build for every processor, and arithmetic in fp32 on
-/// values of either type.
+/// What loops over rows on the CPU share: arithmetic in fp32 on values of either type.
 
 #include <bit>
 #include <cstdint>
 
 #include <c10/util/BFloat16.h>
 
-// One build serves every x86-64: the loader picks the widest version that the processor runs.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define GRAFT_VECTORISED \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define GRAFT_VECTORISED
-#endif
+#include "common/base/vectorised.h"
 
 namespace graft::worker::engine::cpu {
 

@@ -205,9 +205,7 @@ Status BaseGeneration::ChooseTokens(const PlannedRows& rows, std::span<const flo
         sampler_.Sample(logits, settings, {state.tokens, request.work->prompt.size()},
                         {settings.seed.value_or(0), static_cast<uint32_t>(id.index)}));
     Take(request, id, choice, figures);
-    if (request.running == 0) {
-      End(found, OkStatus());
-    }
+    if (request.running == 0) End(found, OkStatus());
   }
   return OkStatus();
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "worker/engine/device/team.h"
 #include "worker/engine/kernels/attention_cpu.h"
 #include "worker/engine/kernels/attention_rows.h"
 #include "worker/engine/kernels/vectorised.h"
@@ -67,26 +68,24 @@ void AttendOneEach(const at::Tensor& q, const at::Tensor& cache, const RowSet& q
   const int64_t share = shape.heads / shape.kv_heads, size = shape.head_dim;
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(size)));
   const auto* rows = cached.rows_K.const_data_ptr<int64_t>();
-  at::parallel_for(
-      0, queries.num_sequences() * shape.kv_heads, 1, [&](int64_t first, int64_t last) {
-        std::vector<float> scores, sum(static_cast<size_t>(size));
-        for (int64_t task = first; task < last; ++task) {
-          const int64_t s = task / shape.kv_heads, kv_head = task % shape.kv_heads;
-          const cpu::KeyRange seen(shape, queries.position(s, 0), cached.keys.length(s));
-          const int64_t n = seen.end - seen.begin;
-          scores.resize(static_cast<size_t>(n));
-          const int64_t* at = rows + cached.keys.offsets[static_cast<size_t>(s)] + seen.begin;
-          const T* keys = cache.const_data_ptr<T>() + kv_head * size;
-          for (int64_t i = 0; i < share; ++i) {
-            const int64_t column = (kv_head * share + i) * size;
-            ScoreRows(q.const_data_ptr<T>() + s * q.stride(0) + column, keys, at, cache.size(1), n,
-                      size, scores.data());
-            cpu::SoftmaxRow(scores.data(), n, scale);
-            MixRows(scores.data(), keys + shape.kv_heads * size, at, cache.size(1), n, size,
-                    sum.data(), out.mutable_data_ptr<T>() + s * out.size(1) + column);
-          }
-        }
-      });
+  cpu::ForEachChunk(queries.num_sequences() * shape.kv_heads, [&](int64_t task) {
+    thread_local std::vector<float> scores, sum;
+    const int64_t s = task / shape.kv_heads, kv_head = task % shape.kv_heads;
+    const cpu::KeyRange seen(shape, queries.position(s, 0), cached.keys.length(s));
+    const int64_t n = seen.end - seen.begin;
+    scores.resize(static_cast<size_t>(n));
+    sum.resize(static_cast<size_t>(size));
+    const int64_t* at = rows + cached.keys.offsets[static_cast<size_t>(s)] + seen.begin;
+    const T* keys = cache.const_data_ptr<T>() + kv_head * size;
+    for (int64_t i = 0; i < share; ++i) {
+      const int64_t column = (kv_head * share + i) * size;
+      ScoreRows(q.const_data_ptr<T>() + s * q.stride(0) + column, keys, at, cache.size(1), n, size,
+                scores.data());
+      cpu::SoftmaxRow(scores.data(), n, scale);
+      MixRows(scores.data(), keys + shape.kv_heads * size, at, cache.size(1), n, size, sum.data(),
+              out.mutable_data_ptr<T>() + s * out.size(1) + column);
+    }
+  });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "worker/engine/device/autograd.h"
 #include "worker/engine/device/device.h"
+#include "worker/engine/kernels/row_products.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -49,6 +50,11 @@ class WideLinearFunction : public torch::autograd::Function<WideLinearFunction> 
   }
 };
 
+bool IsTaped(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return at::GradMode::is_enabled() &&
+         (x.requires_grad() || weight.requires_grad() || (bias.defined() && bias.requires_grad()));
+}
+
 }  // namespace
 
 bool WidensProducts(const at::Tensor& like) {
@@ -56,11 +62,18 @@ bool WidensProducts(const at::Tensor& like) {
 }
 
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const bool taped = IsTaped(x, weight, bias);
+  if (!taped && cpu::TakesRowProducts(x, weight))
+    return cpu::RowProducts(x, weight, bias, x.scalar_type());
   const auto optional = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
   if (!Widens(x)) return at::linear(x, weight, optional);
-  const bool taped = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() ||
-                                                    (optional && bias.requires_grad()));
   return taped ? WideLinearFunction::apply(x, weight, optional) : WideLinear(x, weight, optional);
+}
+
+at::Tensor WidenedLinear(const at::Tensor& x, const at::Tensor& weight) {
+  if (!IsTaped(x, weight, {}) && cpu::TakesRowProducts(x, weight))
+    return cpu::RowProducts(x, weight, {}, at::kFloat);
+  return Linear(x, weight, {}).to(at::kFloat);
 }
 
 at::Tensor Product(const at::Tensor& a, const at::Tensor& b) {

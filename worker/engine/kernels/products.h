@@ -1,6 +1,9 @@
 #pragma once
 /// Matrix products in the engine's compute type, by the kernel that is fastest at it on the device.
 ///
+/// What has no gradient, as all that serves, goes through kernels/row_products.h where that is the
+/// fastest.
+///
 /// Numerics: bf16 operands are multiplied exactly and summed in fp32; each result is rounded once.
 /// CPUs that aren't fast at bf16 run such products over operands widened to fp32 on the fly, which
 /// changes nothing of that: libtorch's own bf16 product took 1.7 times as long there. Which kernel
@@ -17,6 +20,10 @@ bool WidensProducts(const at::Tensor& like);
 /// type.
 /// Shapes: x [T, D], weight [F, D], bias [F] or undefined; returns [T, F]. Requires: one type.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
+/// x W^T in fp32, rounded to x's type only where no kernel gives the sums themselves.
+/// Differentiable. Shapes: as above.
+at::Tensor WidenedLinear(const at::Tensor& x, const at::Tensor& weight);
 
 /// a b in the operands' type. Not differentiable.
 /// Shapes: a [M, K], b [K, N]; returns [M, N]. Requires: one type.

@@ -58,20 +58,24 @@ void ForEachRow(const at::Tensor& like, const Body& body) {
   run(float{});
 }
 
+at::Tensor SwigluRows(const at::Tensor& gate_up) {
+  const int64_t width = gate_up.size(1) / 2;
+  const at::Tensor y = at::empty({gate_up.size(0), width}, gate_up.options());
+  ForEachRow(gate_up, [&](auto tag, int64_t row) {
+    using T = decltype(tag);
+    const T* gate = gate_up.const_data_ptr<T>() + row * 2 * width;
+    ForwardRow(gate, gate + width, y.mutable_data_ptr<T>() + row * width, width);
+  });
+  return y;
+}
+
 /// silu(gate) * up.
 class SwigluFunction : public torch::autograd::Function<SwigluFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate_up_in) {
     const at::Tensor gate_up = gate_up_in.contiguous();
-    const int64_t width = gate_up.size(1) / 2;
-    const at::Tensor y = at::empty({gate_up.size(0), width}, gate_up.options());
-    ForEachRow(gate_up, [&](auto tag, int64_t row) {
-      using T = decltype(tag);
-      const T* gate = gate_up.const_data_ptr<T>() + row * 2 * width;
-      ForwardRow(gate, gate + width, y.mutable_data_ptr<T>() + row * width, width);
-    });
     ctx->save_for_backward({gate_up});
-    return y;
+    return SwigluRows(gate_up);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -93,8 +97,10 @@ class SwigluFunction : public torch::autograd::Function<SwigluFunction> {
 }  // namespace
 
 at::Tensor Gated(const at::Tensor& gate_up, std::string_view activation) {
-  if (gate_up.is_cpu() && (activation == "silu" || activation == "swish"))
+  if (gate_up.is_cpu() && (activation == "silu" || activation == "swish")) {
+    if (!at::GradMode::is_enabled()) return SwigluRows(gate_up.contiguous());
     return SwigluFunction::apply(gate_up);
+  }
   const int64_t width = gate_up.size(1) / 2;
   return Activate(gate_up.narrow(1, 0, width), activation) * gate_up.narrow(1, width, width);
 }

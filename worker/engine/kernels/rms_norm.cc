@@ -64,25 +64,32 @@ void Dispatch(const at::Tensor& like, const Body& body) {
   body(float{});
 }
 
+/// `inverse`: [T], each row's, for a backward pass; null where none follows.
+at::Tensor ForwardRows(const at::Tensor& x, const at::Tensor& weight, double eps, float* inverse) {
+  at::Tensor y = at::empty_like(x);
+  const int64_t n = x.size(1);
+  Dispatch(x, [&](auto tag) {
+    using T = decltype(tag);
+    const T* from = x.const_data_ptr<T>();
+    T* to = y.mutable_data_ptr<T>();
+    const auto* w = weight.const_data_ptr<float>();
+    at::parallel_for(0, x.size(0), kRowsATask, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        const float its = ForwardRow(from + t * n, w, to + t * n, n, static_cast<float>(eps));
+        if (inverse != nullptr) inverse[t] = its;
+      }
+    });
+  });
+  return y;
+}
+
 class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x_in, const at::Tensor& weight,
                             double eps) {
     const at::Tensor x = x_in.contiguous();
-    at::Tensor y = at::empty_like(x);
     at::Tensor inverse_T = at::empty({x.size(0)}, x.options().dtype(at::kFloat));
-    const int64_t n = x.size(1);
-    Dispatch(x, [&](auto tag) {
-      using T = decltype(tag);
-      const T* from = x.const_data_ptr<T>();
-      T* to = y.mutable_data_ptr<T>();
-      auto* inverse = inverse_T.mutable_data_ptr<float>();
-      const auto* w = weight.const_data_ptr<float>();
-      at::parallel_for(0, x.size(0), kRowsATask, [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; ++t)
-          inverse[t] = ForwardRow(from + t * n, w, to + t * n, n, static_cast<float>(eps));
-      });
-    });
+    const at::Tensor y = ForwardRows(x, weight, eps, inverse_T.mutable_data_ptr<float>());
     ctx->save_for_backward({x, weight, inverse_T});
     return y;
   }
@@ -119,6 +126,7 @@ class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
 at::Tensor RmsNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, double eps) {
   if (!x_TD.is_cpu())
     return at::rms_norm(x_TD, weight_D.sizes(), weight_D.to(x_TD.scalar_type()), eps);
+  if (!at::GradMode::is_enabled()) return ForwardRows(x_TD.contiguous(), weight_D, eps, nullptr);
   return RmsNormFunction::apply(x_TD, weight_D, eps);
 }
 

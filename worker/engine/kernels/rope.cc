@@ -90,6 +90,10 @@ at::Tensor RotateByOperations(const at::Tensor& x, const Rotation& rotation, int
 
 at::Tensor Rotate(at::Tensor x, const Rotation& rotation, int64_t heads) {
   if (!x.is_cpu()) return RotateByOperations(x, rotation, heads);
+  if (!at::GradMode::is_enabled()) {
+    TurnCpu(x, rotation, heads, 1);
+    return x;
+  }
   return RotateFunction::apply(std::move(x), rotation.cos, rotation.sin, heads);
 }
 

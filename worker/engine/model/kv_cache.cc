@@ -14,7 +14,7 @@ KvCache::KvCache(const families::Layout& layout, int64_t num_blocks, int64_t blo
     : block_tokens_(block_tokens) {
   const auto options = at::TensorOptions().dtype(type).device(device);
   for (int64_t i = 0; i < layout.num_layers; ++i)
-    layers_.push_back(at::zeros({num_blocks * block_tokens, RowWidth(layout)}, options));
+    layers_.push_back(at::empty({num_blocks * block_tokens, RowWidth(layout)}, options));
 }
 
 int64_t KvCache::BlockBytes(const families::Layout& layout, int64_t block_tokens,

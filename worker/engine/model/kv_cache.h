@@ -14,7 +14,7 @@ namespace graft::worker::engine {
 /// Thread safety: confined to the engine's thread.
 class KvCache {
  public:
-  /// Allocates all of it, zeroed. Requires: a causal layout.
+  /// Reserves all of it; memory of the CPU is taken as it is written. Requires: a causal layout.
   KvCache(const families::Layout& layout, int64_t num_blocks, int64_t block_tokens,
           at::ScalarType type, at::Device device);
 

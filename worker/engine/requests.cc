@@ -25,7 +25,11 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
           .AddDetail({"BASE_MISMATCH", {}, 0, {}, {}});
     }
   }
-  StatusOr<LoadedArtifact> loaded = Guarded([&] { return ReadArtifact(request.files, *on.base); });
+  StatusOr<LoadedArtifact> loaded = Guarded([&]() -> StatusOr<LoadedArtifact> {
+    GRAFT_ASSIGN_OR_RETURN(LoadedArtifact read, ReadArtifact(request.files, *on.base));
+    read.adapter->PrepareServing(on.base->compute());
+    return read;
+  });
   if (!loaded.ok()) return loaded.status();
   if (loaded->sha256 != request.version) {
     return DataLossError("the version's files have the hash " + loaded->sha256.substr(0, 12) +
@@ -39,13 +43,9 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   version->max_length = loaded->max_length;
   version->has_pair = loaded->has_pair;
   if (!loaded->chat_template.empty()) version->chat_template = loaded->chat_template;
-  loaded->adapter->PrepareServing(on.base->compute());
-  const at::Tensor flat = loaded->adapter->parameters().flat_P();
-  version->bytes = static_cast<int64_t>(flat.nbytes());
-  for (const methods::TensorSpec& spec : loaded->adapter->parameters().specs()) {
-    version->tensor_bytes +=
-        static_cast<int64_t>(loaded->adapter->parameters().Get(spec.name).nbytes());
-  }
+  const Adapter::Bytes bytes = loaded->adapter->bytes();
+  version->bytes = bytes.buffers;
+  version->tensor_bytes = bytes.tensors;
   version->adapter = std::move(loaded->adapter);
   LoadResult result;
   result.base_fingerprint = fingerprint;

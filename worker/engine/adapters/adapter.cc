@@ -19,4 +19,11 @@ bool Adapter::overrides_base() const {
 
 void Adapter::PrepareServing(at::ScalarType /*compute*/) { parameters_.CastForServing(at::kFloat); }
 
+Adapter::Bytes Adapter::bytes() const {
+  Bytes bytes{.buffers = static_cast<int64_t>(parameters_.flat_P().nbytes())};
+  for (const methods::TensorSpec& spec : parameters_.specs())
+    bytes.tensors += static_cast<int64_t>(parameters_.Get(spec.name).nbytes());
+  return bytes;
+}
+
 }  // namespace graft::worker::engine

@@ -48,6 +48,11 @@ class Adapter : public RowOwner {
   /// Drops what only training needs and keeps what `compute` passes read. Called once, before
   /// serving.
   virtual void PrepareServing(at::ScalarType compute);
+  /// What it holds on its device: whole buffers, and of these what tensors fill.
+  struct Bytes {
+    int64_t buffers = 0, tensors = 0;
+  };
+  virtual Bytes bytes() const;
 
   const methods::MethodSpec& method() const { return *method_; }
   std::shared_ptr<const methods::MethodSpec> shared_method() const { return method_; }

@@ -1,6 +1,8 @@
 #include "worker/engine/adapters/parameters.h"
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <numeric>
 
 namespace graft::worker::engine {
@@ -54,6 +56,17 @@ void ParameterSet::EnableGrad() {
     views_[i].mutable_grad() =
         grad_P_.narrow(0, offsets_[i], NumElements(specs_[i])).view(specs_[i].shape).detach();
   }
+}
+
+void ParameterSet::Keep(const std::function<bool(const methods::TensorSpec&)>& keep) {
+  std::vector<methods::TensorSpec> kept;
+  std::ranges::copy_if(specs_, std::back_inserter(kept), keep);
+  ParameterSet smaller(std::move(kept), flat_P_.device());
+  smaller.flat_P_ = smaller.flat_P_.to(flat_P_.scalar_type());
+  smaller.MakeViews();
+  for (const methods::TensorSpec& spec : smaller.specs_)
+    smaller.views_[smaller.index_.at(spec.name)].copy_(Get(spec.name).detach());
+  *this = std::move(smaller);
 }
 
 void ParameterSet::CastForServing(at::ScalarType dtype) {

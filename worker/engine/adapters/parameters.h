@@ -2,6 +2,7 @@
 /// The tensors of one adapter in one flat fp32 buffer, with views by name, so that the optimizer,
 /// the norm, a checkpoint and a copy to another tier are single operations.
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,6 +30,9 @@ class ParameterSet {
 
   /// Makes trained views autograd leaves whose gradients accumulate in grad_P().
   void EnableGrad();
+  /// Lets go of the tensors that `keep` denies, which then aren't among specs() any more. Ends
+  /// training.
+  void Keep(const std::function<bool(const methods::TensorSpec&)>& keep);
   /// Changes the buffer's type for serving (bf16 halves it); views stay valid by name. Ends
   /// training.
   void CastForServing(at::ScalarType dtype);

@@ -1,6 +1,9 @@
 #include "worker/engine/methods/lora.h"
 
+#include <algorithm>
 #include <cmath>
+#include <string>
+#include <unordered_set>
 
 #include "worker/engine/adapters/initialise.h"
 #include "worker/engine/device/autograd.h"
@@ -86,13 +89,62 @@ LoraAdapter::LoraAdapter(std::shared_ptr<const methods::LoraSpec> spec,
 void LoraAdapter::BindPairs() {
   pairs_.clear();
   for (const std::string& path : paths_) {
-    if (path.empty()) {
+    if (path.empty() || !parameters_.Has(path + ".lora_A.weight")) {
       pairs_.emplace_back();
     } else {
       pairs_.push_back({parameters_.Get(path + ".lora_A.weight"),
                         parameters_.Get(path + ".lora_B.weight"), spec_->ScalingOf(path)});
     }
   }
+}
+
+void LoraAdapter::CopyForServing(at::ScalarType compute) {
+  constexpr int64_t kAlign = 32;  // 64 bytes at least.
+  const auto room = [](const at::Tensor& tensor) {
+    return (tensor.numel() + kAlign - 1) / kAlign * kAlign;
+  };
+  int64_t total = 0;
+  for (size_t i = 0; i < first_head_; ++i) {
+    if (pairs_[i].a_RD.defined()) total += room(pairs_[i].a_RD) + room(pairs_[i].b_DR);
+  }
+  serving_P_ = at::zeros({total}, parameters_.flat_P().options().dtype(compute));
+  serving_.resize(first_head_);
+  int64_t at = 0;
+  const auto copy = [&](const at::Tensor& from) {
+    const at::Tensor to = serving_P_.narrow(0, at, from.numel()).view(from.sizes());
+    to.copy_(from);
+    at += room(from);
+    return to;
+  };
+  // A layer's own lie together, as its passes read them.
+  for (size_t i = 0; i < first_head_; ++i) {
+    const Pair& pair = pairs_[i];
+    if (pair.a_RD.defined()) serving_[i] = {copy(pair.a_RD), copy(pair.b_DR.t()), pair.scaling};
+  }
+}
+
+void LoraAdapter::PrepareServing(at::ScalarType compute) {
+  const at::NoGradGuard no_grad;
+  Adapter::PrepareServing(compute);
+  BindPairs();
+  CopyForServing(compute);
+  std::unordered_set<std::string> copied;
+  for (size_t i = 0; i < first_head_; ++i) {
+    if (!serving_[i].a_RD.defined()) continue;
+    copied.insert({paths_[i] + ".lora_A.weight", paths_[i] + ".lora_B.weight"});
+  }
+  parameters_.Keep([&](const methods::TensorSpec& spec) { return !copied.contains(spec.name); });
+  BindPairs();
+}
+
+Adapter::Bytes LoraAdapter::bytes() const {
+  Bytes bytes = Adapter::bytes();
+  if (serving_P_.defined()) bytes.buffers += static_cast<int64_t>(serving_P_.nbytes());
+  for (const LowRank& change : serving_) {
+    if (change.a_RD.defined())
+      bytes.tensors += static_cast<int64_t>(change.a_RD.nbytes() + change.b_RF.nbytes());
+  }
+  return bytes;
 }
 
 void LoraAdapter::Initialise(uint64_t seed) {
@@ -106,10 +158,9 @@ void LoraAdapter::Initialise(uint64_t seed) {
 }
 
 bool LoraAdapter::WrapsLinear(const LinearSite& site) const {
-  for (const LinearSite::Slice& slice : site.slices) {
-    if (pairs_[slice.linear].a_RD.defined()) return true;
-  }
-  return false;
+  return std::ranges::any_of(site.slices, [&](const LinearSite::Slice& slice) {
+    return pairs_[slice.linear].a_RD.defined() || LowRankOf(slice.linear) != nullptr;
+  });
 }
 
 at::Tensor LoraAdapter::ApplyLinear(const LinearCall& call, at::Tensor y) const {

@@ -19,10 +19,12 @@ class LoraAdapter : public Adapter {
   at::Tensor ApplyLinear(const LinearCall& call, at::Tensor y) const override;
   at::Tensor ApplyHeadLinear(size_t head, const at::Tensor& x, at::Tensor y,
                              const RowContext* rows) const override;
-  void PrepareServing(at::ScalarType compute) override {
-    Adapter::PrepareServing(compute);
-    BindPairs();
+  const LowRank* LowRankOf(size_t linear) const override {
+    return linear < serving_.size() && serving_[linear].a_RD.defined() ? &serving_[linear]
+                                                                       : nullptr;
   }
+  void PrepareServing(at::ScalarType compute) override;
+  Bytes bytes() const override;
 
  private:
   struct Pair {
@@ -31,11 +33,15 @@ class LoraAdapter : public Adapter {
     double scaling = 0;
   };
   void BindPairs();
+  /// The layers' matrices in the base's precision, in one buffer.
+  void CopyForServing(at::ScalarType compute);
 
   std::shared_ptr<const methods::LoraSpec> spec_;
   size_t first_head_ = 0;           ///< Index of the first head linear's pair.
   std::vector<std::string> paths_;  ///< Per Layout::linears, then head(); empty: not targeted.
   std::vector<Pair> pairs_;
+  at::Tensor serving_P_;
+  std::vector<LowRank> serving_;  ///< Per Layout::linears, once it serves.
 };
 
 }  // namespace graft::worker::engine

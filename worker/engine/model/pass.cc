@@ -10,10 +10,39 @@ at::Tensor Pass::Embed(const Weight& table) const {
   return at::embedding(weights_.Get(table), batch_.token_ids_T);
 }
 
+bool Pass::AddLowRanks(const LinearSite& site, const at::Tensor& x, const RowSet& rows,
+                       const at::Tensor& y) const {
+  bool others = false;
+  std::vector<LowRankGroup> groups;
+  for (const Segment& segment : batch_.segments) {
+    const RowOwner* owner = segment.owner.adapter;
+    if (owner == nullptr || !owner->WrapsLinear(site)) continue;
+    const size_t before = groups.size();
+    for (const LinearSite::Slice& slice : site.slices) {
+      const LowRank* change = owner->LowRankOf(slice.linear);
+      if (change == nullptr) continue;
+      groups.push_back({.row_begin = rows.offsets[static_cast<size_t>(segment.sequence_begin)],
+                        .row_end = rows.offsets[static_cast<size_t>(segment.sequence_end)],
+                        .column_begin = slice.begin,
+                        .column_end = slice.end,
+                        .change = change});
+    }
+    others |= groups.size() == before;
+  }
+  AddLowRank(y, x, groups);
+  return others;
+}
+
 at::Tensor Pass::Linear(const LinearSite& site, const at::Tensor& x, const RowSet& rows) const {
   at::Tensor y = engine::Linear(x, weights_.Get(site.weight), weights_.Get(site.bias));
+  const bool serves = !at::GradMode::is_enabled();
+  if (serves && !AddLowRanks(site, x, rows, y)) return y;
   const auto wraps = [&](const Segment& segment) {
-    return segment.owner.adapter != nullptr && segment.owner.adapter->WrapsLinear(site);
+    if (segment.owner.adapter == nullptr || !segment.owner.adapter->WrapsLinear(site)) return false;
+    const auto is_added = [&](const LinearSite::Slice& slice) {
+      return segment.owner.adapter->LowRankOf(slice.linear) != nullptr;
+    };
+    return !serves || std::ranges::none_of(site.slices, is_added);
   };
   const auto apply = [&](const Segment& segment, const at::Tensor& x_part, at::Tensor y_part) {
     const RowContext context = batch_.Context(segment, rows);

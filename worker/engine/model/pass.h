@@ -40,6 +40,10 @@ class Pass {
   const WeightSet& weights() const { return weights_; }
 
  private:
+  /// Adds what serving owners change of a product by narrow matrices. Returns true if owners are
+  /// left that change it in another way.
+  bool AddLowRanks(const LinearSite& site, const at::Tensor& x, const RowSet& rows,
+                   const at::Tensor& y) const;
   /// Keeps the tokens' keys and values, and attends to all. Requires: the batch has a cache.
   at::Tensor AttendCached(int64_t layer, const at::Tensor& q, const at::Tensor& kv,
                           const RowSet& rows, const AttentionShape& shape) const;

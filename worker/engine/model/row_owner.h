@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/engine/device/tensor.h"
+#include "worker/engine/kernels/low_rank.h"
 #include "worker/engine/kernels/rows.h"
 #include "worker/engine/model/weight.h"
 
@@ -67,6 +68,10 @@ class RowOwner {
   virtual bool WrapsLinear(const LinearSite&) const { return false; }
   /// Returns the site's output for rows whose base output is y; may change y in place.
   virtual at::Tensor ApplyLinear(const LinearCall&, at::Tensor y) const { return y; }
+  /// What an owner that serves adds to the outputs of a layer (an index into Layout::linears), if
+  /// that is a product of two narrow matrices and all that it does there: passes without a gradient
+  /// add all owners' changes at once, and don't call ApplyLinear. Null: nothing, or another thing.
+  virtual const LowRank* LowRankOf(size_t /*linear*/) const { return nullptr; }
   /// True if ApplySublayer replaces norm(x_in + d) at this index of Layout::sublayers.
   virtual bool WrapsSublayer(size_t) const { return false; }
   virtual at::Tensor ApplySublayer(const SublayerCall& call) const {

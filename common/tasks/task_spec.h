@@ -57,7 +57,7 @@ struct TaskSpec {
   Kind kind = kDefaultKind;
   /// Of classification, in id order; empty: those of the data, not known yet.
   std::vector<std::string> label_names;
-  LanguageTraining language;  ///< Of causal language modelling.
+  LanguageTraining language = {};  ///< Of causal language modelling.
 
   /// Width of a new head's last layer. Requires: labels are known. A language model has no new
   /// head.

@@ -108,6 +108,7 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   const double flops_per_token =
       static_cast<double>(GemmParameters(layout)) * (overlay ? 6.0 : 4.0);
   // The vocabulary's product, forward and back, of the tokens that carry loss alone.
+  const bool is_language = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
   const double head_flops = is_language ? 4.0 * static_cast<double>(tokens.loss_tokens) *
                                               static_cast<double>(layout.hidden * layout.vocab_size)
                                         : 0;

@@ -164,8 +164,7 @@ TEST(ScoreTest, WhatCannotBeScoredIsRefusedByItsPlace) {
   EXPECT_EQ(too_long.status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(FieldOf(too_long.status()), "inputs[1].text");
   EXPECT_THAT(too_long.status().message(), HasSubstr("128"));
-  EXPECT_EQ(FieldOf(Score(*engine, "base-llama", {{"the cat", ""}}).status()),
-            "inputs[0].text");
+  EXPECT_EQ(FieldOf(Score(*engine, "base-llama", {{"the cat", ""}}).status()), "inputs[0].text");
   EXPECT_EQ(FieldOf(Score(*engine, "base-llama", {}).status()), "inputs");
   EXPECT_EQ(Score(*engine, "nowhere", {{"", "a"}}).status().code(), StatusCode::kNotFound);
   const auto encoders = MakeEngine(testing::GoldenFolder());

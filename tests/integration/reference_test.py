@@ -136,6 +136,10 @@ def main():
                     else:
                         theirs[library].append({**common, "library": library, "action": "read", "folder": str(exported),
                                                 "adapter": adapter})
+                    if library in ("peft", "transformers"):  # Nothing but transformers reads what is merged.
+                        merged = folder / "merged" / adapter
+                        graft.run("export", "--merged", adapter + "@1", merged)
+                        theirs["pipeline"].append({**common, "action": "pipeline", "folder": str(merged), "adapter": adapter})
                     ours[adapter] = graft.logits(adapter + "@1", asked)
                     if config is not None:
                         theirs[library].append({**common, "library": library, "action": "write", "config": config,

@@ -19,8 +19,11 @@ struct Kernels {
   ColumnsFunction fp32 = nullptr, bf16 = nullptr, bf16_to_fp32 = nullptr;
 };
 
-/// With more rows than these other kernels are faster, unless the processor multiplies bf16.
+/// With more rows than these other kernels are faster.
 constexpr int64_t kFewRows = 32;
+/// Where the processor multiplies bf16 the others win little before, and a step of generation,
+/// a prompt's chunk beside all that decode, has no more: its rows' bits don't depend on the chunk.
+constexpr int64_t kRowsOfAStep = 320;
 /// Of x, that a core's cache keeps beside W.
 constexpr int64_t kBlockBytes = 256 << 10;
 /// W's rows are fetched so long before they are used.
@@ -192,7 +195,8 @@ bool TakesRowProducts(const at::Tensor& x, const at::Tensor& weight) {
   const at::ScalarType type = x.scalar_type();
   if (!x.is_cpu() || RowColumns(type, type) == nullptr) return false;
   if (x.dim() != 2 || x.stride(1) != 1 || weight.stride(1) != 1) return false;
-  return x.size(0) <= kFewRows || (type == at::kBFloat16 && IsFastWithManyRows());
+  const bool takes_more = type == at::kBFloat16 && IsFastWithManyRows();
+  return x.size(0) <= (takes_more ? kRowsOfAStep : kFewRows);
 }
 
 at::Tensor RowProducts(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

@@ -40,7 +40,8 @@ at::Tensor LayerWalk::Forward() {
     yield_();
     const bool is_trained = layer >= lowest_;
     const bool keeps_graph = is_trained && keeps_ == Tape::kWhole;
-    const at::AutoGradMode mode(keeps_graph);
+    // Also where the graph isn't kept: kernels that take no gradient sum in another order.
+    const at::AutoGradMode mode(is_trained);
     // The lowest trained layer's input needs no gradient: nothing below it is trained.
     const at::Tensor in = hidden.detach().requires_grad_(layer > lowest_);
     const at::Tensor out = Layer(layer, in);

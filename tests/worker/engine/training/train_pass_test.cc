@@ -22,6 +22,7 @@ namespace {
 class TrainPassTest : public ::testing::Test {
  protected:
   TrainPassTest() {
+    InstallCpuAllocator();  // It counts.
     base_ = *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert",
                         at::kFloat, at::kCPU);
     model_ = *MakeModel(*base_);

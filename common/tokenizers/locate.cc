@@ -10,6 +10,9 @@
 namespace graft::tokenizers {
 namespace {
 
+/// Bytes of characters without a token that may stand in front of one that is looked for.
+constexpr size_t kMostSkipped = 256;
+
 /// What SentencePiece writes for a space.
 constexpr std::string_view kMark = "\u2581";
 
@@ -72,23 +75,27 @@ class Aligner {
     return std::nullopt;
   }
 
-  std::optional<Span> Match(std::string_view wanted, bool may_skip) const {
-    if (wanted.empty()) return std::nullopt;
-    Span span{at_, at_};
-    bool is_first = true;
-    for (size_t at = at_; !wanted.empty();) {
-      if (at >= text_.size()) return std::nullopt;
-      const auto step = Compare(wanted, at);
-      if (!step) {
-        if (!may_skip) return std::nullopt;
-        at += CharacterLength(text_, at);
-        continue;
-      }
-      if (std::exchange(is_first, false)) span.begin = at;
+  /// The token as it stands at `begin`.
+  std::optional<Span> MatchAt(std::string_view wanted, size_t begin) const {
+    Span span{begin, begin};
+    while (!wanted.empty()) {
+      if (span.end >= text_.size()) return std::nullopt;
+      const auto step = Compare(wanted, span.end);
+      if (!step) return std::nullopt;
       wanted.remove_prefix(step->in_wanted);
-      span.end = at += step->in_text;
+      span.end += step->in_text;
     }
     return span;
+  }
+
+  /// The token as it stands next, or with `may_skip` behind some characters more.
+  std::optional<Span> Match(std::string_view wanted, bool may_skip) const {
+    if (wanted.empty()) return std::nullopt;
+    const size_t last = may_skip ? std::min(text_.size(), at_ + kMostSkipped) : at_;
+    for (size_t at = at_; at <= last && at < text_.size(); at += CharacterLength(text_, at)) {
+      if (const auto found = MatchAt(wanted, at)) return found;
+    }
+    return std::nullopt;
   }
 
   /// A token that spells nothing of the text stands for what comes next.

@@ -119,7 +119,7 @@ Status Client::Generate(const graft::v1::GenerateRequest& request,
       if (on_part(part)) continue;
       context.TryCancel();
       (void)reader->Finish();
-      return end;
+      return end = grpc::Status();
     }
     end = reader->Finish();
     // Not again once a part is out: it would come twice.

@@ -411,5 +411,17 @@ TEST_F(ClientTest, ExportJoinsTheChunksOfItsLastTryAlone) {
   EXPECT_THAT(files, ElementsAre(std::pair("adapter_config.json", "{\"a\": 1}")));
 }
 
+TEST_F(ClientTest, ATextThatItsReaderEndsIsNotAskedForAgain) {
+  server_.fail_first = 1;  // The first call's fault mustn't be taken for the second's end.
+  int parts = 0;
+
+  const Status status =
+      client_->Generate({}, [&](const v1::GenerateResponse&) { return ++parts < 1; });
+
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(parts, 1);
+  EXPECT_EQ(server_.generations.size(), 2U);
+}
+
 }  // namespace
 }  // namespace graft::client

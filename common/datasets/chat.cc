@@ -61,26 +61,35 @@ Fault JoinParts(const std::string& place, OrderedJson& content) {
   return std::nullopt;
 }
 
-Fault CheckToolCalls(const std::string& place, const OrderedJson& calls) {
+/// Makes a call's arguments the object that OpenAI's form has as a text: templates of today read an
+/// object, and get one too where such a conversation is answered. False if they are neither.
+bool ReadArguments(OrderedJson& arguments) {
+  if (arguments.is_object()) return true;
+  if (!arguments.is_string()) return false;
+  StatusOr<OrderedJson> read = Parse(arguments.get_ref<const std::string&>(), "arguments");
+  if (!read.ok() || !read->is_object()) return false;
+  arguments = *std::move(read);
+  return true;
+}
+
+Fault CheckToolCalls(const std::string& place, OrderedJson& calls) {
   const auto bad = [](const std::string& at, const std::string& what) {
     return ChatFault{"BAD_TOOL_CALLS", at + " " + what};
   };
   if (!calls.is_array()) return bad(place, "must be a list of calls, and is " + TypeOf(calls));
   for (size_t i = 0; i < calls.size(); ++i) {
     const std::string at = place + "[" + std::to_string(i) + "]";
-    const OrderedJson& call = calls[i];
+    OrderedJson& call = calls[i];
     if (!call.is_object() || !call.contains("function") || !call["function"].is_object())
       return bad(at, "must be an object with a function {\"name\": ..., \"arguments\": ...}");
     if (call.value("type", OrderedJson("function")) != "function")
       return bad(at + ".type", "must be \"function\"");
-    const OrderedJson& function = call["function"];
+    OrderedJson& function = call["function"];
     const OrderedJson name = function.value("name", OrderedJson());
     if (!name.is_string() || name.get_ref<const std::string&>().empty())
       return bad(at + ".function.name", "must be the name of a function");
-    const OrderedJson arguments = function.value("arguments", OrderedJson());
-    if (!arguments.is_string() && !arguments.is_object()) {
-      return bad(at + ".function.arguments",
-                 "must be an object or a text of JSON, and is " + TypeOf(arguments));
+    if (!ReadArguments(function["arguments"])) {
+      return bad(at + ".function.arguments", "must be an object, or a text of JSON that is one");
     }
   }
   return std::nullopt;

@@ -48,7 +48,10 @@ TEST(ChatTest, ToolsAreCalledAndAnswer) {
       R"("function":{"name":"add","arguments":"{\"z\":2,\"a\":2}"}}]},)"
       R"({"role":"tool","tool_call_id":"c1","content":"4"},)"
       R"({"role":"assistant","tool_calls":[{"function":{"name":"say","arguments":{"b":1,"a":2}}}]}])";
-  EXPECT_EQ(Written(json), json);
+  const std::string as_text = R"("{\"z\":2,\"a\":2}")";
+  std::string read = json;
+  read.replace(read.find(as_text), as_text.size(), R"({"z":2,"a":2})");
+  EXPECT_EQ(Written(json), read) << "arguments are an object, in their order";
 }
 
 TEST(ChatTest, WhatIsWrongIsToldWithItsPlace) {

@@ -154,7 +154,9 @@ def check_refusals(graft, folder):
     error = refused(graft, "submit", "--base", "llama", "--adapter", "x", "--method", "lora", *data, "--check-only",
                     "--chat-template", strict)
     assert "one message only" in error and "line 1" in error, error
-    error = refused(graft, "submit", "--base", "llama", "--adapter", "x", *JOB, *data, "--sample", "say")
+    asking = strict.with_name("samples.json")
+    asking.write_text(json.dumps({"task": {"causal_lm": {"samples": ["say"]}}}))
+    error = refused(graft, "submit", "--base", "llama", "--adapter", "x", *JOB, *data, "--spec", asking)
     assert "samples" in error, error
     job = graft.submit("--base", "llama", "--adapter", "x", "--method", "lora", "--train", bad, "--task", "causal_lm")
     ended = poll("the bad job", lambda: graft.ended(job))

@@ -103,33 +103,43 @@ void EngineService::Write(const Text& text, StatusOr<engine::GenerateRequest> re
 grpc::ServerUnaryReactor* EngineService::Score(grpc::CallbackServerContext* context,
                                                const pb::EngineScoreRequest* request,
                                                pb::EngineScoreResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const auto fail = [reactor](const Status& status) {
+  const Scoring scoring{context, request, response, context->DefaultReactor()};
+  const Status begun = Contained([&] { Begin(scoring); });
+  if (!begun.ok()) scoring.reactor->Finish(proto::ToGrpcStatus(begun));
+  return scoring.reactor;
+}
+
+void EngineService::Begin(const Scoring& scoring) {
+  const auto fail = [reactor = scoring.reactor](const Status& status) {
     reactor->Finish(proto::ToGrpcStatus(status));
   };
-  const auto score = [=, this] {
-    engine::ScoreRequest texts;
-    texts.version = request->version().sha256();
-    if (texts.version.empty()) texts.base = request->base();
-    for (const auto& input : request->inputs())
-      texts.inputs.push_back({input.prompt(), input.text()});
-    texts.abandoned = [context] { return context->IsCancelled(); };
-    engine_.Score(std::move(texts), [=, this](const StatusOr<engine::ScoreResult>& result) {
-      if (result.ok()) {
-        for (const engine::TextScore& one : result->scores) *response->add_scores() = ToProto(one);
-        response->set_base_fingerprint(result->base_fingerprint);
-      }
-      reactor->Finish(Answer(result.status()));
-    });
-  };
-  const Status begun = Contained([&] {
-    WhenHeld(request->version(), request->base(), [=, this](const Status& status) {
-      if (!status.ok()) return fail(status);
-      prompts_.Post(score, fail);
-    });
+  WhenHeld(scoring.request->version(), scoring.request->base(), [=, this](const Status& status) {
+    if (!status.ok()) return fail(status);
+    prompts_.Post([=, this] { Read(scoring); }, fail);
   });
-  if (!begun.ok()) fail(begun);
-  return reactor;
+}
+
+void EngineService::Read(const Scoring& scoring) {
+  engine::ScoreRequest texts;
+  texts.version = scoring.request->version().sha256();
+  if (texts.version.empty()) texts.base = scoring.request->base();
+  for (const auto& input : scoring.request->inputs())
+    texts.inputs.push_back({input.prompt(), input.text()});
+  texts.abandoned = [context = scoring.context] { return context->IsCancelled(); };
+  engine_.Score(std::move(texts), [=, this](const StatusOr<engine::ScoreResult>& result) {
+    // It left memory while this waited.
+    if (IsNotResident(result.status()) && scoring.loads > 1) {
+      Scoring again = scoring;
+      --again.loads;
+      return Begin(again);
+    }
+    if (result.ok()) {
+      for (const engine::TextScore& one : result->scores)
+        *scoring.response->add_scores() = ToProto(one);
+      scoring.response->set_base_fingerprint(result->base_fingerprint);
+    }
+    scoring.reactor->Finish(Answer(result.status()));
+  });
 }
 
 }  // namespace graft::worker::agent

@@ -89,6 +89,18 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   StatusOr<engine::GenerateRequest> Prompt(const Text& text);
   /// Hands a text to the engine, and ends its call.
   void Write(const Text& text, StatusOr<engine::GenerateRequest> request);
+  /// A Score call, which lives until its reactor is finished.
+  struct Scoring {
+    grpc::CallbackServerContext* context;
+    const graft::internal::v1::EngineScoreRequest* request;
+    graft::internal::v1::EngineScoreResponse* response;
+    grpc::ServerUnaryReactor* reactor;
+    int loads = 3;  ///< As a Text's.
+  };
+  /// Has the texts read once what that needs is in memory, or ends the call.
+  void Begin(const Scoring& scoring);
+  /// Hands the texts to the engine, and ends the call.
+  void Read(const Scoring& scoring);
 
   engine::Engine& engine_;
   std::shared_ptr<Objects> objects_;

@@ -19,7 +19,7 @@ constexpr size_t kMaxLabels = 10'000;
 constexpr size_t kMaxLabelBytes = 1024;
 constexpr int64_t kMostLogitBytes = int64_t{64} << 20;
 constexpr size_t kMaxToldLabels = 20;  // In a message.
-constexpr size_t kMaxTemplateBytes = size_t{256} << 10;
+constexpr size_t kMaxTemplateBytes = size_t{1} << 20;  // As templates::Limits.
 constexpr size_t kMaxVariableBytes = size_t{64} << 10;
 constexpr size_t kMaxSampleBytes = size_t{16} << 10;
 

@@ -198,8 +198,8 @@ StatusOr<TokenCounts> Intake::CountLanguageTokens(const datasets::IngestedDatase
     if (continued.ok()) setup.continued_template = *std::move(continued);
   }
   GRAFT_ASSIGN_OR_RETURN(const std::string chosen, ChooseChatTemplate(dataset, setup, base));
-  if (!chosen.empty()) setup.training.chat_template = chosen;
-  spec.task.language.chat_template = setup.training.chat_template;
+  spec.task.language.chat_template = chosen;
+  if (dataset.shape == datasets::Shape::kMessages) setup.training.chat_template = chosen;
   return CountLanguage(
       dataset, setup, base,
       [&]() -> Status {

@@ -134,9 +134,9 @@ bool HasTools(const datasets::IngestedDataset& dataset) {
 
 StatusOr<std::string> ChooseChatTemplate(const datasets::IngestedDataset& dataset,
                                          const LanguageSetup& setup, const Base& base) {
-  if (dataset.shape != datasets::Shape::kMessages) return std::string();
   if (!setup.training.chat_template.empty()) return setup.training.chat_template;
   if (!setup.continued_template.empty()) return setup.continued_template;
+  if (dataset.shape != datasets::Shape::kMessages) return std::string();
   if (!base.chat_error.ok()) return Status(base.chat_error).At(kTemplateField);
   auto chosen = templates::ChooseTemplate(base.chat, HasTools(dataset));
   if (chosen.status().code() != StatusCode::kNotFound) return chosen;
@@ -165,7 +165,8 @@ StatusOr<TokenCounts> CountLanguage(const datasets::IngestedDataset& dataset,
   }
   if (!is_chat && !setup.training.chat_template.empty()) {
     report.warnings.push_back(
-        "task.causal_lm.chat_template has no effect: the data holds no conversations");
+        "task.causal_lm.chat_template has no effect on training: the data holds no conversations; "
+        "those with the version will be read with it");
   }
   TokenCounts counts;
   const auto count = [&](const char* name, const std::vector<datasets::Example>& examples,

@@ -55,10 +55,13 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   tasks::TaskSpec task = spec.task;
   task.label_names = data.label_names;
   input->task = MakeTask(std::move(task));
-  GRAFT_ASSIGN_OR_RETURN(language::ChatOptions chat,
-                         ChatOf(data, request.base, spec.task.language.chat_template));
-  chat.now = std::chrono::sys_seconds(std::chrono::seconds(request.create_time));
-  input->chat_template = chat.chat_template;
+  // Data of another form than conversations changes nothing of how the version will chat.
+  input->chat_template = spec.task.language.chat_template;
+  GRAFT_ASSIGN_OR_RETURN(
+      language::ChatOptions chat,
+      ChatOf(data, *on.base, input->chat_template,
+             std::chrono::sys_seconds(std::chrono::seconds(request.create_time))));
+  if (!chat.chat_template.empty()) input->chat_template = chat.chat_template;
   const auto encoder = input->task->NewEncoder({.dataset = data,
                                                 .tokenizer = on.base->tokenizer(),
                                                 .max_length = max_length,
@@ -90,12 +93,14 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
 }
 
 StatusOr<language::ChatOptions> Engine::Impl::ChatOf(const datasets::IngestedDataset& data,
-                                                     const std::string& base,
-                                                     const std::string& chat_template) const {
+                                                     const Base& base,
+                                                     const std::string& chat_template,
+                                                     std::chrono::sys_seconds now) {
   language::ChatOptions chat;
   if (data.shape != datasets::Shape::kMessages) return chat;
   GRAFT_ASSIGN_OR_RETURN(const templates::ChatFiles files,
-                         templates::ReadChatFiles(options_.bases / base));
+                         StatusOr<templates::ChatFiles>(base.chat_files()));
+  chat.now = now;
   chat.special_tokens = files.special_tokens;
   chat.chat_template = chat_template;
   if (!chat.chat_template.empty()) return chat;

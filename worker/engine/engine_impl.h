@@ -35,11 +35,11 @@ class Engine::Impl {
             {.foreground = {&serving_, &generation_}, .background = {&evaluations_, &training_}}) {}
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
-  /// What conversations are rendered with, `chat_template` or else the base's; nothing if the data
-  /// holds none.
-  StatusOr<language::ChatOptions> ChatOf(const datasets::IngestedDataset& data,
-                                         const std::string& base,
-                                         const std::string& chat_template) const;
+  /// What conversations are rendered with, `chat_template` or else the base's, at `now`; nothing if
+  /// the data holds none.
+  static StatusOr<language::ChatOptions> ChatOf(const datasets::IngestedDataset& data,
+                                                const Base& base, const std::string& chat_template,
+                                                std::chrono::sys_seconds now);
   EngineFigures figures() const;
 
   // requests.cc

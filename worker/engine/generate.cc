@@ -88,10 +88,11 @@ StatusOr<templates::ChatFiles> Engine::Impl::ChatFilesOf(const std::string& base
   GRAFT_ASSIGN_OR_RETURN(
       const LanguageModel model,
       FindLanguageModel(base, version, adapters_, bases_, Resolve(options_.base_precision)));
-  StatusOr<templates::ChatFiles> files = model.on.base->chat_files();
+  const StatusOr<templates::ChatFiles>& files = model.on.base->chat_files();
   const bool has_own = model.version != nullptr && model.version->chat_template.has_value();
-  if (files.ok() && has_own) files->templates = {{"default", *model.version->chat_template}};
-  return files;
+  if (!files.ok() || !has_own) return files;
+  return templates::Overlaid(
+      *files, {.templates = {{"default", *model.version->chat_template}}, .special_tokens = {}});
 }
 
 }  // namespace graft::worker::engine

@@ -39,7 +39,7 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   auto version = std::make_shared<ResidentVersion>();
   version->id = request.version;
   version->on = on;
-  version->task = MakeTask(loaded->adapter->task());
+  version->task = MakeTask(loaded->trained_for);
   version->max_length = loaded->max_length;
   version->has_pair = loaded->has_pair;
   if (!loaded->chat_template.empty()) version->chat_template = loaded->chat_template;
@@ -209,7 +209,8 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
     return done(status);
   }
   StatusOr<language::ChatOptions> chat =
-      ChatOf(*request.dataset, version->on.base->id(), version->chat_template.value_or(""));
+      ChatOf(*request.dataset, *version->on.base, version->chat_template.value_or(""),
+             std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
   if (!chat.ok()) return done(chat.status());
   const auto encoder = version->task->NewEncoder({.dataset = *request.dataset,
                                                   .tokenizer = version->on.base->tokenizer(),

@@ -78,7 +78,7 @@ TEST(TaskSpecTest, AVersionSaysNothingOfHowItWasTrained) {
 TEST(TaskSpecTest, ALanguageModelsFaultsAreRefusedByTheirField) {
   for (const auto& [field, value] : {std::pair<const char*, Json>{"loss_on", "answer"},
                                      {"chat_template", 5},
-                                     {"chat_template", std::string((256 << 10) + 1, 'x')},
+                                     {"chat_template", std::string((1 << 20) + 1, 'x')},
                                      {"chat_template_variables", Json::array()},
                                      {"chat_template_variables", {{"a", std::string(70000, 'x')}}},
                                      {"samples", std::vector<std::string>(9, "x")},

@@ -197,6 +197,9 @@ TEST(ChooseChatTemplateTest, TheJobsGoesBeforeTheContinuedVersionsBeforeTheBases
   EXPECT_THAT(ChooseChatTemplate(dataset, setup, base).status().message(), HasSubstr("broken"));
   dataset.shape = Shape::kText;
   EXPECT_EQ(ChooseChatTemplate(dataset, setup, base).value(), "");
+  setup.continued_template = "version";
+  EXPECT_EQ(ChooseChatTemplate(dataset, setup, base).value(), "version")
+      << "texts that it goes on with change nothing of how it chats";
 }
 
 }  // namespace

@@ -70,6 +70,24 @@ TEST_F(ArtifactTest, AWholeVersionLoadsAndIsProved) {
   EXPECT_GT(result->bytes, 0);
 }
 
+TEST_F(ArtifactTest, HowALanguageModelWasTrainedIsReadBackForItsEvaluations) {
+  const auto base =
+      *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert",
+                  at::kFloat, at::kCPU);
+  artifacts::Manifest manifest = *artifacts::Open(artifact_.files, base->layout());
+  manifest.record.job["spec"]["task"] = {
+      {"causal_lm", {{"loss_on", "ALL"}, {"chat_template_variables", {{"style", "short"}}}}}};
+  artifact_.files.erase(std::string(artifacts::kManifestName));
+  (void)artifacts::Seal(manifest.identity, manifest.record, artifact_.files);
+
+  const auto loaded = ReadArtifact(artifact_.files, *base);
+
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->trained_for.language.loss_on, tasks::LossOn::kAll);
+  EXPECT_EQ(loaded->trained_for.language.chat_template_variables, Json({{"style", "short"}}));
+  EXPECT_EQ(loaded->trained_for.label_names, loaded->adapter->task().label_names);
+}
+
 TEST_F(ArtifactTest, ANanOrAnInfinityIsRefused) {
   for (const float value : {NAN, INFINITY, -INFINITY}) {
     SetFloat("lora_B.weight", value);

@@ -10,11 +10,16 @@ usage() {
   cat <<TEXT
 Usage: scripts/quickstart.sh [--keep] [--data DIR] [--port N] [--metrics-port N] [--no-setup] [--bin DIR]
 
-Installs what is missing, builds graft, starts a server and runs the main job on real data: descriptions of
-Debian's packages, to be sorted into six sections. Two adapters of the base model minilm are trained, LoRA and
-Houlsby's bottleneck; both then answer on the one base, and one is promoted over the other while requests run.
-Exit code 0 only if no request failed and both adapters are right on held-out texts at least $margin more often
-than always naming the largest section would be.
+Installs what is missing, builds graft, starts a server and runs the main jobs on real data, what apt knows of packages.
+
+A classifier: descriptions are sorted into six sections. Two adapters of the base model minilm are trained, LoRA and
+Houlsby's bottleneck; both answer on the one base, and one is promoted over the other while requests run.
+
+A chat model: smollm2 learns to describe a package in one line. Held-out answers are scored before and after; base and
+adapter answer side by side; two adapters write at once on the one base, and one is replaced while it writes.
+
+Exit code 0 only if no request failed, both classifiers are right on held-out texts at least $margin more often than
+always naming the largest section would be, and the chat model's loss on held-out answers fell by a quarter.
 
   --keep            leave the server running, with its data in --data
   --data DIR        where the server keeps everything (default: a temporary folder; with --keep ./graft-data)
@@ -138,14 +143,14 @@ train() {
   shift
   echo
   echo "== training: $name"
-  job=$(graft submit --json --base minilm --adapter packages --train "$csv" --text-column text --label-column section \
-    --test-fraction 0.2 "$@" | jq -r '.name') || die "the job for $name was refused"
+  job=$(graft submit --json "$@" | jq -r '.name') || die "the job for $name was refused"
   graft watch "${job#jobs/}" || die "the job for $name did not succeed"
   graft job "${job#jobs/}" --json >"$scratch/$name.json" || die "the job for $name could not be read"
 }
 
-train lora --method lora --set rank=8 --lr 2e-3 --epochs 2 --promote
-train houlsby --method bottleneck --set size=32 --epochs 2
+sections=(--base minilm --adapter packages --train "$csv" --text-column text --label-column section --test-fraction 0.2)
+train lora "${sections[@]}" --method lora --set rank=8 --lr 2e-3 --epochs 1 --promote
+train houlsby "${sections[@]}" --method bottleneck --set size=32 --lr 2e-3 --epochs 1
 
 # figure NAME JQ: one value of a job.
 figure() { jq -er "$2" "$scratch/$1.json"; }
@@ -210,6 +215,71 @@ cat "$scratch"/live-* | jq -r '.provenance.adapter_version | sub(".*/"; "")' | s
   awk '{ printf "%d answers by packages@%s\n", $1, $2 }'
 echo "$failures requests failed; the first after the promotion was answered by packages@$after"
 
+# --- A chat model --------------------------------------------------------------------------------------------------
+
+echo
+echo "== real data for a chat model: packages, each to be described in one line"
+chats=$scratch/synopses.jsonl held_out=$scratch/held-out.jsonl
+"$GRAFT_SOURCE/scripts/make_synopsis_dataset.sh" "$scratch/all.jsonl" >/dev/null ||
+  die "there is no data to train on; the reason is above"
+head -n 48 "$scratch/all.jsonl" >"$held_out"
+tail -n +49 "$scratch/all.jsonl" >"$chats"
+tail -n 1 "$chats" | jq -c .messages
+echo "$(wc -l <"$chats") conversations; $(wc -l <"$held_out") more are held out"
+
+# The held-out conversations as smollm2 reads them: what stands in front of the answer, which ends with its line, and the
+# answer.
+mapfile -d '' pairs < <(
+  jq -j '.messages | ("<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n" +
+    "<|im_start|>user\n\(.[0].content)<|im_end|>\n<|im_start|>assistant\n", .[1].content + "<|im_end|>\n") + "\u0000"' "$held_out")
+# loss WHO...: mean negative log-probability of a held-out token.
+loss() {
+  graft score --json --pair "$@" "${pairs[@]}" |
+    jq -rs '[.[].scores[]] | (map(.logProbability // .log_probability) | add) as $sum |
+      (map(.tokens | length) | add) as $tokens | -$sum / $tokens * 1000 | round / 1000' || die "the held-out answers could not be scored"
+}
+before=$(loss --base smollm2)
+
+chat=(--task causal_lm --base smollm2 --train "$chats" --max-length 128 --batch-size 8)
+train synopsis "${chat[@]}" --adapter synopsis --method lora --set rank=8 --set target_modules=all-linear \
+  --lr 2e-3 --max-steps 100 --promote
+after_loss=$(loss --adapter synopsis)
+echo "loss on held-out answers: $before before, $after_loss after"
+train synopsis-bottleneck "${chat[@]}" --adapter synopsis --method bottleneck --set size=32 --lr 2e-3 --max-steps 20
+second=$(version_of synopsis-bottleneck) || die "the bottleneck job names no version"
+
+echo
+echo "== base and adapter side by side"
+questions=("Describe the package gnome-chess of the section games in one line."
+  "Describe the package libjpeg-dev of the section libdevel in one line."
+  "Describe the package fonts-noto of the section fonts in one line.")
+for question in "${questions[@]}"; do
+  echo "$question"
+  for who in "--base smollm2" "--adapter synopsis"; do
+    # shellcheck disable=SC2086
+    answer=$(graft generate --chat $who --temperature 0 --max-tokens 40 "$question") || die "$who did not answer"
+    printf '  %-20s %s\n' "${who#--}" "$(tr '\n' ' ' <<<"$answer" | cut -c 1-150)"
+  done
+done
+
+echo
+echo "== two adapters write at once on the one base, and one is replaced meanwhile"
+# write WHO FILE: a stream of pieces, each with the version that wrote it.
+write() { graft generate --json --chat --adapter "$1" --temperature 0 --min-tokens 60 --max-tokens 60 "${questions[0]}" >"$2"; }
+write synopsis "$scratch/stream-1" &
+streams=($!)
+write "synopsis@$second" "$scratch/stream-2" &
+streams+=($!)
+until [ -s "$scratch/stream-1" ] || ! kill -0 "${streams[0]}" 2>/dev/null; do sleep 0.05; done
+graft promote synopsis "$second" >"$scratch/promoted" || die "the promotion was refused"
+for stream in "${streams[@]}"; do wait "$stream" || die "a stream broke off"; done
+for number in 1 2; do
+  jq -rs --arg number "$number" '(map(.provenance.adapterVersion // .provenance.adapter_version) | unique) as $versions |
+    "stream \($number): \(length) pieces, all by \($versions | join(" and "))"' "$scratch/stream-$number"
+done
+[ "$(jq -rs 'map(.provenance.adapterVersion // .provenance.adapter_version) | unique | length' "$scratch/stream-1")" = 1 ] ||
+  die "a stream changed its version in the middle"
+
 # --- What came out -------------------------------------------------------------------------------------------------
 
 echo
@@ -235,6 +305,8 @@ if [ "$failures" -gt 0 ]; then
   die "$failures requests failed during the promotion"
 fi
 [ "$after" = "$houlsby" ] || die "after the promotion packages@$after answered, not packages@$houlsby"
+awk -v before="$before" -v after="$after_loss" 'BEGIN { exit !(after <= before * 0.75) }' ||
+  die "the chat model's loss on held-out answers went from $before to $after_loss only"
 [ "$verdict" = 0 ] || die "an adapter's accuracy is less than $margin above the majority share $majority"
 
 finished=1
@@ -244,6 +316,7 @@ if [ "$keep" = 1 ]; then
   echo "  the server still runs (process $server_pid, log $server_log); stop it with: kill $server_pid"
   echo "  $bin/graft --server $GRAFT_SERVER jobs | adapters | adapter packages | rollback packages"
   echo "  $bin/graft --server $GRAFT_SERVER classify --adapter packages \"an editor of bitmap fonts\""
+  echo "  $bin/graft --server $GRAFT_SERVER chat --adapter synopsis"
   echo "  metrics: 127.0.0.1:$metrics_port/metrics"
 else
   echo "  scripts/quickstart.sh --keep leaves the server running, to try the commands of: $bin/graft --help"

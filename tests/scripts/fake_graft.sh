@@ -26,11 +26,13 @@ esac
 
 command=$1
 shift
-version=""
+version="" base="" json=""
 while [ $# -gt 0 ]; do
   case $1 in
     --method) method=$2 ;;
     --adapter) version=${2#*@} ;;
+    --base) base=$2 ;;
+    --json) json=1 ;;
   esac
   if [ "$command" = promote ] && [ "$1" = packages ]; then echo "$2" >"$FAKE_STATE/live.new"; fi
   last=$1
@@ -49,7 +51,27 @@ case $command in
  "facts": {"trainable_parameters": "76038", "base_parameters": "22713216", "artifact_bytes": "307200", "seconds": 9.5}}
 JSON
     ;;
-  promote) if [ -z "${FAKE_LOST_PROMOTION:-}" ]; then mv "$FAKE_STATE/live.new" "$FAKE_STATE/live"; fi ;;
+  promote)
+    if [ -z "${FAKE_LOST_PROMOTION:-}" ] && [ -e "$FAKE_STATE/live.new" ]; then
+      mv "$FAKE_STATE/live.new" "$FAKE_STATE/live"
+    fi
+    ;;
+  score)
+    loss=4
+    if [ -z "$base" ]; then loss=${FAKE_LOSS:-2}; fi
+    echo "{\"scores\": [{\"log_probability\": -$loss, \"tokens\": [{}]}, {\"log_probability\": -$loss, \"tokens\": [{}]}]}"
+    ;;
+  generate)
+    if [ -z "$json" ]; then
+      echo "an answer of ${base:-$version}"
+    else
+      if [ "$version" = synopsis ]; then version=1; fi
+      for part in 1 2 ${FAKE_CHANGED_VERSION:-}; do
+        if [ "$part" = 3 ]; then version=3; fi
+        echo "{\"text\": \"a\", \"provenance\": {\"adapter_version\": \"adapters/synopsis/versions/$version\"}}"
+      done
+    fi
+    ;;
   classify)
     if [ "$version" = packages ]; then
       version=$(version_by_alias)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# quickstart.sh and make_package_dataset.sh against stand-ins: what they say and when they fail.
+# quickstart.sh and what makes its data against stand-ins: what they say and when they fail.
 # The real thing is run by scripts/quickstart.sh itself.
 set -euo pipefail
 
@@ -55,8 +55,13 @@ quickstart 0 '^lora +0\.870 +0\.167 +76038 \(0\.33 %\) +300 KiB +9\.5$'
 grep -q '^0 requests failed; the first after the promotion was answered by packages@2$' "$temp/out" || fail "no count"
 grep -q '^[0-9]* answers by packages@1$' "$temp/out" || fail "nothing was answered before the promotion"
 grep -q '^[0-9]* answers by packages@2$' "$temp/out" || fail "nothing was answered after the promotion"
+grep -q '^loss on held-out answers: 4 before, 2 after$' "$temp/out" || fail "no loss before and after"
+grep -q '^  adapter synopsis *an answer of synopsis *$' "$temp/out" || fail "the adapter's answer is missing"
+grep -q '^stream 1: 2 pieces, all by adapters/synopsis/versions/1$' "$temp/out" || fail "nothing is said of the streams"
 [ -e "$temp/state/stopped" ] || fail "the server was left running"
 
+quickstart 1 'loss on held-out answers went from 4 to 3.5 only' FAKE_LOSS=3.5
+quickstart 1 'a stream changed its version in the middle' FAKE_CHANGED_VERSION=3
 quickstart 1 'accuracy is less than 0.40 above the majority share 0.167' FAKE_ACCURACY=0.56
 quickstart 1 'the job for houlsby did not succeed' FAKE_FAILED_JOB=bottleneck
 quickstart 1 '[1-9][0-9]* requests failed during the promotion' FAKE_FAILED_REQUEST="turn-based strategy game with hexagonal maps"
@@ -65,6 +70,8 @@ quickstart 1 'after the promotion packages@1 answered, not packages@2' FAKE_LOST
 quickstart 1 'graft-server did not start' FAKE_NO_START=1
 grep -q 'the data folder is in use' "$temp/out" || fail "the server's own words are missing"
 quickstart 1 'there is no data to train on' FAKE_PACKAGES=2
+if FAKE_PACKAGES=50 "$scripts/make_synopsis_dataset.sh" "$temp/c.jsonl" >"$temp/out" 2>&1; then fail "300 rows are enough"; fi
+grep -q 'apt-get update' "$temp/out" || fail "no word on what to do"
 quickstart 1 'unknown option --fast' -- --fast
 quickstart 1 'eighty is not a port' -- --port eighty
 quickstart 0 '--keep' -- --help

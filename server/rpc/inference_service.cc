@@ -6,29 +6,13 @@
 
 #include "server/core/registry.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/inference_inputs.h"
 #include "server/rpc/version_ref.h"
 
 namespace graft::server::rpc {
 namespace {
 
 namespace pb = graft::internal::v1;
-using Inputs = google::protobuf::RepeatedPtrField<graft::v1::TextInput>;
-
-constexpr int kMaxInputs = 256;
-
-Status CheckInputs(const Inputs& inputs) {
-  if (inputs.empty() || inputs.size() > kMaxInputs) {
-    return InvalidArgumentError(
-               fmt::format("inputs must hold 1 to {} texts, not {}", kMaxInputs, inputs.size()))
-        .At("inputs");
-  }
-  for (int i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].text().empty()) {
-      return InvalidArgumentError("a text is empty").At(fmt::format("inputs[{}].text", i));
-    }
-  }
-  return OkStatus();
-}
 
 }  // namespace
 
@@ -125,11 +109,7 @@ Awaitable<StatusOr<graft::v1::EmbedResponse>> InferenceService::Embed(
   pb::EngineEmbedRequest engine_request;
   *engine_request.mutable_inputs() = request.inputs();
   engine_request.set_normalize(request.normalize());
-  if (target.is_plain) {
-    engine_request.set_base(version.base);
-  } else {
-    *engine_request.mutable_version() = RefTo(version);
-  }
+  target.NameIn(engine_request);
   std::function call = [&](EngineLink& link) {
     return AsyncUnary<pb::EngineEmbedResponse>(backend_.runtime, link.stub().async(), kEmbed,
                                                engine_request, context.deadline);

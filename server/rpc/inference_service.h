@@ -12,6 +12,7 @@
 #include "server/rpc/backend.h"
 #include "server/rpc/call.h"
 #include "server/rpc/reactors.h"
+#include "server/rpc/version_ref.h"
 
 namespace graft::server::rpc {
 
@@ -33,6 +34,15 @@ class InferenceService {
     bool is_plain = false;
 
     graft::v1::Provenance Provenance(const std::string& base_fingerprint) const;
+    /// Sets the request's version, or its base.
+    template <typename EngineRequest>
+    void NameIn(EngineRequest& request) const {
+      if (is_plain) {
+        request.set_base(version.base);
+      } else {
+        *request.mutable_version() = RefTo(version);
+      }
+    }
   };
   /// One of the calls that may be in flight; gives its place back, whatever ends it.
   class Admission {

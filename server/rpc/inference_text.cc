@@ -4,9 +4,8 @@
 #include <map>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "server/rpc/incoming_stream.h"
+#include "server/rpc/inference_inputs.h"
 #include "server/rpc/inference_service.h"
 #include "server/rpc/version_ref.h"
 
@@ -16,8 +15,6 @@ namespace {
 namespace pb = graft::internal::v1;
 using graft::v1::GenerateResponse;
 using Clock = std::chrono::steady_clock;
-
-constexpr int kMaxInputs = 256;
 
 /// Errors: InvalidArgument for what no model could answer.
 Status CheckInput(const graft::v1::GenerateRequest& request) {
@@ -33,19 +30,6 @@ Status CheckInput(const graft::v1::GenerateRequest& request) {
       break;
   }
   return InvalidArgumentError("say what is to be answered: a prompt or a chat").At("prompt");
-}
-
-Status CheckInputs(const graft::v1::ScoreRequest& request) {
-  if (request.inputs().empty() || request.inputs_size() > kMaxInputs) {
-    return InvalidArgumentError(fmt::format("inputs must hold 1 to {} texts, not {}", kMaxInputs,
-                                            request.inputs_size()))
-        .At("inputs");
-  }
-  for (int i = 0; i < request.inputs_size(); ++i) {
-    if (request.inputs(i).text().empty())
-      return InvalidArgumentError("a text is empty").At(fmt::format("inputs[{}].text", i));
-  }
-  return OkStatus();
 }
 
 /// When each sequence of a request had its last token.
@@ -108,11 +92,7 @@ Awaitable<Status> InferenceService::Generate(CallContext& context,
   GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
                             co_await Resolve(context, request.adapter(), request.base()));
   pb::EngineGenerateRequest engine_request;
-  if (target.is_plain) {
-    engine_request.set_base(target.version.base);
-  } else {
-    *engine_request.mutable_version() = RefTo(target.version);
-  }
+  target.NameIn(engine_request);
   if (request.has_chat()) {
     *engine_request.mutable_chat() = request.chat();
   } else {
@@ -129,16 +109,12 @@ Awaitable<Status> InferenceService::Generate(CallContext& context,
 
 Awaitable<StatusOr<graft::v1::ScoreResponse>> InferenceService::Score(
     CallContext& context, const graft::v1::ScoreRequest& request) {
-  GRAFT_CO_RETURN_IF_ERROR(CheckInputs(request));
+  GRAFT_CO_RETURN_IF_ERROR(CheckInputs(request.inputs()));
   GRAFT_CO_ASSIGN_OR_RETURN(const Admission admission, Admit());
   GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
                             co_await Resolve(context, request.adapter(), request.base()));
   pb::EngineScoreRequest engine_request;
-  if (target.is_plain) {
-    engine_request.set_base(target.version.base);
-  } else {
-    *engine_request.mutable_version() = RefTo(target.version);
-  }
+  target.NameIn(engine_request);
   *engine_request.mutable_inputs() = request.inputs();
   std::function call = [&](EngineLink& link) {
     return AsyncUnary<pb::EngineScoreResponse>(backend_.runtime, link.stub().async(), kScore,

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "worker/engine/requests.h"
+
 namespace graft::worker::engine {
 
 StatusOr<LanguageModel> FindLanguageModel(const std::string& base, const VersionId& version,
@@ -12,10 +14,7 @@ StatusOr<LanguageModel> FindLanguageModel(const std::string& base, const Version
     GRAFT_ASSIGN_OR_RETURN(model.on, bases.Get(base, compute));
   } else {
     model.version = adapters.Find(version);
-    if (model.version == nullptr) {
-      return NotFoundError("the version isn't resident on this worker")
-          .AddDetail({"VERSION_NOT_RESIDENT", {}, 0, {}, {}});
-    }
+    if (model.version == nullptr) return NotResident();
     model.on = model.version->on;
     if (model.version->task->spec().kind != tasks::Kind::kCausalLanguageModeling) {
       return FailedPreconditionError("the adapter was trained to classify; it generates no text")

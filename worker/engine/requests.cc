@@ -5,10 +5,16 @@
 #include "worker/engine/device/device.h"
 #include "worker/engine/engine_impl.h"
 #include "worker/engine/passes/probe.h"
+#include "worker/engine/requests.h"
 #include "worker/engine/tasks/classification.h"
 #include "worker/engine/training/evaluation.h"
 
 namespace graft::worker::engine {
+namespace {
+
+constexpr size_t kMaxInputs = 256;
+
+}  // namespace
 
 StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   const auto start = std::chrono::steady_clock::now();
@@ -72,17 +78,22 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   return result;
 }
 
-namespace {
-
-Status CheckInputs(const std::vector<TextInput>& inputs) {
-  if (inputs.empty()) return InvalidArgumentError("no input text").At("inputs");
-  if (inputs.size() > 256) {
-    return InvalidArgumentError(std::to_string(inputs.size()) +
-                                " inputs in one request; the limit is 256")
+Status CheckInputCount(size_t count) {
+  if (count == 0) return InvalidArgumentError("no input text").At("inputs");
+  if (count > kMaxInputs) {
+    return InvalidArgumentError(std::to_string(count) + " inputs in one request; the limit is " +
+                                std::to_string(kMaxInputs))
         .At("inputs");
   }
   return OkStatus();
 }
+
+Status NotResident() {
+  return NotFoundError("the version isn't resident on this worker")
+      .AddDetail({"VERSION_NOT_RESIDENT", {}, 0, {}, {}});
+}
+
+namespace {
 
 /// Whether `base` can read a pair, and a version that was trained on pairs (empty: unknown) is
 /// given one. Errors: InvalidArgument at `field`.
@@ -113,15 +124,11 @@ Status EncodeInputs(const std::vector<TextInput>& inputs, std::optional<bool> tr
   return OkStatus();
 }
 
-Status NotResident() {
-  return NotFoundError("the version isn't resident on this worker")
-      .AddDetail({"VERSION_NOT_RESIDENT", {}, 0, {}, {}});
-}
-
 }  // namespace
 
 void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> done) {
-  if (const Status status = CheckInputs(request.inputs); !status.ok()) return done(status);
+  if (const Status status = CheckInputCount(request.inputs.size()); !status.ok())
+    return done(status);
   auto version = adapters_.Find(request.version);
   if (version == nullptr) return done(NotResident());
   if (version->task->spec().kind != tasks::Kind::kSequenceClassification) {
@@ -161,7 +168,8 @@ void Engine::Impl::Classify(ClassifyRequest request, Callback<ClassifyResult> do
 }
 
 void Engine::Impl::Embed(EmbedRequest request, Callback<EmbedResult> done) {
-  if (const Status status = CheckInputs(request.inputs); !status.ok()) return done(status);
+  if (const Status status = CheckInputCount(request.inputs.size()); !status.ok())
+    return done(status);
   auto serving = std::make_shared<ServingRequest>();
   int max_length = 0;
   if (!request.version.empty()) {

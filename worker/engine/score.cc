@@ -3,11 +3,10 @@
 
 #include "worker/engine/engine_impl.h"
 #include "worker/engine/language_model.h"
+#include "worker/engine/requests.h"
 
 namespace graft::worker::engine {
 namespace {
-
-constexpr size_t kMostInputs = 256;
 
 /// Where a text begins among the tokens of prompt and text: at the first that the prompt alone
 /// hasn't.
@@ -60,12 +59,7 @@ void Engine::Impl::Score(ScoreRequest request, Callback<ScoreResult> done) {
   auto serving = std::make_shared<ServingRequest>();
   auto result = std::make_shared<ScoreResult>();
   const auto prepare = [&]() -> Status {
-    if (request.inputs.empty() || request.inputs.size() > kMostInputs) {
-      return InvalidArgumentError(std::to_string(request.inputs.size()) +
-                                  " inputs in one request; it holds 1 to " +
-                                  std::to_string(kMostInputs))
-          .At("inputs");
-    }
+    GRAFT_RETURN_IF_ERROR(CheckInputCount(request.inputs.size()));
     GRAFT_ASSIGN_OR_RETURN(LanguageModel model,
                            FindLanguageModel(request.base, request.version, adapters_, bases_,
                                              Resolve(options_.base_precision)));

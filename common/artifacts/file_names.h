@@ -5,11 +5,13 @@
 #include <string>
 #include <string_view>
 
+#include "common/templates/chat_files.h"
+
 namespace graft::artifacts {
 
 inline constexpr std::string_view kManifestName = "graft.json";
 /// What makes conversations the text that a version was trained on, as transformers names it.
-inline constexpr std::string_view kChatTemplateName = "chat_template.jinja";
+inline constexpr std::string_view kChatTemplateName = templates::kChatTemplateFile;
 
 /// Those of `files` (name -> bytes) in which transformers keeps a tokenizer.
 std::map<std::string, std::string> TokenizerFilesAmong(

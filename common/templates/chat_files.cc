@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kConfig = "tokenizer_config.json";
-constexpr const char* kTemplate = "chat_template.jinja";
+constexpr const char* kTemplate = kChatTemplateFile.data();
 constexpr const char* kMap = "special_tokens_map.json";
 constexpr const char* kMore = "additional_chat_templates";
 constexpr size_t kMaxTemplate = size_t{8} << 20;

@@ -5,10 +5,14 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "common/base/status.h"
 
 namespace graft::templates {
+
+/// Where transformers keeps a folder's own template, and graft a version's.
+inline constexpr std::string_view kChatTemplateFile = "chat_template.jinja";
 
 struct ChatFiles {
   /// Sources by name; the one that counts where nothing else is asked for is "default".

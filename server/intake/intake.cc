@@ -11,6 +11,7 @@
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
 #include "common/spec/idle_settings.h"
+#include "common/templates/chat_files.h"
 #include "common/tokenizers/tokenizer.h"
 #include "server/intake/language_counts.h"
 
@@ -18,8 +19,6 @@ namespace graft::server::intake {
 namespace {
 
 constexpr size_t kMaxCountedBytes = 4 << 20;
-/// Of a version that was trained on conversations.
-constexpr std::string_view kChatTemplateFile = "chat_template.jinja";
 /// An ingested data set that is older is written again when a job comes to use it, so that nobody
 /// takes it for one that lies about (see server/rpc/collector.h).
 constexpr TimeUs kRenewAfter = TimeUs{3600} * 1'000'000;
@@ -192,7 +191,8 @@ StatusOr<TokenCounts> Intake::CountLanguageTokens(const datasets::IngestedDatase
       .now = std::chrono::sys_seconds(std::chrono::seconds(options.create_time / 1'000'000)),
       .continued_template = {}};
   if (!options.init_from_prefix.empty()) {
-    auto continued = objects_.Get(options.init_from_prefix + std::string(kChatTemplateFile));
+    auto continued =
+        objects_.Get(options.init_from_prefix + std::string(templates::kChatTemplateFile));
     if (!continued.ok() && continued.status().code() != StatusCode::kNotFound)
       return continued.status();
     if (continued.ok()) setup.continued_template = *std::move(continued);

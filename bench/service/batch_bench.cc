@@ -12,17 +12,16 @@
 #include <functional>
 #include <thread>
 
+#include "bench/service/imports.h"
 #include "bench/service/measures.h"
-#include "common/base/file.h"
-#include "common/base/json.h"
 #include "tests/integration/live_server.h"
-#include "tests/support/lora_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 namespace v1 = graft::v1;
 using graft::bench::Claim;
+using graft::bench::ImportLora;
 using graft::bench::Milliseconds;
 using graft::bench::Must;
 using graft::bench::Print;
@@ -77,22 +76,6 @@ class HeavyClient {
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
-
-void Import(Client& client, const fs::path& base, const std::string& adapter, bool promote) {
-  const auto config =
-      Must(graft::ParseJson(Must(graft::ReadFile(base / "config.json", 1 << 20)), "config.json"));
-  const std::vector<float> bias = {1, -1};
-  v1::ImportAdapterRequest::Header header;
-  header.set_base(base.filename());
-  header.set_adapter(adapter);
-  header.set_promote(promote);
-  header.set_max_length(512);
-  header.add_label_names("no");
-  header.add_label_names("yes");
-  Must(client.Import(header,
-                     graft::testing::ConstantLora(config["num_hidden_layers"].get<int>(),
-                                                  config["hidden_size"].get<int>(), 8, bias)));
-}
 
 void Promote(Client& client, const std::string& adapter, int version) {
   v1::SetAliasRequest request;
@@ -155,7 +138,7 @@ int main(int argc, char** argv) {
         Must(LiveServer::Start(fs::absolute(argv[1]), bases, folder, {"--workers=1"}));
     const auto client = server->Connect(/*max_attempts=*/5);
     for (const char* adapter : {"heavy", "light", "light"})
-      Import(*client, bases / argv[3], adapter, /*promote=*/true);
+      ImportLora(*client, bases / argv[3], {.adapter = adapter, .max_length = 512});
     Sender(*client, "heavy", 256, 20).TextsPerSecond(1);
     std::printf("256 short texts a request: %.0f texts/s\n",
                 Sender(*client, "heavy", 256, 20).TextsPerSecond(5));

@@ -10,17 +10,16 @@
 #include <atomic>
 #include <thread>
 
+#include "bench/service/imports.h"
 #include "bench/service/measures.h"
-#include "common/base/file.h"
-#include "common/base/json.h"
 #include "tests/integration/live_server.h"
-#include "tests/support/lora_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 namespace v1 = graft::v1;
 using graft::bench::Claim;
+using graft::bench::ImportLora;
 using graft::bench::Milliseconds;
 using graft::bench::Must;
 using graft::client::Client;
@@ -30,23 +29,6 @@ constexpr int kInFlight = 64;
 constexpr double kLeastRatio = 0.93;
 
 std::string Name(int adapter) { return "mixed-" + std::to_string(adapter); }
-
-void Import(Client& client, const fs::path& base) {
-  const auto config =
-      Must(graft::ParseJson(Must(graft::ReadFile(base / "config.json", 1 << 20)), "config.json"));
-  for (int i = 0; i < kInFlight; ++i) {
-    const std::vector<float> bias = {static_cast<float>(i), -1};
-    v1::ImportAdapterRequest::Header header;
-    header.set_base(base.filename());
-    header.set_adapter(Name(i));
-    header.set_promote(true);
-    header.add_label_names("no");
-    header.add_label_names("yes");
-    Must(client.Import(header,
-                       graft::testing::ConstantLora(config["num_hidden_layers"].get<int>(),
-                                                    config["hidden_size"].get<int>(), 8, bias)));
-  }
-}
 
 /// Sends so many requests, 64 at a time, of as many adapters; returns the texts per second.
 double TextsPerSecond(const std::vector<std::unique_ptr<Client>>& clients, int requests,
@@ -93,7 +75,10 @@ int main(int argc, char** argv) {
         Must(LiveServer::Start(fs::absolute(argv[1]), bases, folder, {"--workers=1"}));
     std::vector<std::unique_ptr<Client>> clients;
     for (int i = 0; i < kInFlight; ++i) clients.push_back(server->Connect(/*max_attempts=*/5));
-    Import(*clients.front(), bases / argv[3]);
+    for (int i = 0; i < kInFlight; ++i) {
+      ImportLora(*clients.front(), bases / argv[3],
+                 {.adapter = Name(i), .bias = {static_cast<float>(i), -1}});
+    }
     for (const int adapters : {kInFlight, 1}) TextsPerSecond(clients, 2 * kInFlight, adapters);
     for (int round = 0; round < rounds; ++round) {
       // The first of a round changes, so that a machine that slows down favours neither.

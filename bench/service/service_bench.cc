@@ -13,17 +13,18 @@
 #include <fstream>
 #include <thread>
 
+#include "bench/service/imports.h"
 #include "bench/service/measures.h"
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "tests/integration/live_server.h"
-#include "tests/support/lora_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 namespace v1 = graft::v1;
 using graft::bench::Claim;
+using graft::bench::ImportLora;
 using graft::bench::Metric;
 using graft::bench::Milliseconds;
 using graft::bench::Must;
@@ -180,22 +181,10 @@ double ClassifyOnce(Client& client, const std::string& adapter, int number) {
 /// Small adapters whose tensors are `bytes` in all.
 int64_t Import(Client& client, const Setting& setting, int count) {
   int64_t bytes = 0;
-  const auto config = Must(graft::ParseJson(
-      Must(graft::ReadFile(setting.bases / setting.base / "config.json", 1 << 20)), "config.json"));
   for (int i = 0; i < count; ++i) {
-    const std::vector<float> bias = {static_cast<float>(i), -1};
-    const auto files = graft::testing::ConstantLora(config["num_hidden_layers"].get<int>(),
-                                                    config["hidden_size"].get<int>(), 8, bias);
-    v1::ImportAdapterRequest::Header header;
-    header.set_base(setting.base);
-    header.set_adapter("many-" + std::to_string(i));
-    header.set_promote(true);
-    header.add_label_names("no");
-    header.add_label_names("yes");
-    Must(client.Import(header, files));
-    const auto view =
-        Must(graft::safetensors::View::Parse(files.at("adapter_model.safetensors"), "weights"));
-    for (const auto& tensor : view.tensors()) bytes += static_cast<int64_t>(tensor.data.size());
+    bytes +=
+        ImportLora(client, setting.bases / setting.base,
+                   {.adapter = "many-" + std::to_string(i), .bias = {static_cast<float>(i), -1}});
   }
   return bytes;
 }

@@ -40,6 +40,20 @@ die() {
   exit 1
 }
 
+# output_file ARGUMENT...: sets `out` to the one file that a script is to write; answers --help with the script's usage, and
+# ends it if that isn't what it was given.
+output_file() {
+  case ${1:-} in
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    '' | -*) die "name the file to write; see --help" ;;
+  esac
+  [ $# -eq 1 ] || die "one file only; see --help"
+  out=$1
+}
+
 # Prints one line of progress: over the last one on a terminal, elsewhere as a line of its own.
 progress() {
   if [ -t 1 ]; then printf '\r\033[K  %s' "$*"; else printf '  %s\n' "$*"; fi

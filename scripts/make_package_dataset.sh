@@ -18,15 +18,7 @@ sections="editors fonts games net science sound"
 per_section=500
 min_rows=600
 
-case ${1:-} in
-  -h | --help)
-    usage
-    exit 0
-    ;;
-  '' | -*) die "name the file to write; see --help" ;;
-esac
-[ $# -eq 1 ] || die "one file only; see --help"
-out=$1
+output_file "$@"
 command -v apt-cache >/dev/null || die "apt-cache is missing; this data set is made of Debian's or Ubuntu's package lists"
 mkdir -p "$(dirname "$out")" || die "cannot create the folder of $out"
 

@@ -17,16 +17,9 @@ TEXT
 most=4000
 least=600
 
-case ${1:-} in
-  -h | --help)
-    usage
-    exit 0
-    ;;
-  '' | -*) die "name the file to write; see --help" ;;
-esac
-[ $# -eq 1 ] || die "one file only; see --help"
-out=$1
-for tool in apt-cache jq; do command -v "$tool" >/dev/null || die "$tool is missing; scripts/setup.sh installs jq, and apt-cache comes with Debian and Ubuntu"; done
+output_file "$@"
+command -v apt-cache >/dev/null || die "apt-cache is missing; this data set is made of Debian's or Ubuntu's package lists"
+command -v jq >/dev/null || die "jq is missing; scripts/setup.sh installs it"
 mkdir -p "$(dirname "$out")" || die "cannot create the folder of $out"
 
 # The order is that of a hash of the name, so that a prefix of the file is a fair sample. Of packages that share a
@@ -50,7 +43,10 @@ apt-cache dumpavail | awk '
   END { flush() }' | sort | awk -v most="$most" 'NR <= most' |
   jq -cR 'split("\t") | {messages: [
     {role: "user", content: "Describe the package \(.[1]) of the section \(.[2]) in one line."},
-    {role: "assistant", content: .[3]}]}' >"$out.new" || die "could not write $out; is the disk full?"
+    {role: "assistant", content: .[3]}]}' >"$out.new" || {
+  rm -f "$out.new"
+  die "could not write $out; is the disk full?"
+}
 
 rows=$(wc -l <"$out.new")
 if [ "$rows" -lt "$least" ]; then

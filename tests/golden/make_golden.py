@@ -7,8 +7,10 @@ Run with the two oracle environments (see scripts/versions.sh for their versions
 
 OUT/base-<family>/           config.json, model.safetensors, vocab.txt
 OUT/<family>-<case>/         the adapter's files as the library wrote them
-    case.json                base, method, label names, sequences (token ids, type ids, label)
-    expected.safetensors     logits [S, C], loss [1], grad.<key of the adapter's file> for every trained tensor
+    case.json                base, method, label names, sequences (token ids, type ids, label), training (see steps.py)
+    expected.safetensors     logits [S, C], loss [1], grad.<key of the adapter's file> for every trained tensor, and what
+                             twenty optimizer steps gave: step_losses [20], step_grad_norms [20], final_loss [1];
+                             bf16_error [1], of the library's own bfloat16
 
 Weights are scaled so that attention is peaked and every bias, norm and adapter tensor is random and non-zero: at default
 initialisation, leaving out a whole position encoding moves a tiny model's logits by under 1e-2, and a test would pass.
@@ -18,11 +20,14 @@ import os
 import sys
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
+
+import steps
 
 FAMILIES = ("bert", "distilbert")
 LABELS = ["negative", "neutral", "positive"]
 VOCAB = 97
+RATES = (2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5)
 
 
 def make_config(family):
@@ -77,33 +82,46 @@ def pad(seqs):
         ids[i, :n] = torch.tensor(s["ids"])
         types[i, :n] = torch.tensor(s["type_ids"])
         mask[i, :n] = 1
-    return ids, types, mask, torch.tensor([s["label"] for s in seqs])
+    return ids, types, mask
 
 
-def run(model, family, seqs, **kwargs):
-    ids, types, mask, labels = pad(seqs)
+def logits_of(model, family, seqs):
+    ids, types, mask = pad(seqs)
     inputs = dict(input_ids=ids, attention_mask=mask)
     if family == "bert":
         inputs["token_type_ids"] = types
-    logits = model(**inputs, **kwargs).logits
-    loss = torch.nn.functional.cross_entropy(logits, labels)
+    return model(**inputs).logits
+
+
+def mean_loss(model, family, seqs):
+    return torch.nn.functional.cross_entropy(logits_of(model, family, seqs), torch.tensor([s["label"] for s in seqs]))
+
+
+def run(model, family, seqs):
+    logits = logits_of(model, family, seqs)
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor([s["label"] for s in seqs]))
     loss.backward()
     return logits.detach(), loss.detach()
 
 
-def write_case(out, family, case, method, seqs, logits, loss, grads):
+def write_case(out, family, case, method, model, seqs, logits, loss, grads):
     folder = os.path.join(out, f"{family}-{case}")
     os.makedirs(folder, exist_ok=True)
+    losses, lr, rounding = steps.proven(f"{family}-{case}", model, lambda m, chosen: mean_loss(m, family, chosen), seqs, RATES,
+                                        most=2e-5)
     with open(os.path.join(folder, "case.json"), "w") as f:
         json.dump({"base": f"base-{family}", "family": family, "method": method, "label_names": LABELS,
-                   "sequences": seqs}, f)
+                   "sequences": seqs, "training": {**steps.TRAINING, "lr": lr}}, f)
     tensors = {"logits": logits.contiguous(), "loss": loss.reshape(1)}
     for name, grad in grads.items():
         if grad is None:
             raise RuntimeError(f"{family}-{case}: {name} got no gradient")
         tensors["grad." + name] = grad.contiguous()
+    tensors.update(losses)
+    tensors["bf16_error"] = steps.bf16_error(model, lambda m: logits_of(m, family, seqs))
     save_file(tensors, os.path.join(folder, "expected.safetensors"))
-    print(folder, "logits std %.3f" % logits.std().item(), "tensors", len(grads))
+    print(folder, "bf16 %.4f" % tensors["bf16_error"].item(), "logits std %.3f" % logits.std().item(), "tensors", len(grads),
+          f"loss {loss:.3f} -> {losses['final_loss'][0]:.3f} at {lr}, rounding {rounding:.0e}")
 
 
 def base_model(family, out):
@@ -153,7 +171,7 @@ def make_peft(out):
             folder = os.path.join(out, f"{family}-{case}")
             wrapped.save_pretrained(folder)
             method = {"lora": {"rank": rank, "alpha": alpha, "rslora": rslora, "target_modules": sorted(targets)}}
-            write_case(out, family, case, method, seqs, logits, loss, grads)
+            write_case(out, family, case, method, wrapped, seqs, logits, loss, grads)
             readme = os.path.join(folder, "README.md")
             if os.path.exists(readme):
                 os.remove(readme)
@@ -178,7 +196,7 @@ def make_peft(out):
             folder = os.path.join(out, f"{family}-{case}")
             os.makedirs(folder, exist_ok=True)
             save_file({n: p.detach().contiguous() for n, p in trained.items()}, os.path.join(folder, "model.safetensors"))
-            write_case(out, family, case, method, seqs, logits, loss, {n: p.grad for n, p in trained.items()})
+            write_case(out, family, case, method, model, seqs, logits, loss, {n: p.grad for n, p in trained.items()})
 
 
 def make_adapters(out):
@@ -230,7 +248,7 @@ def make_adapters(out):
                 os.path.join(folder, "model_head.safetensors")) else None
             method = {"bottleneck": {"placement": "PFEIFFER" if case == "pfeiffer" else "HOULSBY", "size": size,
                                      "activation": fields["non_linearity"], "unfreeze_base": unfrozen}}
-            write_case(out, family, case, method, seqs, logits, loss, {n: p.grad for n, p in trained.items()})
+            write_case(out, family, case, method, model, seqs, logits, loss, {n: p.grad for n, p in trained.items()})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "tests/worker/engine/golden_case.h"
+#include "tests/worker/engine/golden_training.h"
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/passes/layer_walk.h"
 
@@ -21,6 +22,10 @@ using testing::LoadGoldenCase;
 // to their own norm.
 constexpr double kLogitTolerance = 1e-4;
 constexpr double kGradTolerance = 1e-3;
+constexpr double kLossTolerance = 1e-3;
+/// Of bf16 logits, root mean square, of fp32's standard deviation; where the library's own are as
+/// far off or farther, a multiple of that: eighteen logits behind sharp attention say little.
+constexpr double kBf16Tolerance = 1e-2, kOfReferences = 4;
 
 struct Result {
   at::Tensor logits;
@@ -95,6 +100,27 @@ TEST_P(GoldenTest, LogitsLossAndGradientsEqualTheReference) {
     EXPECT_EQ(spec.trained, golden.grads.contains(spec.name))
         << spec.name << " is trained on one side only";
   }
+}
+
+TEST_P(GoldenTest, TwentyStepsGiveTheReferencesLosses) {
+  const double error = testing::TrainedLossError(LoadGoldenCase(GetParam()));
+
+  EXPECT_LE(error, kLossTolerance);
+  RecordProperty("losses", testing::Shown(error));
+}
+
+TEST_P(GoldenTest, Bf16LogitsStayNearThoseOfFp32) {
+  const auto logits = [](const GoldenCase& golden) {
+    return Train(golden, golden.Batch(golden.adapter.get())).logits;
+  };
+  const at::Tensor wide = logits(LoadGoldenCase(GetParam()));
+  const GoldenCase narrow = LoadGoldenCase(GetParam(), at::kBFloat16);
+
+  const double error = testing::Bf16Error(logits(narrow), wide);
+  const double reference = testing::Bf16ErrorOfReference(narrow);
+  EXPECT_LE(error, std::max(kBf16Tolerance, kOfReferences * reference));
+  RecordProperty("bf16", testing::Shown(error));
+  RecordProperty("reference_bf16", testing::Shown(reference));
 }
 
 TEST_P(GoldenTest, TensorsAreLargeEnoughToMatter) {

@@ -34,7 +34,8 @@ tokens, seconds from the first request to the last answer, the median millisecon
 the first stream's tokens.
 
   --streams N      texts at once (default 1)
-  --adapters N     LoRAs (q_proj and v_proj, rank 8) that the streams take in turn; 0 (default): the plain base
+  --adapters N     that the streams take in turn; 0 (default): the plain base
+  --method JSON    of the adapters, as a job has it; default: LoRA of q_proj and v_proj, rank 8
   --tokens N       to generate, of each (default 64)
   --prompt TEXT    of every stream, its number behind it (default: a sentence)
   --precision P    BF16 (default) or FP32
@@ -46,6 +47,8 @@ struct Options {
   engine::EngineOptions engine;
   int streams = 1, adapters = 0, tokens = 64;
   std::string base, precision = "BF16";
+  graft::Json method = {
+      {"lora", {{"rank", 8}, {"alpha", 16}, {"target_modules", {"q_proj", "v_proj"}}}}};
   std::string prompt = "The most important thing to know about the history of the harbour is that";
 };
 
@@ -67,15 +70,12 @@ int ReadCount(std::string_view text) {
 
 /// Ends the program if the command line is wrong.
 Options ReadOptions(int argc, char** argv) {
-  constexpr option kOptions[] = {{"streams", required_argument, nullptr, 's'},
-                                 {"adapters", required_argument, nullptr, 'a'},
-                                 {"tokens", required_argument, nullptr, 'n'},
-                                 {"prompt", required_argument, nullptr, 'p'},
-                                 {"precision", required_argument, nullptr, 'c'},
-                                 {"threads", required_argument, nullptr, 't'},
-                                 {"device", required_argument, nullptr, 'd'},
-                                 {"help", no_argument, nullptr, 'h'},
-                                 {}};
+  constexpr option kOptions[] = {
+      {"streams", required_argument, nullptr, 's'}, {"adapters", required_argument, nullptr, 'a'},
+      {"method", required_argument, nullptr, 'm'},  {"tokens", required_argument, nullptr, 'n'},
+      {"prompt", required_argument, nullptr, 'p'},  {"precision", required_argument, nullptr, 'c'},
+      {"threads", required_argument, nullptr, 't'}, {"device", required_argument, nullptr, 'd'},
+      {"help", no_argument, nullptr, 'h'},          {}};
   Options options;
   for (int which; (which = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
     switch (which) {
@@ -84,6 +84,9 @@ Options ReadOptions(int argc, char** argv) {
         break;
       case 'a':
         options.adapters = ReadCount(optarg);
+        break;
+      case 'm':
+        options.method = Must(graft::ParseJson(optarg, "--method"));
         break;
       case 'n':
         options.tokens = ReadCount(optarg);
@@ -124,19 +127,17 @@ class Observer : public engine::TrainObserver {
 };
 
 graft::StatusOr<graft::spec::JobSpec> AdapterSpec(const Options& options, int number) {
-  const graft::Json json = {
-      {"base", options.base},
-      {"adapter", "bench"},
-      {"task", {{"causal_lm", graft::Json::object()}}},
-      {"method",
-       {{"lora", {{"rank", 8}, {"alpha", 16}, {"target_modules", {"q_proj", "v_proj"}}}}}},
-      {"dataset", {{"train", "file:///unused"}}},
-      {"hyperparameters",
-       {{"max_steps", 1},
-        {"batch_size", 1},
-        {"learning_rate", 1e-3},
-        {"seed", number},
-        {"precision", options.precision}}}};
+  const graft::Json json = {{"base", options.base},
+                            {"adapter", "bench"},
+                            {"task", {{"causal_lm", graft::Json::object()}}},
+                            {"method", options.method},
+                            {"dataset", {{"train", "file:///unused"}}},
+                            {"hyperparameters",
+                             {{"max_steps", 1},
+                              {"batch_size", 1},
+                              {"learning_rate", 1e-3},
+                              {"seed", number},
+                              {"precision", options.precision}}}};
   const std::filesystem::path folder = options.engine.bases / options.base;
   GRAFT_ASSIGN_OR_RETURN(graft::spec::JobSpec spec, graft::spec::FromJson(json));
   GRAFT_ASSIGN_OR_RETURN(const std::string config,

@@ -78,6 +78,13 @@ TEST_P(DecoderGoldenTest, LogitsAndHiddenStatesEqualTheReference) {
   }
 }
 
+TEST_P(DecoderGoldenTest, AsItServesItGivesTheSameLogits) {
+  const GoldenCase golden = Load(GetParam());
+  golden.adapter->PrepareServing(at::kFloat);
+
+  EXPECT_LE(ErrorOf(Logits(golden), golden.expected.at("logits")), kLogitTolerance);
+}
+
 TEST_P(DecoderGoldenTest, LossAndGradientsEqualTheReference) {
   const GoldenCase golden = Load(GetParam());
   golden.adapter->parameters().EnableGrad();

@@ -123,6 +123,18 @@ TEST_P(GoldenTest, Bf16LogitsStayNearThoseOfFp32) {
   RecordProperty("reference_bf16", testing::Shown(reference));
 }
 
+TEST_P(GoldenTest, AsItServesItGivesTheSameLogits) {
+  const GoldenCase golden = LoadGoldenCase(GetParam());
+  golden.adapter->PrepareServing(at::kFloat);
+  const at::NoGradGuard no_grad;
+  const PackedBatch batch = golden.Batch(golden.adapter.get());
+  const WeightSet weights(*golden.base, golden.adapter.get());
+
+  const at::Tensor pooled = Forward(*golden.model, Pass(batch, weights), [] {});
+
+  EXPECT_LE(LogitError(golden, HeadLogits(pooled, weights, *golden.adapter)), kLogitTolerance);
+}
+
 TEST_P(GoldenTest, TensorsAreLargeEnoughToMatter) {
   const GoldenCase golden = LoadGoldenCase(GetParam());
 

@@ -18,10 +18,20 @@ class BottleneckAdapter : public Adapter {
   void Initialise(uint64_t seed) override;
   bool WrapsSublayer(size_t sublayer) const override { return !prefixes_[sublayer].empty(); }
   at::Tensor ApplySublayer(const SublayerCall& call) const override;
+  const Bottleneck* BottleneckOf(size_t sublayer) const override {
+    return sublayer < serving_.size() && WrapsSublayer(sublayer) ? &serving_[sublayer] : nullptr;
+  }
+  void PrepareServing(at::ScalarType compute) override;
+  Bytes bytes() const override;
 
  private:
+  /// The network of a sublayer that it wraps, of tensors in fp32.
+  Bottleneck NetworkOf(const std::string& prefix) const;
+
   std::shared_ptr<const methods::BottleneckSpec> spec_;
   std::vector<std::string> prefixes_;  ///< Per Layout::sublayers; empty if not wrapped.
+  at::Tensor serving_P_;               ///< The networks in the base's precision.
+  std::vector<Bottleneck> serving_;    ///< Per Layout::sublayers, once it serves.
 };
 
 }  // namespace graft::worker::engine

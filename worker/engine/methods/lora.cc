@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "worker/engine/adapters/initialise.h"
+#include "worker/engine/adapters/serving_copies.h"
 #include "worker/engine/device/autograd.h"
 #include "worker/engine/kernels/dropout.h"
 #include "worker/engine/kernels/products.h"
@@ -98,41 +99,22 @@ void LoraAdapter::BindPairs() {
   }
 }
 
-void LoraAdapter::CopyForServing(at::ScalarType compute) {
-  constexpr int64_t kAlign = 32;  // 64 bytes at least.
-  const auto room = [](const at::Tensor& tensor) {
-    return (tensor.numel() + kAlign - 1) / kAlign * kAlign;
-  };
-  int64_t total = 0;
-  for (size_t i = 0; i < first_head_; ++i) {
-    if (pairs_[i].a_RD.defined()) total += room(pairs_[i].a_RD) + room(pairs_[i].b_DR);
-  }
-  serving_P_ = at::zeros({total}, parameters_.flat_P().options().dtype(compute));
-  serving_.resize(first_head_);
-  int64_t at = 0;
-  const auto copy = [&](const at::Tensor& from) {
-    const at::Tensor to = serving_P_.narrow(0, at, from.numel()).view(from.sizes());
-    to.copy_(from);
-    at += room(from);
-    return to;
-  };
-  // A layer's own lie together, as its passes read them.
-  for (size_t i = 0; i < first_head_; ++i) {
-    const Pair& pair = pairs_[i];
-    if (pair.a_RD.defined()) serving_[i] = {copy(pair.a_RD), copy(pair.b_DR.t()), pair.scaling};
-  }
-}
-
 void LoraAdapter::PrepareServing(at::ScalarType compute) {
   const at::NoGradGuard no_grad;
   Adapter::PrepareServing(compute);
   BindPairs();
-  CopyForServing(compute);
   std::unordered_set<std::string> copied;
+  std::vector<at::Tensor*> tensors;
+  serving_.resize(first_head_);
   for (size_t i = 0; i < first_head_; ++i) {
-    if (!serving_[i].a_RD.defined()) continue;
+    const Pair& pair = pairs_[i];
+    if (!pair.a_RD.defined()) continue;
+    serving_[i] = {pair.a_RD, pair.b_DR.t(), pair.scaling};
+    // A layer's own lie together, as its passes read them.
+    tensors.insert(tensors.end(), {&serving_[i].a_RD, &serving_[i].b_RF});
     copied.insert({paths_[i] + ".lora_A.weight", paths_[i] + ".lora_B.weight"});
   }
+  if (!tensors.empty()) serving_P_ = CopyForServing(tensors, compute);
   parameters_.Keep([&](const methods::TensorSpec& spec) { return !copied.contains(spec.name); });
   BindPairs();
 }

@@ -33,14 +33,12 @@ class LoraAdapter : public Adapter {
     double scaling = 0;
   };
   void BindPairs();
-  /// The layers' matrices in the base's precision, in one buffer.
-  void CopyForServing(at::ScalarType compute);
 
   std::shared_ptr<const methods::LoraSpec> spec_;
   size_t first_head_ = 0;           ///< Index of the first head linear's pair.
   std::vector<std::string> paths_;  ///< Per Layout::linears, then head(); empty: not targeted.
   std::vector<Pair> pairs_;
-  at::Tensor serving_P_;
+  at::Tensor serving_P_;          ///< The layers' matrices in the base's precision.
   std::vector<LowRank> serving_;  ///< Per Layout::linears, once it serves.
 };
 

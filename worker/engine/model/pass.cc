@@ -69,22 +69,89 @@ at::Tensor Pass::Linear(const LinearSite& site, const at::Tensor& x, const RowSe
   return changed ? at::cat(parts, 0) : y;
 }
 
+namespace {
+
+at::Tensor RowsOf(const BottleneckGroup& group, const at::Tensor& x) {
+  return x.narrow(0, group.row_begin, group.row_end - group.row_begin);
+}
+
+/// `out` with what groups made of `sum` in it: neighbours, of one form, together.
+at::Tensor Finish(std::span<const BottleneckGroup> groups, const at::Tensor& sum, const Norm& norm,
+                  const at::Tensor& out) {
+  for (size_t i = 0; i < groups.size();) {
+    BottleneckGroup run = groups[i];
+    for (++i; i < groups.size() && groups[i].row_begin == run.row_end &&
+              groups[i].change->norm_after == run.change->norm_after;
+         ++i)
+      run.row_end = groups[i].row_end;
+    const at::Tensor made = RowsOf(run, sum);
+    const at::Tensor finished = run.change->norm_after ? norm(made) : made;
+    if (made.size(0) == out.size(0)) return finished;
+    RowsOf(run, out).copy_(finished);
+  }
+  return out;
+}
+
+}  // namespace
+
+at::Tensor Pass::ApplySublayer(const Segment& segment, size_t sublayer, const at::Tensor& x_in,
+                               const at::Tensor& d, const Norm& norm, const RowSet& rows) const {
+  const at::Tensor x_part = PackedBatch::RowsOf(segment, rows, x_in);
+  const at::Tensor d_part = PackedBatch::RowsOf(segment, rows, d);
+  const RowOwner* owner = segment.owner.adapter;
+  if (owner == nullptr || !owner->WrapsSublayer(sublayer)) return norm(x_part + d_part);
+  const RowContext context = batch_.Context(segment, rows);
+  return owner->ApplySublayer({sublayer, x_part, d_part, norm, context});
+}
+
+at::Tensor Pass::ServeSublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
+                               const Norm& norm, const RowSet& rows) const {
+  // By when they are computed, in front of the norm or behind it; and those of other forms.
+  std::vector<BottleneckGroup> before, unnormed, after;
+  std::vector<const Segment*> others;
+  for (const Segment& segment : batch_.segments) {
+    const RowOwner* owner = segment.owner.adapter;
+    if (owner == nullptr || !owner->WrapsSublayer(sublayer)) continue;
+    const Bottleneck* change = owner->BottleneckOf(sublayer);
+    if (change == nullptr) {
+      others.push_back(&segment);
+      continue;
+    }
+    const BottleneckGroup group = {
+        .row_begin = rows.offsets[static_cast<size_t>(segment.sequence_begin)],
+        .row_end = rows.offsets[static_cast<size_t>(segment.sequence_end)],
+        .change = change};
+    (change->waits_for_norm() ? after : before).push_back(group);
+    if (!change->waits_for_norm() && !change->norm_after) unnormed.push_back(group);
+  }
+  const at::Tensor sum = x_in + d;
+  ApplyBottlenecks(sum, {x_in, d, {}}, before);
+  at::Tensor out = norm(sum);
+  ApplyBottlenecks(sum, {x_in, d, out}, after);
+  // Of a family that norms in front, both are one.
+  if (!out.is_alias_of(sum)) out = Finish(after, sum, norm, Finish(unnormed, sum, norm, out));
+  for (const Segment* segment : others) {
+    PackedBatch::RowsOf(*segment, rows, out)
+        .copy_(ApplySublayer(*segment, sublayer, x_in, d, norm, rows));
+  }
+  return out;
+}
+
 at::Tensor Pass::Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
                           const Norm& norm, const RowSet& rows) const {
   const auto wraps = [&](const Segment& segment) {
     return segment.owner.adapter != nullptr && segment.owner.adapter->WrapsSublayer(sublayer);
   };
-  if (std::none_of(batch_.segments.begin(), batch_.segments.end(), wraps)) return norm(x_in + d);
+  if (std::ranges::none_of(batch_.segments, wraps)) return norm(x_in + d);
+  const bool is_alone = batch_.segments.size() == 1;
+  const RowOwner* first = batch_.segments.front().owner.adapter;
+  if (is_alone && first->BottleneckOf(sublayer) == nullptr)
+    return ApplySublayer(batch_.segments.front(), sublayer, x_in, d, norm, rows);
+  if (!at::GradMode::is_enabled()) return ServeSublayer(sublayer, x_in, d, norm, rows);
   std::vector<at::Tensor> parts;
-  for (const Segment& segment : batch_.segments) {
-    const at::Tensor x_part = PackedBatch::RowsOf(segment, rows, x_in);
-    const at::Tensor d_part = PackedBatch::RowsOf(segment, rows, d);
-    const RowContext context = batch_.Context(segment, rows);
-    parts.push_back(wraps(segment) ? segment.owner.adapter->ApplySublayer(
-                                         {sublayer, x_part, d_part, norm, context})
-                                   : norm(x_part + d_part));
-  }
-  return parts.size() == 1 ? parts.front() : at::cat(parts, 0);
+  for (const Segment& segment : batch_.segments)
+    parts.push_back(ApplySublayer(segment, sublayer, x_in, d, norm, rows));
+  return at::cat(parts, 0);
 }
 
 at::Tensor Pass::Attend(int64_t layer, const at::Tensor& qkv, const AttentionShape& shape) const {

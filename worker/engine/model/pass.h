@@ -44,6 +44,12 @@ class Pass {
   /// left that change it in another way.
   bool AddLowRanks(const LinearSite& site, const at::Tensor& x, const RowSet& rows,
                    const at::Tensor& y) const;
+  /// What an owner makes of its rows of a sublayer's end, in one go of its own.
+  at::Tensor ApplySublayer(const Segment& segment, size_t sublayer, const at::Tensor& x_in,
+                           const at::Tensor& d, const Norm& norm, const RowSet& rows) const;
+  /// Sublayer of a pass that serves: what owners' networks make of it, all at once.
+  at::Tensor ServeSublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
+                           const Norm& norm, const RowSet& rows) const;
   /// Keeps the tokens' keys and values, and attends to all. Requires: the batch has a cache.
   at::Tensor AttendCached(int64_t layer, const at::Tensor& q, const at::Tensor& kv,
                           const RowSet& rows, const AttentionShape& shape) const;

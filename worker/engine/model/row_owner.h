@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/engine/device/tensor.h"
+#include "worker/engine/kernels/bottlenecks.h"
 #include "worker/engine/kernels/low_rank.h"
 #include "worker/engine/kernels/rows.h"
 #include "worker/engine/model/weight.h"
@@ -77,6 +78,10 @@ class RowOwner {
   virtual at::Tensor ApplySublayer(const SublayerCall& call) const {
     return call.norm(call.x_in + call.d);
   }
+  /// What an owner that serves makes of a sublayer's end, if that is a two-layer network's and all
+  /// that it does there: passes without a gradient compute all owners' at once, and don't call
+  /// ApplySublayer. Null: nothing, or another thing.
+  virtual const Bottleneck* BottleneckOf(size_t /*sublayer*/) const { return nullptr; }
   /// True if it replaces base tensors: such an owner has passes of its own.
   virtual bool overrides_base() const { return false; }
   /// What it replaces the base tensor by, in fp32; null if it doesn't.

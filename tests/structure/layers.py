@@ -98,9 +98,10 @@ LAYERS = {
     "worker/engine/tasks": Layer(_rooms("types device kernels model"), "torch json"),
     "worker/engine/artifacts": Layer("common/artifacts " + _rooms("types device model adapters methods"), "torch json"),
     "worker/engine/caches": Layer(_rooms("types device model families adapters tasks"), "torch json"),
-    "worker/engine/passes": Layer(_rooms("types loop device kernels model adapters tasks caches"), "torch json"),
+    "worker/engine/passes": Layer(_rooms("types loop serving/generation device kernels model adapters tasks caches"), "torch json"),
     "worker/engine/training": Layer(
-        _rooms("types loop device kernels model adapters methods tasks artifacts caches passes"), "torch json"),
+        _rooms("types loop serving/generation device kernels model adapters methods tasks artifacts caches passes"),
+        "torch json"),
     "worker/engine/serving": Layer(
         _rooms("types loop serving/scheduler serving/generation device kernels model adapters tasks caches passes"),
         "torch json"),

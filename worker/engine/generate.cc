@@ -7,7 +7,6 @@
 namespace graft::worker::engine {
 namespace {
 
-/// Without a seed every text is another.
 uint64_t DrawSeed() {
   std::random_device device;
   return static_cast<uint64_t>(device()) << 32 | device();
@@ -25,19 +24,6 @@ Status BelowGeneration(const Status& status) {
   return result;
 }
 
-/// Fills in what the request leaves to the base.
-void SetDefaults(const GenerationConfig& base, generation::GenerationSettings& settings) {
-  generation::SamplingSettings& own = settings.sampling;
-  if (!own.temperature) own.temperature = base.sampling.temperature;
-  if (!own.top_k) own.top_k = base.sampling.top_k;
-  if (!own.top_p) own.top_p = base.sampling.top_p;
-  if (!own.min_p) own.min_p = base.sampling.min_p;
-  if (!own.repetition_penalty) own.repetition_penalty = base.sampling.repetition_penalty;
-  std::vector<int32_t>& ends = settings.stopping.end_tokens;
-  ends.insert(ends.end(), base.end_tokens.begin(), base.end_tokens.end());
-  if (!settings.seed) settings.seed = DrawSeed();
-}
-
 }  // namespace
 
 void Engine::Impl::Generate(GenerateRequest request, std::function<void(GeneratedPiece)> on_piece,
@@ -47,11 +33,13 @@ void Engine::Impl::Generate(GenerateRequest request, std::function<void(Generate
     GRAFT_ASSIGN_OR_RETURN(LanguageModel model,
                            FindLanguageModel(request.base, request.version, adapters_, bases_,
                                              Resolve(options_.base_precision)));
-    work->version = std::move(model.version);
+    if (model.version != nullptr) work->adapter = {model.version, model.version->adapter.get()};
     work->on = std::move(model.on);
     const Base& base = *work->on.base;
     work->settings = std::move(request.settings);
     SetDefaults(base.generation_config(), work->settings);
+    // Without a seed every text is another.
+    if (!work->settings.seed) work->settings.seed = DrawSeed();
     GRAFT_RETURN_IF_ERROR(generation::Validate(
         work->settings,
         {.vocabulary = base.layout().vocab_size, .context_tokens = base.layout().max_positions}));

@@ -97,4 +97,15 @@ StatusOr<GenerationConfig> ReadGenerationConfig(const std::filesystem::path& fol
   return result;
 }
 
+void SetDefaults(const GenerationConfig& base, generation::GenerationSettings& settings) {
+  generation::SamplingSettings& own = settings.sampling;
+  if (!own.temperature) own.temperature = base.sampling.temperature;
+  if (!own.top_k) own.top_k = base.sampling.top_k;
+  if (!own.top_p) own.top_p = base.sampling.top_p;
+  if (!own.min_p) own.min_p = base.sampling.min_p;
+  if (!own.repetition_penalty) own.repetition_penalty = base.sampling.repetition_penalty;
+  std::vector<int32_t>& ends = settings.stopping.end_tokens;
+  ends.insert(ends.end(), base.end_tokens.begin(), base.end_tokens.end());
+}
+
 }  // namespace graft::worker::engine

@@ -17,6 +17,9 @@ struct GenerationConfig {
   generation::SamplingSettings sampling;
 };
 
+/// Fills in what `settings` leave to the base.
+void SetDefaults(const GenerationConfig& base, generation::GenerationSettings& settings);
+
 /// Fields that graft knows nothing of are left aside: a request can't ask for them either.
 /// Errors: InvalidArgument if a field that it reads is of a wrong type or out of range, naming file
 /// and field.

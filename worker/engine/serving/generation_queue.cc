@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "worker/engine/device/device.h"
-#include "worker/engine/serving/base_generation.h"
+#include "worker/engine/passes/base_generation.h"
 
 namespace graft::worker::engine {
 

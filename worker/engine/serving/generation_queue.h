@@ -10,7 +10,7 @@
 #include <mutex>
 
 #include "worker/engine/loop/client.h"
-#include "worker/engine/serving/generation_work.h"
+#include "worker/engine/passes/generation_work.h"
 
 namespace graft::worker::engine {
 

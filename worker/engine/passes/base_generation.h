@@ -12,10 +12,10 @@
 
 #include "worker/engine/loop/client.h"
 #include "worker/engine/model/kv_cache.h"
+#include "worker/engine/passes/generation_work.h"
 #include "worker/engine/serving/generation/sampling.h"
 #include "worker/engine/serving/generation/sequence_scheduler.h"
 #include "worker/engine/serving/generation/stop.h"
-#include "worker/engine/serving/generation_work.h"
 
 namespace graft::worker::engine {
 

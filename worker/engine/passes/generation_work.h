@@ -6,7 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "worker/engine/caches/adapter_cache.h"
+#include "worker/engine/adapters/adapter.h"
+#include "worker/engine/caches/base_cache.h"
 #include "worker/engine/serving/generation/settings.h"
 #include "worker/engine/types/types.h"
 
@@ -14,7 +15,8 @@ namespace graft::worker::engine {
 
 /// One request; its n sequences end one by one.
 struct GenerationWork {
-  std::shared_ptr<const ResidentVersion> version;  ///< Null: the plain base.
+  /// Null: the plain base. Keeps the version that it is of.
+  std::shared_ptr<const Adapter> adapter;
   LoadedBase on;
   std::vector<int32_t> prompt;
   generation::GenerationSettings settings;  ///< Checked; with a seed.

@@ -1,4 +1,4 @@
-#include "worker/engine/serving/base_generation.h"
+#include "worker/engine/passes/base_generation.h"
 
 #include <algorithm>
 #include <utility>
@@ -11,14 +11,6 @@ namespace graft::worker::engine {
 
 using generation::PlannedRows;
 using generation::SequenceId;
-
-namespace {
-
-const Adapter* OwnerOf(const GenerationWork& work) {
-  return work.version != nullptr ? work.version->adapter.get() : nullptr;
-}
-
-}  // namespace
 
 StatusOr<BaseGeneration::Setup> BaseGeneration::Plan(const LoadedBase& on,
                                                      const GenerationLimits& limits) {
@@ -63,7 +55,7 @@ Status BaseGeneration::Add(std::shared_ptr<GenerationWork> work) {
   const int32_t n = work->settings.n.value_or(1);
   GRAFT_RETURN_IF_ERROR(scheduler_.Add(
       {.id = next_id_,
-       .owner = reinterpret_cast<uint64_t>(OwnerOf(*work)),
+       .owner = reinterpret_cast<uint64_t>(work->adapter.get()),
        .prompt_tokens = prompt,
        .max_new_tokens = std::min(work->settings.stopping.max_tokens.value_or(left), left),
        .n = n}));
@@ -112,7 +104,7 @@ BaseGeneration::StepFigures BaseGeneration::Step(const Yield& between_layers) {
   // An adapter that replaces base weights has passes of its own; the others share one.
   std::vector<Rows> passes(1);
   for (const PlannedRows& rows : plan.rows) {
-    const Adapter* owner = OwnerOf(*requests_.at(rows.sequence.request).work);
+    const Adapter* owner = requests_.at(rows.sequence.request).work->adapter.get();
     const bool alone = owner != nullptr && owner->overrides_base();
     if (alone && (passes.back().empty() || passes.back().front().owner != rows.owner))
       passes.emplace_back();
@@ -175,7 +167,7 @@ at::Tensor BaseGeneration::Logits(const Rows& rows, const Yield& between_layers)
     sequence.wanted = {&last[i], 1};
     sequence.past = one.begin;
     sequence.blocks = one.table->blocks();
-    owners.push_back(OwnerOf(*request.work));
+    owners.push_back(request.work->adapter.get());
     if (one.samples > 0) sampled.push_back(static_cast<int64_t>(i));
   }
   const ForwardPass pass =

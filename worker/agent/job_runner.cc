@@ -123,6 +123,17 @@ bool JobRunner::lost() const {
   return lost_;
 }
 
+engine::DesiredState JobRunner::desired() const {
+  const std::lock_guard lock(mutex_);
+  return desired_;
+}
+
+bool JobRunner::ShallStart() {
+  const std::lock_guard lock(mutex_);
+  report_.set_activity(report_.activity() + 1);
+  return desired_ == engine::DesiredState::kRun;
+}
+
 pb::LeaseStatus JobRunner::TakeReport() {
   const std::lock_guard lock(mutex_);
   under_way_ = true;
@@ -192,8 +203,9 @@ Status JobRunner::Start() {
   request.tokenizer = lease_.tokenizer();
   request.dataset_sha256 = lease_.dataset_sha256();
   request.create_time = lease_.job_create_time().seconds();
-  const auto dataset = context_.objects->Get(
-      objects::DatasetKey(lease_.tenant(), lease_.dataset_sha256()), lease_.dataset_sha256());
+  const auto dataset =
+      context_.objects->Get(objects::DatasetKey(lease_.tenant(), lease_.dataset_sha256()),
+                            lease_.dataset_sha256(), [this] { return ShallStart(); });
   if (!dataset.ok()) return OfStore(dataset.status());
   GRAFT_ASSIGN_OR_RETURN(datasets::IngestedDataset parsed, datasets::Parse(*dataset));
   request.dataset = std::make_shared<const datasets::IngestedDataset>(std::move(parsed));
@@ -203,7 +215,8 @@ Status JobRunner::Start() {
 
 Status JobRunner::StartFrom(engine::TrainRequest request) {
   if (!lease_.checkpoint_key().empty()) {
-    auto checkpoint = context_.objects->Get(lease_.checkpoint_key(), lease_.checkpoint_sha256());
+    auto checkpoint = context_.objects->Get(lease_.checkpoint_key(), lease_.checkpoint_sha256(),
+                                            [this] { return ShallStart(); });
     Status resumed = OfStore(checkpoint.status());
     if (checkpoint.ok()) {
       engine::TrainRequest resume = request;
@@ -219,7 +232,8 @@ Status JobRunner::StartFrom(engine::TrainRequest request) {
     report_.add_events()->set_warning("the job begins anew: " + resumed.message());
   }
   if (!lease_.init_from_prefix().empty()) {
-    auto files = context_.objects->GetVersion(lease_.init_from_prefix());
+    auto files =
+        context_.objects->GetVersion(lease_.init_from_prefix(), [this] { return ShallStart(); });
     if (!files.ok()) return OfStore(Status(files.status()).At("spec.init_from"));
     request.init_from = std::move(*files);
   }
@@ -283,7 +297,13 @@ void JobRunner::Run() {
 
 void JobRunner::RunToEnd() {
   const Status started = Contained([this] { return Start(); });
-  Finish(started.ok() ? AwaitOutcome() : StatusOr<engine::TrainOutcome>(started));
+  if (started.ok()) return Finish(AwaitOutcome());
+  const engine::DesiredState wish = desired();
+  if (started.code() != StatusCode::kCancelled || wish == engine::DesiredState::kRun)
+    return Finish(started);
+  engine::TrainOutcome left;
+  left.kind = engine::EndOf(wish);
+  Finish(std::move(left));
 }
 
 void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {

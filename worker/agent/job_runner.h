@@ -71,6 +71,9 @@ class JobRunner {
   void Complete(graft::internal::v1::CompleteLeaseRequest request);
   void StoreCheckpoint(int64_t step, const std::string& bytes);
   bool lost() const;
+  engine::DesiredState desired() const;
+  /// For what is read before the engine trains: false once the job isn't to run any more.
+  bool ShallStart();
   graft::internal::v1::LeaseStatus MoveReport();  ///< Requires: mutex_.
 
   const Context context_;

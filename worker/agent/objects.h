@@ -18,12 +18,16 @@ class Objects {
  public:
   explicit Objects(std::shared_ptr<ServerLink> server) : server_(std::move(server)) {}
 
-  /// Errors: NotFound; DataLoss if `sha256` is given and differs; Unavailable.
-  StatusOr<std::string> Get(const std::string& key, const std::string& sha256 = {});
+  /// `go_on`, if set, is asked before each part of an object.
+  /// Errors: NotFound; DataLoss if `sha256` is given and differs; Unavailable; Cancelled if `go_on`
+  /// said no.
+  StatusOr<std::string> Get(const std::string& key, const std::string& sha256 = {},
+                            const std::function<bool()>& go_on = {});
   /// Stores an object whole or not at all.
   Status Put(const std::string& key, const std::string& bytes);
   /// Fetches a version's files: graft.json under `prefix` lists the others.
-  StatusOr<engine::Files> GetVersion(const std::string& prefix);
+  StatusOr<engine::Files> GetVersion(const std::string& prefix,
+                                     const std::function<bool()>& go_on = {});
   /// Asks `go_on` before each file. Errors: Aborted if it said no; Unavailable.
   Status PutVersion(const std::string& prefix, const engine::Files& files,
                     const std::function<bool()>& go_on);

@@ -53,15 +53,24 @@ void ServerLink::Shutdown() {
   for (grpc::ClientContext* context : active_) context->TryCancel();
 }
 
-StatusOr<std::string> ServerLink::GetObject(const std::string& key) {
+StatusOr<std::string> ServerLink::GetObject(const std::string& key,
+                                            const std::function<bool()>& go_on) {
   Scoped scoped(*this, kTransferTimeout);
   graft::internal::v1::GetObjectRequest request;
   request.set_key(key);
   const auto reader = stub_->GetObject(&scoped.context, request);
   std::string bytes;
   graft::internal::v1::ObjectChunk chunk;
-  while (reader->Read(&chunk)) bytes += chunk.data();
-  if (const grpc::Status status = reader->Finish(); !status.ok()) return Convert(status);
+  const auto wanted = [&] { return !go_on || go_on(); };
+  bool stays = wanted();
+  while (stays && reader->Read(&chunk)) {
+    bytes += chunk.data();
+    stays = wanted();
+  }
+  if (!stays) scoped.context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  if (!stays) return CancelledError("the object " + key + " isn't wanted any more");
+  if (!status.ok()) return Convert(status);
   return bytes;
 }
 

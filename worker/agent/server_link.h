@@ -35,7 +35,8 @@ class ServerLink {
     return reply;
   }
 
-  StatusOr<std::string> GetObject(const std::string& key);
+  /// `go_on`, if set, is asked before each part. Errors: Cancelled if it said no.
+  StatusOr<std::string> GetObject(const std::string& key, const std::function<bool()>& go_on = {});
   Status PutObject(const std::string& key, const std::string& sha256, const std::string& bytes);
 
   /// Ends every call under way, and those to come at once, with CANCELLED.

@@ -33,8 +33,8 @@ Status CheckBaseIsAsChecked(const TrainRequest& request, const Base& base) {
 
 }  // namespace
 
-Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> observer) {
-  bases_.DropChanged();
+StatusOr<std::shared_ptr<TrainInput>> Engine::Impl::ReadInput(
+    const TrainRequest& request, const std::function<Status()>& between) {
   const spec::JobSpec& spec = *request.spec;
   at::ScalarType compute = Resolve(spec.hyperparameters.precision);
   if (!request.checkpoint.empty()) {
@@ -43,7 +43,7 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
     if (!began.ok()) return began.status();
     compute = began->precision == "bf16" ? at::kBFloat16 : at::kFloat;
   }
-  GRAFT_ASSIGN_OR_RETURN(LoadedBase on, bases_.Get(request.base, compute));
+  GRAFT_ASSIGN_OR_RETURN(LoadedBase on, bases_.Get(request.base, compute, between));
   GRAFT_RETURN_IF_ERROR(CheckBaseIsAsChecked(request, *on.base));
   auto input = std::make_shared<TrainInput>();
   input->base = on.base;
@@ -67,18 +67,40 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
                                                 .max_length = max_length,
                                                 .causal = on.base->layout().causal,
                                                 .chat = std::move(chat)});
-  GRAFT_ASSIGN_OR_RETURN(input->train, Tokenize(data.train, *encoder));
-  GRAFT_ASSIGN_OR_RETURN(input->validation, Tokenize(data.validation, *encoder));
-  GRAFT_ASSIGN_OR_RETURN(input->test, Tokenize(data.test, *encoder));
+  GRAFT_ASSIGN_OR_RETURN(input->train, Tokenize(data.train, *encoder, between));
+  GRAFT_ASSIGN_OR_RETURN(input->validation, Tokenize(data.validation, *encoder, between));
+  GRAFT_ASSIGN_OR_RETURN(input->test, Tokenize(data.test, *encoder, between));
   if (input->train.size() == 0) {
     return InvalidArgumentError("the dataset has no training example that has something to learn")
         .At("dataset.train", "NOTHING_TO_LEARN");
   }
+  return input;
+}
+
+Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> observer) {
+  bases_.DropChanged();
+  DesiredState desired = DesiredState::kRun;
+  const auto between = [&]() -> Status {
+    observer->OnActivity();
+    desired = observer->Desired();
+    if (desired == DesiredState::kRun) return OkStatus();
+    return CancelledError("the job is not to begin any more");
+  };
+  const StatusOr<std::shared_ptr<TrainInput>> read = ReadInput(request, between);
+  if (desired != DesiredState::kRun) {
+    TrainOutcome left;
+    left.kind = EndOf(desired);
+    observer->OnDone(std::move(left));
+    return OkStatus();
+  }
+  GRAFT_RETURN_IF_ERROR(read.status());
+  const std::shared_ptr<TrainInput>& input = *read;
   input->request = std::move(request);
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<TrainRun> run,
                          Guarded([&] { return TrainRun::Create(input); }));
   // What only the beginning needed: texts and checkpoint may be larger than all that training
   // keeps.
+  const datasets::IngestedDataset& data = *input->request.dataset;
   auto without_examples = std::make_shared<datasets::IngestedDataset>();
   without_examples->label_names = data.label_names;
   without_examples->has_pair = data.has_pair;

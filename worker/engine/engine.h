@@ -93,7 +93,7 @@ class Engine {
   EngineFigures figures() const;
 
   /// Queues a job. Blocks the caller while data is tokenized and the base is loaded (not the
-  /// engine's thread).
+  /// engine's thread); a job that isn't to run any more ends there, as its observer desires.
   /// Errors: as TrainObserver::OnDone's; then OnDone isn't called.
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
 

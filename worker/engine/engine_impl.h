@@ -35,6 +35,9 @@ class Engine::Impl {
             {.foreground = {&serving_, &generation_}, .background = {&evaluations_, &training_}}) {}
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
+  /// Reads base and data for a run; `between` is called often, and ends the work with its error.
+  StatusOr<std::shared_ptr<TrainInput>> ReadInput(const TrainRequest& request,
+                                                  const std::function<Status()>& between);
   /// What conversations are rendered with, `chat_template` or else the base's, at `now`; nothing if
   /// the data holds none.
   static StatusOr<language::ChatOptions> ChatOf(const datasets::IngestedDataset& data,

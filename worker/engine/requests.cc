@@ -225,7 +225,10 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
                                                   .max_length = version->max_length,
                                                   .causal = version->on.base->layout().causal,
                                                   .chat = *std::move(chat)});
-  StatusOr<TokenizedSplit> tokenized = Tokenize(request.dataset->train, *encoder);
+  const auto between = [&] {
+    return request.abandoned && request.abandoned() ? NobodyWaits() : OkStatus();
+  };
+  StatusOr<TokenizedSplit> tokenized = Tokenize(request.dataset->train, *encoder, between);
   if (!tokenized.ok()) return done(tokenized.status());
   auto split = std::make_shared<TokenizedSplit>(std::move(*tokenized));
   if (split->size() == 0)

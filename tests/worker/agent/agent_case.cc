@@ -73,20 +73,30 @@ AgentCase::AgentCase()
       link_(std::make_shared<ServerLink>(server_.address())),
       objects_(std::make_shared<Objects>(link_)) {}
 
-pb::Lease AgentCase::MakeLease(const std::string& job, const std::function<void(Hyper&)>& change) {
+void AgentCase::StoreData(int train, pb::Lease& lease) {
   datasets::IngestedDataset data;
   data.label_names = {"negative", "neutral", "positive"};
-  data.train = MakeExamples(4 * kSteps);
+  data.train = MakeExamples(train);
   data.validation = MakeExamples(6);
   const std::string bytes = datasets::Serialize(data);
+  lease.set_dataset_sha256(Sha256Hex(bytes));
+  server_.Store(objects::DatasetKey(kTenant, lease.dataset_sha256()), bytes);
+}
+
+pb::Lease AgentCase::MakeLease(const std::string& job, const std::function<void(Hyper&)>& change) {
   pb::Lease lease;
   lease.set_tenant(kTenant);
   lease.set_job_id(job);
   lease.set_token(++token_);
   lease.set_attempt(1);
   lease.set_spec_json(MakeSpec(change).ToJson().dump());
-  lease.set_dataset_sha256(Sha256Hex(bytes));
-  server_.Store(objects::DatasetKey(kTenant, lease.dataset_sha256()), bytes);
+  StoreData(4 * kSteps, lease);
+  return lease;
+}
+
+pb::Lease AgentCase::LargeLease(const std::string& job) {
+  pb::Lease lease = EndlessLease(job);
+  StoreData(1'000'000, lease);
   return lease;
 }
 

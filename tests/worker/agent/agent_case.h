@@ -35,6 +35,8 @@ class AgentCase : public ::testing::Test {
   pb::Lease MakeLease(const std::string& job, const std::function<void(Hyper&)>& change = {});
   /// A job that trains until somebody stops it.
   pb::Lease EndlessLease(const std::string& job, const std::function<void(Hyper&)>& change = {});
+  /// A job on so many examples that they take seconds to read.
+  pb::Lease LargeLease(const std::string& job);
   /// The version of `prefix`, as the store has it, loaded under this name and proved.
   Status LoadStored(const std::string& prefix, const std::string& version_sha256);
 
@@ -45,6 +47,7 @@ class AgentCase : public ::testing::Test {
   std::shared_ptr<Objects> objects_;
 
  private:
+  void StoreData(int train, pb::Lease& lease);
   int64_t token_ = 0;
 };
 

@@ -247,6 +247,33 @@ TEST_F(AgentTest, CheckpointsWhoseReportsDidNotArriveComeWithTheEnd) {
   ExpectGapless(EvaluatedSteps(job.events), job.completion->lease().step());
 }
 
+TEST_F(AgentTest, AJobEndsAsAskedWhileItsDataAreRead) {
+  ASSERT_TRUE(engine_->BaseFingerprint("base-bert").ok());
+  StartAgent();
+  const auto is_reading = [](const Seen& seen) {
+    const auto& last = seen.renewals.back();
+    return last.leases_size() == 1 && last.leases(0).activity() > 1000;
+  };
+  const auto expect_end = [&](const std::string& job, End::Outcome outcome) {
+    ASSERT_TRUE(server_.WaitUntilCompleted(job));
+    const End end = *server_.job(job).completion;
+    EXPECT_EQ(end.outcome(), outcome) << end.error().message();
+    EXPECT_EQ(end.lease().resolved_precision(), "") << "it began";
+  };
+
+  server_.Grant(LargeLease("cancelled"));
+  ASSERT_TRUE(server_.WaitUntil(is_reading));
+  server_.SetDesired("cancelled", v1::CANCELLED);
+  expect_end("cancelled", End::CANCELLED);
+
+  server_.Grant(LargeLease("drained"));
+  ASSERT_TRUE(server_.WaitUntil([&](const Seen& seen) {
+    return is_reading(seen) && seen.renewals.back().leases(0).job_id() == "drained";
+  }));
+  agent_->Drain(kLongEnough);
+  expect_end("drained", End::RELEASED);
+}
+
 TEST_F(AgentTest, ADrainingWorkerSaysSoAndTakesNoMore) {
   StartAgent();
   Train(EndlessLease("job"));

@@ -434,6 +434,25 @@ TEST_F(JobRunnerTest, OldProgressIsDroppedFromAReportThatGrewTooLong) {
   EXPECT_EQ(EvaluatedSteps(end.lease().events()), Range(1, kSteps));
 }
 
+TEST_F(JobRunnerTest, AJobEndsAsAskedWhileDataAndVersionsAreFetched) {
+  pb::Lease lease = MakeLease("next");
+  lease.set_init_from_prefix(RunToEnd(MakeLease("first")).artifact_prefix());
+  for (const bool of_version : {false, true}) {
+    size_t gets = 0;
+    server_.on_get = [&](const std::string& key) {
+      ++gets;
+      if (IsArtifact(key) == of_version)
+        of_version ? runner().Release() : runner().SetDesired(v1::CANCELLED);
+      return OkStatus();
+    };
+    const End end = RunToEnd(lease);
+
+    EXPECT_EQ(end.outcome(), of_version ? End::RELEASED : End::CANCELLED) << end.error().message();
+    EXPECT_EQ(end.lease().resolved_precision(), "") << "it began";
+    EXPECT_EQ(gets, of_version ? 2U : 1U) << "the data, and the version's first file";
+  }
+}
+
 TEST_F(JobRunnerTest, ACompletionWhoseLeaseIsOverIsNotRepeated) {
   server_.on_complete = [](const End&) { return AbortedError("the lease is over"); };
 

@@ -52,9 +52,16 @@ class Recorder : public TrainObserver {
     checkpoint = *bytes;
   }
   void OnWarning(const std::string& warning) override { warnings.push_back(warning); }
-  DesiredState Desired() override { return desired_ ? desired_(asked_++) : DesiredState::kRun; }
+  DesiredState Desired() override {
+    if (first_step < 0) return before_ ? before_(read_++) : DesiredState::kRun;
+    return desired_ ? desired_(asked_++) : DesiredState::kRun;
+  }
   void OnDone(StatusOr<TrainOutcome> outcome) override { done_.set_value(std::move(outcome)); }
 
+  /// Asked while base and data are read, with the number of times so far.
+  void SetDesiredBefore(std::function<DesiredState(int64_t asked)> before) {
+    before_ = std::move(before);
+  }
   /// Blocks until the run is over; then the fields below may be read.
   StatusOr<TrainOutcome> Wait() { return done_.get_future().get(); }
 
@@ -65,8 +72,8 @@ class Recorder : public TrainObserver {
   std::vector<std::string> warnings;
 
  private:
-  std::function<DesiredState(int64_t)> desired_;
-  int64_t asked_ = 0;
+  std::function<DesiredState(int64_t)> desired_, before_;
+  int64_t asked_ = 0, read_ = 0;
   std::promise<StatusOr<TrainOutcome>> done_;
 };
 

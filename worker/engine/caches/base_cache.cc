@@ -1,6 +1,7 @@
 #include "worker/engine/caches/base_cache.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "common/base/ids.h"
 #include "worker/engine/device/device.h"
@@ -9,7 +10,8 @@
 namespace graft::worker::engine {
 namespace fs = std::filesystem;
 
-StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType compute) {
+StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType compute,
+                                    const std::function<Status()>& between) {
   GRAFT_RETURN_IF_ERROR(CheckBaseName(id, "base"));
   const Key key(id, compute);
   std::unique_lock lock(mutex_);
@@ -21,16 +23,23 @@ StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType comput
       return found->loaded;
     }
     if (loading_.insert(key).second) break;
-    loaded_.wait(lock);
+    if (!between) {
+      loaded_.wait(lock);
+      continue;
+    }
+    loaded_.wait_for(lock, std::chrono::milliseconds(50));
+    lock.unlock();
+    GRAFT_RETURN_IF_ERROR(between());
+    lock.lock();
   }
   lock.unlock();
-  StatusOr<LoadedBase> result = Load(key);
+  StatusOr<LoadedBase> result = Load(key, between);
   lock.lock();
   if (result.status().code() == StatusCode::kResourceExhausted) {
     EvictDownTo(0);
     lock.unlock();
     ReleaseCachedMemory(device_);
-    result = Load(key);
+    result = Load(key, between);
     lock.lock();
   }
   loading_.erase(key);
@@ -42,14 +51,15 @@ StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType comput
   return result;
 }
 
-StatusOr<LoadedBase> BaseCache::Load(const Key& key) const {
+StatusOr<LoadedBase> BaseCache::Load(const Key& key, const std::function<Status()>& between) const {
   const auto& [id, compute] = key;
   return Guarded([&]() -> StatusOr<LoadedBase> {
     std::error_code error;
     if (!fs::is_directory(folder_ / id, error)) {
       return NotFoundError("there is no base named " + id + " under " + folder_.string());
     }
-    StatusOr<std::shared_ptr<const Base>> base = Base::Load(id, folder_ / id, compute, device_);
+    StatusOr<std::shared_ptr<const Base>> base =
+        Base::Load(id, folder_ / id, compute, device_, between);
     // As the server says it: no other try reads a torn file better.
     if (base.status().code() == StatusCode::kDataLoss) {
       return FailedPreconditionError("the base " + id +

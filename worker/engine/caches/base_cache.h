@@ -42,10 +42,12 @@ class BaseCache {
 
   /// Returns the base in `compute`, loading it if need be; two callers of one absent base share one
   /// load. "In use" is a shared_ptr held by anyone. If memory runs out,
-  /// all that aren't leave first.
+  /// all that aren't leave first. `between`, if set, is called often while it is loaded or awaited,
+  /// and ends this call with its error: who else wants the base loads it then.
   /// Errors: NotFound if there is no such folder; FailedPrecondition with reason BASE_UNUSABLE if a
   /// file of it is torn; else as Base::Load.
-  StatusOr<LoadedBase> Get(const std::string& id, at::ScalarType compute);
+  StatusOr<LoadedBase> Get(const std::string& id, at::ScalarType compute,
+                           const std::function<Status()>& between = {});
   /// Drops the bases whose folder was changed or removed since they were read, so that Get returns
   /// what is there now. Who holds one keeps it to the end of what it does.
   void DropChanged();
@@ -59,7 +61,7 @@ class BaseCache {
     Key key;
     LoadedBase loaded;
   };
-  StatusOr<LoadedBase> Load(const Key& key) const;
+  StatusOr<LoadedBase> Load(const Key& key, const std::function<Status()>& between) const;
   /// Drops bases that nobody uses until at most `bytes` are kept. Requires: mutex_.
   void EvictDownTo(int64_t bytes);
   /// Requires: mutex_.

@@ -52,7 +52,8 @@ bool MakesSmall(const tokenizers::Tokenizer& tokenizer) {
 }  // namespace
 
 StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs::path& folder,
-                                                 at::ScalarType compute, at::Device device) {
+                                                 at::ScalarType compute, at::Device device,
+                                                 const std::function<Status()>& between) {
   const at::NoGradGuard no_grad;
   std::shared_ptr<Base> base(new Base());
   base->id_ = id;
@@ -65,7 +66,7 @@ StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs
     GRAFT_ASSIGN_OR_RETURN(base->checkpoint_, safetensors::Checkpoint::Open(folder));
     GRAFT_ASSIGN_OR_RETURN(base->layout_, families::ReadLayout(config, base->checkpoint_->names()));
     GRAFT_RETURN_IF_ERROR(base->LoadTexts());
-    return base->LoadTensors();
+    return base->LoadTensors(between);
   };
   const Status status = read();
   // Config, tokenizer and weights are of one state of the folder or of none; this also explains
@@ -143,7 +144,7 @@ Status Base::CheckSpare(std::string_view name) const {
                               ", which its config.json doesn't account for");
 }
 
-Status Base::LoadTensors() {
+Status Base::LoadTensors(const std::function<Status()>& between) {
   std::unordered_map<std::string, const families::TensorShape*> wanted;
   for (const families::TensorShape& tensor : layout_.tensors) {
     const std::string stored = StoredName(tensor.name);
@@ -153,6 +154,7 @@ Status Base::LoadTensors() {
   }
   safetensors::FingerprintBuilder fingerprint;
   for (const std::string& name : checkpoint_->names()) {
+    if (between) GRAFT_RETURN_IF_ERROR(between());
     const safetensors::TensorInfo& info = *checkpoint_->Find(name);
     const auto found = wanted.find(name);
     std::string hash;

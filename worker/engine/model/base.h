@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,13 +27,15 @@ class Base {
   /// Reads a HuggingFace folder and puts its weights on `device`: matrices, embeddings and the
   /// biases of GEMMs in `compute` (fp32 or bf16), norms in fp32. The fingerprint is that of the
   /// bytes that were read, never one that was written down; costs a pass of SHA-256 over them.
+  /// `between`, if set, is called before each tensor, and ends the work with its error.
   /// Errors: NotFound if a file or tensor is missing; DataLoss or InvalidArgument if one is broken,
   /// has the wrong shape or a value that isn't finite (also after the cast), or if the tokenizer
   /// gives ids that the embeddings don't hold; Unimplemented for an unknown family; Unavailable
   /// if a file was changed while it was read.
   static StatusOr<std::shared_ptr<const Base>> Load(const std::string& id,
                                                     const std::filesystem::path& folder,
-                                                    at::ScalarType compute, at::Device device);
+                                                    at::ScalarType compute, at::Device device,
+                                                    const std::function<Status()>& between = {});
 
   const std::string& id() const { return id_; }
   const std::string& fingerprint() const { return fingerprint_; }
@@ -76,7 +79,7 @@ class Base {
   /// InvalidArgument if a tensor that the layout doesn't name should be there for something.
   Status CheckSpare(std::string_view name) const;
   /// Reads every tensor once: for its hash, and for the device if the layout names it.
-  Status LoadTensors();
+  Status LoadTensors(const std::function<Status()>& between);
   /// The checkpoint's name of a tensor, which may lack the family's prefix ("bert."); empty if it
   /// has none such.
   std::string StoredName(std::string_view name) const;

@@ -3,6 +3,7 @@
 /// an evaluation. The engine's half of common/tasks. Adding one: a pair like classification.{h,cc}
 /// that derives from Task, and a line in tasks.cc.
 
+#include <functional>
 #include <limits>
 #include <memory>
 #include <span>
@@ -86,9 +87,11 @@ class Task {
 /// The task of a spec whose labels are known.
 std::shared_ptr<const Task> MakeTask(tasks::TaskSpec spec);
 
-/// Encodes every example.
-/// Errors: those of ExampleEncoder::Append.
+/// Encodes every example; `between`, if set, is called before each, and ends the work with its
+/// error: there may be millions, and a template may take long for one.
+/// Errors: those of ExampleEncoder::Append and of `between`.
 StatusOr<TokenizedSplit> Tokenize(const std::vector<datasets::Example>& examples,
-                                  ExampleEncoder& encoder);
+                                  ExampleEncoder& encoder,
+                                  const std::function<Status()>& between = {});
 
 }  // namespace graft::worker::engine

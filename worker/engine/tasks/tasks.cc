@@ -16,10 +16,12 @@ std::shared_ptr<const Task> MakeTask(tasks::TaskSpec spec) {
 }
 
 StatusOr<TokenizedSplit> Tokenize(const std::vector<datasets::Example>& examples,
-                                  ExampleEncoder& encoder) {
+                                  ExampleEncoder& encoder, const std::function<Status()>& between) {
   TokenizedSplit split;
-  for (const datasets::Example& example : examples)
+  for (const datasets::Example& example : examples) {
+    if (between) GRAFT_RETURN_IF_ERROR(between());
     GRAFT_RETURN_IF_ERROR(encoder.Append(example, split));
+  }
   split.num_given = static_cast<int64_t>(examples.size());
   return split;
 }

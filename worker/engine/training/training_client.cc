@@ -92,16 +92,8 @@ std::optional<StatusOr<TrainOutcome>> TrainingClient::Advance(Job& job, const Yi
     yield();
   };
   const spec::Hyperparameters& hp = job.run->input().request.spec->hyperparameters;
-  switch (job.observer->Desired()) {
-    case DesiredState::kCancel:
-      return Leave(job, TrainOutcome::Kind::kCancelled);
-    case DesiredState::kPause:
-      return Leave(job, TrainOutcome::Kind::kPaused);
-    case DesiredState::kRelease:
-      return Leave(job, TrainOutcome::Kind::kReleased);
-    case DesiredState::kRun:
-      break;
-  }
+  if (const DesiredState desired = job.observer->Desired(); desired != DesiredState::kRun)
+    return Leave(job, EndOf(desired));
   if (job.run->done()) return Guarded([&] { return job.run->Finish(); });
   // What is trained is only evaluated yet: its result isn't thrown away.
   if (hp.max_run_seconds > 0 && !job.run->trained() &&

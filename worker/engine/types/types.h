@@ -74,8 +74,16 @@ struct TrainOutcome {
   std::string precision;  ///< "fp32" or "bf16"
 };
 
-/// Port; implemented by the agent. All methods are called on the engine's thread and must return at
-/// once.
+/// How a run ends that its owner doesn't want to go on. Requires: not kRun.
+inline TrainOutcome::Kind EndOf(DesiredState desired) {
+  if (desired == DesiredState::kCancel) return TrainOutcome::Kind::kCancelled;
+  if (desired == DesiredState::kPause) return TrainOutcome::Kind::kPaused;
+  return TrainOutcome::Kind::kReleased;
+}
+
+/// Port; implemented by the agent. All methods must return at once, and are called on the engine's
+/// thread. Before OnStarted, OnActivity and Desired are called on the thread that calls
+/// Engine::Train, and so is OnDone of a job that isn't to begin any more.
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
@@ -84,10 +92,12 @@ class TrainObserver {
   virtual void OnEvaluation(const Evaluation&) {}
   /// `bytes` is a whole checkpoint; the observer stores it elsewhere, off this thread.
   virtual void OnCheckpoint(int64_t /*step*/, std::shared_ptr<const std::string> /*bytes*/) {}
-  /// Often, between layers of training and of evaluation alike: the job still computes.
+  /// Often, between tensors and examples that are read, and between layers of training and of
+  /// evaluation alike: the job still computes.
   virtual void OnActivity() {}
   virtual void OnWarning(const std::string&) {}
-  /// Asked between turns: steps, and passes of an evaluation.
+  /// Asked between tensors and examples that are read; then between turns: steps, passes of an
+  /// evaluation, steps of its samples.
   virtual DesiredState Desired() { return DesiredState::kRun; }
   /// Last call. FaultOf (common/base/fault.h) an error says who caused it.
   virtual void OnDone(StatusOr<TrainOutcome> outcome) = 0;

@@ -123,6 +123,46 @@ TEST(TrainRunTest, PausedAndCancelledJobsEndAsAsked) {
   EXPECT_EQ(engine->figures().training_jobs, 0);
 }
 
+TEST(TrainRunTest, AJobEndsAsAskedWhileItsDataAreRead) {
+  const auto engine = MakeEngine();
+  const auto job = [] { return MakeRequest(MakeSpec(kLora), MakeData(1000, 0, 0)); };
+  ASSERT_TRUE(RunJob(*engine, EventfulJob()).ok()) << "the base is in memory";
+  for (const auto& [desired, end] :
+       {std::pair(DesiredState::kCancel, TrainOutcome::Kind::kCancelled),
+        {DesiredState::kPause, TrainOutcome::Kind::kPaused},
+        {DesiredState::kRelease, TrainOutcome::Kind::kReleased}}) {
+    const auto recorder = std::make_shared<Recorder>();
+    int64_t asked = 0;
+    recorder->SetDesiredBefore([&, desired = desired](int64_t times) {
+      asked = times;
+      return times == 50 ? desired : DesiredState::kRun;
+    });
+
+    const auto outcome = RunJob(*engine, job(), recorder);
+
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    EXPECT_EQ(outcome->kind, end);
+    EXPECT_EQ(asked, 50) << "of 1000 examples";
+    EXPECT_EQ(recorder->first_step, -1) << "it never began";
+    EXPECT_EQ(recorder->checkpoint_step, -1);
+    EXPECT_EQ(engine->figures().training_jobs, 0);
+  }
+}
+
+TEST(TrainRunTest, ACancelDoesNotWaitForTheEndOfItsBasesReading) {
+  const auto engine = MakeEngine();
+  const auto recorder = std::make_shared<Recorder>();
+  recorder->SetDesiredBefore(
+      [](int64_t times) { return times == 3 ? DesiredState::kCancel : DesiredState::kRun; });
+
+  const auto outcome = RunJob(*engine, MakeRequest(MakeSpec(kLora), MakeData(8, 0, 0)), recorder);
+
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->kind, TrainOutcome::Kind::kCancelled);
+  EXPECT_FALSE(engine->HoldsSomeFormOf("base-bert"));
+  EXPECT_TRUE(RunJob(*engine, EventfulJob()).ok()) << "who comes next reads it";
+}
+
 /// A job whose validation data take several passes.
 TrainRequest LongEvaluation(std::string checkpoint = {}) {
   return MakeRequest(MakeSpec(kLora, [](Hyper& hp) { hp.max_steps = 1; }), MakeData(4, 2000, 0),

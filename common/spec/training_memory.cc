@@ -127,6 +127,46 @@ int64_t LossBytes(const JobSpec& spec, const families::Layout& layout, int64_t w
 
 }  // namespace
 
+LargestPass LargestPassOf(const Hyperparameters& hyperparameters,
+                          std::vector<ExampleRows> examples) {
+  LargestPass pass;
+  if (hyperparameters.batch_tokens <= 0) {
+    const size_t count = std::min(static_cast<size_t>(hyperparameters.batch_size), examples.size());
+    // The sum over those examples that have most.
+    const auto most = [&](int32_t ExampleRows::*of) {
+      const auto end = examples.begin() + static_cast<ptrdiff_t>(count);
+      std::partial_sort(examples.begin(), end, examples.end(),
+                        [&](const ExampleRows& a, const ExampleRows& b) { return a.*of > b.*of; });
+      int64_t sum = 0;
+      for (size_t i = 0; i < count; ++i) sum += examples[i].*of;
+      return sum;
+    };
+    pass.tokens = most(&ExampleRows::tokens);
+    pass.wanted = most(&ExampleRows::wanted);
+    return pass;
+  }
+  for (const ExampleRows& example : examples) {
+    pass.tokens = std::max<int64_t>(pass.tokens, example.tokens);
+    pass.wanted = std::max<int64_t>(pass.wanted, example.wanted);
+  }
+  if (!examples.empty()) pass.tokens = std::max(pass.tokens, hyperparameters.batch_tokens);
+  std::sort(examples.begin(), examples.end(), [](const ExampleRows& a, const ExampleRows& b) {
+    return int64_t{a.wanted} * b.tokens > int64_t{b.wanted} * a.tokens;
+  });
+  int64_t tokens = 0, wanted = 0;
+  for (const ExampleRows& example : examples) {
+    const int64_t left = hyperparameters.batch_tokens - tokens;
+    if (example.tokens > left) {
+      wanted += (example.wanted * left + example.tokens - 1) / std::max(example.tokens, 1);
+      break;
+    }
+    tokens += example.tokens;
+    wanted += example.wanted;
+  }
+  pass.wanted = std::max(pass.wanted, wanted);
+  return pass;
+}
+
 TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layout& layout,
                                       const LargestPass& pass, bool is_bf16, bool keeps_inputs) {
   const int64_t element = is_bf16 ? 2 : kFp32;

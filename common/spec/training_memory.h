@@ -4,6 +4,7 @@
 /// functions.
 
 #include <cstdint>
+#include <vector>
 
 #include "common/families/layout.h"
 #include "common/spec/job_spec.h"
@@ -15,6 +16,18 @@ struct LargestPass {
   int64_t tokens = 0;
   int64_t wanted = 0;  ///< Rows whose outputs the loss is over; at most tokens.
 };
+
+/// What an example gives a pass.
+struct ExampleRows {
+  int32_t tokens = 0;
+  int32_t wanted = 0;
+};
+
+/// A micro-batch with as many tokens, and as many wanted rows, as any of any epoch has. With a
+/// token budget its wanted rows are those of the examples that have most a token, the last of them
+/// in part: an upper bound.
+LargestPass LargestPassOf(const Hyperparameters& hyperparameters,
+                          std::vector<ExampleRows> examples);
 
 /// Bytes of tensors at the moment when they are most.
 struct TrainingMemory {

@@ -17,27 +17,6 @@ constexpr double kEfficiency = 0.55;
 /// Process, libraries, allocator slack: beside the tensors.
 constexpr int64_t kOverheadBytes = int64_t{400} << 20;
 
-int64_t MaxTokensPerMicroBatch(const spec::Hyperparameters& h, std::vector<int32_t> lengths) {
-  if (lengths.empty()) return 0;
-  if (h.batch_tokens > 0)
-    return std::max<int64_t>(h.batch_tokens, *std::max_element(lengths.begin(), lengths.end()));
-  const auto n = std::min<size_t>(static_cast<size_t>(h.batch_size), lengths.size());
-  std::partial_sort(lengths.begin(), lengths.begin() + static_cast<ptrdiff_t>(n), lengths.end(),
-                    std::greater<>());
-  return std::accumulate(lengths.begin(), lengths.begin() + static_cast<ptrdiff_t>(n), int64_t{0});
-}
-
-/// Rows that a micro-batch's loss is over: a language model's tokens, else one an example.
-int64_t MostWanted(const spec::JobSpec& spec, const std::vector<int32_t>& lengths,
-                   int64_t most_tokens) {
-  if (spec.task.kind == tasks::Kind::kCausalLanguageModeling) return most_tokens;
-  const spec::Hyperparameters& h = spec.hyperparameters;
-  const auto examples = static_cast<int64_t>(lengths.size());
-  if (h.batch_tokens <= 0) return std::min<int64_t>(h.batch_size, examples);
-  const int32_t shortest = lengths.empty() ? 1 : *std::ranges::min_element(lengths);
-  return std::min<int64_t>(h.batch_tokens / std::max(shortest, 1), examples);
-}
-
 bool Fits(const core::JobFacts& facts, const Machine& machine) {
   return machine.memory_bytes == 0 ||
          facts.peak_memory_bytes + kOverheadBytes <= machine.memory_bytes;
@@ -90,8 +69,10 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   facts.base_parameters = layout.ParameterCount();
   facts.artifact_bytes = stored * 4 + 8192;
 
-  const int64_t batch_tokens = MaxTokensPerMicroBatch(h, tokens.train);
-  const spec::LargestPass pass = {batch_tokens, MostWanted(spec, tokens.train, batch_tokens)};
+  std::vector<spec::ExampleRows> examples;
+  for (size_t i = 0; i < tokens.train.size(); ++i)
+    examples.push_back({tokens.train[i], tokens.wanted.empty() ? 1 : tokens.wanted[i]});
+  const spec::LargestPass pass = spec::LargestPassOf(h, std::move(examples));
   const auto peak = [&](bool keeps_inputs) {
     return spec::EstimateTrainingMemory(spec, layout, pass, machine.bf16, keeps_inputs).total();
   };

@@ -64,6 +64,7 @@ class SplitCounter {
       if (encoded->parts.empty()) dropped_.Add(example.line);
       for (const language::Part& part : encoded->parts) {
         lengths.push_back(static_cast<int32_t>(part.ids.size()));
+        wanted.push_back(static_cast<int32_t>(part.targets.size()));
         loss_tokens += static_cast<int64_t>(part.targets.size());
       }
     }
@@ -71,7 +72,7 @@ class SplitCounter {
     return OkStatus();
   }
 
-  std::vector<int32_t> lengths;
+  std::vector<int32_t> lengths, wanted;  ///< Of each sequence that examples become.
   int64_t loss_tokens = 0;
   int64_t too_long() const { return too_long_.count(); }
   int64_t dropped() const { return dropped_.count(); }
@@ -183,6 +184,7 @@ StatusOr<TokenCounts> CountLanguage(const datasets::IngestedDataset& dataset,
   };
   GRAFT_RETURN_IF_ERROR(count("train", dataset.train, [&](SplitCounter& counter) {
     counts.train = std::move(counter.lengths);
+    counts.wanted = std::move(counter.wanted);
     counts.truncated_examples = counter.too_long();
     counts.loss_tokens = counter.loss_tokens;
     counts.dropped_examples = counter.dropped();

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/spec/training_memory.h"
+
 #include "../rpc/tiny_base.h"
 
 namespace graft::server::intake {
@@ -85,6 +87,30 @@ TEST_F(EstimateTest, JobThatDoesNotFitIsRefusedWithTheNumbers) {
   EXPECT_TRUE(CheckFits(facts, Machine{}).ok()) << "an unknown machine refuses nothing";
   machine.memory_bytes = int64_t{21} << 30;
   EXPECT_TRUE(CheckFits(facts, machine).ok());
+}
+
+TEST_F(EstimateTest, ThePeakIsThatOfThePassThatTheEngineExpects) {
+  for (const int64_t batch_tokens : {0, 40}) {
+    spec::JobSpec spec = Spec();
+    spec.hyperparameters.batch_tokens = batch_tokens;
+    TokenCounts tokens;
+    tokens.train = {30, 20, 10, 25, 12};
+    const auto peak = [&] {
+      core::JobFacts facts;
+      Estimate(spec, layout_, tokens, {}, facts);
+      return facts.peak_memory_bytes;
+    };
+    const auto expected = [&](const std::vector<spec::ExampleRows>& examples) {
+      return spec::EstimateTrainingMemory(spec, layout_,
+                                          spec::LargestPassOf(spec.hyperparameters, examples),
+                                          /*is_bf16=*/false, /*keeps_inputs=*/false)
+          .total();
+    };
+
+    EXPECT_EQ(peak(), expected({{30, 1}, {20, 1}, {10, 1}, {25, 1}, {12, 1}}));
+    tokens.wanted = {5, 19, 2, 3, 4};
+    EXPECT_EQ(peak(), expected({{30, 5}, {20, 19}, {10, 2}, {25, 3}, {12, 4}}));
+  }
 }
 
 TEST_F(EstimateTest, WhereMemoryIsShortAPassKeepsLess) {

@@ -115,6 +115,7 @@ TEST(LanguageCountsTest, WhatIsCutAndLeftOutIsToldWithItsLines) {
   const Outcome outcome = Count(dataset, SetupOf(4));
 
   EXPECT_THAT(outcome.counts.train, ElementsAre(4));
+  EXPECT_THAT(outcome.counts.wanted, ElementsAre(3)) << "of bcd, for a is asked";
   EXPECT_EQ(outcome.counts.dropped_examples, 12);
   EXPECT_EQ(outcome.counts.truncated_examples, 13);
   EXPECT_THAT(outcome.report.warnings,

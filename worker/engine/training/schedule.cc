@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <numeric>
+#include <utility>
 
 #include "common/base/random.h"
 
@@ -16,6 +15,7 @@ int64_t DivideUp(int64_t count, int64_t by) { return (count + by - 1) / by; }
 
 DataSchedule::DataSchedule(const TokenizedSplit& split, const spec::Hyperparameters& hp)
     : split_(split),
+      hyperparameters_(hp),
       seed_(hp.seed),
       batch_size_(hp.batch_size),
       batch_tokens_(hp.batch_tokens),
@@ -90,17 +90,12 @@ double DataSchedule::EpochAfter(int64_t step) const {
 }
 
 spec::LargestPass DataSchedule::LargestPass() const {
-  // The sum over those examples that have most.
-  const auto most = [&](auto of) {
-    std::vector<int64_t> counts(static_cast<size_t>(split_.size()));
-    for (int64_t i = 0; i < split_.size(); ++i) counts[static_cast<size_t>(i)] = of(i);
-    const auto end = counts.begin() + std::min(batch_size_, split_.size());
-    std::partial_sort(counts.begin(), end, counts.end(), std::greater<>());
-    return batch_tokens_ > 0 ? counts.front() : std::accumulate(counts.begin(), end, int64_t{0});
-  };
-  const int64_t tokens = most([&](int64_t i) { return split_.length(i); });
-  if (batch_tokens_ > 0) return {std::max(batch_tokens_, tokens), std::max(batch_tokens_, tokens)};
-  return {tokens, most([&](int64_t i) { return split_.num_targets(i); })};
+  std::vector<spec::ExampleRows> examples;
+  for (int64_t i = 0; i < split_.size(); ++i) {
+    examples.push_back(
+        {static_cast<int32_t>(split_.length(i)), static_cast<int32_t>(split_.num_targets(i))});
+  }
+  return spec::LargestPassOf(hyperparameters_, std::move(examples));
 }
 
 }  // namespace graft::worker::engine

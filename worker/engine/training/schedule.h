@@ -16,7 +16,7 @@ namespace graft::worker::engine {
 /// Thread safety: confined to one thread; const methods fill caches.
 class DataSchedule {
  public:
-  /// Requires: at least one example. Keeps a reference to `split`.
+  /// Requires: at least one example. Keeps a reference to `split`, and a copy of the others.
   DataSchedule(const TokenizedSplit& split, const spec::Hyperparameters& hyperparameters);
 
   int64_t total_steps() const { return total_steps_; }
@@ -38,6 +38,7 @@ class DataSchedule {
   const Batches& Epoch(int64_t epoch) const;
 
   const TokenizedSplit& split_;
+  const spec::Hyperparameters hyperparameters_;
   const uint64_t seed_;
   const int64_t batch_size_, batch_tokens_, accumulation_;
   int64_t total_steps_ = 0;

@@ -149,6 +149,19 @@ StatusOr<Encoded> Encoder::EncodeConversation(const datasets::Example& example) 
   return Cut(ids, is_learned, options_.max_length);
 }
 
+StatusOr<std::vector<int32_t>> Encoder::EncodePrompt(const std::string& prompt) const {
+  if (chat_ == nullptr) return tokenizer_.Encode(prompt, kUncut).ids;
+  templates::Conversation conversation;
+  conversation.messages.push_back({{"role", "user"}, {"content", prompt}});
+  templates::RenderOptions render = chat_->render;
+  render.add_generation_prompt = true;
+  GRAFT_ASSIGN_OR_RETURN(const templates::Rendered rendered,
+                         chat_->chat_template.Render(conversation, render));
+  tokenizers::EncodeOptions options = kUncut;
+  options.special_tokens = false;  // The template wrote them.
+  return tokenizer_.Encode(rendered.text, options).ids;
+}
+
 StatusOr<Encoded> Encoder::Encode(const datasets::Example& example) const {
   switch (options_.shape) {
     case datasets::Shape::kCompletion:

@@ -62,6 +62,11 @@ class Encoder {
   /// conversation isn't JSON.
   StatusOr<Encoded> Encode(const datasets::Example& example) const;
 
+  /// What a model that is trained so continues: `prompt` as it stands; among conversations one that
+  /// the user begins with it, up to where the answer begins. Uncut.
+  /// Errors: as ChatTemplate::Render.
+  StatusOr<std::vector<int32_t>> EncodePrompt(const std::string& prompt) const;
+
  private:
   struct Chat;
   Encoder(const tokenizers::Tokenizer& tokenizer, EncoderOptions options);

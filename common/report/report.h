@@ -3,6 +3,7 @@
 /// proto/report.h carries it between them. Units and meaning: the messages of the same names in
 /// graft/v1/job.proto.
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -23,6 +24,20 @@ struct Evaluation {
   double loss = 0;  ///< Mean over what the task counts: examples, or tokens that carry loss.
   /// What else the task measures, by name: "accuracy", "macro_f1".
   std::map<std::string, double> metrics;
+};
+
+/// Most bytes that are told of a sample.
+inline constexpr size_t kMostSamplePromptBytes = 256;
+inline constexpr size_t kMostSampleTextBytes = size_t{16} << 10;
+
+/// A prompt of the job's as its adapter continued it at an evaluation.
+struct Sample {
+  int64_t step = 0;
+  int32_t index = 0;   ///< Of the prompt.
+  std::string prompt;  ///< Its beginning.
+  std::string text;
+  std::string finish_reason;  ///< "stop" or "length"
+  int64_t tokens = 0;
 };
 
 struct JobFacts {

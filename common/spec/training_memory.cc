@@ -16,6 +16,9 @@ constexpr int64_t kFp32 = 4;
 /// Fp32 copies of a part of the logits while its loss is computed: they themselves, their
 /// logarithms, and the gradients of both.
 constexpr int64_t kLossCopies = 4;
+constexpr int64_t kMostSampleCacheBytes = int64_t{256} << 20;
+/// The cache is given out in blocks of so many tokens.
+constexpr int64_t kCacheBlockTokens = 16;
 
 /// The places of a layer where tensors may be trained, in the order of its computation. What stands
 /// in front of the first one keeps nothing, unless the layer's input needs a gradient.
@@ -206,6 +209,21 @@ TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layou
   const int64_t loss = LossBytes(spec, layout, pass.wanted, element);
   memory.scratch = std::max(largest * element, loss);
   return memory;
+}
+
+int64_t SampleCacheBytes(const JobSpec& spec, const families::Layout& layout,
+                         const std::vector<int64_t>& prompt_tokens, bool is_bf16) {
+  int64_t all = 0, longest = 0;
+  for (const int64_t prompt : prompt_tokens) {
+    const int64_t tokens =
+        std::min(prompt + spec.task.language.sample_tokens, layout.max_positions);
+    const int64_t blocks = (tokens + kCacheBlockTokens - 1) / kCacheBlockTokens;
+    all += blocks;
+    longest = std::max(longest, blocks);
+  }
+  const int64_t block = layout.num_layers * kCacheBlockTokens * 2 * layout.num_kv_heads *
+                        layout.head_dim * (is_bf16 ? 2 : kFp32);
+  return std::max(longest * block, std::min(all * block, kMostSampleCacheBytes / block * block));
 }
 
 }  // namespace graft::spec

@@ -44,4 +44,10 @@ struct TrainingMemory {
 TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layout& layout,
                                       const LargestPass& pass, bool is_bf16, bool keeps_inputs);
 
+/// Bytes of keys and values that the samples of a job are given while they are generated: what all
+/// of them need, up to 256 MiB; more if one alone needs it. They are there instead of what a
+/// training pass keeps. `prompt_tokens`: of each sample.
+int64_t SampleCacheBytes(const JobSpec& spec, const families::Layout& layout,
+                         const std::vector<int64_t>& prompt_tokens, bool is_bf16);
+
 }  // namespace graft::spec

@@ -18,10 +18,11 @@ constexpr KindNames kKinds[] = {
 constexpr size_t kMaxLabels = 10'000;
 constexpr size_t kMaxLabelBytes = 1024;
 constexpr int64_t kMostLogitBytes = int64_t{64} << 20;
-constexpr size_t kMaxToldLabels = 20;  // In a message.
+constexpr size_t kMaxToldLabels = 20;                  // In a message.
 constexpr size_t kMaxTemplateBytes = size_t{1} << 20;  // As templates::Limits.
 constexpr size_t kMaxVariableBytes = size_t{64} << 10;
 constexpr size_t kMaxSampleBytes = size_t{16} << 10;
+constexpr int64_t kMostSampleTokens = 1024;
 
 const std::vector<std::string> kLossOn = {"ANSWERS", "ALL"};
 
@@ -42,6 +43,11 @@ StatusOr<LanguageTraining> ReadLanguage(const Json& json, const std::string& pre
   language.samples = fields.Texts("samples", kMostSamples, kMaxSampleBytes);
   if (std::ranges::any_of(language.samples, &std::string::empty))
     fields.Fail("samples", "holds an empty prompt");
+  // 0 is what protobuf writes for a number that isn't set.
+  const int64_t tokens = fields.Integer("sample_tokens", 0, kMostSampleTokens, 0);
+  if (tokens > 0) language.sample_tokens = static_cast<int>(tokens);
+  if (tokens > 0 && language.samples.empty())
+    fields.Fail("sample_tokens", "is set and samples are not; name prompts, or leave it out");
   GRAFT_RETURN_IF_ERROR(fields.Finish());
   return language;
 }
@@ -84,6 +90,8 @@ Json TaskSpec::ToJson() const {
   if (!language.chat_template_variables.empty())
     fields["chat_template_variables"] = language.chat_template_variables;
   if (!language.samples.empty()) fields["samples"] = language.samples;
+  if (language.sample_tokens != kDefaultSampleTokens)
+    fields["sample_tokens"] = language.sample_tokens;
   return {{NamesOf(kind).field, fields}};
 }
 

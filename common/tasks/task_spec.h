@@ -21,6 +21,7 @@ enum class LossOn {
 };
 
 inline constexpr size_t kMostSamples = 8;
+inline constexpr int kDefaultSampleTokens = 64;
 
 /// How a language model is trained. None of it changes an answer of the version: the template does,
 /// which is one of the version's files.
@@ -29,7 +30,8 @@ struct LanguageTraining {
   std::string chat_template;  ///< Source; empty: the base's.
   /// By the names that templates know them by, such as enable_thinking: an object.
   Json chat_template_variables = Json::object();
-  std::vector<std::string> samples;  ///< Prompts that are continued at each evaluation.
+  std::vector<std::string> samples;          ///< Prompts that are continued at each evaluation.
+  int sample_tokens = kDefaultSampleTokens;  ///< Most tokens of each text.
 
   friend bool operator==(const LanguageTraining&, const LanguageTraining&) = default;
 };
@@ -71,9 +73,9 @@ struct TaskSpec {
   friend bool operator==(const TaskSpec&, const TaskSpec&) = default;
 };
 
-/// Rows of outputs, each `width` wide, that a task's loss is computed over at once: it is a sum over
-/// rows, and not all of a language model's fit in memory. As many as 64 MiB of fp32 logits hold, one
-/// at least; any number for other tasks.
+/// Rows of outputs, each `width` wide, that a task's loss is computed over at once: it is a sum
+/// over rows, and not all of a language model's fit in memory. As many as 64 MiB of fp32 logits
+/// hold, one at least; any number for other tasks.
 int64_t RowsAtOnce(Kind kind, int64_t width);
 
 /// A classification over these labels.

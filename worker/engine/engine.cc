@@ -62,6 +62,7 @@ StatusOr<std::shared_ptr<TrainInput>> Engine::Impl::ReadInput(
       ChatOf(data, *on.base, input->chat_template,
              std::chrono::sys_seconds(std::chrono::seconds(request.create_time))));
   if (!chat.chat_template.empty()) input->chat_template = chat.chat_template;
+  GRAFT_ASSIGN_OR_RETURN(input->samples, PlanSamples(spec, *on.base, data.shape, chat));
   const auto encoder = input->task->NewEncoder({.dataset = data,
                                                 .tokenizer = on.base->tokenizer(),
                                                 .max_length = max_length,

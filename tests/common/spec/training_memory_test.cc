@@ -34,5 +34,46 @@ TEST(LargestPassTest, OfABudgetOfTokensAsManyRowsAreWantedAsFitIntoIt) {
   EXPECT_EQ(LargestPassOf(Batches(1, 200), chats).wanted, 18 + 30 + 5 + 2);
 }
 
+/// A token's keys and values take 2 layers x (2 x 3 heads x 8) numbers.
+families::Layout SmallLayout() {
+  families::Layout layout;
+  layout.num_layers = 2;
+  layout.num_kv_heads = 3;
+  layout.head_dim = 8;
+  layout.max_positions = 100'000;
+  return layout;
+}
+constexpr int64_t kTokenBytes = 2 * 2 * 3 * 8 * 2;  // In bf16.
+
+int64_t Cache(const std::vector<int64_t>& prompts, const families::Layout& layout = SmallLayout()) {
+  JobSpec spec;
+  spec.task.language.sample_tokens = 10;
+  return SampleCacheBytes(spec, layout, prompts, /*is_bf16=*/true);
+}
+
+TEST(SampleCacheTest, AllOfTheTextsFitInWholeBlocks) {
+  EXPECT_EQ(Cache({}), 0);
+  EXPECT_EQ(Cache({6}), 16 * kTokenBytes);
+  EXPECT_EQ(Cache({7}), 32 * kTokenBytes);
+  EXPECT_EQ(Cache({6, 7, 1}), 64 * kTokenBytes);
+}
+
+TEST(SampleCacheTest, WhatTheContextDoesntHoldIsntKept) {
+  families::Layout layout = SmallLayout();
+  layout.max_positions = 16;
+
+  EXPECT_EQ(Cache({15}, layout), 16 * kTokenBytes);
+}
+
+TEST(SampleCacheTest, ManyLongTextsShareWhatIsAllowedButEachFitsAlone) {
+  families::Layout layout = SmallLayout();
+  layout.num_layers = 200;
+  const int64_t token = 100 * kTokenBytes;
+
+  EXPECT_LE(Cache({9990, 9990, 9990}, layout), int64_t{256} << 20);
+  EXPECT_GT(Cache({9990, 9990, 9990}, layout), (int64_t{256} << 20) - 16 * token);
+  EXPECT_EQ(Cache({50'000 - 10}, layout), 50'000 * token);
+}
+
 }  // namespace
 }  // namespace graft::spec

@@ -59,13 +59,29 @@ TEST(TaskSpecTest, ALanguageModelsFieldsReadBackAsTheyWereAndDefaultsAreNotWritt
   const Json all = Language({{"loss_on", "ALL"},
                              {"chat_template", "{{ messages }}"},
                              {"chat_template_variables", {{"enable_thinking", false}, {"n", 3}}},
-                             {"samples", {"Once upon"}}});
+                             {"samples", {"Once upon"}},
+                             {"sample_tokens", 100}});
 
   const TaskSpec task = Must(all);
 
   EXPECT_EQ(task.language.loss_on, LossOn::kAll);
+  EXPECT_EQ(task.language.sample_tokens, 100);
   EXPECT_EQ(task.ToJson(), all);
   EXPECT_EQ(Must(task.ToJson()), task);
+}
+
+TEST(TaskSpecTest, HowLongSamplesAreIsOfSamplesAlone) {
+  const Json plain = Language({{"samples", {"x"}}});
+  EXPECT_EQ(Must(plain).language.sample_tokens, kDefaultSampleTokens);
+  for (const int same : {0, kDefaultSampleTokens})
+    EXPECT_EQ(Must(Language({{"samples", {"x"}}, {"sample_tokens", same}})).ToJson(), plain);
+
+  EXPECT_EQ(FieldOf(Parse(Language({{"sample_tokens", 5}})).status()),
+            "task.causal_lm.sample_tokens");
+  for (const int wrong : {-1, 1025}) {
+    const Json json = Language({{"samples", {"x"}}, {"sample_tokens", wrong}});
+    EXPECT_EQ(FieldOf(Parse(json).status()), "task.causal_lm.sample_tokens") << wrong;
+  }
 }
 
 TEST(TaskSpecTest, AVersionSaysNothingOfHowItWasTrained) {

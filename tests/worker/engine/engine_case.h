@@ -47,6 +47,7 @@ class Recorder : public TrainObserver {
     if (progress.step == 1) first_progress = progress;
   }
   void OnEvaluation(const Evaluation& evaluation) override { evaluations.push_back(evaluation); }
+  void OnSample(const report::Sample& sample) override { samples.push_back(sample); }
   void OnCheckpoint(int64_t step, std::shared_ptr<const std::string> bytes) override {
     checkpoint_step = step;
     checkpoint = *bytes;
@@ -58,6 +59,10 @@ class Recorder : public TrainObserver {
   }
   void OnDone(StatusOr<TrainOutcome> outcome) override { done_.set_value(std::move(outcome)); }
 
+  /// For one that looks at what was told so far; before the run begins.
+  void SetDesired(std::function<DesiredState(int64_t steps)> desired) {
+    desired_ = std::move(desired);
+  }
   /// Asked while base and data are read, with the number of times so far.
   void SetDesiredBefore(std::function<DesiredState(int64_t asked)> before) {
     before_ = std::move(before);
@@ -69,6 +74,7 @@ class Recorder : public TrainObserver {
   Progress first_progress;  ///< After step 1.
   std::string checkpoint;
   std::vector<Evaluation> evaluations;
+  std::vector<report::Sample> samples;
   std::vector<std::string> warnings;
 
  private:

@@ -223,6 +223,21 @@ bool TrainRun::ValidationDue() const {
 
 Status TrainRun::EvaluateSome(const TokenizedSplit& split, TrainObserver& observer,
                               const Yield& yield) {
+  if (sampling_) {
+    SampleSome(observer, yield);
+  } else {
+    GRAFT_RETURN_IF_ERROR(EvaluateSplit(split, observer, yield));
+  }
+  if (!evaluated_ || sampling_) return OkStatus();
+  // Last, so that a run that is resumed on the way does all of it again.
+  if (evaluated_->split != "test") NoteValidation(*evaluated_, observer);
+  state_.evaluations.push_back(*std::move(evaluated_));
+  evaluated_.reset();
+  return OkStatus();
+}
+
+Status TrainRun::EvaluateSplit(const TokenizedSplit& split, TrainObserver& observer,
+                               const Yield& yield) {
   const bool is_test = &split == &input_->test;
   if (!evaluating_) {
     if (is_test) state_.RestoreBest();
@@ -230,14 +245,33 @@ Status TrainRun::EvaluateSome(const TokenizedSplit& split, TrainObserver& observ
   }
   GRAFT_RETURN_IF_ERROR(evaluating_->Advance(yield));
   if (!evaluating_->done()) return OkStatus();
-  Evaluation evaluation = evaluating_->Result();
+  evaluated_ = evaluating_->Result();
   evaluating_.reset();
-  evaluation.step = is_test ? state_.kept_step() : step();
-  evaluation.split = is_test ? "test" : "validation";
-  observer.OnEvaluation(evaluation);
-  if (!is_test) NoteValidation(evaluation, observer);
-  state_.evaluations.push_back(std::move(evaluation));
+  evaluated_->step = is_test ? state_.kept_step() : step();
+  evaluated_->split = is_test ? "test" : "validation";
+  observer.OnEvaluation(*evaluated_);
+  // What is tested was validated, and has its samples.
+  if (!is_test && !input_->samples.prompts.empty()) {
+    const LoadedBase on{input_->base, input_->model};
+    sampling_.emplace(on, *state_.adapter, input_->samples);
+  }
   return OkStatus();
+}
+
+void TrainRun::SampleSome(TrainObserver& observer, const Yield& yield) {
+  if (!sampling_->done()) sampling_->Advance(yield);
+  if (!sampling_->done()) return;
+  for (StatusOr<report::Sample>& sample : sampling_->Result()) {
+    if (sample.ok()) {
+      sample->step = step();
+      observer.OnSample(*sample);
+    } else {
+      observer.OnWarning("a sample of step " + std::to_string(step()) +
+                         " couldn't be generated: " + sample.status().message());
+    }
+  }
+  sampling_.reset();
+  ReleaseCachedMemory(input_->base->device());
 }
 
 void TrainRun::NoteValidation(const Evaluation& evaluation, TrainObserver& observer) {

@@ -1,7 +1,8 @@
 #pragma once
 /// One job's training: a state machine that the engine's thread advances a turn at a time: an
-/// optimizer step, or one pass of an evaluation that is due. Everything that a resumed run needs is
-/// in its checkpoint; the artifact of a resumed run has the hash of an undisturbed one.
+/// optimizer step, or one pass of an evaluation that is due, or one step of its samples' texts.
+/// Everything that a resumed run needs is in its checkpoint; the artifact of a resumed run has the
+/// hash of an undisturbed one.
 
 #include <chrono>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "worker/engine/tasks/task.h"
 #include "worker/engine/tasks/tokenized.h"
 #include "worker/engine/training/evaluation.h"
+#include "worker/engine/training/sample_texts.h"
 #include "worker/engine/training/schedule.h"
 #include "worker/engine/training/train_state.h"
 #include "worker/engine/types/types.h"
@@ -29,6 +31,7 @@ struct TrainInput {
   std::shared_ptr<const Task> task;
   TokenizedSplit train, validation, test;
   std::string chat_template;  ///< Of conversations; empty: they are none.
+  SamplePlan samples;         ///< Of evaluations on the validation data.
 };
 
 /// Thread safety: confined to the engine's thread after Create.
@@ -86,7 +89,10 @@ class TrainRun {
   /// The split that the next turn evaluates; null if it takes a step.
   const TokenizedSplit* DueEvaluation() const;
   bool ValidationDue() const;
+  /// One turn of an evaluation: of the split's passes, then of the samples.
   Status EvaluateSome(const TokenizedSplit& split, TrainObserver& observer, const Yield& yield);
+  Status EvaluateSplit(const TokenizedSplit& split, TrainObserver& observer, const Yield& yield);
+  void SampleSome(TrainObserver& observer, const Yield& yield);
   void NoteValidation(const Evaluation& evaluation, TrainObserver& observer);
   void Report(TrainObserver& observer, double loss, double lr, double grad_norm, int64_t tokens);
   double Elapsed() const;
@@ -96,7 +102,10 @@ class TrainRun {
   TrainState state_;
   Tape tape_;  ///< No part of the state: it changes no number.
 
-  std::optional<SplitEvaluation> evaluating_;  ///< Under way.
+  // Under way; no part of the state, for it is begun again.
+  std::optional<SplitEvaluation> evaluating_;
+  std::optional<Evaluation> evaluated_;  ///< Its samples are generated.
+  std::optional<SampleTexts> sampling_;
 
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point last_report_ = started_;

@@ -90,6 +90,8 @@ class TrainObserver {
   virtual void OnStarted(const std::string& /*precision*/, int64_t /*first_step*/) {}
   virtual void OnProgress(const Progress&) {}
   virtual void OnEvaluation(const Evaluation&) {}
+  /// Behind the evaluation that it belongs to.
+  virtual void OnSample(const report::Sample&) {}
   /// `bytes` is a whole checkpoint; the observer stores it elsewhere, off this thread.
   virtual void OnCheckpoint(int64_t /*step*/, std::shared_ptr<const std::string> /*bytes*/) {}
   /// Often, between tensors and examples that are read, and between layers of training and of

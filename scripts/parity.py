@@ -115,7 +115,7 @@ def main():
                  f"{float(figures['largest_difference_of_deviation']):.1e} of a position's standard deviation (1e-4 are allowed). The "
                  "greedy answers to 50 chats of up to 64 tokens are its own, token for token, with the plain base and with a LoRA that "
                  f"PEFT's form brought; {figures['ties_base']} and {figures['ties_lora']} of them part where the two best logits tie "
-                 "(one of 50 may). In bf16 graft's logits of twelve of the texts are {float(figures['bf16']):.1e} of a standard deviation "
+                 f"(one of 50 may). In bf16 graft's logits of twelve of the texts are {float(figures['bf16']):.1e} of a standard deviation "
                  "away from its own fp32 (root mean square); transformers' own are 2.6e-02.\n")
     if not passed:
         sys.exit("a test failed; the page is as it was")

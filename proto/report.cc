@@ -59,6 +59,17 @@ graft::v1::JobFacts ToProto(const report::JobFacts& facts) {
   return message;
 }
 
+graft::v1::Sample ToProto(const report::Sample& sample) {
+  graft::v1::Sample message;
+  message.set_step(sample.step);
+  message.set_index(sample.index);
+  message.set_prompt(CutText(sample.prompt, report::kMostSamplePromptBytes));
+  message.set_text(CutText(sample.text, report::kMostSampleTextBytes));
+  message.set_finish_reason(sample.finish_reason);
+  message.set_tokens(sample.tokens);
+  return message;
+}
+
 report::Progress FromProto(const graft::v1::Progress& message) {
   report::Progress progress;
   progress.step = message.step();
@@ -105,6 +116,17 @@ report::JobFacts FromProto(const graft::v1::JobFacts& message) {
   facts.loss_tokens = message.loss_tokens();
   facts.dropped_examples = message.dropped_examples();
   return facts;
+}
+
+report::Sample FromProto(const graft::v1::Sample& message) {
+  report::Sample sample;
+  sample.step = message.step();
+  sample.index = message.index();
+  sample.prompt = CutText(message.prompt(), report::kMostSamplePromptBytes);
+  sample.text = CutText(message.text(), report::kMostSampleTextBytes);
+  sample.finish_reason = CutText(message.finish_reason(), 16);
+  sample.tokens = message.tokens();
+  return sample;
 }
 
 }  // namespace graft::proto

@@ -200,6 +200,8 @@ void AddSpecFlags(command_line::Command command, SpecFlags& flags) {
               "Training data: a file (uploaded), file://..., graft://datasets/...");
   AddDataFlags(command, flags);
   AddTaskFlags(command, flags);
+  command.Add("--sample", flags.samples,
+              "For language models: a prompt to continue at each evaluation; up to 8 times");
   command.Add("--label-name", flags.label_names,
               "Label names in id order (default: from the data)");
   command.Add("--method", flags.method, "lora, bottleneck, last_layers or full");

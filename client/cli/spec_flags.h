@@ -21,7 +21,7 @@ struct SpecFlags {
   std::string task;  ///< A kind's name; empty: by the columns, or a file's.
   std::string prompt_column, completion_column, messages_column, tools_column;
   std::string loss_on, chat_template;  ///< The template is a file's path.
-  std::vector<std::string> template_variables;
+  std::vector<std::string> template_variables, samples;
   std::optional<double> validation_fraction, test_fraction;
   bool no_header = false, promote = false;
   std::optional<int> priority;

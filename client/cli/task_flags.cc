@@ -29,7 +29,8 @@ std::string LanguageFlag(const SpecFlags& flags) {
                                     {!flags.tools_column.empty(), "--tools-column"},
                                     {!flags.loss_on.empty(), "--loss-on"},
                                     {!flags.chat_template.empty(), "--chat-template"},
-                                    {!flags.template_variables.empty(), "--template-variable"}}) {
+                                    {!flags.template_variables.empty(), "--template-variable"},
+                                    {!flags.samples.empty(), "--sample"}}) {
     if (given) return name;
   }
   return {};
@@ -77,6 +78,8 @@ Status SetLanguage(const SpecFlags& flags, CausalLanguageModeling& language) {
       language.mutable_chat_template_variables()->mutable_fields()->erase(name);
     GRAFT_RETURN_IF_ERROR(SetVariable(pair, *language.mutable_chat_template_variables()));
   }
+  if (!flags.samples.empty()) language.clear_samples();
+  for (const std::string& sample : flags.samples) language.add_samples(sample);
   return OkStatus();
 }
 

@@ -53,8 +53,9 @@ struct LeaseReport {
   std::string worker;
   int64_t step = 0;
   int64_t activity = 0;  ///< Rises while the job computes, between steps too; else it stands still.
-  /// Progress, evaluations, checkpoints, warnings; unnumbered. Others are the server's to make and
-  /// are left out. A report that is repeated because its answer was lost repeats its events.
+  /// Progress, evaluations, samples, checkpoints, warnings; unnumbered. Others are the server's to
+  /// make and are left out. A report that is repeated because its answer was lost repeats its
+  /// events.
   std::vector<JobEvent> events;
   Checkpoint checkpoint;  ///< Newest stored, if new.
   std::string resolved_precision;

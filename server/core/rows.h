@@ -73,6 +73,7 @@ struct Attempt {
 using report::Evaluation;
 using report::JobFacts;
 using report::Progress;
+using report::Sample;
 
 /// A worker's on a RUNNING job, or a server's on a VALIDATING one; no other job has one.
 struct Lease {
@@ -136,7 +137,8 @@ enum class EventKind {
   kEvaluation,
   kCheckpoint,
   kWarning,
-  kVersionCreated
+  kVersionCreated,
+  kSample
 };
 
 struct JobEvent {
@@ -148,6 +150,7 @@ struct JobEvent {
   std::optional<JobError> error;  ///< kStateChange to FAILED; also of a RETRY
   Progress progress;
   Evaluation evaluation;
+  Sample sample;
   int64_t checkpoint_step = 0, checkpoint_bytes = 0;
   std::string text;    ///< kWarning; the version's name for kVersionCreated
   std::string sha256;  ///< kVersionCreated

@@ -73,8 +73,11 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   for (size_t i = 0; i < tokens.train.size(); ++i)
     examples.push_back({tokens.train[i], tokens.wanted.empty() ? 1 : tokens.wanted[i]});
   const spec::LargestPass pass = spec::LargestPassOf(h, std::move(examples));
+  const int64_t sample_cache = spec::SampleCacheBytes(spec, layout, tokens.samples, machine.bf16);
   const auto peak = [&](bool keeps_inputs) {
-    return spec::EstimateTrainingMemory(spec, layout, pass, machine.bf16, keeps_inputs).total();
+    const spec::TrainingMemory memory =
+        spec::EstimateTrainingMemory(spec, layout, pass, machine.bf16, keeps_inputs);
+    return std::max(memory.total(), memory.base + memory.states + sample_cache);
   };
   facts.peak_memory_bytes = peak(/*keeps_inputs=*/false);
   // A worker does the same where memory is short.

@@ -28,6 +28,7 @@ struct TokenCounts {
   int64_t truncated_examples = 0;
   int64_t loss_tokens = 0;       ///< Of a language model's epoch.
   int64_t dropped_examples = 0;  ///< Of train, for they have none.
+  std::vector<int64_t> samples;  ///< Of each prompt that evaluations continue.
 };
 
 /// Fills train_tokens, total_steps, trainable_parameters, base_parameters, artifact_bytes,

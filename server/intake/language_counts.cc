@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/base/utf8.h"
+#include "common/language/samples.h"
 #include "common/templates/chat_files.h"
 
 namespace graft::server::intake {
@@ -170,6 +171,9 @@ StatusOr<TokenCounts> CountLanguage(const datasets::IngestedDataset& dataset,
         "those with the version will be read with it");
   }
   TokenCounts counts;
+  GRAFT_ASSIGN_OR_RETURN(const auto samples, language::EncodeSamples(*encoder, setup.training,
+                                                                     base.layout.max_positions));
+  for (const auto& sample : samples) counts.samples.push_back(static_cast<int64_t>(sample.size()));
   const auto count = [&](const char* name, const std::vector<datasets::Example>& examples,
                          auto take) -> Status {
     SplitCounter counter(*encoder, dataset.shape, setup.max_length, name, report);

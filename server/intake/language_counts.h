@@ -33,7 +33,7 @@ StatusOr<std::string> ChooseChatTemplate(const datasets::IngestedDataset& datase
 /// with its error. Adds to the report: faults of the reason CHAT_REFUSED for conversations that the
 /// template refuses, NOTHING_TO_LEARN if a split has no token to learn, and warnings.
 /// Requires: the setup's template is what ChooseChatTemplate chose.
-/// Errors: of `between`, and as language::Encoder::Create.
+/// Errors: of `between`, and as language::Encoder::Create and EncodeSamples.
 StatusOr<TokenCounts> CountLanguage(const datasets::IngestedDataset& dataset,
                                     const LanguageSetup& setup, const Base& base,
                                     const std::function<Status()>& between,

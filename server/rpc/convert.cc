@@ -120,6 +120,9 @@ graft::v1::JobEvent ToProto(const core::JobEvent& event) {
     case core::EventKind::kWarning:
       message.set_warning(event.text);
       break;
+    case core::EventKind::kSample:
+      *message.mutable_sample() = proto::ToProto(event.sample);
+      break;
     case core::EventKind::kVersionCreated:
       message.mutable_version_created()->set_adapter_version(event.text);
       message.mutable_version_created()->set_sha256(event.sha256);
@@ -210,13 +213,17 @@ StatusOr<core::JobEvent> FromProto(const graft::v1::JobEvent& message) {
       event.kind = core::EventKind::kWarning;
       event.text = proto::CutText(message.warning(), proto::kMaxMessageBytes);
       return event;
+    case graft::v1::JobEvent::kSample:
+      event.kind = core::EventKind::kSample;
+      event.sample = proto::FromProto(message.sample());
+      return event;
     case graft::v1::JobEvent::kStateChange:
     case graft::v1::JobEvent::kVersionCreated:
     case graft::v1::JobEvent::KIND_NOT_SET:
       break;
   }
   return InvalidArgumentError(
-             "a worker reports progress, evaluations, checkpoints and warnings only")
+             "a worker reports progress, evaluations, samples, checkpoints and warnings only")
       .At("leases.events");
 }
 

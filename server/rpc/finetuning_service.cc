@@ -76,10 +76,6 @@ Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
     co_return UnimplementedError("checkpoints can't be kept as versions yet; leave it at 0")
         .At("spec.hyperparameters.keep_checkpoints", "NOT_BUILT");
   }
-  if (!asked->task.language.samples.empty()) {
-    co_return UnimplementedError("samples can't be generated at evaluations yet; leave them out")
-        .At("spec.task.causal_lm.samples", "NOT_BUILT");
-  }
   Admitted admitted;
   admitted.request_hashes = HashesOf(message, *asked);
 

@@ -47,6 +47,10 @@ void Fields(Is<core::Evaluation> auto& e, auto field) {
   field("step", e.step), field("split", e.split), field("examples", e.examples);
   field("loss", e.loss), field.Rest(e.metrics);
 }
+void Fields(Is<core::Sample> auto& s, auto field) {
+  field("step", s.step), field("index", s.index), field("prompt", s.prompt);
+  field("text", s.text), field("finish_reason", s.finish_reason), field("tokens", s.tokens);
+}
 void Fields(Is<core::JobFacts> auto& f, auto field) {
   field("train_examples", f.train_examples), field("validation_examples", f.validation_examples);
   field("test_examples", f.test_examples), field("train_tokens", f.train_tokens);
@@ -88,7 +92,7 @@ void Fields(Is<Job> auto& j, auto field) {
 void Fields(Is<JobEvent> auto& e, auto field) {
   field("number", e.number), field("time", e.time), field("kind", e.kind), field("from", e.from);
   field("to", e.to), field("reason", e.reason), field("error", e.error);
-  field("progress", e.progress), field("evaluation", e.evaluation);
+  field("progress", e.progress), field("evaluation", e.evaluation), field("sample", e.sample);
   field("checkpoint_step", e.checkpoint_step), field("checkpoint_bytes", e.checkpoint_bytes);
   field("text", e.text), field("sha256", e.sha256), field("promoted", e.promoted);
 }

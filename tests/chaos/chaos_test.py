@@ -331,6 +331,8 @@ def run_all(options, folder, clusters):
     # A language model's conversations: the same template, tokens and clock in every attempt.
     language = Chaos(clusters[-1], folder / "chat.jsonl", "language", base="llama", flags=("--messages-column", "messages"))
     seconds = language.undisturbed()
+    # Samples change nothing of the artifact, wherever they are cut off.
+    language.flags += ("--sample", "say abcd", "--sample", "say dcba")
     for row in [row for row in rows if row.failpoint in LANGUAGE_ROWS and row.victims == (row.owner,)]:
         language.at_failpoint(row)
     for _ in range(moments):

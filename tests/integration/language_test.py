@@ -133,6 +133,39 @@ def check_warnings(graft, folder):
     assert "split into sequences" in graft.run("check", split, "--task", "causal_lm", "--base", "llama")["warnings"][0]
 
 
+def events_of(graft, job):
+    code, output, error = graft.call("watch", job)
+    assert code == 0, error
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def check_samples(graft, folder):
+    """Each evaluation's samples stand behind it in the log; the last are what the version writes; its name is the same without."""
+    data = ("--train", folder / "chat.jsonl", "--messages-column", "messages")
+    prompts = ["say abc1", "say cab7"]
+    job = train(graft, "sampled", *data, *(flag for prompt in prompts for flag in ("--sample", prompt)))
+    assert job["spec"]["task"]["causal_lm"]["samples"] == prompts, job["spec"]
+    assert job["adapter_version_sha256"] == graft.train("--base", "llama", "--adapter", "unsampled", *JOB, *data)[
+        "adapter_version_sha256"]
+    told = [event for event in events_of(graft, job["name"]) if "evaluation" in event or "sample" in event]
+    steps = [e["evaluation"]["step"] for e in told if "evaluation" in e]
+    assert len(steps) > 1 and [e["sample"]["step"] for e in told if "sample" in e] == [s for s in steps for _ in prompts], told
+    assert ["evaluation" in e for e in told] == [True, False, False] * len(steps), told
+    for index, prompt in enumerate(prompts):
+        sample = told[index - len(prompts)]["sample"]
+        assert (sample.get("index", 0), sample["prompt"]) == (index, prompt), sample
+        code, output, error = graft.call("generate", "--adapter", "sampled@1", "--chat", prompt, "--temperature", "0",
+                                         "--max-tokens", "64")
+        assert code == 0, error
+        parts = [json.loads(line) for line in output.splitlines()]
+        assert sample["text"] == "".join(part.get("text", "") for part in parts), (sample, parts)
+        assert sample["finish_reason"] == parts[-1]["finish_reason"], (sample, parts[-1])
+        first = told[1 + index]["sample"]
+        assert (first["prompt"], first["step"]) == (prompt, steps[0]) and first["text"] != sample["text"], (first, sample)
+    seen = text_of(graft, "watch", job["name"])
+    assert f'sample 1, step {steps[-1]}: "{prompts[0]}" -> "' in seen, seen
+
+
 def check_refusals(graft, folder):
     bad = write_lines(folder / "bad.jsonl", [
         chat("a", "b"), {"messages": []}, {"messages": [{"role": "bot", "content": "x"}]},
@@ -154,10 +187,13 @@ def check_refusals(graft, folder):
     error = refused(graft, "submit", "--base", "llama", "--adapter", "x", "--method", "lora", *data, "--check-only",
                     "--chat-template", strict)
     assert "one message only" in error and "line 1" in error, error
-    asking = strict.with_name("samples.json")
-    asking.write_text(json.dumps({"task": {"causal_lm": {"samples": ["say"]}}}))
-    error = refused(graft, "submit", "--base", "llama", "--adapter", "x", *JOB, *data, "--spec", asking)
-    assert "samples" in error, error
+    error = refused(graft, "submit", "--base", "llama", "--adapter", "x", *JOB, *data, *("--sample", "say") * 9)
+    assert "spec.task.causal_lm.samples" in error and "at most 8" in error, error
+    error = refused(graft, "submit", "--base", "llama", "--adapter", "x", "--method", "lora", *data, "--sample", "say")
+    assert "spec.task.causal_lm.samples" in error and "need validation data" in error, error
+    error = refused(graft, "submit", "--base", "llama", "--adapter", "x", *JOB, *data, "--check-only", "--sample", "a", "--sample",
+                    "b" * 1000)
+    assert "spec.task.causal_lm.samples[1]" in error and "shorten it" in error, error
     job = graft.submit("--base", "llama", "--adapter", "x", "--method", "lora", "--train", bad, "--task", "causal_lm")
     ended = poll("the bad job", lambda: graft.ended(job))
     assert ended["state"] == "FAILED" and ended["error"]["fault"] == "DATA", ended
@@ -175,7 +211,7 @@ def main():
         tiny_model.write_base(folder / "bases" / "bert")
         write_data(folder)
         with Graft(options.bin, folder / "bases", folder) as graft:
-            for check in (check_jobs, check_words, check_warnings, check_refusals):
+            for check in (check_jobs, check_words, check_samples, check_warnings, check_refusals):
                 check(graft, folder)
                 print(check.__name__, "passed", flush=True)
 

@@ -63,5 +63,26 @@ TEST(ReportTest, WhatAWorkerSaysIsBounded) {
   for (const auto& [name, value] : read.metrics) EXPECT_LE(name.size(), 64U);
 }
 
+TEST(ReportTest, ASampleCrossesWholeUpToItsBounds) {
+  const report::Sample sample = {40, 3, "Tell me", "a story", "stop", 5};
+  const report::Sample there = FromProto(ToProto(sample));
+  EXPECT_EQ(there.step, 40);
+  EXPECT_EQ(there.index, 3);
+  EXPECT_EQ(there.prompt, "Tell me");
+  EXPECT_EQ(there.text, "a story");
+  EXPECT_EQ(there.finish_reason, "stop");
+  EXPECT_EQ(there.tokens, 5);
+
+  graft::v1::Sample large;
+  large.set_prompt(std::string(1 << 20, 'p'));
+  large.set_text(std::string(1 << 20, 't'));
+  large.set_finish_reason(std::string(1 << 20, 'r'));
+  const report::Sample cut = FromProto(large);
+  EXPECT_EQ(cut.prompt.size(), report::kMostSamplePromptBytes);
+  EXPECT_EQ(cut.text.size(), report::kMostSampleTextBytes);
+  EXPECT_EQ(cut.finish_reason.size(), 16U);
+  EXPECT_EQ(ToProto(report::Sample{0, 0, large.prompt(), large.text(), "", 0}).text(), cut.text);
+}
+
 }  // namespace
 }  // namespace graft::proto

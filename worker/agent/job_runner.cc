@@ -23,11 +23,19 @@ namespace pb = graft::internal::v1;
 
 /// Of a report, below what the server takes at once. While it is away the newest are kept.
 constexpr int kMaxEvents = 500;
+constexpr size_t kMaxSampleBytes = size_t{256} << 10;
 /// Of a job that succeeded: what its row keeps.
 constexpr size_t kMaxEvaluations = 100;
 
-/// Drops old progress, then whatever is oldest, until `events` are few enough to be reported.
+/// Drops the oldest samples, then old progress, then whatever is oldest, until `events` are few and
+/// small enough to be reported.
 void KeepNewest(google::protobuf::RepeatedPtrField<graft::v1::JobEvent>& events) {
+  size_t sample_bytes = 0;
+  for (int i = events.size() - 1; i >= 0; --i) {
+    if (!events[i].has_sample()) continue;
+    sample_bytes += events[i].ByteSizeLong();
+    if (sample_bytes > kMaxSampleBytes) events.DeleteSubrange(i, 1);
+  }
   int excess = events.size() - kMaxEvents;
   for (int i = 0; excess > 0 && i < events.size();) {
     if (events[i].has_progress()) {
@@ -60,6 +68,10 @@ class JobRunner::Observer : public engine::TrainObserver {
     Add(evaluation.step, [&](graft::v1::JobEvent& event) {
       *event.mutable_evaluation() = proto::ToProto(evaluation);
     });
+  }
+  void OnSample(const report::Sample& sample) override {
+    Add(sample.step,
+        [&](graft::v1::JobEvent& event) { *event.mutable_sample() = proto::ToProto(sample); });
   }
   void OnActivity() override {
     const std::lock_guard lock(runner_.mutex_);

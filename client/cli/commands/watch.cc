@@ -9,6 +9,8 @@
 namespace graft::cli {
 namespace {
 
+constexpr size_t kMaxSample = size_t{64} << 10;  // Bytes; more than is ever told.
+
 std::string ProgressLine(const graft::v1::Progress& p, bool bar) {
   std::string line;
   if (bar) {
@@ -36,6 +38,13 @@ std::string StateLine(const graft::v1::StateChange& change) {
   return line;
 }
 
+/// On one line: what it holds of line breaks and controls is escaped.
+std::string SampleLine(const graft::v1::Sample& sample) {
+  return "sample " + std::to_string(sample.index() + 1) + ", step " +
+         std::to_string(sample.step()) + ": " + Quoted(sample.prompt()) + " -> " +
+         Quoted(sample.text(), kMaxSample) + " (" + Printable(sample.finish_reason()) + ")";
+}
+
 std::string EventLine(const graft::v1::JobEvent& event) {
   if (event.has_progress()) return ProgressLine(event.progress(), false);
   if (event.has_state_change()) return StateLine(event.state_change());
@@ -44,6 +53,7 @@ std::string EventLine(const graft::v1::JobEvent& event) {
     return "made " + event.version_created().adapter_version() +
            (event.version_created().promoted() ? ", now live" : "");
   }
+  if (event.has_sample()) return SampleLine(event.sample());
   if (!event.has_evaluation()) return {};
   const auto& e = event.evaluation();
   return e.split() + ": " + Figures(e) + "  (" + std::to_string(e.examples()) + " examples, step " +

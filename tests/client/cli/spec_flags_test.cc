@@ -69,10 +69,10 @@ TEST_F(SpecFlagsTest, ALanguageModelsFieldsAreSet) {
   const std::string chat_template = folder->path() / "chat.jinja";
   ASSERT_TRUE(WriteFileDurably(chat_template, "{{ messages[0].content }}").ok());
 
-  const v1::JobSpec spec =
-      Submit({"--method", "lora", "--messages-column", "chat", "--tools-column", "functions",
-              "--loss-on", "all", "--chat-template", chat_template, "--template-variable",
-              "enable_thinking=false", "--template-variable", "style=short"});
+  const v1::JobSpec spec = Submit(
+      {"--method", "lora", "--messages-column", "chat", "--tools-column", "functions", "--loss-on",
+       "all", "--chat-template", chat_template, "--template-variable", "enable_thinking=false",
+       "--template-variable", "style=short", "--sample", "Once upon", "--sample", "Tell me"});
 
   EXPECT_EQ(spec.dataset().messages_column(), "chat");
   EXPECT_EQ(spec.dataset().tools_column(), "functions");
@@ -83,6 +83,7 @@ TEST_F(SpecFlagsTest, ALanguageModelsFieldsAreSet) {
   EXPECT_FALSE(variables.at("enable_thinking").bool_value());
   EXPECT_TRUE(variables.at("enable_thinking").has_bool_value());
   EXPECT_EQ(variables.at("style").string_value(), "short");
+  EXPECT_THAT(language.samples(), ElementsAre("Once upon", "Tell me"));
 }
 
 TEST_F(SpecFlagsTest, FlagsOfTwoTasksAreRefused) {
@@ -90,6 +91,8 @@ TEST_F(SpecFlagsTest, FlagsOfTwoTasksAreRefused) {
               HasSubstr("--label-column for classifiers"));
   EXPECT_THAT(Refused({"--task", "causal_lm", "--label-name", "a"}), HasSubstr("another task"));
   EXPECT_THAT(Refused({"--task", "sequence_classification", "--loss-on", "all"}),
+              HasSubstr("another task"));
+  EXPECT_THAT(Refused({"--task", "sequence_classification", "--sample", "a"}),
               HasSubstr("another task"));
   EXPECT_THAT(Refused({"--task", "translation"}), HasSubstr("causal_lm"));
   EXPECT_THAT(Refused({"--loss-on", "some"}), HasSubstr("answers or all"));

@@ -51,6 +51,21 @@ TEST_F(WatchTest, BarOnATerminalIsDrawnOverItself) {
   EXPECT_THAT(outcome.Lines().back(), StartsWith("SUCCEEDED"));
 }
 
+TEST_F(WatchTest, ASampleIsALineThatMovesNoCursor) {
+  v1::JobEvent event;
+  event.set_number(2);
+  event.mutable_sample()->set_step(40);
+  event.mutable_sample()->set_index(1);
+  event.mutable_sample()->set_prompt("Tell me");
+  event.mutable_sample()->set_text("Once\n\033[2Jupon");
+  event.mutable_sample()->set_finish_reason("length");
+  server_.watches = {{event, StateEvent(3, v1::RUNNING, v1::SUCCEEDED, "COMPLETED")}};
+
+  EXPECT_THAT(Watch(false).Lines(),
+              ElementsAre("sample 2, step 40: \"Tell me\" -> \"Once\\n\\u001b[2Jupon\" (length)",
+                          StartsWith("SUCCEEDED")));
+}
+
 TEST_F(WatchTest, BrokenStreamIsTakenUpWithoutRepeatingALine) {
   const Outcome outcome = Watch(false);
 

@@ -113,6 +113,22 @@ TEST_F(EstimateTest, ThePeakIsThatOfThePassThatTheEngineExpects) {
   }
 }
 
+TEST_F(EstimateTest, SamplesCountWhereTheyTakeMoreThanAStep) {
+  spec::JobSpec spec = Spec();
+  const auto peak = [&](std::vector<int64_t> samples) {
+    core::JobFacts facts;
+    TokenCounts tokens;
+    tokens.train = {100, 100, 100, 100};
+    tokens.samples = std::move(samples);
+    Estimate(spec, layout_, tokens, {}, facts);
+    return facts.peak_memory_bytes;
+  };
+  layout_.max_positions = 1 << 20;
+
+  EXPECT_EQ(peak({1}), peak({}));
+  EXPECT_GT(peak({500'000}), peak({}));
+}
+
 TEST_F(EstimateTest, WhereMemoryIsShortAPassKeepsLess) {
   const std::vector<int32_t> lengths(4, 100'000);
   const core::JobFacts roomy = Run(Spec(), lengths);

@@ -52,6 +52,7 @@ Base LettersBase(const std::string& config = R"({"eos_token":"<e>"})") {
   EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
   base.tokenizer = *tokenizer;
   base.chat.templates["default"] = kTemplate;
+  base.layout.max_positions = 20;
   return base;
 }
 
@@ -150,6 +151,43 @@ TEST(LanguageCountsTest, AConversationThatTheTemplateRefusesIsAFaultWithItsLine)
   EXPECT_EQ(outcome.report.errors[0].line, 7);
   EXPECT_EQ(outcome.report.errors[0].reason, "TEMPLATE_REFUSED");
   EXPECT_THAT(outcome.report.errors[0].message, HasSubstr("no c here"));
+}
+
+TEST(LanguageCountsTest, SamplesAreCountedAsTheyWillBeRead) {
+  datasets::IngestedDataset dataset;
+  dataset.shape = Shape::kText;
+  dataset.train = {At(1, "ab")};
+  LanguageSetup setup = SetupOf(50);
+  setup.training.samples = {"abc", "d"};
+  EXPECT_THAT(Count(dataset, setup).counts.samples, ElementsAre(3, 1));
+
+  dataset.shape = Shape::kMessages;
+  dataset.train = {At(1, Chat("a", "b"))};
+  setup.training.chat_template = kTemplate;
+  EXPECT_THAT(Count(dataset, setup).counts.samples, ElementsAre(4, 2)) << "with <e> behind each";
+}
+
+TEST(LanguageCountsTest, ASampleThatCantBeReadIsRefusedByItsPath) {
+  datasets::IngestedDataset dataset;
+  dataset.shape = Shape::kMessages;
+  dataset.train = {At(1, Chat("a", "b"))};
+  LanguageSetup setup =
+      SetupOf(50, std::string("{% if messages[0].content == 'c' %}") +
+                      "{{ raise_exception('no c here') }}{% endif %}" + kTemplate);
+  datasets::Report report;
+  const auto refusal = [&](const std::string& sample) {
+    setup.training.samples = {"a", sample};
+    return CountLanguage(
+               dataset, setup, LettersBase(), [] { return OkStatus(); }, report)
+        .status();
+  };
+
+  for (const auto& [sample, why] :
+       {std::pair("c", "no c here"), {"aaaaaaaaaaaaaaaaaaaa", "21 tokens"}}) {
+    EXPECT_EQ(refusal(sample).code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(refusal(sample).details().at(0).field, "task.causal_lm.samples[1]");
+    EXPECT_THAT(refusal(sample).message(), HasSubstr(why));
+  }
 }
 
 TEST(LanguageCountsTest, TheWorkEndsWhenItIsTold) {

@@ -63,5 +63,18 @@ TEST(ConvertTest, EveryFieldOfAMethodIsTold) {
   }
 }
 
+TEST(ConvertTest, ASampleCrossesAsAnEvent) {
+  graft::v1::JobEvent told;
+  told.mutable_sample()->set_step(7);
+  told.mutable_sample()->set_index(2);
+  told.mutable_sample()->set_text("so it went");
+
+  const StatusOr<core::JobEvent> kept = FromProto(told);
+
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(kept->kind, core::EventKind::kSample);
+  EXPECT_EQ(ToProto(*kept).sample().SerializeAsString(), told.sample().SerializeAsString());
+}
+
 }  // namespace
 }  // namespace graft::server::rpc

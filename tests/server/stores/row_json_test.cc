@@ -58,6 +58,22 @@ TEST(RowJsonTest, LargeAndNegativeIntegersAreKept) {
   EXPECT_EQ(read->aliases.at("canary").version, 0);
 }
 
+TEST(RowJsonTest, ASampleIsKeptAndOtherEventsSayNothingOfOne) {
+  JobEvent event;
+  event.kind = core::EventKind::kSample;
+  event.sample = {1, 2, "p", "t", "stop", 3};
+  const std::string json = ToJson(event);
+
+  const StatusOr<JobEvent> read = EventFromJson(json);
+
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(ToJson(*read), json);
+  EXPECT_EQ(Json::parse(json)["sample"].size(), 6U);
+  EXPECT_EQ(read->kind, core::EventKind::kSample);
+  EXPECT_EQ(read->sample.text, "t");
+  EXPECT_FALSE(Json::parse(ToJson(JobEvent())).contains("sample"));
+}
+
 TEST(RowJsonTest, BytesThatAreNotUtf8AreReplacedNotLost) {
   Job job;
   job.warnings = {"bad \xFF byte", "fine \xC3\xA9"};

@@ -434,6 +434,26 @@ TEST_F(JobRunnerTest, OldProgressIsDroppedFromAReportThatGrewTooLong) {
   EXPECT_EQ(EvaluatedSteps(end.lease().events()), Range(1, kSteps));
 }
 
+TEST_F(JobRunnerTest, TheNewestSamplesAreKeptInAReportThatGrewTooLarge) {
+  pb::LeaseStatus grown;
+  for (int i = 0; i < 100; ++i) {
+    grown.add_events()->mutable_sample()->set_step(i);
+    grown.mutable_events(i)->mutable_sample()->set_text(std::string(16 << 10, 't'));
+  }
+  int changes = 0;
+
+  const End end = RunToEnd(MakeLease("job"), [&] {
+    if (++changes == 2) runner_->PutBack(grown);
+  });
+
+  std::vector<int64_t> steps;
+  for (const v1::JobEvent& event : end.lease().events())
+    if (event.has_sample()) steps.push_back(event.sample().step());
+  EXPECT_EQ(steps, Range(85, 99));
+  EXPECT_LT(end.lease().ByteSizeLong(), size_t{300} << 10);
+  EXPECT_EQ(EvaluatedSteps(end.lease().events()), Range(1, kSteps));
+}
+
 TEST_F(JobRunnerTest, AJobEndsAsAskedWhileDataAndVersionsAreFetched) {
   pb::Lease lease = MakeLease("next");
   lease.set_init_from_prefix(RunToEnd(MakeLease("first")).artifact_prefix());

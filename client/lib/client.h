@@ -76,10 +76,17 @@ class Client {
   /// gets one, so that a repeated import is stored once.
   StatusOr<graft::v1::AdapterVersion> Import(graft::v1::ImportAdapterRequest::Header header,
                                              const Files& files);
-  /// Replaces `*files` by a version's files; reads them again from the first as Call does. On error
-  /// `*files` is incomplete.
-  StatusOr<graft::v1::AdapterVersion> Export(const std::string& adapter, Files* files,
-                                             bool merged = false);
+  /// Takes a version's files as they come.
+  struct FileParts {
+    /// Called before the first part, and again where they are read again from the first: what came
+    /// so far doesn't count.
+    std::function<void()> begin;
+    /// Parts of a file follow one another. An error ends the export, with it.
+    std::function<Status(const std::string& file, const std::string& bytes)> add;
+  };
+  /// Streams a version's files to `parts`, again as Call does. On error they are incomplete.
+  StatusOr<graft::v1::AdapterVersion> Export(const std::string& adapter, bool merged,
+                                             const FileParts& parts);
 
   /// Calls `on_part` for each part of a generated text; false ends the call, which is OK then.
   /// Until the first part it is repeated as Call does.

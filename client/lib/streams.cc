@@ -87,22 +87,28 @@ StatusOr<graft::v1::AdapterVersion> Client::Import(graft::v1::ImportAdapterReque
   return version;
 }
 
-StatusOr<graft::v1::AdapterVersion> Client::Export(const std::string& adapter, Files* files,
-                                                   bool merged) {
+StatusOr<graft::v1::AdapterVersion> Client::Export(const std::string& adapter, bool merged,
+                                                   const FileParts& parts) {
   graft::v1::ExportAdapterRequest request;
   request.set_adapter(adapter);
   request.set_merged(merged);
   graft::v1::AdapterVersion version;
+  Status taken;
   const Status status = Retry(options_.stream_timeout, [&](grpc::ClientContext& context) {
-    files->clear();
+    parts.begin();
     const auto reader = adapters_->ExportAdapter(&context, request);
     graft::v1::ExportAdapterResponse response;
     while (reader->Read(&response)) {
       if (response.has_version()) version = response.version();
-      if (response.has_file()) (*files)[response.file().name()] += response.file().chunk();
+      if (response.has_file()) taken = parts.add(response.file().name(), response.file().chunk());
+      if (taken.ok()) continue;
+      context.TryCancel();
+      (void)reader->Finish();
+      return grpc::Status();
     }
     return reader->Finish();
   });
+  GRAFT_RETURN_IF_ERROR(taken);
   if (!status.ok()) return status;
   return version;
 }

@@ -14,6 +14,16 @@ constexpr std::array<std::string_view, 5> kTokenizerFiles = {
 
 }  // namespace
 
+bool IsExportedName(std::string_view name) {
+  const std::string folder = std::string(kMoreTemplatesFolder) + "/";
+  if (name.starts_with(folder)) {
+    name.remove_prefix(folder.size());
+    if (!name.ends_with(".jinja")) return false;
+  }
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+}
+
 std::map<std::string, std::string> TokenizerFilesAmong(
     const std::map<std::string, std::string>& files) {
   std::map<std::string, std::string> found;

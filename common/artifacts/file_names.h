@@ -13,6 +13,13 @@ inline constexpr std::string_view kManifestName = "graft.json";
 /// What makes conversations the text that a version was trained on, as transformers names it.
 inline constexpr std::string_view kChatTemplateName = templates::kChatTemplateFile;
 
+/// Folder of a base with its other chat templates, NAME.jinja each. An export has them under these
+/// names; nothing else of it lies in a folder of its own.
+inline constexpr std::string_view kMoreTemplatesFolder = "additional_chat_templates";
+
+/// True for the name of a file in an export: a plain one, or additional_chat_templates/NAME.jinja.
+bool IsExportedName(std::string_view name);
+
 /// Those of `files` (name -> bytes) in which transformers keeps a tokenizer.
 std::map<std::string, std::string> TokenizerFilesAmong(
     const std::map<std::string, std::string>& files);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -13,7 +12,7 @@
 #include <system_error>
 #include <vector>
 
-#include "common/base/failpoint.h"
+#include "common/base/file_writer.h"
 #include "common/base/utf8.h"
 
 namespace graft {
@@ -33,25 +32,6 @@ class Descriptor {
  private:
   int fd_;
 };
-
-Status WriteAll(int fd, std::string_view bytes, const std::string& name) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), std::min(bytes.size(), size_t{1} << 24));
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return ErrnoToStatus(errno, "write " + name);
-    }
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return OkStatus();
-}
-
-/// ".tmp.<process>.<n>"; a process id comes again after a restart (always, in a container), so the
-/// name may be taken by what the one before left.
-std::string TempSuffix() {
-  static std::atomic<uint64_t> counter{0};
-  return ".tmp." + std::to_string(::getpid()) + "." + std::to_string(++counter);
-}
 
 /// The absolute path without links, "." and ".."; unlike weakly_canonical it follows dangling links
 /// as open(O_CREAT) would. Nothing if it can't be told.
@@ -226,29 +206,9 @@ Status CreateFoldersDurably(const fs::path& folder) {
 }
 
 Status WriteFileDurably(const fs::path& path, std::string_view bytes) {
-  GRAFT_RETURN_IF_ERROR(CreateFoldersDurably(path.parent_path()));
-  fs::path temp;
-  Status status = [&]() -> Status {
-    int opened = -1;
-    do {
-      temp = path.string() + TempSuffix();
-      opened = ::open(temp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    } while (opened < 0 && errno == EEXIST);  // What a killed process left.
-    const Descriptor fd(opened);
-    if (fd.get() < 0) {
-      const Status failed = ErrnoToStatus(errno, "create " + temp.string());
-      temp.clear();
-      return failed;
-    }
-    GRAFT_RETURN_IF_ERROR(WriteAll(fd.get(), bytes, temp.string()));
-    if (::fsync(fd.get()) != 0) return ErrnoToStatus(errno, "fsync " + temp.string());
-    return OkStatus();
-  }();
-  GRAFT_FAILPOINT("file.before_rename");
-  if (status.ok()) status = RenameDurably(temp, path);
-  GRAFT_FAILPOINT("file.after_rename");
-  if (!status.ok() && !temp.empty()) ::unlink(temp.c_str());
-  return status;
+  GRAFT_ASSIGN_OR_RETURN(FileWriter writer, FileWriter::Open(path));
+  GRAFT_RETURN_IF_ERROR(writer.Append(bytes));
+  return writer.Finish();
 }
 
 bool IsInside(const fs::path& path, const fs::path& root) {

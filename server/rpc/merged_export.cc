@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "common/artifacts/chat.h"
+#include "common/artifacts/file_names.h"
 #include "common/artifacts/model_folder.h"
 #include "common/base/file.h"
 #include "common/safetensors/checkpoint.h"
@@ -63,10 +63,11 @@ Status MergedExport::AddTexts(const core::Version& version, const artifacts::Man
     texts_.insert(tokenizer.begin(), tokenizer.end());
     return OkStatus();
   }
-  GRAFT_ASSIGN_OR_RETURN(const artifacts::Files of_base, LanguageModelTexts(base_->folder));
+  const auto own = files.find(std::string(artifacts::kChatTemplateName));
+  GRAFT_ASSIGN_OR_RETURN(const artifacts::Files of_base,
+                         LanguageModelTexts(base_->folder, own != files.end()));
   texts_.insert(of_base.begin(), of_base.end());
-  const std::string name(artifacts::kChatTemplateName);
-  if (const auto own = files.find(name); own != files.end()) texts_[name] = own->second;
+  if (own != files.end()) texts_.insert(*own);
   return OkStatus();
 }
 

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "common/artifacts/chat.h"
+#include "common/artifacts/file_names.h"
 #include "common/artifacts/model_folder.h"
 #include "common/base/file.h"
 #include "common/base/json.h"
@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint64_t kMaxManifest = uint64_t{64} << 20;
 constexpr size_t kMaxText = size_t{64} << 20;
+constexpr size_t kMaxTexts = 128;
 constexpr const char* kLanguageModelTexts[] = {
     "added_tokens.json", "chat_template.jinja",     "generation_config.json",
     "merges.txt",        "special_tokens_map.json", "tokenizer.json",
@@ -49,12 +50,26 @@ StatusOr<artifacts::Files> TokenizerOf(const core::Version& version, const std::
   return exported;
 }
 
-StatusOr<artifacts::Files> LanguageModelTexts(const std::filesystem::path& base_folder) {
+StatusOr<artifacts::Files> LanguageModelTexts(const std::filesystem::path& base_folder,
+                                              bool has_template) {
   artifacts::Files files;
   for (const char* name : kLanguageModelTexts) {
     std::error_code error;
     if (!std::filesystem::exists(base_folder / name, error)) continue;
     GRAFT_ASSIGN_OR_RETURN(files[name], ReadFile(base_folder / name, kMaxText));
+  }
+  if (has_template) {
+    files.erase(std::string(artifacts::kChatTemplateName));
+    return files;
+  }
+  const std::string more(artifacts::kMoreTemplatesFolder);
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(base_folder / more, error), end; !error && at != end;
+       at.increment(error)) {
+    const std::string name = more + "/" + at->path().filename().string();
+    if (!artifacts::IsExportedName(name)) continue;
+    if (files.size() >= kMaxTexts) return InvalidArgumentError(more + " holds too many templates");
+    GRAFT_ASSIGN_OR_RETURN(files[name], ReadFile(at->path(), kMaxText));
   }
   return files;
 }
@@ -73,11 +88,10 @@ StatusOr<ModelExport> ExportModel(objects::ObjectStore& store, const core::Versi
                          artifacts::ReadHeader({{name, std::move(manifest)}}));
   StatusOr<artifacts::Files> files = TokenizerOf(version, header.tokenizer, base);
   if (files.ok() && version.label_names.empty()) {
-    GRAFT_ASSIGN_OR_RETURN(files, LanguageModelTexts((*base)->folder));
     // Its own is among its files.
-    const std::string chat(artifacts::kChatTemplateName);
-    if (std::find(header.files.begin(), header.files.end(), chat) != header.files.end())
-      files->erase(chat);
+    const bool has_template = std::find(header.files.begin(), header.files.end(),
+                                        artifacts::kChatTemplateName) != header.files.end();
+    GRAFT_ASSIGN_OR_RETURN(files, LanguageModelTexts((*base)->folder, has_template));
   }
   if (files.ok()) return ModelExport{*std::move(files), {}};
   const std::string warning = fmt::format(

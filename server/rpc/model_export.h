@@ -24,9 +24,12 @@ struct ModelExport {
 StatusOr<artifacts::Files> TokenizerOf(const core::Version& version, const std::string& made_with,
                                        const StatusOr<intake::BasePtr>& base);
 
-/// What a language model's folder has beside its weights and config.json: tokenizer, chat template,
-/// generation_config.json, each as the base has it. Errors: as ReadFile.
-StatusOr<artifacts::Files> LanguageModelTexts(const std::filesystem::path& base_folder);
+/// What a language model's folder has beside its weights and config.json: tokenizer, chat
+/// templates, generation_config.json, each as the base has it. Of a version with a chat template of
+/// its own (`has_template`) those of the base are left out: none of them is used there.
+/// Errors: as ReadFile.
+StatusOr<artifacts::Files> LanguageModelTexts(const std::filesystem::path& base_folder,
+                                              bool has_template);
 
 /// The tokenizer's files of a whole model, if `base` has the tokenizer that the version was made
 /// with; else a README.md with the warning. For the disk threads.

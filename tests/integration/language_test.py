@@ -19,6 +19,9 @@ JOB = ("--method", "lora", "--set", "rank=8", "--max-steps", "60", "--batch-size
        "--validation-fraction", "0.2", "--hp", "evaluations_per_epoch=0.5")
 
 
+TOOL_TEMPLATE = "additional_chat_templates/tool_use.jinja"
+
+
 def word(rng):
     return "".join(rng.choice("abc") for _ in range(3))
 
@@ -166,6 +169,21 @@ def check_samples(graft, folder):
     assert f'sample 1, step {steps[-1]}: "{prompts[0]}" -> "' in seen, seen
 
 
+def check_exports(graft, folder):
+    """Whole models have all of their base's chat templates, unless the version brings its own."""
+    data = {"texts": (folder / "texts.jsonl", "--task", "causal_lm"),
+            "chats": (folder / "chat.jsonl", "--messages-column", "messages")}
+    for method, merged in (("lora", ("--merged",)), ("full", ())):
+        for name, train_on in data.items():
+            adapter, out = f"{name}-{method}", folder / "whole" / f"{name}-{method}"
+            graft.train("--base", "tooled", "--adapter", adapter, "--method", method, "--max-steps", "1", "--train", *train_on)
+            graft.run("export", f"{adapter}@1", out, *merged)
+            files = {str(path.relative_to(out)): path.read_text() for path in out.rglob("*.jinja")}
+            assert files.pop("chat_template.jinja") == tiny_llama.TEMPLATE, files
+            assert files == ({TOOL_TEMPLATE: "tools"} if name == "texts" else {}), (adapter, files)
+            assert (out / "model.safetensors").stat().st_size > 1000 and not list(out.glob("*.tmp.*")), list(out.iterdir())
+
+
 def check_refusals(graft, folder):
     bad = write_lines(folder / "bad.jsonl", [
         chat("a", "b"), {"messages": []}, {"messages": [{"role": "bot", "content": "x"}]},
@@ -208,10 +226,16 @@ def main():
         folder = Path(name)
         tiny_llama.write_base(folder / "bases" / "llama")
         tiny_llama.write_base(folder / "bases" / "plain", template="")
+        tooled = folder / "bases" / "tooled"
+        tiny_llama.write_base(tooled)
+        (tooled / TOOL_TEMPLATE).parent.mkdir()
+        (tooled / TOOL_TEMPLATE).write_text("tools")
+        (tooled / "chat_template.jinja").write_text(tiny_llama.TEMPLATE)
         tiny_model.write_base(folder / "bases" / "bert")
         write_data(folder)
         with Graft(options.bin, folder / "bases", folder) as graft:
-            for check in (check_jobs, check_words, check_samples, check_warnings, check_refusals):
+            for check in (check_jobs, check_words, check_samples, check_exports, check_warnings,
+                          check_refusals):
                 check(graft, folder)
                 print(check.__name__, "passed", flush=True)
 

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "client/cli/commands/commands.h"
+#include "client/cli/export_folder.h"
 #include "common/artifacts/file_names.h"
 #include "common/base/file.h"
 #include "common/base/utf8.h"
@@ -32,23 +33,18 @@ int Export(Context& context, const std::string& name, const fs::path& folder, bo
     return Refuse(
         context, UsageError(folder.string() + " isn't empty; --force writes into it all the same"));
   }
-  client::Client::Files files;
-  const auto version = context.client->Export(name, &files, merged);
+  ExportFolder files(folder);
+  const auto version = context.client->Export(
+      name, merged,
+      {.begin = [&] { files.Restart(); },
+       .add = [&](const std::string& file,
+                  const std::string& bytes) { return files.Add(file, bytes); }});
   if (!version.ok()) return Refuse(context, version.status());
-  for (const auto& [file, bytes] : files) {
-    // The name comes over the wire: it must stay in the folder.
-    if (file.empty() || file == "." || file == ".." || file.find('/') != std::string::npos ||
-        file.find('\0') != std::string::npos) {
-      return Refuse(context, InvalidArgumentError("the server sent a file with the name " +
-                                                  Quoted(file) + "; it wasn't written"));
-    }
-    if (const Status written = WriteFileDurably(folder / file, bytes); !written.ok())
-      return Refuse(context, written);
-  }
+  if (const Status written = files.Finish(); !written.ok()) return Refuse(context, written);
   if (context.json) {
     PrintJson(context, *version);
   } else {
-    context.out << version->name() << " written to " << folder.string() << " (" << files.size()
+    context.out << version->name() << " written to " << folder.string() << " (" << files.num_files()
                 << " files)\n";
     TellWarnings(context, *version);
   }

@@ -367,7 +367,9 @@ TEST_F(CommandTest, PromoteNamesTheAlias) {
 }
 
 TEST_F(CommandTest, ExportedNameStaysInTheFolder) {
-  for (const char* name : {"../escape.json", "/tmp/escape.json", "..", ""}) {
+  for (const char* name :
+       {"../escape.json", "/tmp/escape.json", "..", "", "more/escape.json",
+        "additional_chat_templates/../../escape.json", "additional_chat_templates/escape.json"}) {
     server_.export_name = name;
 
     const Outcome outcome = Run({"export", "support", folder_->path() / "out"});
@@ -375,6 +377,25 @@ TEST_F(CommandTest, ExportedNameStaysInTheFolder) {
     EXPECT_EQ(outcome.code, kRefused) << name;
     EXPECT_FALSE(std::filesystem::exists(folder_->path() / "escape.json"));
   }
+}
+
+TEST_F(CommandTest, AnExportHasFurtherChatTemplatesInTheirFolder) {
+  server_.export_name = "additional_chat_templates/tool_use.jinja";
+
+  EXPECT_EQ(Run({"export", "support", folder_->path() / "out"}).code, kOk);
+
+  EXPECT_EQ(*ReadFile(folder_->path() / "out" / "additional_chat_templates" / "tool_use.jinja"),
+            "{\"a\": 1}");
+}
+
+TEST_F(CommandTest, AnExportThatBreaksOffLeavesNoFile) {
+  server_.failure = InternalError("the disk broke");
+  server_.fail_first = 1'000;
+
+  EXPECT_NE(Run({"export", "support", folder_->path() / "out"}).code, kOk);
+
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_->path() / "out"))
+    ADD_FAILURE() << entry.path();
 }
 
 TEST_F(CommandTest, ExportIntoAFullFolderNeedsForce) {

@@ -31,6 +31,16 @@ ClientOptions At(const std::string& server) {
   return options;
 }
 
+/// Joins the parts of each file.
+Client::FileParts Into(Client::Files& files) {
+  return {.begin = [&] { files.clear(); },
+          .add =
+              [&](const std::string& file, const std::string& bytes) {
+                files[file] += bytes;
+                return OkStatus();
+              }};
+}
+
 class ClientTest : public testing::Test {
  protected:
   void SetUp() override { Connect({}); }
@@ -353,7 +363,8 @@ TEST_F(ClientTest, StreamsEndAtTheirOwnDeadline) {
   Client::Files files;
 
   EXPECT_EQ(client_->Import({}, {{"a.json", "{}"}}).status().code(), StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(client_->Export("support", &files).status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(client_->Export("support", false, Into(files)).status().code(),
+            StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(ClientTest, FileThatIsNoneIsALocalFault) {
@@ -404,11 +415,22 @@ TEST_F(ClientTest, ExportJoinsTheChunksOfItsLastTryAlone) {
   Client::Files files = {{"old.json", "{}"}};
   server_.fail_first = 2;
 
-  const auto version = client_->Export("support", &files);
+  const auto version = client_->Export("support", false, Into(files));
 
   ASSERT_TRUE(version.ok()) << version.status();
   EXPECT_EQ(version->name(), "adapters/support/versions/2");
   EXPECT_THAT(files, ElementsAre(std::pair("adapter_config.json", "{\"a\": 1}")));
+}
+
+TEST_F(ClientTest, AnExportThatCannotBeTakenEndsWithItsReason) {
+  const auto version = client_->Export(
+      "support", false,
+      {.begin = [] {},
+       .add = [](const std::string&,
+                 const std::string&) { return ResourceExhaustedError("the disk is full"); }});
+
+  EXPECT_EQ(version.status(), ResourceExhaustedError("the disk is full"));
+  EXPECT_EQ(server_.calls, 1);
 }
 
 TEST_F(ClientTest, ATextThatItsReaderEndsIsNotAskedForAgain) {

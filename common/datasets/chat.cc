@@ -23,7 +23,7 @@ std::string TypeOf(const OrderedJson& json) {
 }
 
 Fault WrongType(const std::string& place, const std::string& wanted, const OrderedJson& is) {
-  return ChatFault{"WRONG_TYPE", place + " must be " + wanted + ", and is " + TypeOf(is)};
+  return ChatFault{"WRONG_TYPE", place + " must be " + wanted + ", and is " + TypeOf(is), place};
 }
 
 bool IsThere(const OrderedJson& object, const char* name) {
@@ -51,7 +51,8 @@ Fault JoinParts(const std::string& place, OrderedJson& content) {
           "WRONG_TYPE",
           at + " is of type " +
               (type.is_string() ? Quoted(type.get_ref<const std::string&>()) : TypeOf(type)) +
-              "; graft trains on text alone"};
+              "; graft trains on text alone",
+          at};
     }
     const OrderedJson own = part.value("text", OrderedJson());
     if (!own.is_string()) return WrongType(at + ".text", "a text", own);
@@ -74,7 +75,7 @@ bool ReadArguments(OrderedJson& arguments) {
 
 Fault CheckToolCalls(const std::string& place, OrderedJson& calls) {
   const auto bad = [](const std::string& at, const std::string& what) {
-    return ChatFault{"BAD_TOOL_CALLS", at + " " + what};
+    return ChatFault{"BAD_TOOL_CALLS", at + " " + what, at};
   };
   if (!calls.is_array()) return bad(place, "must be a list of calls, and is " + TypeOf(calls));
   for (size_t i = 0; i < calls.size(); ++i) {
@@ -95,8 +96,10 @@ Fault CheckToolCalls(const std::string& place, OrderedJson& calls) {
   return std::nullopt;
 }
 
-Fault CheckRole(const std::string& place, const OrderedJson& message) {
+Fault CheckRole(const std::string& place, ChatUse use, const OrderedJson& message) {
   const OrderedJson role = message.value("role", OrderedJson());
+  const bool may_be_function = use == ChatUse::kRequest;
+  if (may_be_function && role == "function") return std::nullopt;
   if (role.is_string() &&
       std::ranges::find(kRoles, role.get_ref<const std::string&>()) != kRoles.end()) {
     return std::nullopt;
@@ -106,6 +109,7 @@ Fault CheckRole(const std::string& place, const OrderedJson& message) {
           : role.is_string() ? Quoted(role.get_ref<const std::string&>())
                              : TypeOf(role);
   text += "; it must be one of system, developer, user, assistant, tool";
+  if (may_be_function) text += ", function";
   if (role.is_null() && message.contains("from") && message.contains("value")) {
     text +=
         "; this is ShareGPT's form: write from as role (human as user, gpt as assistant) and "
@@ -113,39 +117,42 @@ Fault CheckRole(const std::string& place, const OrderedJson& message) {
   } else if (role == "function") {
     text += "; write tool for function";
   }
-  return ChatFault{"BAD_ROLE", std::move(text)};
+  return ChatFault{"BAD_ROLE", std::move(text), place + ".role"};
 }
 
-Fault CheckMessage(const std::string& place, OrderedJson& message) {
+}  // namespace
+
+Fault CheckMessage(const std::string& place, ChatUse use, OrderedJson& message) {
   if (!message.is_object()) return WrongType(place, "an object with role and content", message);
-  if (Fault fault = CheckRole(place, message)) return fault;
+  if (Fault fault = CheckRole(place, use, message)) return fault;
   const bool is_assistant = message["role"] == "assistant";
   const bool calls = IsThere(message, "tool_calls");
   if (calls) {
-    if (Fault fault = CheckToolCalls(place + ".tool_calls", message["tool_calls"])) return fault;
+    const std::string at = place + ".tool_calls";
     if (!is_assistant && !message["tool_calls"].empty()) {
       return ChatFault{"BAD_TOOL_CALLS",
-                       place + ".tool_calls: only the assistant calls tools, and the role is " +
-                           message["role"].get_ref<const std::string&>()};
+                       at + ": only the assistant calls tools, and the role is " +
+                           message["role"].get_ref<const std::string&>(),
+                       at};
     }
+    if (Fault fault = CheckToolCalls(at, message["tool_calls"])) return fault;
   }
   if (IsThere(message, "weight") && message["weight"] != 0 && message["weight"] != 1)
-    return ChatFault{"BAD_WEIGHT", place + ".weight must be 0 or 1"};
+    return ChatFault{"BAD_WEIGHT", place + ".weight must be 0 or 1", place + ".weight"};
   if (IsThere(message, "name") && !message["name"].is_string())
     return WrongType(place + ".name", "a text", message["name"]);
   if (!IsThere(message, "content")) {
     if (calls && !message["tool_calls"].empty()) return std::nullopt;
     return ChatFault{"CONTENT_MISSING",
                      place + ".content is missing" +
-                         (is_assistant ? "; only a message with tool_calls needs none" : "")};
+                         (is_assistant ? "; only a message with tool_calls needs none" : ""),
+                     place + ".content"};
   }
   OrderedJson& content = message["content"];
   if (content.is_array()) return JoinParts(place + ".content", content);
   if (!content.is_string()) return WrongType(place + ".content", "a text", content);
   return std::nullopt;
 }
-
-}  // namespace
 
 std::optional<ChatFault> CheckMessages(std::string_view json, std::string& written) {
   StatusOr<OrderedJson> parsed = Parse(json, "messages");
@@ -159,8 +166,8 @@ std::optional<ChatFault> CheckMessages(std::string_view json, std::string& writt
   }
   bool has_assistant = false;
   for (size_t i = 0; i < messages.size(); ++i) {
-    if (Fault fault = CheckMessage("messages[" + std::to_string(i) + "]", messages[i]))
-      return fault;
+    const std::string place = "messages[" + std::to_string(i) + "]";
+    if (Fault fault = CheckMessage(place, ChatUse::kTraining, messages[i])) return fault;
     has_assistant = has_assistant || messages[i]["role"] == "assistant";
   }
   if (!has_assistant) {

@@ -1,13 +1,13 @@
 #include "worker/agent/chat.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <ctime>
 #include <string_view>
 
 #include "common/base/json.h"
 #include "common/base/utf8.h"
+#include "common/datasets/chat.h"
 
 namespace graft::worker::agent {
 namespace {
@@ -16,8 +16,6 @@ using graft::v1::Chat;
 using graft::v1::ChatMessage;
 
 constexpr size_t kMostParsed = 32;
-constexpr std::array<std::string_view, 6> kRoles = {"system",    "developer", "user",
-                                                    "assistant", "tool",      "function"};
 
 Status Fault(const std::string& field, const std::string& what) {
   return InvalidArgumentError(field + " " + what).At(field);
@@ -38,55 +36,37 @@ StatusOr<OrderedJson> ParsedObject(const std::string& text, const std::string& f
   return json;
 }
 
-StatusOr<OrderedJson> ToJson(const graft::v1::ToolCall& call, const std::string& field) {
-  if (!call.type().empty() && call.type() != "function")
-    return Fault(field + ".type", "is " + Quoted(call.type()) + "; only \"function\" is known");
-  if (call.function().name().empty()) return Fault(field + ".function.name", "is empty");
+OrderedJson ToJson(const graft::v1::ToolCall& call) {
   OrderedJson function = {{"name", call.function().name()}, {"arguments", OrderedJson::object()}};
-  if (!call.function().arguments().empty()) {
-    // An object rather than its text: so templates of today read it, which write the text
-    // themselves.
-    GRAFT_ASSIGN_OR_RETURN(function["arguments"], ParsedObject(call.function().arguments(),
-                                                               field + ".function.arguments"));
-  }
+  if (!call.function().arguments().empty()) function["arguments"] = call.function().arguments();
   OrderedJson json = OrderedJson::object();
   if (!call.id().empty()) json["id"] = call.id();
-  json["type"] = "function";
+  json["type"] = call.type().empty() ? "function" : call.type();
   json["function"] = std::move(function);
   return json;
 }
 
+/// What the message has that another role's has.
 Status CheckForm(const ChatMessage& message, const std::string& field) {
   const std::string& role = message.role();
-  if (std::ranges::find(kRoles, role) == kRoles.end()) {
-    return Fault(field + ".role", "is " + Quoted(role) +
-                                      "; it must be system, developer, user, assistant, tool or "
-                                      "function");
-  }
-  const bool is_assistant = role == "assistant";
-  if (!is_assistant && message.tool_calls_size() > 0)
-    return Fault(field + ".tool_calls", "are an assistant's; the role here is " + role);
-  if (!is_assistant && message.has_reasoning_content())
+  if (role != "assistant" && message.has_reasoning_content())
     return Fault(field + ".reasoning_content", "is an assistant's; the role here is " + role);
   if (role != "tool" && message.has_tool_call_id())
     return Fault(field + ".tool_call_id", "belongs to the role tool; the role here is " + role);
-  if (!message.has_content() && message.tool_calls_size() == 0)
-    return Fault(field + ".content", "is missing");
   return OkStatus();
 }
 
 StatusOr<OrderedJson> ToJson(const ChatMessage& message, const std::string& field) {
-  GRAFT_RETURN_IF_ERROR(CheckForm(message, field));
   OrderedJson json = {{"role", message.role()}};
   if (message.has_content()) json["content"] = message.content();
   if (message.has_name()) json["name"] = message.name();
   if (message.has_reasoning_content()) json["reasoning_content"] = message.reasoning_content();
   if (message.has_tool_call_id()) json["tool_call_id"] = message.tool_call_id();
-  for (int i = 0; i < message.tool_calls_size(); ++i) {
-    GRAFT_ASSIGN_OR_RETURN(OrderedJson call,
-                           ToJson(message.tool_calls(i), Entry(field + ".tool_calls", i)));
-    json["tool_calls"].push_back(std::move(call));
-  }
+  for (const graft::v1::ToolCall& call : message.tool_calls())
+    json["tool_calls"].push_back(ToJson(call));
+  if (const auto fault = datasets::CheckMessage(field, datasets::ChatUse::kRequest, json))
+    return InvalidArgumentError(fault->message).At(fault->place);
+  GRAFT_RETURN_IF_ERROR(CheckForm(message, field));
   return json;
 }
 

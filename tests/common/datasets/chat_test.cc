@@ -92,6 +92,26 @@ TEST(ChatTest, WhatIsWrongIsToldWithItsPlace) {
   for (const auto& [json, wanted] : cases) EXPECT_THAT(Written(json), StartsWith(wanted)) << json;
 }
 
+TEST(ChatTest, AMessageOfARequestIsCheckedAlikeButMayBeAFunctions) {
+  const auto place = [](ChatUse use, const std::string& json) {
+    OrderedJson message = *ParseOrderedJson(json, "message");
+    const auto fault = CheckMessage("chat.messages[3]", use, message);
+    return fault ? fault->place : "none";
+  };
+  for (const ChatUse use : {ChatUse::kTraining, ChatUse::kRequest}) {
+    EXPECT_EQ(place(use, R"({"role":"user","content":"a"})"), "none");
+    EXPECT_EQ(place(use, R"({"role":"robot","content":"a"})"), "chat.messages[3].role");
+    EXPECT_EQ(place(use, R"({"role":"user"})"), "chat.messages[3].content");
+    EXPECT_EQ(place(use, R"({"role":"user","content":"a","tool_calls":[{}]})"),
+              "chat.messages[3].tool_calls");
+    EXPECT_EQ(place(use, R"({"role":"assistant","tool_calls":[{"function":{"name":"f"}}]})"),
+              "chat.messages[3].tool_calls[0].function.arguments");
+  }
+  const std::string function = R"({"role":"function","content":"a"})";
+  EXPECT_EQ(place(ChatUse::kTraining, function), "chat.messages[3].role");
+  EXPECT_EQ(place(ChatUse::kRequest, function), "none");
+}
+
 TEST(ChatTest, OtherFormsAreRecognised) {
   EXPECT_THAT(Written(R"([{"from":"human","value":"a"},{"from":"gpt","value":"b"}])"),
               HasSubstr("ShareGPT"));

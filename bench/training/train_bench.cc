@@ -5,14 +5,17 @@
 
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <future>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bench/training/step_products.h"
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "common/datasets/ingest.h"
@@ -31,11 +34,13 @@ constexpr char kUsage[] =
 
 JOB.json is a graft.v1.JobSpec in JSON; DATA is a CSV, TSV or JSONL file with its columns. Prints one JSON line: tokens
 and seconds of the steps after the warm-up (from the end of its last step to the end of the job's), the mean loss, the
-peak memory, and the loss and the accuracy on the test data.
+peak memory, and the loss and the accuracy (a language model's: of tokens) on the test data.
 
   --device D       cpu (default) or cuda:N
   --threads N      CPU threads; 0 (default): one a core
   --warmup N       steps that aren't timed (default 2); 0: nothing is timed
+  --products       then run the matrix products of the same steps alone, and print their seconds; of language
+                   models' LoRA
   --test FILE      test data in DATA's columns
   --write FOLDER   write the files of the version there
 )";
@@ -43,6 +48,7 @@ peak memory, and the loss and the accuracy on the test data.
 struct Options {
   engine::EngineOptions engine;
   size_t warmup = 2;
+  bool products = false;
   std::string base, job, data, test;
   std::filesystem::path write;
 };
@@ -50,6 +56,7 @@ struct Options {
 struct StepEnd {
   Clock::time_point when;
   int64_t tokens = 0;
+  std::clock_t processor = 0;  ///< Time of the process.
 };
 
 class Observer : public engine::TrainObserver {
@@ -78,20 +85,23 @@ T Must(graft::StatusOr<T> result) {
   return std::move(*result);
 }
 
+graft::StatusOr<graft::families::Layout> ReadLayout(const std::filesystem::path& base) {
+  GRAFT_ASSIGN_OR_RETURN(const std::string config, graft::ReadFile(base / "config.json", 1 << 20));
+  GRAFT_ASSIGN_OR_RETURN(const auto checkpoint, graft::safetensors::Checkpoint::Open(base));
+  return graft::families::ReadLayout(config, checkpoint->names());
+}
+
 graft::StatusOr<graft::spec::JobSpec> ReadSpec(const std::string& path,
-                                               const std::filesystem::path& base) {
+                                               const graft::families::Layout& layout) {
   GRAFT_ASSIGN_OR_RETURN(const std::string text, graft::ReadFile(path, 1 << 20));
   GRAFT_ASSIGN_OR_RETURN(const graft::Json json, graft::ParseJson(text, path));
   GRAFT_ASSIGN_OR_RETURN(graft::spec::JobSpec spec, graft::spec::FromJson(json));
-  GRAFT_ASSIGN_OR_RETURN(const std::string config, graft::ReadFile(base / "config.json", 1 << 20));
-  GRAFT_ASSIGN_OR_RETURN(const auto checkpoint, graft::safetensors::Checkpoint::Open(base));
-  GRAFT_ASSIGN_OR_RETURN(const graft::families::Layout layout,
-                         graft::families::ReadLayout(config, checkpoint->names()));
   return graft::spec::Resolve(std::move(spec), layout);
 }
 
 graft::StatusOr<std::shared_ptr<const graft::datasets::IngestedDataset>> ReadData(
-    const Options& options, const graft::spec::DatasetSpec& spec) {
+    const Options& options, const graft::spec::JobSpec& job) {
+  const graft::spec::DatasetSpec& spec = job.dataset;
   const auto source = [](const std::string& path) {
     return graft::datasets::SourceFile{path, [path] { return graft::datasets::FromFile(path); }};
   };
@@ -100,6 +110,13 @@ graft::StatusOr<std::shared_ptr<const graft::datasets::IngestedDataset>> ReadDat
   if (!options.test.empty()) ingest.test = source(options.test);
   ingest.text_columns = spec.text_columns;
   ingest.label_column = spec.label_column;
+  if (job.task.kind == graft::tasks::Kind::kCausalLanguageModeling) {
+    ingest.language = {.text = spec.text_columns.empty() ? "" : spec.text_columns.front(),
+                       .prompt = spec.prompt_column,
+                       .completion = spec.completion_column,
+                       .messages = spec.messages_column,
+                       .tools = spec.tools_column};
+  }
   auto dataset = std::make_shared<graft::datasets::IngestedDataset>();
   GRAFT_ASSIGN_OR_RETURN(const auto report, graft::datasets::Ingest(ingest, dataset.get()));
   GRAFT_RETURN_IF_ERROR(graft::datasets::ToStatus(report));
@@ -117,13 +134,11 @@ int ReadCount(std::string_view text) {
 
 /// Ends the program if the command line is wrong.
 Options ReadOptions(int argc, char** argv) {
-  constexpr option kOptions[] = {{"device", required_argument, nullptr, 'd'},
-                                 {"threads", required_argument, nullptr, 't'},
-                                 {"warmup", required_argument, nullptr, 'w'},
-                                 {"test", required_argument, nullptr, 'e'},
-                                 {"write", required_argument, nullptr, 'o'},
-                                 {"help", no_argument, nullptr, 'h'},
-                                 {}};
+  constexpr option kOptions[] = {
+      {"device", required_argument, nullptr, 'd'}, {"threads", required_argument, nullptr, 't'},
+      {"warmup", required_argument, nullptr, 'w'}, {"products", no_argument, nullptr, 'p'},
+      {"test", required_argument, nullptr, 'e'},   {"write", required_argument, nullptr, 'o'},
+      {"help", no_argument, nullptr, 'h'},         {}};
   Options options;
   for (int which; (which = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
     switch (which) {
@@ -135,6 +150,9 @@ Options ReadOptions(int argc, char** argv) {
         break;
       case 'w':
         options.warmup = static_cast<size_t>(ReadCount(optarg));
+        break;
+      case 'p':
+        options.products = true;
         break;
       case 'e':
         options.test = optarg;
@@ -155,18 +173,18 @@ Options ReadOptions(int argc, char** argv) {
 }
 
 /// Trains; `ends` gets the end of each step.
-engine::TrainOutcome Train(const Options& options, std::vector<StepEnd>& ends, double& loss) {
+engine::TrainOutcome Train(const Options& options, std::shared_ptr<const graft::spec::JobSpec> spec,
+                           std::vector<StepEnd>& ends, double& loss) {
   engine::TrainRequest request;
   request.job_id = "bench";
   request.base = options.base;
-  request.spec = std::make_shared<graft::spec::JobSpec>(
-      Must(ReadSpec(options.job, options.engine.bases / options.base)));
-  request.dataset = Must(ReadData(options, request.spec->dataset));
+  request.spec = std::move(spec);
+  request.dataset = Must(ReadData(options, *request.spec));
 
   std::unique_ptr<engine::Engine> running;
   engine::Engine::Probe probe;
   probe.train_step = [&](double) {
-    ends.push_back({Clock::now(), running->figures().train_tokens});
+    ends.push_back({Clock::now(), running->figures().train_tokens, std::clock()});
   };
   running = Must(engine::Engine::Create(options.engine, probe));
   auto observer = std::make_shared<Observer>();
@@ -175,6 +193,25 @@ engine::TrainOutcome Train(const Options& options, std::vector<StepEnd>& ends, d
   engine::TrainOutcome outcome = Must(done.get());
   loss = observer->loss();
   return outcome;
+}
+
+/// Seconds of the products of the steps behind the warm-up.
+double RunProducts(const Options& options, const graft::spec::JobSpec& spec,
+                   const graft::families::Layout& layout, const std::vector<StepEnd>& ends,
+                   const engine::TrainOutcome& outcome) {
+  const auto products =
+      Must(graft::bench::StepProducts::Create(spec, layout, outcome.precision == "bf16"));
+  // Products are linear in the rows, so each step may have the same part of them that carries loss.
+  const double wanted = static_cast<double>(outcome.facts.loss_tokens) /
+                        static_cast<double>(outcome.facts.train_tokens);
+  double seconds = 0;
+  for (size_t i = 1; i < ends.size(); ++i) {
+    const int64_t tokens = ends[i].tokens - ends[i - 1].tokens;
+    const double took = products->Run(
+        {.tokens = tokens, .wanted = std::llround(static_cast<double>(tokens) * wanted)});
+    if (i >= options.warmup) seconds += took;
+  }
+  return seconds;
 }
 
 void Write(const engine::Files& files, const std::filesystem::path& folder) {
@@ -188,7 +225,10 @@ int main(int argc, char** argv) {
   const Options options = ReadOptions(argc, argv);
   std::vector<StepEnd> ends;
   double loss = 0;
-  const engine::TrainOutcome outcome = Train(options, ends, loss);
+  const graft::families::Layout layout = Must(ReadLayout(options.engine.bases / options.base));
+  const auto spec =
+      std::make_shared<const graft::spec::JobSpec>(Must(ReadSpec(options.job, layout)));
+  const engine::TrainOutcome outcome = Train(options, spec, ends, loss);
   graft::Json figures = {{"loss", loss},
                          {"precision", outcome.precision},
                          {"peak_bytes", outcome.facts.peak_memory_bytes}};
@@ -202,12 +242,16 @@ int main(int argc, char** argv) {
     const StepEnd& to = ends.back();
     figures["tokens"] = to.tokens - from.tokens;
     figures["seconds"] = std::chrono::duration<double>(to.when - from.when).count();
+    figures["cpu_seconds"] = static_cast<double>(to.processor - from.processor) / CLOCKS_PER_SEC;
     figures["steps"] = ends.size() - options.warmup;
+    if (options.products)
+      figures["product_seconds"] = RunProducts(options, *spec, layout, ends, outcome);
   }
   for (const engine::Evaluation& evaluation : outcome.evaluations) {
     if (evaluation.split != "test") continue;
     figures["test_loss"] = evaluation.loss;
-    figures["test_accuracy"] = evaluation.metrics.at("accuracy");
+    const bool is_language = evaluation.metrics.contains("token_accuracy");
+    figures["test_accuracy"] = evaluation.metrics.at(is_language ? "token_accuracy" : "accuracy");
   }
   if (!options.write.empty()) Write(outcome.artifact.files, options.write);
   std::printf("%s\n", figures.dump().c_str());

@@ -57,8 +57,10 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
       const double scaling = scalings[i];
       const at::Tensor dy_slice = dy.narrow(1, columns[2 * i], columns[2 * i + 1] - columns[2 * i]);
       const at::Tensor du_TR = Product(dy_slice, b).mul_(scaling);
-      result.push_back(Product(du_TR.t(), x).to(at::kFloat));
-      result.push_back(Product(dy_slice.t(), u_TR).to(at::kFloat).mul_(scaling));
+      // The rank's few rows in front: what is wide is read as it lies.
+      const auto turned = [](const at::Tensor& narrow) { return narrow.t().contiguous(); };
+      result.push_back(Product(turned(du_TR), x).to(at::kFloat));
+      result.push_back(Product(turned(u_TR), dy_slice).t().to(at::kFloat).mul_(scaling));
       if (!needs_dx) continue;
       if (dx.defined()) {
         AddProduct(dx, du_TR, a);

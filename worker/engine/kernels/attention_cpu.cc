@@ -8,6 +8,7 @@
 
 #include "worker/engine/device/autograd.h"
 #include "worker/engine/kernels/attention_rows.h"
+#include "worker/engine/kernels/attention_tiles_cpu.h"
 #include "worker/engine/kernels/products.h"
 
 namespace graft::worker::engine::cpu {
@@ -32,6 +33,14 @@ struct Operands {
   static Operands Of(const at::Tensor& q, const at::Tensor& kv, const AttentionShape& shape) {
     const int64_t k_column = kv.defined() ? 0 : shape.heads * shape.head_dim;
     return {q, kv.defined() ? kv : q, k_column, k_column + shape.kv_heads * shape.head_dim};
+  }
+  AttentionColumns Columns() const {
+    const HeadColumns keys = ColumnsOf(kv);
+    return {ColumnsOf(q), {keys.data + k_column, keys.stride}, {keys.data + v_column, keys.stride}};
+  }
+  /// Requires: bf16.
+  static HeadColumns ColumnsOf(const at::Tensor& x) {
+    return {static_cast<c10::BFloat16*>(x.data_ptr()), x.stride(0)};
   }
 };
 
@@ -244,11 +253,16 @@ class Attention : public torch::autograd::Function<Attention> {
     const at::Tensor out = at::empty({q.size(0), shape.heads * shape.head_dim}, q.options());
     const at::Tensor lse_NR = at::empty({shape.heads, q.size(0)}, q.options().dtype(at::kFloat));
     auto* lse = lse_NR.mutable_data_ptr<float>();
-    Dispatch(q, [&](auto tag) {
-      ForEachGroup(call->queries, call->keys, shape, [&](const HeadGroup& group, at::Tensor& own) {
-        ForwardGroup<decltype(tag)>(group, in, call->queries, shape, out, lse, own);
+    if (TakesTiles(q, call->keys, shape)) {
+      AttendTiles(in.Columns(), call->queries, call->keys, shape, Operands::ColumnsOf(out), lse);
+    } else {
+      Dispatch(q, [&](auto tag) {
+        ForEachGroup(call->queries, call->keys, shape,
+                     [&](const HeadGroup& group, at::Tensor& own) {
+                       ForwardGroup<decltype(tag)>(group, in, call->queries, shape, out, lse, own);
+                     });
       });
-    });
+    }
     ctx->save_for_backward({q, kv, lse_NR});
     ctx->saved_data["call"] = at::IValue::make_capsule(call);
     return out;
@@ -264,6 +278,11 @@ class Attention : public torch::autograd::Function<Attention> {
     const at::Tensor d_q = at::empty_like(in.q);
     const at::Tensor d_kv = saved[1].defined() ? at::empty_like(in.kv) : at::Tensor();
     const Operands d_in = Operands::Of(d_q, d_kv, call.shape);
+    if (TakesTiles(in.q, call.keys, call.shape)) {
+      AttendTilesBackward(in.Columns(), call.queries, call.keys, call.shape,
+                          Operands::ColumnsOf(d_out), lse, d_in.Columns());
+      return {d_q, d_kv, at::Tensor()};
+    }
     Dispatch(in.q, [&](auto tag) {
       ForEachGroup(call.queries, call.keys, call.shape,
                    [&](const HeadGroup& group, at::Tensor& own) {

@@ -61,5 +61,9 @@ GRAFT_VECTORISED void SoftmaxBackwardRow(c10::BFloat16* scores, c10::BFloat16* g
                                          float scale, float lse) {
   SoftmaxBackward(scores, grad_p, n, scale, lse);
 }
+GRAFT_VECTORISED void NarrowRow(const float* from, c10::BFloat16* to, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) Store(&to[i], from[i]);
+}
 
 }  // namespace graft::worker::engine::cpu

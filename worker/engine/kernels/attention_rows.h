@@ -21,4 +21,7 @@ void SoftmaxBackwardRow(float* scores, float* grad_p, int64_t n, float scale, fl
 void SoftmaxBackwardRow(c10::BFloat16* scores, c10::BFloat16* grad_p, int64_t n, float scale,
                         float lse);
 
+/// Rounds n numbers.
+void NarrowRow(const float* from, c10::BFloat16* to, int64_t n);
+
 }  // namespace graft::worker::engine::cpu

@@ -19,7 +19,7 @@ namespace {
 constexpr int64_t kHeadDim = 12;
 
 /// Mixed lengths: a single row, odd ones, and both sides of the 256-row tile.
-const std::vector<int64_t> kLengths = {5, 1, 257, 32, 300, 1, 256, 17};
+std::vector<int64_t> LengthsTo(int64_t longest) { return {5, 1, 257, 32, longest, 1, 256, 17}; }
 
 RowSet AllRows(const std::vector<int64_t>& lengths) {
   RowSet rows;
@@ -135,14 +135,17 @@ const AttentionShape kShapes[] = {
     {.heads = 10, .kv_heads = 5, .head_dim = kHeadDim, .causal = true, .window = 2},
 };
 
-class AttentionTest : public ::testing::TestWithParam<std::tuple<at::ScalarType, AttentionShape>> {
+/// Short sequences of bf16 have kernels of their own on some processors.
+using Case = std::tuple<at::ScalarType, AttentionShape, /*longest=*/int64_t>;
+
+class AttentionTest : public ::testing::TestWithParam<Case> {
  protected:
   at::ScalarType type() const { return std::get<0>(GetParam()); }
   const AttentionShape& shape() const { return std::get<1>(GetParam()); }
   int64_t width() const { return shape().heads * kHeadDim; }
   int64_t kv_width() const { return shape().kv_heads * kHeadDim; }
 
-  /// Attends for some rows of sequences of kLengths, and compares with loops.
+  /// Attends for some rows of sequences, and compares with loops.
   void ExpectSomeRowsAttend(const RowSet& queries) {
     at::Tensor q = Random({queries.size(), width()}, 3, type());
     at::Tensor kv = Random({keys_.size(), 2 * kv_width()}, 4, type());
@@ -161,7 +164,7 @@ class AttentionTest : public ::testing::TestWithParam<std::tuple<at::ScalarType,
     ExpectClose(kv.grad().narrow(1, kv_width(), kv_width()), expected.dv, type(), "dv");
   }
 
-  const RowSet keys_ = AllRows(kLengths);
+  const RowSet keys_ = AllRows(LengthsTo(std::get<2>(GetParam())));
 };
 
 TEST_P(AttentionTest, EverySequenceAttendsToItselfAlone) {
@@ -258,17 +261,18 @@ TEST(AttendAlignedTest, AlignedHeadsAreHandedOnAsTheyAre) {
   });
 }
 
-std::string NameOf(
-    const ::testing::TestParamInfo<std::tuple<at::ScalarType, AttentionShape>>& info) {
-  const auto& [type, shape] = info.param;
+std::string NameOf(const ::testing::TestParamInfo<Case>& info) {
+  const auto& [type, shape, longest] = info.param;
   return c10::toString(type) + std::string("_") + std::to_string(shape.heads) + "_" +
          std::to_string(shape.kv_heads) + (shape.causal ? "_causal" : "") +
-         (shape.window > 0 ? "_window" + std::to_string(shape.window) : "");
+         (shape.window > 0 ? "_window" + std::to_string(shape.window) : "") + "_to" +
+         std::to_string(longest);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, AttentionTest,
                          ::testing::Combine(::testing::Values(at::kFloat, at::kBFloat16),
-                                            ::testing::ValuesIn(kShapes)),
+                                            ::testing::ValuesIn(kShapes),
+                                            ::testing::Values(300, 600)),
                          NameOf);
 
 }  // namespace

@@ -1,107 +1,232 @@
 #include "worker/engine/kernels/attention_cached.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "worker/engine/device/team.h"
 #include "worker/engine/kernels/attention_cpu.h"
 #include "worker/engine/kernels/attention_rows.h"
+#include "worker/engine/kernels/row_products.h"
 #include "worker/engine/kernels/vectorised.h"
 
 namespace graft::worker::engine {
 namespace {
 
-template <typename T>
-[[gnu::always_inline]] inline float Dot(const T* a, const T* b, int64_t n) {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; ++i) sum += cpu::Load(a[i]) * cpu::Load(b[i]);
-  return sum;
-}
+/// Rows of scores of one task: some queries of the heads that share keys and values.
+constexpr int64_t kRowsATask = 32;
+/// Columns whose sums stay in registers, for four rows at once.
+constexpr int64_t kColumnsAtOnce = 64;
+/// Rows of scores begin at multiples of 64 bytes.
+constexpr int64_t kAlign = 16;
 
-/// scores[j] = q k_j and then, with probabilities p, out = sum of p_j v_j. Rows lie at `rows[j] *
-/// stride` behind `base`.
-template <typename T>
-[[gnu::always_inline]] inline void Score(const T* q, const T* base, const int64_t* rows,
-                                         int64_t stride, int64_t keys, int64_t n, float* scores) {
-  for (int64_t j = 0; j < keys; ++j) scores[j] = Dot(q, base + rows[j] * stride, n);
-}
-template <typename T>
-[[gnu::always_inline]] inline void Mix(const float* p, const T* base, const int64_t* rows,
-                                       int64_t stride, int64_t keys, int64_t n, float* sum,
-                                       T* out) {
-  std::fill(sum, sum + n, 0.0F);
-  for (int64_t j = 0; j < keys; ++j) {
-    const T* v = base + rows[j] * stride;
-    const float share = p[j];
+/// out[r] = sum of p[r][j] v[rows[j]] over the keys, one behind the other, for `kRows` rows.
+template <int kRows, typename T>
+[[gnu::always_inline]] inline void Mix(const float* const* p, const T* v, const int64_t* rows,
+                                       int64_t stride, int64_t keys, int64_t n, T* const* out) {
+  for (int64_t begin = 0; begin < n; begin += kColumnsAtOnce) {
+    const int64_t count = std::min(kColumnsAtOnce, n - begin);
+    float sums[kRows][kColumnsAtOnce] = {};
+    for (int64_t j = 0; j < keys; ++j) {
+      const T* of_key = v + rows[j] * stride + begin;
+      for (int r = 0; r < kRows; ++r) {
+        const float share = p[r][j];
+        if (count == kColumnsAtOnce) {
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) sum[i] += share * cpu::Load(v[i]);
-  }
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) cpu::Store(&out[i], sum[i]);
-}
-
-GRAFT_VECTORISED void ScoreRows(const float* q, const float* base, const int64_t* rows,
-                                int64_t stride, int64_t keys, int64_t n, float* scores) {
-  Score(q, base, rows, stride, keys, n, scores);
-}
-GRAFT_VECTORISED void ScoreRows(const c10::BFloat16* q, const c10::BFloat16* base,
-                                const int64_t* rows, int64_t stride, int64_t keys, int64_t n,
-                                float* scores) {
-  Score(q, base, rows, stride, keys, n, scores);
-}
-GRAFT_VECTORISED void MixRows(const float* p, const float* base, const int64_t* rows,
-                              int64_t stride, int64_t keys, int64_t n, float* sum, float* out) {
-  Mix(p, base, rows, stride, keys, n, sum, out);
-}
-GRAFT_VECTORISED void MixRows(const float* p, const c10::BFloat16* base, const int64_t* rows,
-                              int64_t stride, int64_t keys, int64_t n, float* sum,
-                              c10::BFloat16* out) {
-  Mix(p, base, rows, stride, keys, n, sum, out);
-}
-
-/// One query of each sequence, straight from the cache.
-template <typename T>
-void AttendOneEach(const at::Tensor& q, const at::Tensor& cache, const RowSet& queries,
-                   const CachedKeys& cached, const AttentionShape& shape, const at::Tensor& out) {
-  const int64_t share = shape.heads / shape.kv_heads, size = shape.head_dim;
-  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(size)));
-  const auto* rows = cached.rows_K.const_data_ptr<int64_t>();
-  cpu::ForEachChunk(queries.num_sequences() * shape.kv_heads, [&](int64_t task) {
-    thread_local std::vector<float> scores, sum;
-    const int64_t s = task / shape.kv_heads, kv_head = task % shape.kv_heads;
-    const cpu::KeyRange seen(shape, queries.position(s, 0), cached.keys.length(s));
-    const int64_t n = seen.end - seen.begin;
-    scores.resize(static_cast<size_t>(n));
-    sum.resize(static_cast<size_t>(size));
-    const int64_t* at = rows + cached.keys.offsets[static_cast<size_t>(s)] + seen.begin;
-    const T* keys = cache.const_data_ptr<T>() + kv_head * size;
-    for (int64_t i = 0; i < share; ++i) {
-      const int64_t column = (kv_head * share + i) * size;
-      ScoreRows(q.const_data_ptr<T>() + s * q.stride(0) + column, keys, at, cache.size(1), n, size,
-                scores.data());
-      cpu::SoftmaxRow(scores.data(), n, scale);
-      MixRows(scores.data(), keys + shape.kv_heads * size, at, cache.size(1), n, size, sum.data(),
-              out.mutable_data_ptr<T>() + s * out.size(1) + column);
+          for (int64_t i = 0; i < kColumnsAtOnce; ++i) sums[r][i] += share * cpu::Load(of_key[i]);
+        } else {
+          for (int64_t i = 0; i < count; ++i) sums[r][i] += share * cpu::Load(of_key[i]);
+        }
+      }
     }
-  });
+    for (int r = 0; r < kRows; ++r) {
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) cpu::Store(&out[r][begin + i], sums[r][i]);
+    }
+  }
+}
+
+GRAFT_VECTORISED void MixOne(const float* const* p, const float* v, const int64_t* rows,
+                             int64_t stride, int64_t keys, int64_t n, float* const* out) {
+  Mix<1>(p, v, rows, stride, keys, n, out);
+}
+GRAFT_VECTORISED void MixOne(const float* const* p, const c10::BFloat16* v, const int64_t* rows,
+                             int64_t stride, int64_t keys, int64_t n, c10::BFloat16* const* out) {
+  Mix<1>(p, v, rows, stride, keys, n, out);
+}
+GRAFT_VECTORISED void MixFour(const float* const* p, const float* v, const int64_t* rows,
+                              int64_t stride, int64_t keys, int64_t n, float* const* out) {
+  Mix<4>(p, v, rows, stride, keys, n, out);
+}
+GRAFT_VECTORISED void MixFour(const float* const* p, const c10::BFloat16* v, const int64_t* rows,
+                              int64_t stride, int64_t keys, int64_t n, c10::BFloat16* const* out) {
+  Mix<4>(p, v, rows, stride, keys, n, out);
+}
+
+/// Queries [first, first + count) of a sequence, in the heads that share keys and values.
+struct Task {
+  int64_t sequence, kv_head, first, count;
+};
+
+/// One call's operands.
+template <typename T>
+class Attention {
+ public:
+  Attention(const at::Tensor& q, const at::Tensor& cache, const RowSet& queries,
+            const CachedKeys& cached, const AttentionShape& shape, const at::Tensor& out,
+            cpu::ColumnsFunction columns)
+      : queries_(queries),
+        cached_(cached),
+        shape_(shape),
+        share_(shape.heads / shape.kv_heads),
+        columns_(columns),
+        q_(q.const_data_ptr<T>()),
+        cache_(cache.const_data_ptr<T>()),
+        rows_(cached.rows_K.const_data_ptr<int64_t>()),
+        out_(out.mutable_data_ptr<T>()),
+        q_stride_(q.stride(0)),
+        cache_stride_(cache.stride(0)),
+        out_stride_(out.stride(0)) {}
+
+  std::vector<Task> Tasks() const {
+    const int64_t most = std::max<int64_t>(4, kRowsATask / share_ / 4 * 4);
+    std::vector<Task> tasks;
+    for (int64_t s = 0; s < queries_.num_sequences(); ++s) {
+      for (int64_t first = 0; first < queries_.length(s); first += most) {
+        const int64_t count = std::min(most, queries_.length(s) - first);
+        for (int64_t head = 0; head < shape_.kv_heads; ++head)
+          tasks.push_back({s, head, first, count});
+      }
+    }
+    return tasks;
+  }
+
+  void Run(const Task& task) const {
+    // All keys that a query of the task sees; each of them its own part.
+    const cpu::KeyRange first = Seen(task, 0), last = Seen(task, task.count - 1);
+    const int64_t keys = last.end - first.begin;
+    const int64_t stride = (keys + kAlign - 1) / kAlign * kAlign;
+    const int64_t* rows =
+        rows_ + cached_.keys.offsets[static_cast<size_t>(task.sequence)] + first.begin;
+    thread_local std::vector<float> scratch;
+    scratch.resize(static_cast<size_t>(share_ * task.count * stride + kAlign));
+    void* begin = scratch.data();
+    size_t room = scratch.size() * sizeof(float);
+    auto* scores = static_cast<float*>(
+        std::align(kAlign * sizeof(float), room - kAlign * sizeof(float), begin, room));
+    Score(task, rows, keys, scores, stride);
+    const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape_.head_dim)));
+    for (int64_t i = 0; i < share_ * task.count; ++i) {
+      const cpu::KeyRange seen = Seen(task, i % task.count);
+      float* row = scores + i * stride;
+      cpu::SoftmaxRow(row + seen.begin - first.begin, seen.end - seen.begin, scale);
+      std::fill(row, row + seen.begin - first.begin, 0.0F);
+      std::fill(row + seen.end - first.begin, row + keys, 0.0F);
+    }
+    MixAll(task, rows, keys, scores, stride);
+  }
+
+ private:
+  cpu::KeyRange Seen(const Task& task, int64_t i) const {
+    return {shape_, queries_.position(task.sequence, task.first + i),
+            cached_.keys.length(task.sequence)};
+  }
+  /// The row of q or of the output of the task's i-th query.
+  int64_t RowOf(const Task& task, int64_t i) const {
+    return queries_.offsets[static_cast<size_t>(task.sequence)] + task.first + i;
+  }
+  int64_t ColumnOf(const Task& task, int64_t head) const {
+    return (task.kv_head * share_ + head) * shape_.head_dim;
+  }
+
+  /// Scores [share, count, keys] of the keys in `rows`; those that lie behind one another are one
+  /// product's.
+  void Score(const Task& task, const int64_t* rows, int64_t keys, float* scores,
+             int64_t stride) const {
+    const auto product = [&](int64_t head, int64_t x_stride, int64_t count, int64_t begin,
+                             int64_t end) {
+      columns_({.x = q_ + RowOf(task, 0) * q_stride_ + ColumnOf(task, head),
+                .w = cache_ + rows[begin] * cache_stride_ + task.kv_head * shape_.head_dim,
+                .bias = nullptr,
+                .y = scores + head * task.count * stride + begin,
+                .x_stride = x_stride,
+                .w_stride = cache_stride_,
+                .y_stride = stride,
+                .rows = count,
+                .depth = shape_.head_dim},
+               0, end - begin);
+    };
+    for (int64_t begin = 0; begin < keys;) {
+      int64_t end = begin + 1;
+      while (end < keys && rows[end] == rows[end - 1] + 1) ++end;
+      if (task.count == 1) {
+        product(0, shape_.head_dim, share_, begin, end);
+      } else {
+        for (int64_t head = 0; head < share_; ++head)
+          product(head, q_stride_, task.count, begin, end);
+      }
+      begin = end;
+    }
+  }
+
+  void MixAll(const Task& task, const int64_t* rows, int64_t keys, const float* scores,
+              int64_t stride) const {
+    const T* values = cache_ + (shape_.kv_heads + task.kv_head) * shape_.head_dim;
+    const int64_t all = share_ * task.count;
+    std::array<const float*, 4> p;
+    std::array<T*, 4> out;
+    for (int64_t begin = 0; begin < all; begin += 4) {
+      // Where four rows are more than there are, the last is computed again.
+      for (int64_t i = 0; i < 4; ++i) {
+        const int64_t row = std::min(begin + i, all - 1);
+        p[static_cast<size_t>(i)] = scores + row * stride;
+        out[static_cast<size_t>(i)] =
+            out_ + RowOf(task, row % task.count) * out_stride_ + ColumnOf(task, row / task.count);
+      }
+      if (begin + 1 == all) {
+        MixOne(p.data(), values, rows, cache_stride_, keys, shape_.head_dim, out.data());
+      } else {
+        MixFour(p.data(), values, rows, cache_stride_, keys, shape_.head_dim, out.data());
+      }
+    }
+  }
+
+  const RowSet& queries_;
+  const CachedKeys& cached_;
+  const AttentionShape& shape_;
+  const int64_t share_;  ///< Query heads of a key-value head.
+  const cpu::ColumnsFunction columns_;
+  const T *q_, *cache_;
+  const int64_t* rows_;
+  T* out_;
+  const int64_t q_stride_, cache_stride_, out_stride_;
+};
+
+template <typename T>
+void AttendRows(const Attention<T>& attention) {
+  const std::vector<Task> tasks = attention.Tasks();
+  cpu::ForEachChunk(static_cast<int64_t>(tasks.size()),
+                    [&](int64_t i) { attention.Run(tasks[static_cast<size_t>(i)]); });
 }
 
 }  // namespace
 
 at::Tensor AttendCached(const at::Tensor& q, const at::Tensor& cache, const RowSet& queries,
                         const CachedKeys& cached, const AttentionShape& shape) {
-  if (q.is_cpu() && queries.longest == 1) {
-    const at::Tensor out = at::empty({q.size(0), shape.heads * shape.head_dim}, q.options());
-    if (q.scalar_type() == at::kBFloat16) {
-      AttendOneEach<c10::BFloat16>(q, cache, queries, cached, shape, out);
-    } else {
-      AttendOneEach<float>(q, cache, queries, cached, shape, out);
-    }
-    return out;
+  const cpu::ColumnsFunction columns =
+      q.is_cpu() && q.stride(1) == 1 ? cpu::RowColumns(q.scalar_type(), at::kFloat) : nullptr;
+  if (columns == nullptr)
+    return Attend(q.contiguous(), cache.index_select(0, cached.rows_K), queries, cached.keys,
+                  shape);
+  const at::Tensor out = at::empty({q.size(0), shape.heads * shape.head_dim}, q.options());
+  if (q.scalar_type() == at::kBFloat16) {
+    AttendRows(Attention<c10::BFloat16>(q, cache, queries, cached, shape, out, columns));
+  } else {
+    AttendRows(Attention<float>(q, cache, queries, cached, shape, out, columns));
   }
-  return Attend(q.contiguous(), cache.index_select(0, cached.rows_K), queries, cached.keys, shape);
+  return out;
 }
 
 }  // namespace graft::worker::engine

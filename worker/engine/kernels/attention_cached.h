@@ -15,6 +15,8 @@ struct CachedKeys {
 };
 
 /// Attends for some rows; their own keys are in the cache. Not differentiable. Causal only.
+/// Where kernels/row_products.h has kernels a row's results depend on that row and its keys alone,
+/// not on how its text was cut into passes nor on who is beside it.
 /// Shapes: q [R, N H] of the rows `queries`, whose positions count from each sequence's first
 /// token; cache [any, 2 K H], columns keys | values; returns [R, N H].
 at::Tensor AttendCached(const at::Tensor& q, const at::Tensor& cache, const RowSet& queries,

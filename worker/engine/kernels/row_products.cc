@@ -19,10 +19,10 @@ struct Kernels {
   ColumnsFunction fp32 = nullptr, bf16 = nullptr, bf16_to_fp32 = nullptr;
 };
 
-/// With more rows than these other kernels are faster.
+/// With more rows than these other kernels may be faster.
 constexpr int64_t kFewRows = 32;
-/// Where the processor multiplies bf16 the others win little before, and a step of generation,
-/// a prompt's chunk beside all that decode, has no more: its rows' bits don't depend on the chunk.
+/// Where they are no faster before: a step of generation, a prompt's chunk beside all that decode,
+/// has no more, so that its rows' bits don't depend on who is beside them.
 constexpr int64_t kRowsOfAStep = 320;
 /// Of x, that a core's cache keeps beside W.
 constexpr int64_t kBlockBytes = 256 << 10;
@@ -163,7 +163,8 @@ const Kernels& Best() {
   return best;
 }
 
-/// AMX multiplies far more at a time than the tiles here.
+/// AMX multiplies far more bf16 at a time than the tiles here; libtorch's fp32 takes as long as
+/// they do, or a little longer, on this one's kind.
 bool IsFastWithManyRows() {
   static const bool is = __builtin_cpu_is("amd") != 0 && __builtin_cpu_supports("avx512bf16") != 0;
   return is;
@@ -195,8 +196,7 @@ bool TakesRowProducts(const at::Tensor& x, const at::Tensor& weight) {
   const at::ScalarType type = x.scalar_type();
   if (!x.is_cpu() || RowColumns(type, type) == nullptr) return false;
   if (x.dim() != 2 || x.stride(1) != 1 || weight.stride(1) != 1) return false;
-  const bool takes_more = type == at::kBFloat16 && IsFastWithManyRows();
-  return x.size(0) <= (takes_more ? kRowsOfAStep : kFewRows);
+  return x.size(0) <= (IsFastWithManyRows() ? kRowsOfAStep : kFewRows);
 }
 
 at::Tensor RowProducts(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

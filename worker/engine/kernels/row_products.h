@@ -12,10 +12,9 @@
 
 namespace graft::worker::engine::cpu {
 
-/// Whether RowProducts is the fastest here. A fixed table of processor, type and rows:
-///   bf16, AMD with AVX512-BF16   up to 320 rows: all that a step of generation has
-///   bf16, other x86 with AVX2    up to 32 rows
-///   fp32, x86 with AVX2          up to 32 rows
+/// Whether RowProducts is the fastest here. A fixed table of processor and rows, for both types:
+///   AMD with AVX512-BF16   up to 320 rows: all that a step of generation has
+///   other x86 with AVX2    up to 32 rows
 /// Else, and for tensors whose rows aren't contiguous, it is not.
 bool TakesRowProducts(const at::Tensor& x, const at::Tensor& weight);
 

@@ -6,17 +6,15 @@
 
 #include <atomic>
 #include <cmath>
-#include <filesystem>
 #include <functional>
 #include <future>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "common/base/file.h"
 #include "tests/worker/engine/engine_case.h"
 #include "tests/worker/engine/golden_case.h"
+#include "tests/worker/engine/serving/generate_case.h"
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/families/families.h"
 #include "worker/engine/passes/forward_pass.h"
@@ -25,56 +23,19 @@ namespace graft::worker::engine {
 namespace {
 
 using ::testing::HasSubstr;
-namespace fs = std::filesystem;
 
 constexpr const char* kBase = "base-llama";
 
-struct Text {
-  std::vector<int32_t> tokens;
-  std::string text, finish;
-};
-struct Answer {
-  Status status;
-  std::map<int32_t, Text> texts;
-};
+using testing::Answer;
+using testing::Ask;
+using testing::Text;
 
 std::unique_ptr<Engine> MakeEngine(int64_t max_kv_bytes = int64_t{1} << 28) {
-  EngineOptions options;
-  options.bases = testing::DecoderFolder();
-  options.threads = 2;
-  options.max_kv_bytes = max_kv_bytes;
-  options.base_precision = spec::Precision::kFp32;
-  return std::move(Engine::Create(std::move(options))).value();
-}
-
-/// Asks; the future has all that was told, when it is over.
-std::future<Answer> Ask(Engine& engine, GenerateRequest request) {
-  auto answer = std::make_shared<Answer>();
-  auto promise = std::make_shared<std::promise<Answer>>();
-  engine.Generate(
-      std::move(request),
-      [answer](const GeneratedPiece& piece) {
-        Text& text = answer->texts[piece.index];
-        text.tokens.push_back(piece.token);
-        text.text += piece.text;
-        EXPECT_TRUE(text.finish.empty()) << "a piece behind the last";
-        if (piece.finish) text.finish = *piece.finish;
-        EXPECT_EQ(piece.generated_tokens, static_cast<int64_t>(text.tokens.size()));
-      },
-      [answer, promise](const StatusOr<GenerateResult>& result) {
-        answer->status = result.status();
-        promise->set_value(*answer);
-      });
-  return promise->get_future();
+  return testing::MakeTextEngine(max_kv_bytes);
 }
 
 GenerateRequest Greedy(const std::string& prompt, int64_t max_tokens) {
-  GenerateRequest request;
-  request.base = kBase;
-  request.prompt = prompt;
-  request.settings.sampling.temperature = 0;
-  request.settings.stopping.max_tokens = max_tokens;
-  return request;
+  return testing::Greedy(kBase, prompt, max_tokens);
 }
 
 /// The tiny base, to compute what the engine should give.
@@ -236,6 +197,31 @@ TEST(GenerationTest, ATextThatNobodyWaitsForEnds) {
   EXPECT_EQ(engine->figures().generations, 0);
 }
 
+TEST(GenerationTest, TheFirstPieceLeavesBeforeTheSecondTokenIsComputed) {
+  const auto engine = MakeEngine();
+  GenerateRequest request = Greedy(Reference().Prompt(2), 100);
+  request.settings.stopping.min_tokens = 100;
+  // Who leaves once it has the first piece has caused no second token.
+  auto given_up = std::make_shared<std::atomic<bool>>(false);
+  request.abandoned = [given_up] { return given_up->load(); };
+  std::vector<int32_t> tokens;
+  std::promise<Status> done;
+
+  engine->Generate(
+      std::move(request),
+      [&](const GeneratedPiece& piece) {
+        tokens.push_back(piece.token);
+        *given_up = true;
+      },
+      [&](const StatusOr<GenerateResult>& result) { done.set_value(result.status()); });
+
+  EXPECT_EQ(done.get_future().get().code(), StatusCode::kCancelled);
+  EXPECT_EQ(tokens.size(), 1U);
+  // Behind this one's answer all that came before is counted.
+  EXPECT_TRUE(Ask(*engine, Greedy(Reference().Prompt(3), 1)).get().status.ok());
+  EXPECT_LE(engine->figures().generated_tokens, 2);
+}
+
 TEST(GenerationTest, AnEngineThatStopsAnswersWhatIsUnderWay) {
   auto engine = MakeEngine();
   auto answer = Ask(*engine, Greedy(Reference().Prompt(2), 100));
@@ -249,40 +235,13 @@ TEST(GenerationTest, AnEngineThatStopsAnswersWhatIsUnderWay) {
 class LanguageVersionTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const Json json = {
-        {"base", kBase},
-        {"adapter", "texts"},
-        {"task", {{"causal_lm", Json::object()}}},
-        {"method", {{"lora", {{"rank", 4}}}}},
-        {"dataset", {{"train", "file:///x"}}},
-        {"hyperparameters",
-         {{"max_steps", 30}, {"batch_size", 4}, {"learning_rate", 0.02}, {"precision", "FP32"}}}};
-    const fs::path folder = fs::path(testing::DecoderFolder()) / kBase;
-    auto spec = spec::FromJson(json);
-    ASSERT_TRUE(spec.ok()) << spec.status();
-    const auto layout = families::ReadLayout(*ReadFile(folder / "config.json"), {"lm_head.weight"});
-    ASSERT_TRUE(layout.ok()) << layout.status();
-    spec = spec::Resolve(*std::move(spec), *layout);
-    ASSERT_TRUE(spec.ok()) << spec.status();
-    auto data = std::make_shared<datasets::IngestedDataset>();
-    datasets::Example example;
-    example.text = reference_.Prompt(5, 24);
-    data->train.assign(8, example);
-    data->validation = data->train;
-    TrainRequest request;
-    request.job_id = "texts";
-    request.base = kBase;
-    request.spec = std::make_shared<const spec::JobSpec>(*std::move(spec));
-    request.dataset = data;
+    TrainRequest request = testing::TextJob(
+        kBase, {{"lora", {{"rank", 4}}}}, reference_.Prompt(5, 24),
+        {{"max_steps", 30}, {"batch_size", 4}, {"learning_rate", 0.02}, {"precision", "FP32"}});
     auto outcome = testing::RunJob(*engine_, std::move(request));
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     outcome_ = std::move(*outcome);
-    const Artifact& artifact = outcome_.artifact;
-    const auto loaded = engine_->Load({.version = artifact.sha256,
-                                       .base = kBase,
-                                       .base_fingerprint = artifact.base_fingerprint,
-                                       .files = artifact.files,
-                                       .prove = true});
+    const auto loaded = testing::LoadTexts(*engine_, kBase, outcome_.artifact);
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     EXPECT_TRUE(loaded->proved);
   }

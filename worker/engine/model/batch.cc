@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "worker/engine/device/host_values.h"
+
 namespace graft::worker::engine {
 namespace {
 
@@ -50,20 +52,9 @@ CachedKeys FindKeys(const std::vector<Sequence>& sequences, int64_t block_tokens
     cached.keys.offsets.push_back(cached.keys.size() + keys);
     cached.keys.longest = std::max(cached.keys.longest, keys);
   }
-  const auto to_device = [&](const std::vector<int64_t>& values) {
-    at::Tensor host = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
-    std::copy(values.begin(), values.end(), host.mutable_data_ptr<int64_t>());
-    return host.to(device);
-  };
-  cached.rows_K = to_device(rows);
-  cached.own_rows_T = to_device(own);
+  cached.rows_K = ToDevice<int64_t>(rows, device);
+  cached.own_rows_T = ToDevice<int64_t>(own, device);
   return cached;
-}
-
-at::Tensor OnDevice(const std::vector<int64_t>& offsets, at::Device device) {
-  at::Tensor host = at::empty({static_cast<int64_t>(offsets.size())}, at::kInt);
-  std::copy(offsets.begin(), offsets.end(), host.mutable_data_ptr<int32_t>());
-  return host.to(device);
 }
 
 }  // namespace
@@ -122,10 +113,12 @@ PackedBatch Pack(const std::vector<Sequence>& sequences, const std::vector<Owner
   if (cache != nullptr) batch.cached = {cache, FindKeys(sequences, cache->block_tokens(), device)};
   if (!device.is_cpu()) {
     if (batch.cached)
-      batch.cached->of.keys.offsets_device = OnDevice(batch.cached->of.keys.offsets, device);
-    batch.tokens.offsets_device = OnDevice(batch.tokens.offsets, device);
-    batch.wanted.offsets_device =
-        counted.wants_all ? batch.tokens.offsets_device : OnDevice(batch.wanted.offsets, device);
+      batch.cached->of.keys.offsets_device =
+          ToDevice<int32_t>(batch.cached->of.keys.offsets, device);
+    batch.tokens.offsets_device = ToDevice<int32_t>(batch.tokens.offsets, device);
+    batch.wanted.offsets_device = counted.wants_all
+                                      ? batch.tokens.offsets_device
+                                      : ToDevice<int32_t>(batch.wanted.offsets, device);
   }
   return batch;
 }

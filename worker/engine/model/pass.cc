@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "worker/engine/device/host_values.h"
 #include "worker/engine/kernels/products.h"
 
 namespace graft::worker::engine {
@@ -182,12 +183,8 @@ const Rotation& Pass::RotationOf(const families::Rope& rope, const RowSet& rows)
   const at::NoGradGuard no_grad;
   const at::Tensor positions =
       rows.all() ? batch_.position_ids_T : batch_.position_ids_T.index_select(0, rows.index_R);
-  const auto half = static_cast<int64_t>(rope.inverse_frequencies.size());
-  at::Tensor frequencies = at::empty({half}, at::kFloat);
-  std::copy(rope.inverse_frequencies.begin(), rope.inverse_frequencies.end(),
-            frequencies.mutable_data_ptr<float>());
-  const at::Tensor angles =
-      positions.to(at::kFloat).unsqueeze(1) * frequencies.to(positions.device());
+  const at::Tensor frequencies = ToDevice<float>(rope.inverse_frequencies, positions.device());
+  const at::Tensor angles = positions.to(at::kFloat).unsqueeze(1) * frequencies;
   rotations_.push_back({&rope, &rows, {angles.cos() * rope.scale, angles.sin() * rope.scale}});
   return rotations_.back().rotation;
 }

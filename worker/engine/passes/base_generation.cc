@@ -5,6 +5,7 @@
 
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/device/device.h"
+#include "worker/engine/device/host_values.h"
 #include "worker/engine/passes/forward_pass.h"
 
 namespace graft::worker::engine {
@@ -112,25 +113,28 @@ BaseGeneration::StepFigures BaseGeneration::Step(const Yield& between_layers) {
     if (!rows.is_decode) figures.prompt_tokens += rows.tokens;
   }
   for (const Rows& pass : passes) {
-    if (pass.empty()) continue;
-    const Status status = Run(pass, between_layers, figures);
-    if (status.ok()) continue;
-    for (size_t begin = 0; begin < pass.size();) {
-      size_t end = begin;
-      while (end < pass.size() && pass[end].owner == pass[begin].owner) ++end;
-      const Rows own(pass.begin() + static_cast<ptrdiff_t>(begin),
-                     pass.begin() + static_cast<ptrdiff_t>(end));
-      const bool shared = own.size() < pass.size();
-      const Status again = shared ? Run(own, between_layers, figures) : status;
-      for (const PlannedRows& rows : own) {
-        const auto request = requests_.find(rows.sequence.request);
-        if (again.ok() || request == requests_.end()) continue;
-        End(request, again);
-      }
-      begin = end;
-    }
+    if (!pass.empty()) RunOrEnd(pass, between_layers, figures);
   }
   return figures;
+}
+
+void BaseGeneration::RunOrEnd(const Rows& pass, const Yield& between_layers, StepFigures& figures) {
+  const Status status = Run(pass, between_layers, figures);
+  if (status.ok()) return;
+  if (pass.front().owner == pass.back().owner) {
+    for (const PlannedRows& rows : pass) {
+      const auto request = requests_.find(rows.sequence.request);
+      if (request != requests_.end()) End(request, status);
+    }
+    return;
+  }
+  // An owner's rows are neighbours.
+  for (auto begin = pass.begin(); begin != pass.end();) {
+    const auto end = std::find_if(
+        begin, pass.end(), [&](const PlannedRows& rows) { return rows.owner != begin->owner; });
+    RunOrEnd(Rows(begin, end), between_layers, figures);
+    begin = end;
+  }
 }
 
 Status BaseGeneration::Run(const Rows& rows, const Yield& between_layers, StepFigures& figures) {
@@ -155,7 +159,7 @@ at::Tensor BaseGeneration::Logits(const Rows& rows, const Yield& between_layers)
   std::vector<Sequence> sequences;
   std::vector<const Adapter*> owners;
   std::vector<int32_t> last(rows.size());
-  std::vector<int64_t> sampled;
+  std::vector<size_t> sampled;
   for (size_t i = 0; i < rows.size(); ++i) {
     const PlannedRows& one = rows[i];
     const Request& request = requests_.at(one.sequence.request);
@@ -168,16 +172,14 @@ at::Tensor BaseGeneration::Logits(const Rows& rows, const Yield& between_layers)
     sequence.past = one.begin;
     sequence.blocks = one.table->blocks();
     owners.push_back(request.work->adapter.get());
-    if (one.samples > 0) sampled.push_back(static_cast<int64_t>(i));
+    if (one.samples > 0) sampled.push_back(i);
   }
   const ForwardPass pass =
       ForwardPass::Run(*on_.model, *on_.base, sequences, owners, between_layers, &cache_);
   if (sampled.empty()) return {};
-  at::Tensor index = at::empty({static_cast<int64_t>(sampled.size())}, at::kLong);
-  std::copy(sampled.begin(), sampled.end(), index.mutable_data_ptr<int64_t>());
+  const at::Tensor index = ToDevice<int64_t>(sampled, on_.base->device());
   // One product for all: heads are the base's own unless an overlay, which is alone, has another.
-  return BaseLogits(pass.hidden_RD.index_select(0, index.to(on_.base->device())),
-                    WeightSet(*on_.base, owners.front()))
+  return BaseLogits(pass.hidden_RD.index_select(0, index), WeightSet(*on_.base, owners.front()))
       .cpu()
       .contiguous();
 }

@@ -49,8 +49,7 @@ class BaseGeneration {
   struct StepFigures {
     int64_t rows = 0, prompt_tokens = 0, generated_tokens = 0, preempted = 0;
   };
-  /// One step. A pass that fails is run again an owner at a time, and what fails again ends with
-  /// its error.
+  /// One step; see RunOrEnd for what becomes of a pass that fails.
   StepFigures Step(const Yield& between_layers);
 
  private:
@@ -68,6 +67,9 @@ class BaseGeneration {
   using Requests = std::map<uint64_t, Request>;
   using Rows = std::vector<generation::PlannedRows>;
 
+  /// Runs a pass. One that fails is run again an owner at a time, and what fails again ends with
+  /// its error.
+  void RunOrEnd(const Rows& pass, const Yield& between_layers, StepFigures& figures);
   /// Computes rows, all of the plan or an owner's, and chooses tokens of those that ask for some.
   Status Run(const Rows& rows, const Yield& between_layers, StepFigures& figures);
   /// Logits of the last row of each of `rows` that asks for a token, on the host. Shapes: [those,

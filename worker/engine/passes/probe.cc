@@ -5,6 +5,7 @@
 
 #include "common/base/random.h"
 #include "worker/engine/adapters/head.h"
+#include "worker/engine/device/host_values.h"
 #include "worker/engine/passes/forward_pass.h"
 
 namespace graft::worker::engine {
@@ -19,12 +20,10 @@ constexpr int64_t kMostOutputs = 64;
 at::Tensor SomeOutputs(const at::Tensor& logits_SC, uint64_t seed) {
   if (logits_SC.size(1) <= kMostOutputs) return logits_SC;
   PhiloxSequence random(seed, RandomStream::kProbe, 1);
-  const at::Tensor columns = at::empty({kMostOutputs}, at::kLong);
-  for (int64_t i = 0; i < kMostOutputs; ++i) {
-    columns.mutable_data_ptr<int64_t>()[i] =
-        random.NextBelow(static_cast<uint32_t>(logits_SC.size(1)));
-  }
-  return logits_SC.index_select(1, columns.to(logits_SC.device()));
+  std::vector<uint32_t> columns;
+  for (int64_t i = 0; i < kMostOutputs; ++i)
+    columns.push_back(random.NextBelow(static_cast<uint32_t>(logits_SC.size(1))));
+  return logits_SC.index_select(1, ToDevice<int64_t>(columns, logits_SC.device()));
 }
 
 StatusOr<std::vector<float>> ProbeLogits(const Model& model, const Base& base,

@@ -1,18 +1,13 @@
 #include "worker/engine/tasks/language_modeling.h"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 #include <vector>
 
+#include "worker/engine/device/host_values.h"
+
 namespace graft::worker::engine {
 namespace {
-
-at::Tensor ToTensor(std::span<const int32_t> targets, at::Device device) {
-  at::Tensor host = at::empty({static_cast<int64_t>(targets.size())}, at::kLong);
-  std::copy(targets.begin(), targets.end(), host.mutable_data_ptr<int64_t>());
-  return host.to(device);
-}
 
 /// Appends what language::Encoder makes of examples.
 class SequenceEncoder : public ExampleEncoder {
@@ -51,7 +46,7 @@ class SequenceEncoder : public ExampleEncoder {
 class TokenScorer : public Scorer {
  public:
   Status Add(const at::Tensor& outputs_RC, std::span<const int32_t> targets) override {
-    const at::Tensor targets_R = ToTensor(targets, outputs_RC.device());
+    const at::Tensor targets_R = ToDevice<int64_t>(targets, outputs_RC.device());
     const double loss =
         at::cross_entropy_loss(outputs_RC, targets_R, {}, at::Reduction::Sum).item<double>();
     if (!std::isfinite(loss)) {

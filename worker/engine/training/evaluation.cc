@@ -6,6 +6,7 @@
 
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/device/device.h"
+#include "worker/engine/loop/parts.h"
 #include "worker/engine/passes/forward_pass.h"
 
 namespace graft::worker::engine {
@@ -52,14 +53,15 @@ Status SplitEvaluation::RunPass(int64_t end, const Yield& yield) {
       std::min(all, task_.RowsAtOnce(std::max<int64_t>(adapter_.head().back().out, 1)));
   // Counted in a copy, for a pass that fails on its way is run again.
   std::unique_ptr<Scorer> scorer = scorer_->Clone();
-  for (int64_t begin = 0; begin < all; begin += most) {
-    if (begin > 0) yield();
-    const int64_t count = std::min(most, all - begin);
-    GRAFT_RETURN_IF_ERROR(
+  Status added;
+  ForEachPart(all, most, yield, [&](int64_t begin, int64_t count) {
+    added =
         scorer->Add(HeadLogits(pass.hidden_RD.narrow(0, begin, count), weights, adapter_),
                     std::span(split_.targets)
-                        .subspan(first + static_cast<size_t>(begin), static_cast<size_t>(count))));
-  }
+                        .subspan(first + static_cast<size_t>(begin), static_cast<size_t>(count)));
+    return added.ok();
+  });
+  GRAFT_RETURN_IF_ERROR(added);
   scorer_ = std::move(scorer);
   return OkStatus();
 }

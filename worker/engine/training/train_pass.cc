@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "worker/engine/adapters/head.h"
+#include "worker/engine/device/host_values.h"
+#include "worker/engine/loop/parts.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -22,15 +24,12 @@ PackedBatch PackParts(const std::vector<TrainPart>& parts, at::Device device) {
 }
 
 at::Tensor TargetsOf(const TrainPart& part, at::Device device) {
-  int64_t count = 0;
-  for (const uint32_t example : part.examples) count += part.data.num_targets(example);
-  const at::Tensor targets_R = at::empty({count}, at::kLong);
-  auto* target = targets_R.mutable_data_ptr<int64_t>();
+  std::vector<int32_t> targets;
   for (const uint32_t example : part.examples) {
     const auto its = part.data.targets_of(example);
-    target = std::copy(its.begin(), its.end(), target);
+    targets.insert(targets.end(), its.begin(), its.end());
   }
-  return targets_R.to(device);
+  return ToDevice<int64_t>(targets, device);
 }
 
 int LowestLayer(const std::vector<TrainPart>& parts, const Model& model) {
@@ -52,9 +51,7 @@ double BackwardHead(const TrainPart& part, const at::Tensor& hidden_RD, const at
   const int64_t width = part.adapter.head().back().out;
   const int64_t most = std::min(all, part.task.RowsAtOnce(std::max<int64_t>(width, 1)));
   double sum = 0;
-  for (int64_t begin = 0; begin < all; begin += most) {
-    if (begin > 0) yield();
-    const int64_t count = std::min(most, all - begin);
+  ForEachPart(all, most, yield, [&](int64_t begin, int64_t count) {
     at::Tensor leaf = hidden_RD.narrow(0, begin, count).detach();
     leaf.requires_grad_(grad_RD.defined());
     // What is computed in parts has no dropout: its rows have no numbers of their own.
@@ -62,11 +59,11 @@ double BackwardHead(const TrainPart& part, const at::Tensor& hidden_RD, const at
         HeadLogits(leaf, weights, part.adapter, count == all ? &rows : nullptr);
     const at::Tensor loss = part.task.Loss(logits, targets_R.narrow(0, begin, count));
     sum += loss.item<double>();
-    if (!std::isfinite(sum)) return sum;
-    if (!loss.requires_grad()) continue;
+    if (!std::isfinite(sum) || !loss.requires_grad()) return std::isfinite(sum);
     (loss / part.divisor).backward();
     if (grad_RD.defined()) grad_RD.narrow(0, begin, count).copy_(leaf.grad());
-  }
+    return true;
+  });
   return sum;
 }
 

@@ -1,6 +1,6 @@
 """Conversations for the peers' halves of bench/training and bench/quality: token ids, which tokens carry loss, and batches.
 
-A conversation is a list of messages; what carries loss are its answers, each with the token that ends it.
+A conversation is a list of messages; what carries loss are its answers, with all that the template puts behind them.
 """
 import json
 
@@ -22,16 +22,14 @@ def read_conversations(path):
 def encode(tokenizer, messages, max_length):
     """Ids, and labels that are the ids where there is loss. Answers are found by rendering the conversation as far as each."""
     def ids(upto, **more):
-        return tokenizer.apply_chat_template(messages[:upto], tokenize=True, **more)["input_ids"]
+        return tokenizer.apply_chat_template(messages[:upto], tokenize=True, return_dict=True, **more)["input_ids"]
 
     whole = ids(len(messages))
     labels = [NO_LOSS] * len(whole)
-    end_of_turn = tokenizer.eos_token_id
     for i, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        begin = len(ids(i, add_generation_prompt=True))
-        end = whole.index(end_of_turn, begin) + 1
+        begin, end = len(ids(i, add_generation_prompt=True)), len(ids(i + 1))
         labels[begin:end] = whole[begin:end]
     return {"input_ids": whole[:max_length], "labels": labels[:max_length]}
 

@@ -95,12 +95,13 @@ class Clock(TrainerCallback):
     """Notes the end of each step."""
 
     def __init__(self):
-        self.ends = []
+        self.ends, self.processor = [], []
 
     def on_step_end(self, args, state, control, **kwargs):
         if not on_cpu:
             torch.cuda.synchronize()  # graft's steps end with the device's answer too: the gradient's norm.
         self.ends.append(time.perf_counter())
+        self.processor.append(time.process_time())
 
 
 class Counting:
@@ -138,6 +139,7 @@ first = arguments.warmup
 print(json.dumps({
     "tokens": sum(collator.tokens[first:steps]),
     "seconds": clock.ends[-1] - clock.ends[first - 1],
+    "cpu_seconds": clock.processor[-1] - clock.processor[first - 1],
     "steps": steps - first,
     "loss": trainer.state.log_history[-1].get("train_loss"),
     "precision": arguments.precision}))

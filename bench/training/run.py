@@ -166,6 +166,8 @@ def main():
                     sys.exit(f"{' '.join(programs[name])} {result['failed']}")
                 speeds[name].append(speed(result))
                 line = f"round {number + 1}  {name:24} {speeds[name][-1]:8.0f} tokens/s  loss {result['loss']:.4f}"
+                # Where others take a part of the cores the clock tells little, and this more, of one thread.
+                line += f"  {result['tokens'] / result['cpu_seconds']:.0f} tokens a second of the processor's"
                 if "product_seconds" in result:
                     shares.setdefault(name, []).append(result["product_seconds"] / result["seconds"])
                     line += f"  products alone: {shares[name][-1]:.3f} of the time"

@@ -42,6 +42,7 @@ struct Flags {
   std::string failpoints;
   std::string log_level = "info";
   int threads = 0;
+  uint64_t memory = 0;
   uint64_t base_memory = 0;
   uint64_t adapter_memory = engine::EngineOptions().max_adapter_bytes;
   int supervised_by = 0;
@@ -87,6 +88,7 @@ engine::EngineOptions OptionsOf(const Flags& flags) {
   options.bases = flags.bases;
   options.device = flags.device;
   options.threads = flags.threads;
+  options.memory_bytes = static_cast<int64_t>(flags.memory);
   options.max_base_bytes = static_cast<int64_t>(flags.base_memory);
   options.max_adapter_bytes = static_cast<int64_t>(flags.adapter_memory);
   return options;
@@ -153,9 +155,14 @@ void AddOptions(command_line::Command root, Flags& flags) {
   root.Add("--metrics", flags.metrics, "Where Prometheus scrapes /metrics; port 0 picks one")
       .ShowDefault();
   root.Add("--threads", flags.threads, "CPU threads; 0: one a core").Between(0, 1024);
+  root.Add("--memory", flags.memory,
+           "Of the device, for bases, adapters, texts that are generated and jobs together, e.g. "
+           "16G; default: four fifths of the machine's, nine tenths of a GPU's")
+      .InBytes()
+      .OrVariable("GRAFT_MEMORY");
   root.Add("--base-memory", flags.base_memory,
            "Bases kept in memory, e.g. 16G; the least recently used that nobody uses leaves first; "
-           "default: half of the device's memory")
+           "default: half of --memory")
       .InBytes()
       .OrVariable("GRAFT_BASE_MEMORY");
   root.Add("--adapter-memory", flags.adapter_memory, "Adapters kept in memory, likewise")

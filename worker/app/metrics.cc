@@ -64,8 +64,13 @@ std::vector<Sample> MemoryByKind(const engine::EngineFigures& f, int64_t total_b
   return {{Number(total_bytes), {{"kind", "total"}}},
           {Number(f.memory_bytes), {{"kind", "used"}}},
           {Number(f.peak_memory_bytes), {{"kind", "peak"}}},
-          {Number(f.base_bytes), {{"kind", "bases"}}},
-          {Number(f.adapter_bytes), {{"kind", "adapters"}}}};
+          {Number(f.memory.budget), {{"kind", "budget"}}},
+          {Number(f.memory.free), {{"kind", "free"}}},
+          {Number(f.memory.bases), {{"kind", "bases"}}},
+          {Number(f.memory.adapters), {{"kind", "adapters"}}},
+          {Number(f.memory.keys_values), {{"kind", "kv"}}},
+          {Number(f.memory.training), {{"kind", "training"}}},
+          {Number(f.memory.passes), {{"kind", "passes"}}}};
 }
 
 std::vector<Sample> OnePerBase(const std::vector<engine::ResidentBase>& bases) {
@@ -140,8 +145,9 @@ class Metrics::Collector : public prometheus::Collectable {
             {{Number(f.lookups_hit), {{"tier", "device"}, {"result", "hit"}}},
              {Number(f.lookups_miss), {{"tier", "device"}, {"result", "miss"}}}});
     gauge("graft_device_memory_bytes",
-          "Memory of the device: all of it, what the engine uses and used at most since its last "
-          "job began, and what bases and adapters take of that",
+          "Memory of the device: all of it (total), what tensors take and took at most since the "
+          "last job began (used, peak), the worker's own budget, and of that what is free and what "
+          "is held for bases, adapters, keys and values, training, and passes",
           MemoryByKind(f, engine_->device_facts().memory_bytes));
     gauge("process_resident_memory_bytes", "Memory of this process that is in RAM",
           {{ResidentBytes(), {}}});

@@ -31,7 +31,41 @@ Status CheckBaseIsAsChecked(const TrainRequest& request, const Base& base) {
   return OkStatus();
 }
 
+int64_t DefaultMemoryBytes(at::Device device) {
+  const int64_t all = TotalMemoryBytes(device);
+  return device.is_cpu() ? all / 5 * 4 : all / 10 * 9;
+}
+
+/// Of the budget, kept for passes: enough for the largest of most models, and for small budgets no
+/// more than they can spare.
+int64_t BytesForPasses(int64_t budget) { return std::min(budget / 8, int64_t{512} << 20); }
+
 }  // namespace
+
+Engine::Impl::Impl(EngineOptions options, at::Device device, Engine::Probe probe)
+    : options_(std::move(options)),
+      device_(device),
+      probe_(std::move(probe)),
+      ledger_(Ledger::Create({.budget = options_.memory_bytes,
+                              .for_passes = BytesForPasses(options_.memory_bytes),
+                              .attainable = [device] { return AttainableMemoryBytes(device); }})),
+      adapters_(options_.max_adapter_bytes),
+      bases_(options_.bases, device, options_.max_base_bytes, ledger_,
+             {.drop_idle = [this](const Base& base,
+                                  int64_t holders) { adapters_.EraseIdle(base, holders); },
+              .drop_all = [this](const Base& base) { adapters_.EraseOn(base); },
+              .count_idle = [this](const Base& base) { return adapters_.NumIdleOn(base); }}),
+      serving_(options_.max_waiting, {.seconds = options_.pass_seconds}, probe_.serving_pass),
+      generation_({.cache_bytes = options_.max_kv_bytes, .max_waiting = options_.max_waiting}),
+      training_(device, {.on_step = probe_.train_step, .on_loss = probe_.train_loss}),
+      loop_({.foreground = {&serving_, &generation_}, .background = {&evaluations_, &training_}}) {
+  // An adapter comes back in milliseconds, a base in seconds.
+  ledger_->SetReclaim([this](int64_t bytes) {
+    const int64_t of_adapters = adapters_.EvictIdle(bytes);
+    if (of_adapters >= bytes) return;
+    if (bases_.EvictIdle(bytes - of_adapters) > 0) ReleaseCachedMemory(device_);
+  });
+}
 
 StatusOr<std::shared_ptr<TrainInput>> Engine::Impl::ReadInput(
     const TrainRequest& request, const std::function<Status()>& between) {
@@ -151,10 +185,32 @@ EngineFigures Engine::Impl::figures() const {
   figures.adapter_tensor_bytes = adapters.tensor_bytes;
   figures.lookups_hit = adapters.hits;
   figures.lookups_miss = adapters.misses;
-  for (const auto& base : bases_.Resident()) figures.base_bytes += base->bytes();
+  const Ledger::Figures ledger = ledger_->figures();
+  figures.memory = {.budget = ledger.budget,
+                    .free = ledger.free,
+                    .bases = ledger.of(MemoryKind::kBase),
+                    .adapters = ledger.of(MemoryKind::kAdapter),
+                    .keys_values = ledger.of(MemoryKind::kKeysValues),
+                    .training = ledger.of(MemoryKind::kTraining),
+                    .passes = ledger.of(MemoryKind::kScratch),
+                    .peak = ledger.peak};
   figures.memory_bytes = UsedMemoryBytes(device_);
   figures.peak_memory_bytes = PeakMemoryBytes(device_);
   return figures;
+}
+
+JobMemory Engine::Impl::job_memory() const {
+  JobMemory memory{.most_bytes = ledger_->capacity(), .bases_in_use = {}};
+  int64_t idle = adapters_.idle_bytes();
+  for (BaseCache::Use& use : bases_.Uses()) {
+    if (use.is_idle) {
+      idle += use.bytes;
+    } else {
+      memory.bases_in_use.push_back({std::move(use.id), use.compute == at::kBFloat16, use.bytes});
+    }
+  }
+  memory.free_bytes = std::min(ledger_->FreeIfLeft(idle), memory.most_bytes);
+  return memory;
 }
 
 StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe probe) {
@@ -166,7 +222,8 @@ StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe pr
   }
   return Guarded([&]() -> StatusOr<std::unique_ptr<Engine>> {
     ConfigureTorch(options.threads);
-    if (options.max_base_bytes <= 0) options.max_base_bytes = TotalMemoryBytes(device) / 2;
+    if (options.memory_bytes <= 0) options.memory_bytes = DefaultMemoryBytes(device);
+    if (options.max_base_bytes <= 0) options.max_base_bytes = options.memory_bytes / 2;
     auto impl = std::make_unique<Impl>(std::move(options), device, std::move(probe));
     DeviceFacts& facts = impl->facts_;
     facts.device = device.str();
@@ -201,6 +258,7 @@ std::vector<ResidentBase> Engine::resident_bases() const {
 }
 
 EngineFigures Engine::figures() const { return impl_->figures(); }
+JobMemory Engine::job_memory() const { return impl_->job_memory(); }
 Status Engine::Train(TrainRequest request, std::shared_ptr<TrainObserver> observer) {
   return Guarded([&] { return impl_->Train(std::move(request), std::move(observer)); });
 }

@@ -18,8 +18,12 @@ struct EngineOptions {
   std::filesystem::path bases;  ///< Folder whose sub-folders are HuggingFace models.
   std::string device = "cpu";   ///< "cpu" or "cuda:N"
   int threads = 0;              ///< CPU threads; 0: one a core.
-  /// Bases kept resident; beyond it those that nobody uses leave, least recently used first. 0:
-  /// half of the device's memory.
+  /// All that is kept on the device together: bases, adapters, keys and values, training, and what
+  /// passes take. 0: four fifths of the machine's memory (or its container's), nine tenths of a
+  /// GPU's: the rest is for libraries, texts and other processes.
+  int64_t memory_bytes = 0;
+  /// Of that, bases kept resident; beyond it those that nobody uses leave, least recently used
+  /// first. 0: half.
   int64_t max_base_bytes = 0;
   int64_t max_adapter_bytes = int64_t{4} << 30;  ///< Adapters kept resident, likewise.
   size_t max_waiting = 4096;  ///< Inputs that may wait for serving; beyond it RESOURCE_EXHAUSTED.
@@ -34,15 +38,37 @@ struct EngineOptions {
 
 struct DeviceFacts {
   std::string device, name;
-  int64_t memory_bytes = 0;
+  int64_t memory_bytes = 0;  ///< All of it.
   int threads = 0;
   bool fast_bf16 = false;
   double bf16_gflops = 0, fp32_gflops = 0;
 };
 
+/// What a job could get of the device's memory.
+struct JobMemory {
+  int64_t most_bytes = 0;  ///< Its base included, if nothing else were there.
+  /// The same now: what nobody has, and what bases and adapters have that nobody uses, for those
+  /// leave for a job.
+  int64_t free_bytes = 0;
+  /// Bases in use: a job on one of them in its precision needs so much less than it says.
+  struct BaseInUse {
+    std::string id;
+    bool is_bf16 = false;
+    int64_t bytes = 0;
+  };
+  std::vector<BaseInUse> bases_in_use;
+};
+
 struct ResidentBase {
   std::string id, fingerprint, family;
   int64_t parameters = 0, bytes = 0;
+};
+
+/// What is kept on the device, by its ledger, in bytes now.
+struct MemoryFigures {
+  int64_t budget = 0, free = 0;
+  int64_t bases = 0, adapters = 0, keys_values = 0, training = 0, passes = 0;
+  int64_t peak = 0;  ///< Of all together, since start.
 };
 
 /// Figures for metrics; counters since start.
@@ -56,8 +82,8 @@ struct EngineFigures {
   int64_t generations = 0;  ///< Requests whose text isn't over, now.
   int64_t prompt_tokens = 0, generated_tokens = 0, preemptions = 0;
   int64_t kv_bytes = 0, kv_used_bytes = 0;  ///< Of keys and values: allocated, and of texts. Now.
-  int64_t base_bytes = 0;                   ///< Of resident bases.
-  int64_t memory_bytes = 0;                 ///< Of the device, that the engine uses now.
+  MemoryFigures memory;
+  int64_t memory_bytes = 0;  ///< Of the device, that the engine uses now.
   int64_t peak_memory_bytes = 0;
 };
 
@@ -91,6 +117,7 @@ class Engine {
   void RefreshBases();
   std::vector<ResidentBase> resident_bases() const;
   EngineFigures figures() const;
+  JobMemory job_memory() const;
 
   /// Queues a job. Blocks the caller while data is tokenized and the base is loaded (not the
   /// engine's thread); a job that isn't to run any more ends there, as its observer desires.

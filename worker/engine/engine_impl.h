@@ -1,13 +1,14 @@
 #pragma once
-/// What stands behind Engine: the caches, and the loop that computes. Private to the engine.
+/// What stands behind Engine: the device's ledger, the caches, and the loop that computes. Private
+/// to the engine.
 
 #include <functional>
 #include <memory>
-#include <utility>
 
 #include "common/language/encoder.h"
 #include "worker/engine/caches/adapter_cache.h"
 #include "worker/engine/caches/base_cache.h"
+#include "worker/engine/device/ledger.h"
 #include "worker/engine/engine.h"
 #include "worker/engine/loop/loop.h"
 #include "worker/engine/loop/turn_tasks.h"
@@ -19,20 +20,7 @@ namespace graft::worker::engine {
 
 class Engine::Impl {
  public:
-  Impl(EngineOptions options, at::Device device, Engine::Probe probe)
-      : options_(std::move(options)),
-        device_(device),
-        probe_(std::move(probe)),
-        adapters_(options_.max_adapter_bytes),
-        bases_(
-            options_.bases, device, options_.max_base_bytes,
-            [this](const Base& base, int64_t holders) { adapters_.EraseIdle(base, holders); },
-            [this](const Base& base) { adapters_.EraseOn(base); }),
-        serving_(options_.max_waiting, {.seconds = options_.pass_seconds}, probe_.serving_pass),
-        generation_({.cache_bytes = options_.max_kv_bytes, .max_waiting = options_.max_waiting}),
-        training_(device, {.on_step = probe_.train_step, .on_loss = probe_.train_loss}),
-        loop_(
-            {.foreground = {&serving_, &generation_}, .background = {&evaluations_, &training_}}) {}
+  Impl(EngineOptions options, at::Device device, Engine::Probe probe);
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
   /// Reads base and data for a run; `between` is called often, and ends the work with its error.
@@ -44,6 +32,7 @@ class Engine::Impl {
                                                 const Base& base, const std::string& chat_template,
                                                 std::chrono::sys_seconds now);
   EngineFigures figures() const;
+  JobMemory job_memory() const;
 
   // requests.cc
   StatusOr<LoadResult> Load(LoadRequest request);
@@ -68,6 +57,7 @@ class Engine::Impl {
   const EngineOptions options_;
   const at::Device device_;
   const Engine::Probe probe_;
+  const std::shared_ptr<Ledger> ledger_;
   AdapterCache adapters_;
   BaseCache bases_;
   ServingQueue serving_;

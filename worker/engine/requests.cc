@@ -31,6 +31,12 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
           .AddDetail({"BASE_MISMATCH", {}, 0, {}, {}});
     }
   }
+  int64_t file_bytes = 0;
+  for (const auto& [name, bytes] : request.files)
+    if (name.ends_with(".safetensors")) file_bytes += static_cast<int64_t>(bytes.size());
+  GRAFT_ASSIGN_OR_RETURN(Holding memory,
+                         ledger_->Reserve(MemoryKind::kAdapter, file_bytes,
+                                          "the version " + request.version.substr(0, 12)));
   StatusOr<LoadedArtifact> loaded = Guarded([&]() -> StatusOr<LoadedArtifact> {
     GRAFT_ASSIGN_OR_RETURN(LoadedArtifact read, ReadArtifact(request.files, *on.base));
     read.adapter->PrepareServing(on.base->compute());
@@ -52,6 +58,8 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   const Adapter::Bytes bytes = loaded->adapter->bytes();
   version->bytes = bytes.buffers;
   version->tensor_bytes = bytes.tensors;
+  GRAFT_RETURN_IF_ERROR(memory.Resize(version->bytes));
+  version->memory = std::move(memory);
   version->adapter = std::move(loaded->adapter);
   LoadResult result;
   result.base_fingerprint = fingerprint;

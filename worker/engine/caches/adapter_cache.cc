@@ -1,5 +1,7 @@
 #include "worker/engine/caches/adapter_cache.h"
 
+#include <algorithm>
+
 namespace graft::worker::engine {
 
 std::shared_ptr<const ResidentVersion> AdapterCache::Find(const VersionId& id) {
@@ -58,6 +60,32 @@ void AdapterCache::EraseIdle(const Base& base, int64_t holders) {
   }
   if (static_cast<int64_t>(idle.size()) != holders) return;
   for (const List::iterator entry : idle) EraseLocked(entry);
+}
+
+int64_t AdapterCache::NumIdleOn(const Base& base) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::count_if(entries_, [&](const auto& entry) {
+    return entry->on.base.get() == &base && entry.use_count() == 1;
+  });
+}
+
+int64_t AdapterCache::EvictIdle(int64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  int64_t freed = 0;
+  for (auto entry = entries_.end(); entry != entries_.begin() && freed < bytes;) {
+    --entry;
+    if (entry->use_count() > 1) continue;
+    freed += (*entry)->bytes;
+    EraseLocked(entry++);
+  }
+  return freed;
+}
+
+int64_t AdapterCache::idle_bytes() const {
+  const std::lock_guard lock(mutex_);
+  int64_t bytes = 0;
+  for (const auto& entry : entries_) bytes += entry.use_count() == 1 ? entry->bytes : 0;
+  return bytes;
 }
 
 void AdapterCache::EraseLocked(List::iterator entry) {

@@ -12,6 +12,7 @@
 
 #include "worker/engine/adapters/adapter.h"
 #include "worker/engine/caches/base_cache.h"
+#include "worker/engine/device/ledger.h"
 #include "worker/engine/tasks/task.h"
 
 namespace graft::worker::engine {
@@ -19,6 +20,7 @@ namespace graft::worker::engine {
 /// A version ready to serve. Const after loading; dropped when the last request that holds it is
 /// done.
 struct ResidentVersion {
+  Holding memory;  ///< What is below, in the device's ledger.
   VersionId id;
   std::unique_ptr<const Adapter> adapter;
   LoadedBase on;
@@ -44,6 +46,13 @@ class AdapterCache {
   void EraseOn(const Base& base);
   /// Drops the versions on `base` if no request holds one of them and they alone are its `holders`.
   void EraseIdle(const Base& base, int64_t holders);
+  /// How many versions on `base` no request holds.
+  int64_t NumIdleOn(const Base& base) const;
+  /// Drops versions that no request holds until `bytes` are free by it or none is left. Returns how
+  /// many are.
+  int64_t EvictIdle(int64_t bytes);
+  /// Of versions that no request holds.
+  int64_t idle_bytes() const;
 
   struct Figures {
     int64_t count = 0, bytes = 0, tensor_bytes = 0, hits = 0, misses = 0;

@@ -10,6 +10,16 @@
 namespace graft::worker::engine {
 namespace fs = std::filesystem;
 
+namespace {
+
+/// A base and what it holds, which is given back behind it.
+struct Held {
+  Holding memory;
+  std::shared_ptr<const Base> base;
+};
+
+}  // namespace
+
 StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType compute,
                                     const std::function<Status()>& between) {
   GRAFT_RETURN_IF_ERROR(CheckBaseName(id, "base"));
@@ -36,7 +46,7 @@ StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType comput
   StatusOr<LoadedBase> result = Load(key, between);
   lock.lock();
   if (result.status().code() == StatusCode::kResourceExhausted) {
-    EvictDownTo(0);
+    Evict(BytesKept());
     lock.unlock();
     ReleaseCachedMemory(device_);
     result = Load(key, between);
@@ -45,7 +55,7 @@ StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType comput
   loading_.erase(key);
   if (result.ok()) {
     entries_.push_front({key, *result});
-    EvictDownTo(max_bytes_);
+    Evict(BytesKept() - max_bytes_);
   }
   loaded_.notify_all();
   return result;
@@ -58,8 +68,17 @@ StatusOr<LoadedBase> BaseCache::Load(const Key& key, const std::function<Status(
     if (!fs::is_directory(folder_ / id, error)) {
       return NotFoundError("there is no base named " + id + " under " + folder_.string());
     }
+    const auto held = std::make_shared<Held>();
+    Holding loading;
+    const auto admit = [&, name = "the base " + id](const BaseMemory& memory) -> Status {
+      GRAFT_ASSIGN_OR_RETURN(held->memory,
+                             ledger_->Reserve(MemoryKind::kBase, memory.tensors, name));
+      GRAFT_ASSIGN_OR_RETURN(
+          loading, ledger_->Reserve(MemoryKind::kScratch, memory.loading, "reading " + name));
+      return OkStatus();
+    };
     StatusOr<std::shared_ptr<const Base>> base =
-        Base::Load(id, folder_ / id, compute, device_, between);
+        Base::Load(id, folder_ / id, compute, device_, between, admit);
     // As the server says it: no other try reads a torn file better.
     if (base.status().code() == StatusCode::kDataLoss) {
       return FailedPreconditionError("the base " + id +
@@ -68,7 +87,8 @@ StatusOr<LoadedBase> BaseCache::Load(const Key& key, const std::function<Status(
     }
     GRAFT_RETURN_IF_ERROR(base.status());
     GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Model> model, MakeModel(**base));
-    return LoadedBase{*std::move(base), std::move(model)};
+    held->base = *std::move(base);
+    return LoadedBase{{held, held->base.get()}, std::move(model)};
   });
 }
 
@@ -81,7 +101,7 @@ bool BaseCache::Holds(const std::string& id, at::ScalarType compute) const {
 std::list<BaseCache::Entry>::iterator BaseCache::Drop(std::list<Entry>::iterator entry) {
   const std::shared_ptr<const Base> base = entry->loaded.base;
   const auto next = entries_.erase(entry);
-  if (drop_all_) drop_all_(*base);
+  if (dependents_.drop_all) dependents_.drop_all(*base);
   return next;
 }
 
@@ -96,17 +116,41 @@ void BaseCache::DropChanged() {
   }
 }
 
-void BaseCache::EvictDownTo(int64_t max_bytes) {
+int64_t BaseCache::BytesKept() const {
   int64_t bytes = 0;
   for (const Entry& entry : entries_) bytes += entry.loaded.base->bytes();
-  for (auto entry = entries_.end(); entry != entries_.begin() && bytes > max_bytes;) {
+  return bytes;
+}
+
+int64_t BaseCache::Evict(int64_t bytes) {
+  int64_t freed = 0;
+  for (auto entry = entries_.end(); entry != entries_.begin() && freed < bytes;) {
     --entry;
     const std::shared_ptr<const Base>& base = entry->loaded.base;
-    if (base.use_count() > 1 && drop_idle_) drop_idle_(*base, base.use_count() - 1);
+    if (base.use_count() > 1 && dependents_.drop_idle)
+      dependents_.drop_idle(*base, base.use_count() - 1);
     if (base.use_count() > 1) continue;
-    bytes -= entry->loaded.base->bytes();
+    freed += base->bytes();
     entry = entries_.erase(entry);
   }
+  return freed;
+}
+
+int64_t BaseCache::EvictIdle(int64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  return Evict(bytes);
+}
+
+std::vector<BaseCache::Use> BaseCache::Uses() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Use> uses;
+  for (const Entry& entry : entries_) {
+    const std::shared_ptr<const Base>& base = entry.loaded.base;
+    const int64_t idle = dependents_.count_idle ? dependents_.count_idle(*base) : 0;
+    uses.push_back(
+        {entry.key.first, entry.key.second, base->bytes(), base.use_count() - 1 == idle});
+  }
+  return uses;
 }
 
 std::vector<std::string> BaseCache::Ids() const {

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <initializer_list>
 #include <thread>
@@ -110,6 +112,45 @@ int64_t TotalMemoryBytes(at::Device device) {
   int64_t limit = 0;
   std::ifstream cgroup("/sys/fs/cgroup/memory.max");
   return cgroup >> limit && limit > 0 ? std::min(machine, limit) : machine;
+}
+
+namespace {
+
+/// A number behind its name, as in /proc/meminfo and a cgroup's memory.stat; -1 if there is none.
+int64_t ReadNumber(const char* file, const std::string& name) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind(name, 0) == 0) return std::strtoll(line.c_str() + name.size(), nullptr, 10);
+  }
+  return -1;
+}
+
+int64_t AvailableOnCpu() {
+  const int64_t kibibytes = ReadNumber("/proc/meminfo", "MemAvailable:");
+  int64_t available = kibibytes >= 0 ? kibibytes << 10 : INT64_MAX;
+  int64_t limit = 0, used = 0;
+  std::ifstream most("/sys/fs/cgroup/memory.max"), now("/sys/fs/cgroup/memory.current");
+  if (!(most >> limit) || !(now >> used)) return available;
+  // Pages of files leave by themselves.
+  const int64_t files = ReadNumber("/sys/fs/cgroup/memory.stat", "inactive_file ");
+  return std::min(available, limit - used + std::max<int64_t>(files, 0));
+}
+
+}  // namespace
+
+int64_t AttainableMemoryBytes(at::Device device) {
+#ifdef GRAFT_WITH_CUDA
+  if (device.is_cuda()) {
+    const auto memory = c10::cuda::CUDACachingAllocator::get()->getMemoryInfo(device.index());
+    const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
+    return static_cast<int64_t>(memory.first) + stats.reserved_bytes[0].current;
+  }
+#endif
+  (void)device;
+  const int64_t available = AvailableOnCpu();
+  if (available == INT64_MAX) return available;
+  const CpuMemoryFigures own = GetCpuMemoryFigures();
+  return available + own.used_bytes + own.cached_bytes;
 }
 
 int64_t UsedMemoryBytes(at::Device device) {

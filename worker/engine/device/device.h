@@ -34,6 +34,9 @@ int64_t UsedMemoryBytes(at::Device device);
 /// Their peak since the last reset.
 int64_t PeakMemoryBytes(at::Device device);
 void ResetPeakMemory(at::Device device);
+/// What this process's tensors could take in all, as others leave the device now: what they have,
+/// and what is left. What is reserved but not written yet counts as both on the CPU.
+int64_t AttainableMemoryBytes(at::Device device);
 void ReleaseCachedMemory(at::Device device);
 /// Returns once the device has computed what was asked of it; for clocks.
 void Synchronize(at::Device device);

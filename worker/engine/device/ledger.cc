@@ -68,7 +68,13 @@ int64_t Ledger::FreeFor(MemoryKind kind, int64_t budget) const {
   const int64_t passes = held_[IndexOf(MemoryKind::kScratch)];
   const int64_t kept =
       kind == MemoryKind::kScratch ? 0 : std::max<int64_t>(options_.for_passes - passes, 0);
-  return std::max<int64_t>(budget - total_ - kept, 0);
+  return budget - total_ - kept;
+}
+
+int64_t Ledger::FreeIfLeft(int64_t bytes) const {
+  const int64_t budget = BudgetFor(MemoryKind::kTraining);
+  const std::lock_guard lock(mutex_);
+  return std::max<int64_t>(FreeFor(MemoryKind::kTraining, budget) + bytes, 0);
 }
 
 int64_t Ledger::Take(MemoryKind kind, int64_t bytes) {
@@ -103,7 +109,8 @@ Status Ledger::Refusal(MemoryKind kind, int64_t bytes, const std::string& what) 
   {
     const std::lock_guard lock(mutex_);
     const auto held = [&](MemoryKind of) { return BytesText(held_[IndexOf(of)]); };
-    text = what + " needs " + BytesText(bytes) + "; " + BytesText(FreeFor(kind, budget)) + " of " +
+    text = what + " needs " + BytesText(bytes) + "; " +
+           BytesText(std::max<int64_t>(FreeFor(kind, budget), 0)) + " of " +
            BytesText(options_.budget) + " are free: bases have " + held(MemoryKind::kBase) +
            ", adapters " + held(MemoryKind::kAdapter) + ", keys and values " +
            held(MemoryKind::kKeysValues) + ", training " + held(MemoryKind::kTraining) +
@@ -124,7 +131,7 @@ Ledger::Figures Ledger::figures() const {
   const std::lock_guard lock(mutex_);
   return {.budget = budget,
           .held = held_,
-          .free = FreeFor(MemoryKind::kTraining, budget),
+          .free = std::max<int64_t>(FreeFor(MemoryKind::kTraining, budget), 0),
           .peak = peak_};
 }
 

@@ -92,6 +92,8 @@ class Ledger : public std::enable_shared_from_this<Ledger> {
     int64_t total() const;
   };
   Figures figures() const;
+  /// What another kind than passes could take if so many bytes of what is held left first.
+  int64_t FreeIfLeft(int64_t bytes) const;
   /// What can be held but by passes if nothing else is and no other process is there.
   int64_t capacity() const { return options_.budget - options_.for_passes; }
   void ResetPeak();
@@ -101,7 +103,7 @@ class Ledger : public std::enable_shared_from_this<Ledger> {
   explicit Ledger(Options options) : options_(std::move(options)) {}
   /// What all kinds may have now, as `kind` is asked for.
   int64_t BudgetFor(MemoryKind kind) const;
-  /// Requires: mutex_.
+  /// Below 0 if others took what was promised. Requires: mutex_.
   int64_t FreeFor(MemoryKind kind, int64_t budget) const;
   /// Takes `bytes` if they are free; returns how many are missing.
   int64_t Take(MemoryKind kind, int64_t bytes);

@@ -1,6 +1,8 @@
 #include "worker/engine/model/base.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "common/base/file.h"
 #include "common/base/sha256.h"
@@ -53,7 +55,8 @@ bool MakesSmall(const tokenizers::Tokenizer& tokenizer) {
 
 StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs::path& folder,
                                                  at::ScalarType compute, at::Device device,
-                                                 const std::function<Status()>& between) {
+                                                 const std::function<Status()>& between,
+                                                 const AdmitBase& admit) {
   const at::NoGradGuard no_grad;
   std::shared_ptr<Base> base(new Base());
   base->id_ = id;
@@ -66,6 +69,7 @@ StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs
     GRAFT_ASSIGN_OR_RETURN(base->checkpoint_, safetensors::Checkpoint::Open(folder));
     GRAFT_ASSIGN_OR_RETURN(base->layout_, families::ReadLayout(config, base->checkpoint_->names()));
     GRAFT_RETURN_IF_ERROR(base->LoadTexts());
+    if (admit) GRAFT_RETURN_IF_ERROR(admit(base->Memory()));
     return base->LoadTensors(between);
   };
   const Status status = read();
@@ -80,6 +84,40 @@ StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs
     for (const char* suffix : {".weight", ".bias"}) base->Fuse(paths, suffix);
   }
   return std::shared_ptr<const Base>(std::move(base));
+}
+
+at::ScalarType Base::TypeOf(const families::TensorShape& tensor) const {
+  // A GEMM wants its bias in its own type; norms stay in fp32.
+  const bool is_linear_bias =
+      tensor.role == families::TensorRole::kBias && tensor.layer != families::kAboveLayers;
+  return tensor.shape.size() >= 2 || is_linear_bias ? compute_ : at::kFloat;
+}
+
+BaseMemory Base::Memory() const {
+  BaseMemory memory;
+  std::unordered_map<std::string, int64_t> bytes;
+  int64_t largest = 0;
+  for (const families::TensorShape& tensor : layout_.tensors) {
+    const int64_t count =
+        std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
+    const auto element = static_cast<int64_t>(c10::elementSize(TypeOf(tensor)));
+    bytes[tensor.name] = count * element;
+    memory.tensors += count * element;
+    // As the file has it, in fp32, and while it is looked at for what isn't finite: its magnitudes
+    // and two masks.
+    const bool is_cast = element != static_cast<int64_t>(sizeof(float));
+    largest = std::max(largest, count * (element + 2 + (is_cast ? 4 : 0)));
+  }
+  if (device_.is_cpu()) memory.loading = largest;
+  for (const std::vector<std::string>& paths : FusedGroups(layout_)) {
+    int64_t group = 0;
+    for (const std::string& path : paths) {
+      const auto found = bytes.find(path + ".weight");
+      group += found != bytes.end() ? found->second : 0;
+    }
+    memory.loading = std::max(memory.loading, group);
+  }
+  return memory;
 }
 
 bool Base::IsCurrent() const { return FolderStamp(folder_) == stamp_; }
@@ -186,10 +224,7 @@ Status Base::Place(const families::TensorShape& wanted, std::string_view dtype,
     return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name +
                                 " hasn't the shape that config.json implies");
   }
-  // A GEMM wants its bias in its own type; norms stay in fp32.
-  const bool is_linear_bias =
-      wanted.role == families::TensorRole::kBias && wanted.layer != families::kAboveLayers;
-  if (value.dim() >= 2 || is_linear_bias) value = value.to(compute_);
+  value = value.to(TypeOf(wanted));
   if (!AllFinite(value)) {
     return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name +
                                 " holds a NaN or an infinity");

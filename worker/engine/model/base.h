@@ -21,21 +21,31 @@
 
 namespace graft::worker::engine {
 
+/// What loading a base takes of its device.
+struct BaseMemory {
+  int64_t tensors = 0;  ///< For as long as the base is there: its bytes().
+  int64_t loading = 0;  ///< Beside them at most, until it is loaded.
+};
+/// Asked before a base's tensors are read; an error ends its loading.
+using AdmitBase = std::function<Status(const BaseMemory&)>;
+
 /// Thread safety: const after Load; tensors are never written.
 class Base {
  public:
   /// Reads a HuggingFace folder and puts its weights on `device`: matrices, embeddings and the
   /// biases of GEMMs in `compute` (fp32 or bf16), norms in fp32. The fingerprint is that of the
   /// bytes that were read, never one that was written down; costs a pass of SHA-256 over them.
-  /// `between`, if set, is called before each tensor, and ends the work with its error.
+  /// `between`, if set, is called before each tensor, and ends the work with its error; `admit` may
+  /// be empty.
   /// Errors: NotFound if a file or tensor is missing; DataLoss or InvalidArgument if one is broken,
   /// has the wrong shape or a value that isn't finite (also after the cast), or if the tokenizer
   /// gives ids that the embeddings don't hold; Unimplemented for an unknown family; Unavailable
-  /// if a file was changed while it was read.
+  /// if a file was changed while it was read; what `admit` says.
   static StatusOr<std::shared_ptr<const Base>> Load(const std::string& id,
                                                     const std::filesystem::path& folder,
                                                     at::ScalarType compute, at::Device device,
-                                                    const std::function<Status()>& between = {});
+                                                    const std::function<Status()>& between = {},
+                                                    const AdmitBase& admit = {});
 
   const std::string& id() const { return id_; }
   const std::string& fingerprint() const { return fingerprint_; }
@@ -74,6 +84,9 @@ class Base {
 
  private:
   Base() : device_(at::kCPU) {}
+  /// The type in which a tensor is held.
+  at::ScalarType TypeOf(const families::TensorShape& tensor) const;
+  BaseMemory Memory() const;
   /// Checks the tokenizer against the embeddings.
   Status LoadTexts();
   /// InvalidArgument if a tensor that the layout doesn't name should be there for something.

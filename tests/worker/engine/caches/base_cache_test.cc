@@ -23,9 +23,15 @@ int64_t BytesOf(BaseCache& cache, const std::string& id) {
 
 class BaseCacheTest : public ::testing::Test {
  protected:
+  explicit BaseCacheTest(int64_t budget = int64_t{1} << 40)
+      : ledger_(Ledger::Create({.budget = budget})) {}
+
   BaseCache Make(int64_t max_bytes, BaseCache::DropIdle drop_idle = {}) {
-    return BaseCache(testing::GoldenFolder(), at::kCPU, max_bytes, std::move(drop_idle));
+    return BaseCache(testing::GoldenFolder(), at::kCPU, max_bytes, ledger_,
+                     {.drop_idle = std::move(drop_idle), .drop_all = {}, .count_idle = {}});
   }
+
+  const std::shared_ptr<Ledger> ledger_;
 };
 
 TEST_F(BaseCacheTest, TheLeastRecentlyUsedBaseLeavesWhenTheBytesAreUsedUp) {
@@ -91,6 +97,60 @@ TEST_F(EvictionTest, IdleVersionsStayWhileTheirBaseIsInUse) {
 
   EXPECT_TRUE(engine_->IsResident(first_));
   EXPECT_TRUE(engine_->IsResident(second_));
+}
+
+TEST_F(BaseCacheTest, ABaseIsHeldInTheLedgerUntilTheLastWhoHasItLetsGo) {
+  BaseCache cache = Make(1);
+  LoadedBase in_use = *cache.Get("base-bert", at::kFloat);
+  const int64_t bytes = in_use.base->bytes();
+  EXPECT_EQ(ledger_->figures().of(MemoryKind::kBase), bytes);
+
+  const LoadedBase other = *cache.Get("base-distilbert", at::kBFloat16);
+  EXPECT_EQ(ledger_->figures().of(MemoryKind::kBase), bytes + other.base->bytes());
+  in_use = {};
+  EXPECT_EQ(cache.EvictIdle(1), bytes);
+
+  EXPECT_EQ(ledger_->figures().of(MemoryKind::kBase), other.base->bytes());
+  EXPECT_EQ(ledger_->figures().of(MemoryKind::kScratch), 0);
+}
+
+TEST_F(BaseCacheTest, WhoUsesABaseIsTold) {
+  BaseCache cache = Make(int64_t{1} << 40);
+  const LoadedBase in_use = *cache.Get("base-bert", at::kFloat);
+  ASSERT_TRUE(cache.Get("base-bert", at::kBFloat16).ok());
+
+  const std::vector<BaseCache::Use> uses = cache.Uses();
+
+  ASSERT_EQ(uses.size(), 2U);
+  EXPECT_EQ(uses[0].compute, at::kBFloat16);
+  EXPECT_TRUE(uses[0].is_idle);
+  EXPECT_EQ(uses[1].compute, at::kFloat);
+  EXPECT_FALSE(uses[1].is_idle);
+  EXPECT_EQ(uses[1].bytes, in_use.base->bytes());
+}
+
+/// A ledger that holds base-bert in fp32 and what reading it takes, but no other base beside it.
+class TightBaseCacheTest : public BaseCacheTest {
+ protected:
+  TightBaseCacheTest() : BaseCacheTest(kBudget) {}
+  static constexpr int64_t kBudget = 320'000;
+};
+
+TEST_F(TightBaseCacheTest, ABaseThatDoesNotFitIsRefusedAndAnIdleOneLeavesForIt) {
+  BaseCache cache = Make(int64_t{1} << 40);
+  ledger_->SetReclaim([&](int64_t bytes) { cache.EvictIdle(bytes); });
+  {
+    const auto in_use = cache.Get("base-bert", at::kFloat);
+    ASSERT_TRUE(in_use.ok()) << in_use.status();
+
+    const Status refused = cache.Get("base-distilbert", at::kFloat).status();
+
+    EXPECT_EQ(refused.code(), StatusCode::kResourceExhausted);
+    EXPECT_EQ(refused.message().find("the base base-distilbert needs "), 0U) << refused;
+    EXPECT_EQ(ledger_->figures().of(MemoryKind::kBase), (*in_use).base->bytes());
+  }
+  EXPECT_TRUE(cache.Get("base-distilbert", at::kFloat).ok());
+  EXPECT_THAT(Resident(cache), ElementsAre("base-distilbert"));
 }
 
 TEST_F(BaseCacheTest, AnUnknownBaseIsNamed) {

@@ -28,7 +28,8 @@ class LoopTest : public ::testing::Test {
  protected:
   void SetUp() override {
     at::set_num_threads(1);  // Many tiny passes: threads would mostly wait for each other.
-    BaseCache bases(testing::GoldenFolder(), at::kCPU, int64_t{1} << 40);
+    BaseCache bases(testing::GoldenFolder(), at::kCPU, int64_t{1} << 40,
+                    Ledger::Create({.budget = int64_t{1} << 40}));
     auto on = bases.Get("base-bert", at::kFloat);
     ASSERT_TRUE(on.ok()) << on.status();
     on_ = *on;

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "common/spec/pass_memory.h"
+
 namespace graft::spec {
 namespace {
 
@@ -119,11 +121,17 @@ int64_t GradientsOfLayer(const families::Layout& layout) {
   return 2 * layout.hidden + (layout.gated() ? 3 : 2) * layout.intermediate;
 }
 
-int64_t LossBytes(const JobSpec& spec, const families::Layout& layout, int64_t wanted,
-                  int64_t element) {
+/// Width of the widest output: of a head's layers, or the hidden states.
+int64_t OutputWidth(const JobSpec& spec, const families::Layout& layout) {
   int64_t width = layout.hidden;
   for (const families::HeadLinear& linear : spec.method->HeadFor(layout, spec.task))
     width = std::max({width, linear.in, linear.out});
+  return width;
+}
+
+int64_t LossBytes(const JobSpec& spec, const families::Layout& layout, int64_t wanted,
+                  int64_t element) {
+  const int64_t width = OutputWidth(spec, layout);
   const int64_t rows = std::min(wanted, tasks::RowsAtOnce(spec.task.kind, width));
   return rows * width * (kLossCopies * kFp32 + (element < kFp32 ? element : 0));
 }
@@ -208,6 +216,15 @@ TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layou
   if (is_bf16) memory.activations += matrices * element;
   const int64_t loss = LossBytes(spec, layout, pass.wanted, element);
   memory.scratch = std::max(largest * element, loss);
+  if (pass.evaluated > 0) {
+    const int64_t width = OutputWidth(spec, layout);
+    memory.evaluation = PassBytes(
+        layout,
+        {.tokens = pass.evaluated,
+         .outputs = 2 * std::min(pass.evaluated, tasks::RowsAtOnce(spec.task.kind, width)),
+         .width = width},
+        {.is_bf16 = is_bf16});
+  }
   return memory;
 }
 

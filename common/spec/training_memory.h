@@ -3,6 +3,7 @@
 /// engine chooses by it how much of a pass it keeps; the server refuses by it what can't fit. Pure
 /// functions.
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -14,7 +15,8 @@ namespace graft::spec {
 /// The largest micro-batch of a run.
 struct LargestPass {
   int64_t tokens = 0;
-  int64_t wanted = 0;  ///< Rows whose outputs the loss is over; at most tokens.
+  int64_t wanted = 0;     ///< Rows whose outputs the loss is over; at most tokens.
+  int64_t evaluated = 0;  ///< Tokens of the largest pass of an evaluation; 0: there is none.
 };
 
 /// What an example gives a pass.
@@ -35,7 +37,10 @@ struct TrainingMemory {
   int64_t states = 0;  ///< Parameters, their gradients, the optimizer's moments, the best state.
   int64_t activations = 0;  ///< What forward keeps for backward.
   int64_t scratch = 0;      ///< Of the layer or the part of the loss that is being computed.
-  int64_t total() const { return base + states + activations + scratch; }
+  int64_t evaluation = 0;   ///< Of a pass that evaluates: when nothing is kept for backward.
+  /// Beside the base.
+  int64_t of_job() const { return states + std::max(activations + scratch, evaluation); }
+  int64_t total() const { return base + of_job(); }
 };
 
 /// `is_bf16`: passes compute in bf16, else in fp32. `keeps_inputs`: forward keeps each layer's

@@ -5,6 +5,7 @@
 #include "common/base/failpoint.h"
 #include "common/templates/chat_files.h"
 #include "worker/engine/artifacts/artifact.h"
+#include "worker/engine/device/cpu_memory.h"
 #include "worker/engine/device/device.h"
 #include "worker/engine/engine_impl.h"
 #include "worker/engine/kernels/products.h"
@@ -55,8 +56,10 @@ Engine::Impl::Impl(EngineOptions options, at::Device device, Engine::Probe probe
                                   int64_t holders) { adapters_.EraseIdle(base, holders); },
               .drop_all = [this](const Base& base) { adapters_.EraseOn(base); },
               .count_idle = [this](const Base& base) { return adapters_.NumIdleOn(base); }}),
-      serving_(options_.max_waiting, {.seconds = options_.pass_seconds}, probe_.serving_pass),
-      generation_({.cache_bytes = options_.max_kv_bytes, .max_waiting = options_.max_waiting}),
+      serving_(options_.max_waiting, {.seconds = options_.pass_seconds}, ledger_,
+               probe_.serving_pass),
+      generation_({.cache_bytes = options_.max_kv_bytes, .max_waiting = options_.max_waiting},
+                  ledger_),
       training_(device, {.on_step = probe_.train_step, .on_loss = probe_.train_loss}),
       loop_({.foreground = {&serving_, &generation_}, .background = {&evaluations_, &training_}}) {
   // An adapter comes back in milliseconds, a base in seconds.
@@ -109,6 +112,7 @@ StatusOr<std::shared_ptr<TrainInput>> Engine::Impl::ReadInput(
     return InvalidArgumentError("the dataset has no training example that has something to learn")
         .At("dataset.train", "NOTHING_TO_LEARN");
   }
+  input->ledger = ledger_;
   return input;
 }
 
@@ -132,7 +136,7 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
   const std::shared_ptr<TrainInput>& input = *read;
   input->request = std::move(request);
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<TrainRun> run,
-                         Guarded([&] { return TrainRun::Create(input); }));
+                         Guarded([&] { return TrainRun::Create(input, *observer); }));
   // What only the beginning needed: texts and checkpoint may be larger than all that training
   // keeps.
   const datasets::IngestedDataset& data = *input->request.dataset;
@@ -224,6 +228,7 @@ StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe pr
     ConfigureTorch(options.threads);
     if (options.memory_bytes <= 0) options.memory_bytes = DefaultMemoryBytes(device);
     if (options.max_base_bytes <= 0) options.max_base_bytes = options.memory_bytes / 2;
+    if (device.is_cpu()) LimitCpuMemory(options.memory_bytes);
     auto impl = std::make_unique<Impl>(std::move(options), device, std::move(probe));
     DeviceFacts& facts = impl->facts_;
     facts.device = device.str();
@@ -241,6 +246,8 @@ StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe pr
 bool IsDeviceFailure(const Status& status) {
   return !status.details().empty() && status.details().front().reason == "DEVICE_FAILED";
 }
+
+bool IsRefusedForMemory(const Status& status) { return IsMemoryFull(status); }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() { impl_->loop_.Stop(); }

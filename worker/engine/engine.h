@@ -91,6 +91,9 @@ struct EngineFigures {
 /// DEVICE_FAILED).
 bool IsDeviceFailure(const Status& status);
 
+/// True if `status`, the engine's, says that what was asked for doesn't fit in memory now.
+bool IsRefusedForMemory(const Status& status);
+
 /// Thread safety: thread-safe. Callbacks run on the engine's thread and must only hand over.
 class Engine {
  public:

@@ -241,8 +241,9 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
   auto split = std::make_shared<TokenizedSplit>(std::move(*tokenized));
   if (split->size() == 0)
     return done(InvalidArgumentError("no example of the dataset has a token to judge"));
-  auto running = std::make_shared<SplitEvaluation>(*version->on.model, *version->on.base,
-                                                   *version->adapter, *version->task, *split);
+  auto running =
+      std::make_shared<SplitEvaluation>(*version->on.model, *version->on.base, *version->adapter,
+                                        *version->task, *split, ledger_.get());
   const auto advance = [version, split, running, done,
                         abandoned = request.abandoned](const Yield& yield) {
     if (abandoned && abandoned()) return done(NobodyWaits()), false;

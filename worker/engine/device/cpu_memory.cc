@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -61,6 +62,10 @@ class CachingAllocator : public c10::Allocator {
     const std::lock_guard lock(mutex_);
     ReleaseUntil(0);
   }
+  void Limit(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    most_ = bytes;
+  }
 
  private:
   static void Delete(void* data) {
@@ -100,7 +105,7 @@ class CachingAllocator : public c10::Allocator {
     }
     const size_t used = used_ + bytes;
     const size_t peak = std::max(peak_, used);
-    const size_t bound = peak + peak / 2 + kSlackBytes;
+    const size_t bound = std::min(peak + peak / 2 + kSlackBytes, most_);
     ReleaseUntil(bound > used ? bound - used : 0);
     return nullptr;
   }
@@ -140,6 +145,7 @@ class CachingAllocator : public c10::Allocator {
   std::mutex mutex_;
   std::multimap<size_t, Header*> free_;
   size_t used_ = 0, peak_ = 0, cached_ = 0;
+  size_t most_ = SIZE_MAX;  ///< Used and cached, as far as what is cached can do for it.
 };
 
 }  // namespace
@@ -152,6 +158,7 @@ void InstallCpuAllocator() {
 
 CpuMemoryFigures GetCpuMemoryFigures() { return CachingAllocator::Get().figures(); }
 void ResetPeakCpuMemory() { CachingAllocator::Get().ResetPeak(); }
+void LimitCpuMemory(int64_t bytes) { CachingAllocator::Get().Limit(static_cast<size_t>(bytes)); }
 void ReleaseCachedCpuMemory() { CachingAllocator::Get().Release(); }
 
 }  // namespace graft::worker::engine

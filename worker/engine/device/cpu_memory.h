@@ -22,6 +22,8 @@ void InstallCpuAllocator();
 
 CpuMemoryFigures GetCpuMemoryFigures();
 void ResetPeakCpuMemory();
+/// Keeps no more for reuse than `bytes` hold beside live tensors.
+void LimitCpuMemory(int64_t bytes);
 /// Gives what is cached back to the system.
 void ReleaseCachedCpuMemory();
 

@@ -130,6 +130,10 @@ bool WidensProducts(const at::Tensor& like) {
   return like.is_cpu() && like.scalar_type() == at::kBFloat16 && !CpuHasFastBf16();
 }
 
+bool WidensProducts(at::ScalarType type, at::Device device, int64_t rows) {
+  return device.is_cpu() && type == at::kBFloat16 && !CpuHasFastBf16() && rows >= kFewRows;
+}
+
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   const bool taped = IsTaped(x, weight, bias);
   if (!taped && cpu::TakesRowProducts(x, weight))

@@ -15,6 +15,8 @@ namespace graft::worker::engine {
 
 /// Whether products of `like`'s type and device are run in fp32.
 bool WidensProducts(const at::Tensor& like);
+/// The same where so many rows are multiplied by a matrix of the base.
+bool WidensProducts(at::ScalarType type, at::Device device, int64_t rows);
 
 /// x W^T + b in x's type. Differentiable; only x and W are kept for the backward pass, in their own
 /// type.

@@ -7,6 +7,7 @@
 #include "worker/engine/device/device.h"
 #include "worker/engine/device/host_values.h"
 #include "worker/engine/passes/forward_pass.h"
+#include "worker/engine/passes/pass_memory.h"
 
 namespace graft::worker::engine {
 
@@ -14,7 +15,8 @@ using generation::PlannedRows;
 using generation::SequenceId;
 
 StatusOr<BaseGeneration::Setup> BaseGeneration::Plan(const LoadedBase& on,
-                                                     const GenerationLimits& limits) {
+                                                     const GenerationLimits& limits,
+                                                     Ledger* ledger) {
   const families::Layout& layout = on.base->layout();
   if (layout.language_head.empty()) {
     return FailedPreconditionError("the base " + on.base->id() +
@@ -22,15 +24,25 @@ StatusOr<BaseGeneration::Setup> BaseGeneration::Plan(const LoadedBase& on,
         .AddDetail({"NO_LANGUAGE_HEAD", "base", 0, {}, {}});
   }
   const int64_t block = KvCache::BlockBytes(layout, limits.block_tokens, on.base->compute());
+  const int64_t context = (layout.max_positions + limits.block_tokens - 1) / limits.block_tokens;
   // No more than all slots could ever use.
-  const int64_t useful = limits.max_sequences *
-                         ((layout.max_positions + limits.block_tokens - 1) / limits.block_tokens);
-  const int64_t blocks = std::min(limits.cache_bytes / block, useful);
-  if (blocks < 1) {
+  const int64_t most = std::min(limits.cache_bytes / block, limits.max_sequences * context);
+  if (most < 1) {
     return ResourceExhaustedError("keys and values of " + std::to_string(limits.block_tokens) +
                                   " tokens of " + on.base->id() + " take " + std::to_string(block) +
                                   " bytes, and the cache has " +
                                   std::to_string(limits.cache_bytes) + "; give it more");
+  }
+  int64_t blocks = most;
+  Holding memory;
+  if (ledger != nullptr) {
+    // With a context what a request may ask for depends on the limits alone, not on the moment.
+    GRAFT_ASSIGN_OR_RETURN(
+        memory,
+        ledger->ReserveUpTo(MemoryKind::kKeysValues, most * block, std::min(most, context) * block,
+                            "the cache of keys and values of " + on.base->id()));
+    blocks = memory.bytes() / block;
+    GRAFT_RETURN_IF_ERROR(memory.Resize(blocks * block));
   }
   GRAFT_ASSIGN_OR_RETURN(generation::SequenceScheduler scheduler,
                          generation::SequenceScheduler::Create(
@@ -40,13 +52,16 @@ StatusOr<BaseGeneration::Setup> BaseGeneration::Plan(const LoadedBase& on,
                               .chunk_tokens = limits.chunk_tokens,
                               .step_tokens = limits.chunk_tokens + limits.max_sequences,
                               .max_sequences = limits.max_sequences}));
-  return Setup{std::move(scheduler), blocks, limits.block_tokens};
+  return Setup{std::move(scheduler), blocks, limits.block_tokens, std::move(memory)};
 }
 
-BaseGeneration::BaseGeneration(LoadedBase on, Setup setup, std::atomic<size_t>& open)
+BaseGeneration::BaseGeneration(LoadedBase on, Setup setup, std::shared_ptr<Ledger> ledger,
+                               std::atomic<size_t>& open)
     : on_(std::move(on)),
+      ledger_(std::move(ledger)),
       open_(open),
       scheduler_(std::move(setup.scheduler)),
+      cache_memory_(std::move(setup.memory)),
       cache_(on_.base->layout(), setup.num_blocks, setup.block_tokens, on_.base->compute(),
              on_.base->device()) {}
 
@@ -154,7 +169,7 @@ Status BaseGeneration::Run(const Rows& rows, const Yield& between_layers, StepFi
   return OkStatus();
 }
 
-at::Tensor BaseGeneration::Logits(const Rows& rows, const Yield& between_layers) {
+StatusOr<at::Tensor> BaseGeneration::Logits(const Rows& rows, const Yield& between_layers) {
   const at::NoGradGuard no_grad;
   std::vector<Sequence> sequences;
   std::vector<const Adapter*> owners;
@@ -174,9 +189,15 @@ at::Tensor BaseGeneration::Logits(const Rows& rows, const Yield& between_layers)
     owners.push_back(request.work->adapter.get());
     if (one.samples > 0) sampled.push_back(i);
   }
+  Holding memory;
+  if (ledger_ != nullptr) {
+    GRAFT_ASSIGN_OR_RETURN(
+        memory, ReservePass(*ledger_, *on_.base, sequences,
+                            {static_cast<int64_t>(sampled.size()), on_.base->layout().vocab_size}));
+  }
   const ForwardPass pass =
       ForwardPass::Run(*on_.model, *on_.base, sequences, owners, between_layers, &cache_);
-  if (sampled.empty()) return {};
+  if (sampled.empty()) return at::Tensor();
   const at::Tensor index = ToDevice<int64_t>(sampled, on_.base->device());
   // One product for all: heads are the base's own unless an overlay, which is alone, has another.
   return BaseLogits(pass.hidden_RD.index_select(0, index), WeightSet(*on_.base, owners.front()))

@@ -25,14 +25,17 @@ class BaseGeneration {
   struct Setup {
     generation::SequenceScheduler scheduler;
     int64_t num_blocks = 0, block_tokens = 0;
+    Holding memory;  ///< Of the blocks.
   };
+  /// `ledger`: the blocks are reserved there; null if the caller holds their memory.
   /// Errors: FailedPrecondition if the base has no language head; ResourceExhausted with the
-  /// numbers if the limits hold no text.
-  static StatusOr<Setup> Plan(const LoadedBase& on, const GenerationLimits& limits);
+  /// numbers if the limits hold no text, or the ledger no context.
+  static StatusOr<Setup> Plan(const LoadedBase& on, const GenerationLimits& limits, Ledger* ledger);
 
-  /// `open`, which is borrowed, counts the requests that aren't over: one that ends leaves it
-  /// first.
-  BaseGeneration(LoadedBase on, Setup setup, std::atomic<size_t>& open);
+  /// Passes take their memory of `ledger`, if it isn't null. `open`, which is borrowed, counts the
+  /// requests that aren't over: one that ends leaves it first.
+  BaseGeneration(LoadedBase on, Setup setup, std::shared_ptr<Ledger> ledger,
+                 std::atomic<size_t>& open);
 
   /// Takes a request in. Errors: as SequenceScheduler::Add; then `done` isn't called.
   Status Add(std::shared_ptr<GenerationWork> work);
@@ -73,8 +76,8 @@ class BaseGeneration {
   /// Computes rows, all of the plan or an owner's, and chooses tokens of those that ask for some.
   Status Run(const Rows& rows, const Yield& between_layers, StepFigures& figures);
   /// Logits of the last row of each of `rows` that asks for a token, on the host. Shapes: [those,
-  /// V].
-  at::Tensor Logits(const Rows& rows, const Yield& between_layers);
+  /// V]. Errors: as Ledger::Reserve.
+  StatusOr<at::Tensor> Logits(const Rows& rows, const Yield& between_layers);
   Status ChooseTokens(const generation::PlannedRows& rows, std::span<const float> logits,
                       StepFigures& figures);
   /// Takes a token into its sequence, tells its text, and ends it if it is over.
@@ -83,8 +86,10 @@ class BaseGeneration {
   Requests::iterator End(Requests::iterator request, const Status& status);
 
   const LoadedBase on_;
+  const std::shared_ptr<Ledger> ledger_;
   std::atomic<size_t>& open_;
   generation::SequenceScheduler scheduler_;
+  const Holding cache_memory_;
   KvCache cache_;
   generation::Sampler sampler_;
   Requests requests_;

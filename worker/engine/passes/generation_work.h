@@ -28,7 +28,8 @@ struct GenerationWork {
 
 /// Bounds of the memory and of a step.
 struct GenerationLimits {
-  int64_t cache_bytes = int64_t{1} << 30;  ///< Of keys and values, a base.
+  /// Of keys and values, a base; less where the device has less, but a whole context in any case.
+  int64_t cache_bytes = int64_t{1} << 30;
   int64_t block_tokens = 16;
   int64_t chunk_tokens = 256;
   int64_t max_sequences = 64;

@@ -8,7 +8,8 @@
 
 namespace graft::worker::engine {
 
-GenerationQueue::GenerationQueue(const GenerationLimits& limits) : limits_(limits) {}
+GenerationQueue::GenerationQueue(const GenerationLimits& limits, std::shared_ptr<Ledger> ledger)
+    : limits_(limits), ledger_(std::move(ledger)) {}
 GenerationQueue::~GenerationQueue() = default;
 
 bool GenerationQueue::Push(std::shared_ptr<GenerationWork> work) {
@@ -42,8 +43,8 @@ void GenerationQueue::Admit() {
       StatusOr<std::unique_ptr<BaseGeneration>> made =
           Guarded([&]() -> StatusOr<std::unique_ptr<BaseGeneration>> {
             GRAFT_ASSIGN_OR_RETURN(BaseGeneration::Setup setup,
-                                   BaseGeneration::Plan(work->on, limits_));
-            return std::make_unique<BaseGeneration>(work->on, std::move(setup), open_);
+                                   BaseGeneration::Plan(work->on, limits_, ledger_.get()));
+            return std::make_unique<BaseGeneration>(work->on, std::move(setup), ledger_, open_);
           });
       if (!made.ok()) {
         bases_.erase(work->on.base.get());

@@ -20,7 +20,8 @@ class BaseGeneration;
 /// only.
 class GenerationQueue : public ForegroundClient {
  public:
-  explicit GenerationQueue(const GenerationLimits& limits);
+  /// Caches and passes take their memory of `ledger`.
+  GenerationQueue(const GenerationLimits& limits, std::shared_ptr<Ledger> ledger);
   ~GenerationQueue() override;
 
   /// Answers through `done` alone, at once with ResourceExhausted if too many wait. True if it
@@ -48,6 +49,7 @@ class GenerationQueue : public ForegroundClient {
   void CountCaches();
 
   const GenerationLimits limits_;
+  const std::shared_ptr<Ledger> ledger_;
   std::mutex mutex_;
   std::deque<std::shared_ptr<GenerationWork>> new_work_;  ///< Guarded by mutex_.
   Status closed_;  ///< Guarded by mutex_; what Close was given.

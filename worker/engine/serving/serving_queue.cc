@@ -6,9 +6,11 @@
 #include <iterator>
 #include <utility>
 
+#include "common/tasks/task_spec.h"
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/device/device.h"
 #include "worker/engine/passes/forward_pass.h"
+#include "worker/engine/passes/pass_memory.h"
 #include "worker/engine/serving/token_scores.h"
 
 namespace graft::worker::engine {
@@ -40,6 +42,17 @@ PassScheduler::Request ToSchedule(const ServingRequest& request) {
 std::vector<float> ToVector(const at::Tensor& row) {
   const at::Tensor host = row.to(at::kFloat).cpu().contiguous();
   return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
+}
+
+/// Outputs that a pass has at once. Labels are few.
+PassOutputs OutputsOf(const ServingRequest& request, const std::vector<Sequence>& sequences) {
+  if (request.output != ServingOutput::kTokenScores) return {};
+  int64_t rows = 0;
+  for (const Sequence& sequence : sequences) rows += static_cast<int64_t>(sequence.wanted.size());
+  const int64_t width = request.on.base->layout().vocab_size;
+  // And their exponentials.
+  return {2 * std::min(rows, tasks::RowsAtOnce(tasks::Kind::kCausalLanguageModeling, width)),
+          width};
 }
 
 /// Mean (or first) of a sequence's rows in fp32.
@@ -200,6 +213,8 @@ Status ServingQueue::RunPass(const Items& items, const Yield& yield) {
     owners.push_back(OwnerOf(*item.request));
   }
   const Base& base = *first.on.base;
+  GRAFT_ASSIGN_OR_RETURN(const Holding memory,
+                         ReservePass(*ledger_, base, sequences, OutputsOf(first, sequences)));
   const ForwardPass pass = ForwardPass::Run(*first.on.model, base, sequences, owners, yield);
   if (first.output == ServingOutput::kTokenScores) {
     std::vector<int32_t> next;

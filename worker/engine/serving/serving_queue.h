@@ -44,10 +44,14 @@ Status NobodyWaits();
 /// Thread safety: Push, idle and waiting from any thread; the others on the engine's thread only.
 class ServingQueue : public ForegroundClient {
  public:
-  /// `on_pass`, if set, is called behind each pass with its rows.
-  ServingQueue(size_t max_waiting, const PassSize::Limits& limits,
+  /// Passes take their memory of `ledger`. `on_pass`, if set, is called behind each pass with its
+  /// rows.
+  ServingQueue(size_t max_waiting, const PassSize::Limits& limits, std::shared_ptr<Ledger> ledger,
                std::function<void(int64_t rows)> on_pass = {})
-      : max_waiting_(max_waiting), on_pass_(std::move(on_pass)), scheduler_(limits) {}
+      : max_waiting_(max_waiting),
+        ledger_(std::move(ledger)),
+        on_pass_(std::move(on_pass)),
+        scheduler_(limits) {}
 
   /// Answers through the request's `done`: with ResourceExhausted, at once, if too many inputs
   /// wait. True if it waits now.
@@ -91,6 +95,7 @@ class ServingQueue : public ForegroundClient {
   static constexpr uint64_t kNone = 0;  ///< No request's number.
 
   const size_t max_waiting_;
+  const std::shared_ptr<Ledger> ledger_;
   const std::function<void(int64_t)> on_pass_;
   std::mutex mutex_;
   std::deque<std::shared_ptr<ServingRequest>> new_requests_;  ///< Guarded by mutex_.

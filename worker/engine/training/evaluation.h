@@ -3,7 +3,9 @@
 
 #include <memory>
 
+#include "common/spec/pass_memory.h"
 #include "worker/engine/adapters/adapter.h"
+#include "worker/engine/device/ledger.h"
 #include "worker/engine/loop/client.h"
 #include "worker/engine/model/base.h"
 #include "worker/engine/model/model.h"
@@ -13,17 +15,17 @@
 
 namespace graft::worker::engine {
 
-/// Most tokens that an evaluation's pass packs; fixed, so that results don't depend on load.
-inline constexpr int64_t kForwardTokens = 4096;
-
 /// Runs a split in its own order. What it has counted so far is not checkpointed: a resumed job
 /// evaluates the split again. Thread safety: confined to the engine's thread.
 class SplitEvaluation {
  public:
-  /// Keeps references to all of them. Requires: at least one example; targets are the task's; the
-  /// adapter doesn't change before done().
+  /// Keeps references to all of them. `ledger`: what passes take is reserved there; null if the
+  /// caller holds it. Requires: at least one example; targets are the task's; the adapter doesn't
+  /// change before done().
   SplitEvaluation(const Model& model, const Base& base, const Adapter& adapter, const Task& task,
-                  const TokenizedSplit& split);
+                  const TokenizedSplit& split, Ledger* ledger);
+  /// Tokens of the largest pass that a split takes; 0 if it is empty.
+  static int64_t LargestPass(const TokenizedSplit& split);
 
   /// Runs one pass; `yield` is called between its layers. Requires: !done().
   /// A pass that runs out of memory is cut in half, and so are those behind it.
@@ -46,7 +48,8 @@ class SplitEvaluation {
   const TokenizedSplit& split_;
   std::unique_ptr<Scorer> scorer_;
   int64_t next_ = 0;  ///< Example that the next pass begins with.
-  int64_t max_tokens_ = kForwardTokens;
+  Ledger* const ledger_;
+  int64_t max_tokens_ = spec::kEvaluationTokens;
 };
 
 }  // namespace graft::worker::engine

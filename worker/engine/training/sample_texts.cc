@@ -48,8 +48,9 @@ Status SampleTexts::Begin(const LoadedBase& on, const Adapter& adapter) {
   const auto count = static_cast<int64_t>(plan_.prompts.size());
   GRAFT_ASSIGN_OR_RETURN(
       BaseGeneration::Setup setup,
-      BaseGeneration::Plan(on, {.cache_bytes = plan_.cache_bytes, .max_sequences = count}));
-  generation_ = std::make_unique<BaseGeneration>(on, std::move(setup), open_);
+      BaseGeneration::Plan(on, {.cache_bytes = plan_.cache_bytes, .max_sequences = count},
+                           /*ledger=*/nullptr));
+  generation_ = std::make_unique<BaseGeneration>(on, std::move(setup), /*ledger=*/nullptr, open_);
   for (size_t i = 0; i < texts_.size(); ++i) {
     const Status added = generation_->Add(WorkOf(on, adapter, i));
     if (added.ok()) continue;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "common/spec/training_memory.h"
 #include "worker/engine/adapters/initialise.h"
 #include "worker/engine/artifacts/artifact.h"
 #include "worker/engine/device/device.h"
@@ -29,14 +28,20 @@ Status NonFinite(int64_t step) {
 
 }  // namespace
 
-TrainRun::TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adapter> adapter)
+TrainRun::TrainRun(std::shared_ptr<const TrainInput> input, DataSchedule schedule, TrainRoom room,
+                   std::unique_ptr<Adapter> adapter)
     : input_(std::move(input)),
-      schedule_(input_->train, hyperparameters()),
-      state_(std::move(adapter), hyperparameters()),
-      tape_(ChooseTape()) {}
+      schedule_(std::move(schedule)),
+      room_(std::move(room)),
+      state_(std::move(adapter), hyperparameters()) {}
 
-StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const TrainInput> input) {
+StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const TrainInput> input,
+                                                     TrainObserver& observer) {
   const TrainRequest& request = input->request;
+  DataSchedule schedule(input->train, request.spec->hyperparameters);
+  // What it can do with, for whoever looks for a place for it.
+  observer.OnMemory(input->base->bytes() + RoomFor(*input, schedule.LargestPass(), Tape::kInputs));
+  GRAFT_ASSIGN_OR_RETURN(TrainRoom room, ReserveRoom(*input, schedule.LargestPass()));
   ResetPeakMemory(input->base->device());
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Adapter> adapter,
                          MakeAdapter(request.spec->method, input->base->layout(),
@@ -44,7 +49,8 @@ StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const Train
   GRAFT_RETURN_IF_ERROR(
       InitialiseAdapter(*adapter, *input->base, request.spec->hyperparameters.seed));
   adapter->parameters().EnableGrad();
-  std::unique_ptr<TrainRun> run(new TrainRun(input, std::move(adapter)));
+  std::unique_ptr<TrainRun> run(
+      new TrainRun(input, std::move(schedule), std::move(room), std::move(adapter)));
   if (!request.checkpoint.empty()) {
     GRAFT_RETURN_IF_ERROR(
         run->state_.Restore(request.checkpoint, run->identity(), input->base->id()));
@@ -67,18 +73,6 @@ Status TrainRun::LoadInitFrom(const Files& files) {
   return CopyParameters(from.parameters(), to.parameters());
 }
 
-Tape TrainRun::ChooseTape() const {
-  const at::Device device = input_->base->device();
-  const auto needed = [&](bool keeps_inputs) {
-    const spec::TrainingMemory memory = spec::EstimateTrainingMemory(
-        *input_->request.spec, input_->base->layout(), schedule_.LargestPass(),
-        input_->base->compute() == at::kBFloat16, keeps_inputs);
-    return memory.activations + memory.scratch;
-  };
-  const int64_t free = TotalMemoryBytes(device) - UsedMemoryBytes(device);
-  return needed(/*keeps_inputs=*/false) > free ? Tape::kInputs : Tape::kWhole;
-}
-
 StatusOr<double> TrainRun::RunMicroBatch(const std::vector<uint32_t>& examples, double divisor,
                                          const Yield& yield) {
   const size_t parts = std::min(examples.size(), static_cast<size_t>(state_.counters.splits));
@@ -95,7 +89,7 @@ StatusOr<double> TrainRun::RunMicroBatch(const std::vector<uint32_t>& examples, 
                           .step = step()};
     GRAFT_ASSIGN_OR_RETURN(
         const double loss, Guarded([&]() -> StatusOr<double> {
-          return RunTrainPass(*input_->model, *input_->base, {train}, tape_, yield).front();
+          return RunTrainPass(*input_->model, *input_->base, {train}, room_.tape, yield).front();
         }));
     if (!std::isfinite(loss)) return NonFinite(step());
     sum += loss;
@@ -126,8 +120,10 @@ StatusOr<double> TrainRun::AccumulateGradient(
 
 Status TrainRun::UseLessMemory(size_t most_examples, TrainObserver& observer) {
   std::string now;
-  if (tape_ == Tape::kWhole) {
-    tape_ = Tape::kInputs;
+  if (room_.tape == Tape::kWhole) {
+    room_.tape = Tape::kInputs;
+    const int64_t needed = RoomFor(*input_, schedule_.LargestPass(), Tape::kInputs);
+    GRAFT_RETURN_IF_ERROR(room_.memory.Resize(std::min(needed, room_.memory.bytes())));
     now = "layers are now computed again in the backward pass, which takes longer";
   } else if (state_.counters.splits < static_cast<int64_t>(most_examples)) {
     state_.counters.splits *= 2;
@@ -241,7 +237,8 @@ Status TrainRun::EvaluateSplit(const TokenizedSplit& split, TrainObserver& obser
   const bool is_test = &split == &input_->test;
   if (!evaluating_) {
     if (is_test) state_.RestoreBest();
-    evaluating_.emplace(*input_->model, *input_->base, *state_.adapter, *input_->task, split);
+    evaluating_.emplace(*input_->model, *input_->base, *state_.adapter, *input_->task, split,
+                        /*ledger=*/nullptr);
   }
   GRAFT_RETURN_IF_ERROR(evaluating_->Advance(yield));
   if (!evaluating_->done()) return OkStatus();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/engine/device/ledger.h"
 #include "worker/engine/model/base.h"
 #include "worker/engine/model/model.h"
 #include "worker/engine/passes/layer_walk.h"
@@ -18,6 +19,7 @@
 #include "worker/engine/training/evaluation.h"
 #include "worker/engine/training/sample_texts.h"
 #include "worker/engine/training/schedule.h"
+#include "worker/engine/training/train_room.h"
 #include "worker/engine/training/train_state.h"
 #include "worker/engine/types/types.h"
 
@@ -30,18 +32,21 @@ struct TrainInput {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Task> task;
   TokenizedSplit train, validation, test;
-  std::string chat_template;  ///< Of conversations; empty: they are none.
-  SamplePlan samples;         ///< Of evaluations on the validation data.
+  std::string chat_template;       ///< Of conversations; empty: they are none.
+  SamplePlan samples;              ///< Of evaluations on the validation data.
+  std::shared_ptr<Ledger> ledger;  ///< Of the base's device.
 };
 
 /// Thread safety: confined to the engine's thread after Create.
 class TrainRun {
  public:
-  /// Makes the adapter: new, from init_from, or from the checkpoint.
+  /// Takes its memory of the ledger, of which it tells `observer`, and makes the adapter: new, from
+  /// init_from, or from the checkpoint.
   /// Errors: InvalidArgument if init_from doesn't fit the spec; DataLoss if the checkpoint is torn
   /// or another method's; FailedPrecondition with reason BASE_MISMATCH if it was made on another
-  /// base, tokenizer or precision.
-  static StatusOr<std::unique_ptr<TrainRun>> Create(std::shared_ptr<const TrainInput> input);
+  /// base, tokenizer or precision; as Ledger::Reserve.
+  static StatusOr<std::unique_ptr<TrainRun>> Create(std::shared_ptr<const TrainInput> input,
+                                                    TrainObserver& observer);
 
   /// Takes one turn. Requires: !done().
   /// Errors: FailedPrecondition with reason NON_FINITE_LOSS if loss, gradient or a logit isn't
@@ -67,7 +72,8 @@ class TrainRun {
   std::string precision() const;
 
  private:
-  TrainRun(std::shared_ptr<const TrainInput> input, std::unique_ptr<Adapter> adapter);
+  TrainRun(std::shared_ptr<const TrainInput> input, DataSchedule schedule, TrainRoom room,
+           std::unique_ptr<Adapter> adapter);
   const spec::Hyperparameters& hyperparameters() const {
     return input_->request.spec->hyperparameters;
   }
@@ -78,8 +84,6 @@ class TrainRun {
   /// run in twice as many parts (the gradient is a sum, so its value doesn't change).
   StatusOr<double> AccumulateGradient(const std::vector<std::vector<uint32_t>>& micro_batches,
                                       double divisor, TrainObserver& observer, const Yield& yield);
-  /// Whether the largest pass fits beside what the device holds now; else Tape::kInputs.
-  Tape ChooseTape() const;
   StatusOr<double> RunMicroBatch(const std::vector<uint32_t>& examples, double divisor,
                                  const Yield& yield);
   /// Makes passes smaller, and says so. Errors: ResourceExhausted if they are as small as can be;
@@ -99,8 +103,8 @@ class TrainRun {
 
   std::shared_ptr<const TrainInput> input_;
   DataSchedule schedule_;
+  TrainRoom room_;  ///< No part of the state: it changes no number.
   TrainState state_;
-  Tape tape_;  ///< No part of the state: it changes no number.
 
   // Under way; no part of the state, for it is begun again.
   std::optional<SplitEvaluation> evaluating_;

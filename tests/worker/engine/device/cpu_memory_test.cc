@@ -104,6 +104,17 @@ TEST_F(CpuMemoryTest, TheCacheIsBoundedByThePeak) {
   EXPECT_LE(figures.cached_bytes + figures.used_bytes, figures.peak_bytes * 3 / 2 + 66 * kMiB);
 }
 
+TEST_F(CpuMemoryTest, TheCacheLeavesWhereItsLimitIsReached) {
+  { const at::Tensor freed = at::empty({40 * kMiB}, at::kByte); }
+  ASSERT_GE(GetCpuMemoryFigures().cached_bytes, 40 * kMiB);
+  LimitCpuMemory(GetCpuMemoryFigures().used_bytes + 50 * kMiB);
+
+  const at::Tensor other = at::empty({100 * kMiB}, at::kByte);
+
+  EXPECT_EQ(GetCpuMemoryFigures().cached_bytes, 0);
+  LimitCpuMemory(INT64_MAX);
+}
+
 TEST_F(CpuMemoryTest, BlocksAreAlignedForTheWidestLoad) {
   for (const int64_t bytes : {int64_t{1}, int64_t{63}, int64_t{65}, kMiB, 3 * kMiB + 1}) {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(Block(bytes).data_ptr()) % 64, 0U) << bytes;

@@ -28,19 +28,19 @@ class LoopTest : public ::testing::Test {
  protected:
   void SetUp() override {
     at::set_num_threads(1);  // Many tiny passes: threads would mostly wait for each other.
-    BaseCache bases(testing::GoldenFolder(), at::kCPU, int64_t{1} << 40,
-                    Ledger::Create({.budget = int64_t{1} << 40}));
+    BaseCache bases(testing::GoldenFolder(), at::kCPU, int64_t{1} << 40, ledger_);
     auto on = bases.Get("base-bert", at::kFloat);
     ASSERT_TRUE(on.ok()) << on.status();
     on_ = *on;
     MakeLoop({.seconds = kNoTime});
   }
   void MakeLoop(const PassSize::Limits& limits) {
-    serving_ = std::make_unique<ServingQueue>(/*max_waiting=*/4096, limits, [this](int64_t rows) {
-      ++passes_;
-      rows_ += rows;
-      if (on_pass_) on_pass_();
-    });
+    serving_ =
+        std::make_unique<ServingQueue>(/*max_waiting=*/4096, limits, ledger_, [this](int64_t rows) {
+          ++passes_;
+          rows_ += rows;
+          if (on_pass_) on_pass_();
+        });
     loop_ = std::make_unique<Loop>(
         Loop::Clients{.foreground = {serving_.get()}, .background = {&turns_}});
   }
@@ -96,6 +96,7 @@ class LoopTest : public ::testing::Test {
   LoadedBase on_;
   std::function<void()> on_pass_;  ///< On the loop's thread, behind each pass.
   int64_t passes_ = 0, rows_ = 0;
+  const std::shared_ptr<Ledger> ledger_ = Ledger::Create({.budget = int64_t{1} << 40});
   std::unique_ptr<ServingQueue> serving_;
   TurnTasks turns_;
   std::unique_ptr<Loop> loop_;

@@ -289,8 +289,9 @@ std::pair<at::Tensor, at::Tensor> AroundTheFailingStep(double learning_rate) {
   const auto encoder = input->task->NewEncoder(
       {.dataset = data, .tokenizer = input->base->tokenizer(), .max_length = 24});
   input->train = *Tokenize(data.train, *encoder);
-  auto run = *TrainRun::Create(input);
+  input->ledger = Ledger::Create({.budget = int64_t{1} << 40});
   Recorder recorder;
+  auto run = *TrainRun::Create(input, recorder);
   at::Tensor before;
   for (int i = 0; i < 40; ++i) {
     before = ParseCheckpoint(run->Checkpoint())->parameters_P;

@@ -14,10 +14,9 @@
 #include <vector>
 
 #include "common/base/file.h"
-#include "common/safetensors/checkpoint.h"
-#include "common/safetensors/safetensors.h"
 #include "common/spec/training_memory.h"
 #include "tests/worker/engine/golden_case.h"
+#include "tests/worker/engine/zero_base.h"
 #include "worker/engine/adapters/initialise.h"
 #include "worker/engine/device/cpu_memory.h"
 #include "worker/engine/families/families.h"
@@ -37,41 +36,6 @@ template <typename T>
 T Must(StatusOr<T> value) {
   if (!value.ok()) throw std::runtime_error(value.status().ToString());
   return std::move(value).value();
-}
-
-/// A base of the family of a golden one but as large as lets its parts show, all weights zero: they
-/// take as much as others.
-void WriteBase(const fs::path& from, const fs::path& folder) {
-  Json config = Must(ParseJson(Must(ReadFile(from / "config.json")), "config.json"));
-  config.update({{"hidden_size", 128},
-                 {"intermediate_size", 352},
-                 {"vocab_size", 2048},
-                 {"num_attention_heads", 8},
-                 {"max_position_embeddings", 128}});
-  // DistilBERT's names.
-  if (config.contains("dim")) config.update({{"dim", 128}, {"hidden_dim", 352}, {"n_heads", 8}});
-  if (config.contains("num_key_value_heads"))
-    config.update({{"num_key_value_heads", 4}, {"head_dim", 16}});
-  const auto checkpoint = Must(safetensors::Checkpoint::Open(from));
-  const families::Layout layout = Must(families::ReadLayout(config.dump(), checkpoint->names()));
-  const std::string zeros(size_t{2048} * 352 * 4, '\0');
-  std::vector<safetensors::TensorToWrite> tensors;
-  for (const families::TensorShape& tensor : layout.tensors) {
-    const int64_t count =
-        std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
-    tensors.push_back({.name = tensor.name,
-                       .dtype = safetensors::DType::kF32,
-                       .shape = tensor.shape,
-                       .data = std::string_view(zeros).substr(0, static_cast<size_t>(count) * 4)});
-  }
-  fs::create_directories(folder);
-  ASSERT_TRUE(WriteFileDurably(folder / "config.json", config.dump()).ok());
-  ASSERT_TRUE(
-      WriteFileDurably(folder / "model.safetensors", Must(safetensors::Write(tensors))).ok());
-  for (const auto& entry : fs::directory_iterator(from)) {
-    const fs::path name = entry.path().filename();
-    if (!fs::exists(folder / name)) fs::copy_file(entry.path(), folder / name);
-  }
 }
 
 class TrainingMemoryTest : public ::testing::TestWithParam<const char*> {
@@ -124,7 +88,7 @@ TEST_P(TrainingMemoryTest, IsWhatWasToldBefore) {
       fs::path(family == "bert" || family == "distilbert" ? testing::GoldenFolder()
                                                           : testing::DecoderFolder()) /
       ("base-" + family);
-  WriteBase(golden, folder_.path() / family);
+  testing::WriteZeroBase(golden, folder_.path() / family);
   std::vector<Json> methods = {{{"lora", {{"rank", 8}}}},
                                {{"lora", {{"rank", 8}, {"dropout", 0.1}}}},
                                {{"lora", {{"rank", 16}, {"target_modules", {"all-linear"}}}}},

@@ -1,0 +1,33 @@
+#pragma once
+/// What a pass without gradients takes of its device's memory, told from the base's shape: what
+/// evaluates and serves asks for it before it runs. Pure functions.
+
+#include <cstdint>
+
+#include "common/families/layout.h"
+
+namespace graft::spec {
+
+/// Most tokens that an evaluation's pass packs; fixed, so that results don't depend on load.
+inline constexpr int64_t kEvaluationTokens = 4096;
+
+struct PassShape {
+  int64_t tokens = 0;
+  int64_t keys = 0;  ///< Tokens of the key-value cache that are read beside them.
+  /// Rows of outputs that are there at once, and of what is made of them; `width` wide.
+  int64_t outputs = 0;
+  int64_t width = 0;
+};
+
+/// How a pass computes.
+struct PassNumbers {
+  bool is_bf16 = false;  ///< Else fp32.
+  bool widens = false;   ///< bf16 operands of large products are turned into fp32 first.
+};
+
+/// Bytes of tensors at the moment when they are most, beside the base and the cache; within a
+/// quarter, for all but tiny passes.
+int64_t PassBytes(const families::Layout& layout, const PassShape& shape,
+                  const PassNumbers& numbers);
+
+}  // namespace graft::spec

@@ -1,0 +1,31 @@
+#include "worker/engine/training/train_room.h"
+
+#include <algorithm>
+#include <string>
+
+#include "worker/engine/training/evaluation.h"
+#include "worker/engine/training/train_run.h"
+
+namespace graft::worker::engine {
+
+int64_t RoomFor(const TrainInput& input, spec::LargestPass pass, Tape tape) {
+  pass.evaluated = std::max(SplitEvaluation::LargestPass(input.validation),
+                            SplitEvaluation::LargestPass(input.test));
+  const spec::TrainingMemory memory =
+      spec::EstimateTrainingMemory(*input.request.spec, input.base->layout(), pass,
+                                   input.base->compute() == at::kBFloat16, tape == Tape::kInputs);
+  return std::max(memory.of_job(), memory.states + input.samples.cache_bytes);
+}
+
+StatusOr<TrainRoom> ReserveRoom(const TrainInput& input, const spec::LargestPass& pass) {
+  const std::string what = "training on the base " + input.base->id();
+  StatusOr<Holding> whole =
+      input.ledger->Reserve(MemoryKind::kTraining, RoomFor(input, pass, Tape::kWhole), what);
+  if (whole.ok()) return TrainRoom{*std::move(whole), Tape::kWhole};
+  GRAFT_ASSIGN_OR_RETURN(
+      Holding inputs,
+      input.ledger->Reserve(MemoryKind::kTraining, RoomFor(input, pass, Tape::kInputs), what));
+  return TrainRoom{std::move(inputs), Tape::kInputs};
+}
+
+}  // namespace graft::worker::engine

@@ -1,0 +1,29 @@
+#pragma once
+/// What a run takes of its device's memory beside its base, and how much of a pass it can keep in
+/// that. As common/spec/training_memory.h tells it: the server asks the same before it grants.
+
+#include <cstdint>
+
+#include "common/base/status.h"
+#include "common/spec/training_memory.h"
+#include "worker/engine/device/ledger.h"
+#include "worker/engine/passes/layer_walk.h"
+
+namespace graft::worker::engine {
+
+struct TrainInput;
+
+struct TrainRoom {
+  Holding memory;
+  Tape tape = Tape::kWhole;
+};
+
+/// Bytes of parameters and moments, and of the largest pass, also of an evaluation. `pass`:
+/// DataSchedule's.
+int64_t RoomFor(const TrainInput& input, spec::LargestPass pass, Tape tape);
+
+/// Reserves for passes that are kept whole, or for their inputs alone where the ledger has less.
+/// Errors: as Ledger::Reserve.
+StatusOr<TrainRoom> ReserveRoom(const TrainInput& input, const spec::LargestPass& pass);
+
+}  // namespace graft::worker::engine

@@ -29,14 +29,21 @@ const Histogram::BucketBoundaries kJobBuckets = {0.1, 0.5, 1,    5,    10,   30,
                                                  300, 600, 1800, 3600, 7200, 14400, 43200, 86400};
 
 /// What a job's row goes through, by the reasons of its events.
-const std::pair<const char*, const char*> kTransitions[] = {
-    {"QUEUED", "DATA_READY"},      {"RUNNING", "LEASED"},
-    {"SUCCEEDED", "COMPLETED"},    {"FAILED", "ERROR"},
-    {"FAILED", "BAD_DATA"},        {"FAILED", "TOO_MANY_ATTEMPTS"},
-    {"QUEUED", "RETRY"},           {"QUEUED", "LEASE_EXPIRED"},
-    {"QUEUED", "STALLED"},         {"QUEUED", "WORKER_DIED"},
-    {"QUEUED", "WORKER_DRAINED"},  {"PAUSED", "PAUSED_BY_USER"},
-    {"QUEUED", "RESUMED_BY_USER"}, {"CANCELLED", "CANCELLED_BY_USER"}};
+const std::pair<const char*, const char*> kTransitions[] = {{"QUEUED", "DATA_READY"},
+                                                            {"RUNNING", "LEASED"},
+                                                            {"SUCCEEDED", "COMPLETED"},
+                                                            {"FAILED", "ERROR"},
+                                                            {"FAILED", "BAD_DATA"},
+                                                            {"FAILED", "TOO_MANY_ATTEMPTS"},
+                                                            {"QUEUED", "RETRY"},
+                                                            {"QUEUED", "LEASE_EXPIRED"},
+                                                            {"QUEUED", "STALLED"},
+                                                            {"QUEUED", "WORKER_DIED"},
+                                                            {"QUEUED", "WORKER_DRAINED"},
+                                                            {"QUEUED", "NO_ROOM"},
+                                                            {"PAUSED", "PAUSED_BY_USER"},
+                                                            {"QUEUED", "RESUMED_BY_USER"},
+                                                            {"CANCELLED", "CANCELLED_BY_USER"}};
 
 }  // namespace
 

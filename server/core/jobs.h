@@ -100,6 +100,7 @@ inline constexpr std::string_view kReasonPaused = "PAUSED_BY_USER";
 inline constexpr std::string_view kReasonResumed = "RESUMED_BY_USER";
 inline constexpr std::string_view kReasonDrained = "WORKER_DRAINED";
 inline constexpr std::string_view kReasonRetry = "RETRY";
+inline constexpr std::string_view kReasonNoRoom = "NO_ROOM";
 
 /// Changes the state and returns the event that says so; ends the lease, the attempt if it is open,
 /// and what the job had to wait for. Used by jobs.cc and leases.cc, which decide whether the

@@ -18,6 +18,7 @@ constexpr size_t kMaxEvaluations = 100;
 constexpr size_t kMaxWarnings = 100;
 constexpr size_t kMaxExpired = 1000;
 constexpr int kMaxRounds = 100;  ///< Of looking for jobs behind those that are refused or wait.
+constexpr size_t kMaxPassedOver = 256;  ///< Jobs that don't fit a worker; none behind is found.
 constexpr size_t kMaxEndMessage = 500;
 constexpr size_t kMaxAttempts = 1000;  ///< Of one job that are kept; only drains make so many.
 
@@ -81,7 +82,8 @@ std::vector<JobEvent> Record(Job& job, const LeaseReport& report, TimeUs now) {
 }
 
 bool IsNoOnesFault(const Attempt& attempt) {
-  return attempt.end_reason == kReasonDrained || attempt.end_reason == kReasonPaused;
+  return attempt.end_reason == kReasonDrained || attempt.end_reason == kReasonPaused ||
+         attempt.end_reason == kReasonNoRoom;
 }
 
 /// The attempts since the last one that made a checkpoint, oldest first.
@@ -198,7 +200,8 @@ bool IsRepeated(const Job& job, const Completion& completion) {
     case Outcome::kRetry:
       return reason == kReasonRetry;
     case Outcome::kReleased:
-      return reason == kReasonDrained;
+      return reason == kReasonDrained || reason == kReasonNoRoom ||
+             (completion.error.code != StatusCode::kOk && job.state == JobState::kFailed);
     case Outcome::kPaused:
       return reason == kReasonPaused || reason == kReasonDrained;
     case Outcome::kCancelled:
@@ -212,6 +215,16 @@ JobEvent StopAs(Job& job, JobState wished, std::string_view reason, const LeaseO
                 TimeUs now) {
   if (job.desired_state == wished) return ChangeState(job, wished, reason, now);
   return GiveBack(job, kReasonDrained, options, now);
+}
+
+/// Back to the queue; a job that doesn't fit anywhere would come back for ever.
+JobEvent Release(Job& job, const Completion& completion, const LeaseOptions& options, TimeUs now) {
+  const JobError& error = completion.error;
+  if (error.code == StatusCode::kOk) return GiveBack(job, kReasonDrained, options, now);
+  const int64_t largest = completion.largest_worker_bytes;
+  const bool fits_nowhere = largest > 0 && job.facts.peak_memory_bytes > largest;
+  if (fits_nowhere && job.desired_state == JobState::kRunning) return Fail(job, error, now);
+  return GiveBack(job, kReasonNoRoom, options, now, error);
 }
 
 void Measure(JobFacts& facts, const JobFacts& measured) {
@@ -282,6 +295,52 @@ Status Postpone(Transaction& tx, Job& job, const Job& rival, const LeaseOptions&
   return tx.PutJob(job, {std::move(event)});
 }
 
+/// Says once that `job` waits for memory, when it has waited a while.
+Status NoteWait(Transaction& tx, Job& job, std::string why, const LeaseOptions& options) {
+  if (tx.Now() - job.queue_time < options.tell_wait) return OkStatus();
+  const bool is_told = std::ranges::any_of(job.warnings, [](const std::string& warning) {
+    return warning.starts_with(kWaitsForMemory);
+  });
+  if (is_told || job.warnings.size() >= kMaxWarnings) return OkStatus();
+  JobEvent event;
+  event.time = tx.Now();
+  event.kind = EventKind::kWarning;
+  event.text = why;
+  job.warnings.push_back(std::move(why));
+  return tx.PutJob(job, {std::move(event)});
+}
+
+/// What of a worker's memory and time a round of grants has left.
+struct Granting {
+  const WorkerAsk& ask;
+  std::optional<WorkerMemory> memory;
+  std::set<JobKey> passed_over;  ///< They don't fit, and hold nobody back.
+  bool is_kept = false;          ///< For one that will fit.
+};
+
+/// Whether `job` may go to the worker now; else notes why not, and what that is for those behind
+/// it.
+StatusOr<bool> HasRoom(Transaction& tx, Job& job, Granting& granting, const LeaseOptions& options) {
+  if (!granting.memory) return true;
+  const Room room = RoomFor(job, *granting.memory);
+  if (room == Room::kFits) return true;
+  if (room == Room::kLater) {
+    JobQuery running;
+    running.states = {JobState::kRunning};
+    running.lease_worker = granting.ask.worker;
+    GRAFT_ASSIGN_OR_RETURN(const int64_t others, tx.CountJobs(running));
+    granting.is_kept = others > 0;
+  }
+  granting.passed_over.insert(job.key);
+  // Another worker is large enough for it.
+  const bool is_others =
+      room == Room::kNever && job.facts.peak_memory_bytes <= granting.memory->largest_elsewhere;
+  if (is_others) return false;
+  GRAFT_RETURN_IF_ERROR(
+      NoteWait(tx, job, WhyItWaits(job, granting.ask.worker, *granting.memory), options));
+  return false;
+}
+
 /// QUEUED -> RUNNING.
 Status Grant(Transaction& tx, Job& job, const std::string& worker, const LeaseOptions& options) {
   const TimeUs now = tx.Now();
@@ -308,14 +367,22 @@ Status Grant(Transaction& tx, Job& job, const std::string& worker, const LeaseOp
 StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
                                        const LeaseOptions& options) {
   AcquiredLeases acquired;
+  Granting granting{.ask = ask, .memory = ask.memory, .passed_over = {}};
   const auto wanted = static_cast<size_t>(std::max(ask.max_leases, 0));
-  for (int round = 0; round < kMaxRounds && acquired.granted.size() < wanted; ++round) {
-    GRAFT_ASSIGN_OR_RETURN(std::vector<Job> candidates,
-                           Candidates(tx, ask.bases, wanted - acquired.granted.size()));
+  const auto is_over = [&] { return acquired.granted.size() >= wanted || granting.is_kept; };
+  for (int round = 0; round < kMaxRounds && !is_over(); ++round) {
+    const size_t passed_over = granting.passed_over.size();
+    if (passed_over > kMaxPassedOver) break;
+    // Twice as many each time, so that those behind many that don't fit are soon found.
+    GRAFT_ASSIGN_OR_RETURN(
+        std::vector<Job> candidates,
+        Candidates(tx, ask.bases, wanted - acquired.granted.size() + 2 * passed_over));
+    std::erase_if(candidates,
+                  [&](const Job& job) { return granting.passed_over.contains(job.key); });
     // Those of the last round were granted, or are passed over from now on.
     if (candidates.empty()) break;
     for (Job& job : candidates) {
-      if (acquired.granted.size() >= wanted) break;
+      if (is_over()) break;
       const Status possible = CheckResult(tx, job.key.tenant, job.adapter, job.base);
       if (possible.code() == StatusCode::kFailedPrecondition) {
         JobEvent event = Fail(job, ToJobError(possible), tx.Now());
@@ -327,10 +394,13 @@ StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
       GRAFT_ASSIGN_OR_RETURN(const std::optional<Job> rival, RunningRival(tx, job));
       if (rival) {
         GRAFT_RETURN_IF_ERROR(Postpone(tx, job, *rival, options));
-      } else {
-        GRAFT_RETURN_IF_ERROR(Grant(tx, job, ask.worker, options));
-        acquired.granted.push_back(std::move(job));
+        continue;
       }
+      GRAFT_ASSIGN_OR_RETURN(const bool has_room, HasRoom(tx, job, granting, options));
+      if (!has_room) continue;
+      GRAFT_RETURN_IF_ERROR(Grant(tx, job, ask.worker, options));
+      if (granting.memory) Take(job, *granting.memory);
+      acquired.granted.push_back(std::move(job));
     }
   }
   return acquired;
@@ -381,7 +451,7 @@ StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion,
       events.push_back(GiveBack(job, kReasonRetry, options, now, completion.error));
       break;
     case Outcome::kReleased:
-      events.push_back(GiveBack(job, kReasonDrained, options, now));
+      events.push_back(Release(job, completion, options, now));
       break;
     case Outcome::kPaused:
       events.push_back(StopAs(job, JobState::kPaused, kReasonPaused, options, now));

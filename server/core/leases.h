@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/core/room.h"
 #include "server/core/store.h"
 
 namespace graft::server::core {
@@ -14,8 +15,8 @@ namespace graft::server::core {
 struct LeaseOptions {
   TimeUs duration = 10'000'000;      ///< Without renewal.
   TimeUs stall_after = 600'000'000;  ///< Without activity; a job that hangs is taken back.
-  /// In a row. An attempt that a drain or the user's pause ended isn't counted: it is no one's
-  /// fault.
+  /// In a row. An attempt that a drain, a lack of memory or the user's pause ended isn't counted:
+  /// it is no one's fault.
   int max_attempts_without_checkpoint = 3;
   /// How long a job waits after a kRetry: `backoff` after the first attempt in a row without a
   /// checkpoint, four times as long after each further one, up to `max_backoff`. A fault that
@@ -23,12 +24,14 @@ struct LeaseOptions {
   TimeUs backoff = 1'000'000;
   TimeUs max_backoff = 60'000'000;
   TimeUs rival_wait = 1'000'000;  ///< See AcquireLeases.
+  TimeUs tell_wait = 5'000'000;   ///< A job that waits so long for memory says so.
 };
 
 struct WorkerAsk {
   std::string worker;
   std::vector<std::string> bases;  ///< That it can load.
   int max_leases = 1;
+  std::optional<WorkerMemory> memory = {};  ///< If it isn't told, no job is held back for its size.
 };
 
 struct AcquiredLeases {
@@ -43,6 +46,11 @@ struct AcquiredLeases {
 /// exclude one another: one that CheckResult refuses by now goes to FAILED. One whose adapter
 /// another running job makes on another base waits `rival_wait` and is looked at again: only the
 /// other's end tells whether it can succeed.
+///
+/// A job that doesn't fit the worker's memory now waits, says once why, and isn't overtaken there
+/// as long as the worker runs others: with their ends it comes to fit, and smaller ones that came
+/// behind it would put that off for ever. Where nothing else runs the lack is not of jobs' making,
+/// and those behind it go first; so they do on a worker that is too small for it.
 StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
                                        const LeaseOptions& options);
 
@@ -79,7 +87,7 @@ enum class Outcome {
   kSucceeded,
   kFailed,    ///< The job's own fault.
   kRetry,     ///< The worker's or the machine's fault.
-  kReleased,  ///< The worker drains; its checkpoint is stored.
+  kReleased,  ///< The worker drains, its checkpoint is stored; with an error: no memory now.
   kPaused,
   kCancelled,
 };
@@ -87,17 +95,20 @@ enum class Outcome {
 struct Completion {
   LeaseReport report;
   Outcome outcome = Outcome::kFailed;
-  JobError error;   ///< Of kFailed and kRetry.
+  JobError error;   ///< Of kFailed and kRetry, and of a kReleased that didn't fit.
   JobFacts facts;   ///< Measured; those that aren't 0 replace the job's.
   Version version;  ///< If kSucceeded; number, tenant, adapter and times are filled in here.
   bool promote = false;
+  /// Most that a job could get of any worker's memory, its base included; 0: unknown.
+  int64_t largest_worker_bytes = 0;
 };
 
 /// Ends a lease. On success the version row, its adapter, the alias (if the job asked for it) and
 /// the job's end are one transaction; it wins over a cancel or pause that was only wished.
 /// - kSucceeded -> SUCCEEDED, or FAILED if its adapter now belongs to another base
 /// - kFailed -> FAILED
-/// - kRetry, kReleased -> QUEUED, or FAILED at the attempt limit; a kRetry waits a while first
+/// - kRetry, kReleased -> QUEUED, or FAILED at the attempt limit; a kRetry waits a while first. One
+///   that didn't fit is FAILED if, by its measured facts, it fits no worker.
 /// - kPaused, kCancelled -> PAUSED, CANCELLED; QUEUED if the wish was taken back meanwhile
 ///
 /// All but the first two become CANCELLED or PAUSED if that is wished. Repeating a completion whose

@@ -61,7 +61,7 @@ struct Attempt {
   TimeUs start_time = 0;
   TimeUs end_time = 0;  ///< 0 while it runs.
   /// One of a fixed set: COMPLETED, ERROR, RETRY, WORKER_DRAINED, WORKER_DIED, LEASE_EXPIRED,
-  /// STALLED, PAUSED_BY_USER, CANCELLED_BY_USER. Empty while it runs.
+  /// STALLED, NO_ROOM, PAUSED_BY_USER, CANCELLED_BY_USER. Empty while it runs.
   std::string end_reason;
   std::string end_message;  ///< What the worker said, if it said something.
   int64_t first_step = 0;

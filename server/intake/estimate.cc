@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "common/base/bytes_text.h"
+#include "common/spec/pass_memory.h"
 #include "common/spec/training_memory.h"
 
 namespace graft::server::intake {
@@ -14,12 +16,9 @@ namespace {
 /// Share of a measured GEMM speed that whole passes reach: norms, attention and short batches take
 /// the rest.
 constexpr double kEfficiency = 0.55;
-/// Process, libraries, allocator slack: beside the tensors.
-constexpr int64_t kOverheadBytes = int64_t{400} << 20;
 
 bool Fits(const core::JobFacts& facts, const Machine& machine) {
-  return machine.memory_bytes == 0 ||
-         facts.peak_memory_bytes + kOverheadBytes <= machine.memory_bytes;
+  return machine.memory_bytes == 0 || facts.peak_memory_bytes <= machine.memory_bytes;
 }
 
 /// Parameters that take part in a GEMM for every token.
@@ -72,7 +71,8 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   std::vector<spec::ExampleRows> examples;
   for (size_t i = 0; i < tokens.train.size(); ++i)
     examples.push_back({tokens.train[i], tokens.wanted.empty() ? 1 : tokens.wanted[i]});
-  const spec::LargestPass pass = spec::LargestPassOf(h, std::move(examples));
+  spec::LargestPass pass = spec::LargestPassOf(h, std::move(examples));
+  pass.evaluated = std::min(std::max(tokens.validation, tokens.test), spec::kEvaluationTokens);
   const int64_t sample_cache = spec::SampleCacheBytes(spec, layout, tokens.samples, machine.bf16);
   const auto peak = [&](bool keeps_inputs) {
     const spec::TrainingMemory memory =
@@ -108,11 +108,10 @@ Status CheckFits(const core::JobFacts& facts, const Machine& machine) {
   if (Fits(facts, machine)) return OkStatus();
   return FailedPreconditionError(
              fmt::format(
-                 "the job needs about {:.1f} GiB and the largest worker that has its base has "
-                 "{:.1f} GiB; a "
-                 "smaller batch_size or max_length, or a method with fewer parameters, needs less",
-                 static_cast<double>(facts.peak_memory_bytes + kOverheadBytes) / (1 << 30),
-                 static_cast<double>(machine.memory_bytes) / (1 << 30)))
+                 "the job needs about {}, and the largest worker that has its base can give a job "
+                 "{}; a smaller batch_size or max_length, or a method with fewer parameters, needs "
+                 "less",
+                 BytesText(facts.peak_memory_bytes), BytesText(machine.memory_bytes)))
       .AddDetail({"DOES_NOT_FIT", "hyperparameters.batch_size", 0, "", ""});
 }
 

@@ -13,7 +13,9 @@ namespace graft::server::intake {
 
 /// The machine that would run it.
 struct Machine {
-  int64_t memory_bytes = 0;  ///< 0: unknown; then nothing is refused for its size.
+  /// What a job may take of it, its base included. 0: unknown; then nothing is refused for its
+  /// size.
+  int64_t memory_bytes = 0;
   double gflops =
       0;  ///< Measured, in the precision that the job would use; 0: unknown, and so are seconds.
   bool bf16 = false;  ///< The job would use bf16: its base is held in it.

@@ -37,6 +37,12 @@ Status CheckWorkerId(const std::string& id) {
   return OkStatus();
 }
 
+Status CheckMemory(const pb::JobMemory& memory) {
+  if (memory.bases_in_use_size() > 2 * kMaxBases)
+    return InvalidArgumentError("too many bases").At("memory.bases_in_use");
+  return OkStatus();
+}
+
 StatusOr<core::LeaseReport> ReportOf(const std::string& worker, const pb::LeaseStatus& status) {
   if (status.events_size() > kMaxEvents) {
     return InvalidArgumentError(fmt::format("a report may have up to {} events", kMaxEvents))
@@ -151,8 +157,10 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
   GRAFT_CO_RETURN_IF_ERROR(CheckWorkerId(request.worker_id()));
   if (request.bases_size() > kMaxBases)
     co_return InvalidArgumentError("too many bases").At("bases");
+  GRAFT_CO_RETURN_IF_ERROR(CheckMemory(request.memory()));
   if (!backend_.workers.Touch(request.worker_id())) co_return NotFoundError("register first");
   backend_.workers.SetBases(request.worker_id(), {request.bases().begin(), request.bases().end()});
+  if (request.has_memory()) backend_.workers.SetMemory(request.worker_id(), request.memory());
   core::WorkerAsk ask;
   ask.worker = request.worker_id();
   ask.max_leases = std::clamp(request.free_slots(), 0, kMaxLeases);
@@ -163,8 +171,9 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
   JobChanges::Subscription changes(backend_.changes, {});
   pb::AcquireLeasesResponse response;
   while (true) {
-    // Heartbeats tell of bases that came or went while this call waits.
+    // Heartbeats tell of bases that came or went while this call waits, and of memory.
     ask.bases = backend_.workers.BasesOf(request.worker_id());
+    ask.memory = backend_.workers.MemoryOf(request.worker_id());
     // A look costs less than a write, and most looks find nothing.
     auto look = [bases = ask.bases](Transaction& tx) -> StatusOr<bool> {
       for (const std::string& base : bases) {
@@ -226,6 +235,7 @@ Awaitable<StatusOr<pb::RenewLeasesResponse>> CoordinatorService::RenewLeases(
     co_return InvalidArgumentError("too many leases").At("leases");
   if (request.bases().ids_size() > kMaxBases)
     co_return InvalidArgumentError("too many bases").At("bases");
+  GRAFT_CO_RETURN_IF_ERROR(CheckMemory(request.memory()));
   pb::RenewLeasesResponse response;
   if (!backend_.workers.Touch(request.worker_id())) {
     response.set_unknown_worker(true);
@@ -308,6 +318,8 @@ Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease
     core::Job job;
     bool repeated = false;
   };
+  if (completion.outcome == core::Outcome::kReleased && request.has_error())
+    completion.largest_worker_bytes = backend_.workers.LargestJobBytes();
   auto complete = [completion, unproved = request.unproved(),
                    options = LeaseOptions()](Transaction& tx) -> StatusOr<Completed> {
     core::Completion filled = completion;

@@ -29,6 +29,11 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
+/// Most that a job could get there, its base included.
+int64_t JobBytes(const graft::internal::v1::RegisterRequest& worker) {
+  return worker.job_bytes() > 0 ? worker.job_bytes() : worker.memory_bytes();
+}
+
 TimeUs ToUs(std::chrono::milliseconds duration) { return duration.count() * 1000; }
 
 }  // namespace
@@ -81,12 +86,41 @@ void WorkerHub::SetBases(const std::string& worker_id, std::vector<std::string> 
   Changed();
 }
 
+std::optional<core::WorkerMemory> WorkerHub::MemoryOf(const std::string& worker_id) const {
+  const auto told = memory_.find(worker_id);
+  const auto worker = registrations_.find(worker_id);
+  if (told == memory_.end() || worker == registrations_.end()) return std::nullopt;
+  core::WorkerMemory memory{.free_bytes = told->second.free_bytes(),
+                            .most_bytes = JobBytes(worker->second),
+                            .bases_in_use = {},
+                            .prefers_bf16 = worker->second.fast_bf16()};
+  for (const auto& base : told->second.bases_in_use())
+    memory.bases_in_use.push_back({base.id(), base.bf16(), base.bytes()});
+  for (const auto& [id, other] : registrations_) {
+    if (id != worker_id)
+      memory.largest_elsewhere = std::max(memory.largest_elsewhere, JobBytes(other));
+  }
+  return memory;
+}
+
+int64_t WorkerHub::LargestJobBytes() const {
+  int64_t largest = 0;
+  for (const auto& [id, worker] : registrations_) largest = std::max(largest, JobBytes(worker));
+  return largest;
+}
+
+void WorkerHub::SetMemory(const std::string& worker_id,
+                          const graft::internal::v1::JobMemory& memory) {
+  if (Knows(worker_id)) memory_[worker_id] = memory;
+}
+
 void WorkerHub::Update(const graft::internal::v1::RenewLeasesRequest& request) {
   std::vector<std::string> resident;
   for (const auto& base : request.resident()) resident.push_back(base.id());
   std::sort(resident.begin(), resident.end());
   table_.SetResident(request.worker_id(), std::move(resident), request.draining());
   draining_[request.worker_id()] = request.draining();
+  if (request.has_memory()) SetMemory(request.worker_id(), request.memory());
   if (request.has_bases()) {
     SetBases(request.worker_id(), {request.bases().ids().begin(), request.bases().ids().end()});
   }
@@ -98,6 +132,7 @@ void WorkerHub::Remove(const std::string& worker_id) {
   table_.Remove(worker_id);
   links_.erase(worker_id);
   registrations_.erase(worker_id);
+  memory_.erase(worker_id);
   draining_.erase(worker_id);
   Changed();
 }
@@ -120,8 +155,8 @@ intake::Machine WorkerHub::MachineFor(const std::string& base, spec::Precision p
   for (const auto& [id, worker] : registrations_) {
     if (std::find(worker.bases().begin(), worker.bases().end(), base) == worker.bases().end())
       continue;
-    if (machine.memory_bytes >= worker.memory_bytes()) continue;
-    machine.memory_bytes = worker.memory_bytes();
+    if (machine.memory_bytes >= JobBytes(worker)) continue;
+    machine.memory_bytes = JobBytes(worker);
     machine.bf16 = precision == spec::Precision::kBf16 ||
                    (precision == spec::Precision::kAuto && worker.fast_bf16());
     machine.gflops = machine.bf16 ? worker.bf16_gflops() : worker.fp32_gflops();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_set>
@@ -15,6 +16,7 @@
 #include "common/spec/job_spec.h"
 #include "graft/internal/v1/coordinator.pb.h"
 #include "graft/internal/v1/engine.grpc.pb.h"
+#include "server/core/room.h"
 #include "server/core/routing.h"
 #include "server/intake/estimate.h"
 #include "server/rpc/await.h"
@@ -53,6 +55,11 @@ class WorkerHub {
   /// A sign of life. False if the worker must register (again).
   bool Touch(const std::string& worker_id);
   void Update(const graft::internal::v1::RenewLeasesRequest& request);
+  /// What the worker says of its memory; none: nothing yet.
+  std::optional<core::WorkerMemory> MemoryOf(const std::string& worker_id) const;
+  /// Most that a job could get on any worker; 0: there is none.
+  int64_t LargestJobBytes() const;
+  void SetMemory(const std::string& worker_id, const graft::internal::v1::JobMemory& memory);
   /// What lies in the worker's folder now.
   void SetBases(const std::string& worker_id, std::vector<std::string> bases);
   std::vector<std::string> BasesOf(const std::string& worker_id) const {
@@ -136,6 +143,7 @@ class WorkerHub {
   std::map<std::string, std::shared_ptr<EngineLink>> links_;
   /// As they registered, with the bases that they have now.
   std::map<std::string, graft::internal::v1::RegisterRequest> registrations_;
+  std::map<std::string, graft::internal::v1::JobMemory> memory_;
   std::map<std::string, bool> draining_;
   std::set<std::string> reported_bases_;
   std::unordered_set<asio::steady_timer*> waiting_;  ///< Of AwaitChange.

@@ -8,6 +8,7 @@
 
 #include "common/base/fault.h"
 #include "common/base/guard.h"
+#include "worker/agent/convert.h"
 
 namespace graft::worker::agent {
 namespace {
@@ -91,6 +92,7 @@ bool Agent::RegisterUntilDone() {
   request.set_device(facts.device);
   request.set_device_name(facts.name);
   request.set_memory_bytes(facts.memory_bytes);
+  request.set_job_bytes(engine_.job_memory().most_bytes);
   request.set_threads(facts.threads);
   request.set_fast_bf16(facts.fast_bf16);
   request.set_bf16_gflops(facts.bf16_gflops);
@@ -152,7 +154,7 @@ bool Agent::Poll() {
   }
   request.set_worker_id(options_.worker_id);
   request.set_free_slots(options_.max_jobs - busy);
-  request.set_free_bytes(engine_.device_facts().memory_bytes);
+  *request.mutable_memory() = ToProto(engine_.job_memory());
   request.set_wait_ms(kPollMs);
   auto reply = server_->Call(&Stub::AcquireLeases, request,
                              std::chrono::milliseconds(kPollMs) + kCallTimeout);
@@ -215,7 +217,12 @@ void Agent::NoteEnd(const Status& failure) {
   }
   constexpr int kMaxDoublings = 7;
   const auto rest = 500ms * (1 << std::min(failures_, kMaxDoublings));
-  spdlog::warn("a job failed by this machine's fault; no lease is taken for {} ms", rest.count());
+  if (engine::IsRefusedForMemory(failure)) {
+    spdlog::warn("a job was handed back: {}; no lease is taken for {} ms", failure.message(),
+                 rest.count());
+  } else {
+    spdlog::warn("a job failed by this machine's fault; no lease is taken for {} ms", rest.count());
+  }
   rest_until_ = std::chrono::steady_clock::now() + rest;
   ++failures_;
 }
@@ -243,6 +250,7 @@ bool Agent::Beat() {
 void Agent::RenewOnce() {
   pb::RenewLeasesRequest request;
   request.set_worker_id(options_.worker_id);
+  *request.mutable_memory() = ToProto(engine_.job_memory());
   for (const engine::ResidentBase& base : engine_.resident_bases()) {
     auto* resident = request.add_resident();
     resident->set_id(base.id);

@@ -91,4 +91,16 @@ engine::generation::GenerationSettings FromProto(const graft::v1::GenerationSett
   return out;
 }
 
+graft::internal::v1::JobMemory ToProto(const engine::JobMemory& memory) {
+  graft::internal::v1::JobMemory message;
+  message.set_free_bytes(memory.free_bytes);
+  for (const engine::JobMemory::BaseInUse& base : memory.bases_in_use) {
+    auto& told = *message.add_bases_in_use();
+    told.set_id(base.id);
+    told.set_bf16(base.is_bf16);
+    told.set_bytes(base.bytes);
+  }
+  return message;
+}
+
 }  // namespace graft::worker::agent

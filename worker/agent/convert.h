@@ -1,7 +1,9 @@
 #pragma once
 /// Between the engine's plain structs and protobuf messages.
 
+#include "graft/internal/v1/coordinator.pb.h"
 #include "graft/internal/v1/engine.pb.h"
+#include "worker/engine/engine.h"
 #include "worker/engine/types/types.h"
 
 namespace graft::worker::agent {
@@ -14,6 +16,8 @@ graft::v1::LabelFigures ToProto(const engine::LabelFigures& figures);
 /// sequence's.
 void AppendTo(engine::GeneratedPiece piece, graft::internal::v1::EngineGenerateResponse& response);
 graft::v1::ScoreResponse::Score ToProto(const engine::TextScore& score);
+
+graft::internal::v1::JobMemory ToProto(const engine::JobMemory& memory);
 
 /// Field by field; the engine checks them.
 engine::generation::GenerationSettings FromProto(const graft::v1::GenerationSettings& settings);

@@ -55,6 +55,10 @@ class JobRunner::Observer : public engine::TrainObserver {
  public:
   explicit Observer(JobRunner& runner) : runner_(runner) {}
 
+  void OnMemory(int64_t bytes) override {
+    const std::lock_guard lock(runner_.mutex_);
+    runner_.needed_bytes_ = bytes;
+  }
   void OnStarted(const std::string& precision, int64_t first_step) override {
     const std::lock_guard lock(runner_.mutex_);
     runner_.report_.set_resolved_precision(precision);
@@ -391,14 +395,19 @@ bool JobRunner::BaseIsAnother(const std::string& fingerprint) const {
 }
 
 void JobRunner::CompleteWith(const Status& failure) {
-  {
-    const std::lock_guard lock(mutex_);
-    failure_ = failure;
-  }
   pb::CompleteLeaseRequest request;
   request.set_worker_id(context_.worker_id);
   request.set_outcome(IsWorthRetrying(failure) ? pb::CompleteLeaseRequest::RETRY
                                                : pb::CompleteLeaseRequest::FAILED);
+  {
+    const std::lock_guard lock(mutex_);
+    failure_ = failure;
+    if (engine::IsRefusedForMemory(failure)) {
+      // Nobody's fault. What it needs is known better now, and it comes back when that is free.
+      request.set_outcome(pb::CompleteLeaseRequest::RELEASED);
+      request.mutable_facts()->set_peak_memory_bytes(needed_bytes_);
+    }
+  }
   *request.mutable_error() = proto::ToErrorInfo(failure);
   request.mutable_error()->set_fault(std::string(FaultName(FaultOf(failure))));
   Complete(std::move(request));

@@ -85,6 +85,7 @@ class JobRunner {
   bool lost_ = false;
   bool done_ = false;
   Status failure_;
+  int64_t needed_bytes_ = 0;                 ///< Of the device's memory; 0: not known yet.
   graft::internal::v1::LeaseStatus report_;  ///< Not yet sent.
   bool under_way_ = false;                   ///< A report was taken, its fate isn't known.
   struct CheckpointBytes {

@@ -324,6 +324,73 @@ TEST_F(NoTokenTest, DrainEndsThePollButTakesLastWords) {
   EXPECT_TRUE(worker.Complete(worker.Completion(lease, pb::CompleteLeaseRequest::RELEASED)).ok());
 }
 
+/// Says that so much is free for jobs.
+void TellFree(FakeWorker& worker, int64_t bytes) {
+  pb::RenewLeasesRequest request;
+  request.mutable_memory()->set_free_bytes(bytes);
+  pb::RenewLeasesResponse response;
+  ASSERT_TRUE(worker.Renew(request, &response).ok());
+}
+
+TEST_F(CoordinatorTest, AJobWaitsForAWorkerThatHasRoomForIt) {
+  FakeWorker full(socket_, "w1", {"tiny"});
+  full.Register();
+  FakeWorker roomy(socket_, "w2", {"tiny"});
+  roomy.Register();
+  TellFree(full, 1000);
+  TellFree(roomy, roomy.memory_bytes);
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  (void)WaitFor(job.name(), v1::QUEUED);
+
+  pb::AcquireLeasesResponse none;
+  ASSERT_TRUE(full.Acquire(0, &none).ok());
+
+  EXPECT_EQ(none.leases_size(), 0);
+  EXPECT_EQ(roomy.AcquireOne().attempt(), 1);
+}
+
+class FastPollTest : public ServerFixture {
+  void Configure() override { limits_.poll = milliseconds(20); }
+};
+
+TEST_F(FastPollTest, RoomThatAHeartbeatTellsOfReachesThePollThatWaits) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  TellFree(worker, 1000);
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  (void)WaitFor(job.name(), v1::QUEUED);
+  std::thread later([&] { TellFree(worker, worker.memory_bytes); });
+
+  const pb::Lease lease = worker.AcquireOne();
+
+  later.join();
+  EXPECT_EQ(lease.attempt(), 1);
+}
+
+TEST_F(CoordinatorTest, AJobThatIsHandedBackForMemoryWaitsAndOneThatFitsNowhereFails) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  const auto hand_back = [&](const pb::Lease& lease, int64_t needs) {
+    pb::CompleteLeaseRequest end = worker.Completion(lease, pb::CompleteLeaseRequest::RELEASED);
+    end.mutable_error()->set_code(static_cast<int>(StatusCode::kResourceExhausted));
+    end.mutable_error()->set_message("training needs more");
+    end.mutable_facts()->set_peak_memory_bytes(needs);
+    return worker.Complete(end);
+  };
+
+  ASSERT_TRUE(hand_back(worker.AcquireOne(), worker.memory_bytes).ok());
+  EXPECT_EQ(Get(job.name()).state(), v1::QUEUED);
+  EXPECT_EQ(Get(job.name()).attempts(0).end_reason(), "NO_ROOM");
+  ASSERT_TRUE(hand_back(worker.AcquireOne(), worker.memory_bytes + 1).ok());
+
+  EXPECT_EQ(Get(job.name()).state(), v1::FAILED);
+  EXPECT_EQ(Get(job.name()).error().message(), "training needs more");
+}
+
 class SilenceTest : public ServerFixture {
   void Configure() override {
     limits_.lease = milliseconds(50);

@@ -78,7 +78,7 @@ TEST_F(FirstWorkerTest, JobThatDoesNotFitIntoTheFirstWorkerFails) {
   ASSERT_TRUE(Create(Spec(), &job).ok());
 
   FakeWorker worker(socket_, "w1", {"tiny"});
-  worker.memory_bytes = 1 << 20;
+  worker.memory_bytes = 1 << 10;
   worker.Register();
 
   const v1::Job failed = WaitFor(job.name(), v1::FAILED);

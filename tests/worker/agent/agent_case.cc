@@ -21,8 +21,9 @@ T Must(StatusOr<T> value) {
   return std::move(value).value();
 }
 
-std::unique_ptr<engine::Engine> MakeEngine() {
+std::unique_ptr<engine::Engine> MakeEngine(int64_t memory_bytes = 0) {
   engine::EngineOptions options;
+  options.memory_bytes = memory_bytes;
   options.bases = kBases;
   options.threads = 2;
   // Not that of the tests' jobs: so a plain base in memory stands in for no version's, nor the
@@ -72,6 +73,8 @@ AgentCase::AgentCase()
       server_("unix:" + (folder_.path() / "server.sock").string()),
       link_(std::make_shared<ServerLink>(server_.address())),
       objects_(std::make_shared<Objects>(link_)) {}
+
+void AgentCase::LimitMemory(int64_t bytes) { engine_ = MakeEngine(bytes); }
 
 void AgentCase::StoreData(int train, pb::Lease& lease) {
   datasets::IngestedDataset data;

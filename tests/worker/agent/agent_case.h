@@ -30,6 +30,8 @@ class AgentCase : public ::testing::Test {
 
   AgentCase();
 
+  /// Gives the engine no more memory than that. Before it is used.
+  void LimitMemory(int64_t bytes);
   /// A lease on a job with LoRA for one epoch, an evaluation behind each step and no checkpoint on
   /// the way; `change` may alter any hyperparameter. Tokens rise with each call.
   pb::Lease MakeLease(const std::string& job, const std::function<void(Hyper&)>& change = {});

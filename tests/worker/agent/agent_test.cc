@@ -148,6 +148,38 @@ TEST_F(AgentTest, AfterAFailureOfTheMachineItRestsBeforeItTakesAnotherLease) {
   EXPECT_EQ(seen.jobs.at("second").completion->outcome(), End::SUCCEEDED);
 }
 
+TEST_F(AgentTest, WhatAJobCouldGetIsToldWithEachPollAndHeartbeat) {
+  LimitMemory(int64_t{1} << 30);
+  StartAgent();
+  ASSERT_TRUE(server_.WaitUntil(
+      [](const Seen& seen) { return !seen.polls.empty() && !seen.renewals.empty(); }));
+  const Seen idle = server_.seen();
+  const int64_t most = idle.registers.at(0).job_bytes();
+  EXPECT_EQ(most, engine_->job_memory().most_bytes);
+  EXPECT_EQ(idle.polls.at(0).memory().free_bytes(), most);
+
+  Train(EndlessLease("job"));
+
+  ASSERT_TRUE(server_.WaitUntil([&](const Seen& seen) {
+    const pb::JobMemory& told = seen.renewals.back().memory();
+    return told.free_bytes() < most && told.bases_in_use_size() == 1 &&
+           told.bases_in_use(0).id() == "base-bert" && !told.bases_in_use(0).bf16();
+  }));
+}
+
+TEST_F(AgentTest, AJobThatDoesNotFitIsHandedBackWithWhatItNeeds) {
+  LimitMemory(320'000);  // The base and what reading it takes, but no job on it.
+  StartAgent();
+
+  server_.Grant(MakeLease("job"));
+
+  ASSERT_TRUE(server_.WaitUntilCompleted("job"));
+  const pb::CompleteLeaseRequest end = *server_.job("job").completion;
+  EXPECT_EQ(end.outcome(), End::RELEASED);
+  EXPECT_EQ(end.error().details(0).reason(), "MEMORY_FULL");
+  EXPECT_GT(end.facts().peak_memory_bytes(), engine_->job_memory().most_bytes);
+}
+
 TEST_F(AgentTest, AllLeasesAreRenewedTogether) {
   StartAgent(/*max_jobs=*/2);
   server_.Grant(EndlessLease("first"));

@@ -5,9 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <string>
@@ -332,6 +335,49 @@ TEST(RealDataTest, Stories260KIsContinuedAsItsReferenceContinuesIt) {
     EXPECT_EQ(tokens, whole) << prompt;
     EXPECT_EQ(tokenizer->Decode(tokens, {}), golden[text].get<std::string>());
   }
+}
+
+/// Of this process, in bytes, that are in RAM.
+double ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  double pages = 0, resident = 0;
+  statm >> pages >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGE_SIZE));
+}
+
+TEST(RealDataTest, TenThousandStreamsTakeNoMoreMemoryThanTheFirstThousand) {
+  const fs::path folder = fs::path(GRAFT_TEST_DATA) / "stories260K";
+  if (!fs::exists(folder / "hf-derived"))
+    GTEST_SKIP() << "configure with -DGRAFT_TEST_DATA=<folder with stories260K>";
+  const std::vector<std::string> prompts = {"Once upon a time", "Lily and Tom", "The dog",
+                                            "One day, a little girl named Mia went to the park"};
+  const auto engine = MakeEngine(folder);
+  int64_t streams = 0, tokens = 0;
+  // 50 at once, of all lengths, drawn and greedy.
+  const auto write = [&](int64_t until) {
+    while (streams < until) {
+      std::vector<std::future<Answer>> answers;
+      for (int i = 0; i < 50; ++i, ++streams) {
+        GenerateRequest request;
+        request.base = "hf-derived";
+        request.prompt = prompts[static_cast<size_t>(streams) % prompts.size()];
+        request.settings.seed = static_cast<uint64_t>(streams);
+        request.settings.sampling.temperature = streams % 3 == 0 ? 0.0 : 1.0;
+        request.settings.stopping.max_tokens = 1 + streams % 24;
+        answers.push_back(Ask(*engine, std::move(request)));
+      }
+      for (auto& answer : answers) tokens += static_cast<int64_t>(answer.get().tokens.size());
+    }
+  };
+  write(1'000);
+  const double first = ResidentBytes();
+
+  write(10'000);
+
+  const double last = ResidentBytes();
+  EXPECT_GT(tokens, 100'000);
+  EXPECT_NEAR(last / first, 1, 0.02) << first << " bytes after 1,000, " << last << " after 10,000";
+  RecordProperty("last_by_first", std::to_string(last / first));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -23,9 +24,11 @@
 #include "common/templates/chat_files.h"
 #include "common/templates/chat_template.h"
 #include "tests/support/smollm2_lora.h"
+#include "tests/worker/engine/engine_case.h"
 #include "tests/worker/engine/golden_training.h"
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/device/convert.h"
+#include "worker/engine/device/cpu_memory.h"
 #include "worker/engine/engine.h"
 #include "worker/engine/families/families.h"
 #include "worker/engine/passes/forward_pass.h"
@@ -335,6 +338,75 @@ TEST(RealDataTest, Stories260KIsContinuedAsItsReferenceContinuesIt) {
     EXPECT_EQ(tokens, whole) << prompt;
     EXPECT_EQ(tokenizer->Decode(tokens, {}), golden[text].get<std::string>());
   }
+}
+
+/// A LoRA on texts of one length, so that each pass is the largest.
+TrainRequest ShortJob(const families::Layout& layout) {
+  spec::JobSpec spec;
+  spec.base = kBase;
+  spec.adapter = "test";
+  spec.task.kind = tasks::Kind::kCausalLanguageModeling;
+  spec.method = Must(methods::ParseMethod("lora", Json{{"rank", 8}}));
+  spec.hyperparameters.batch_size = 4;
+  spec.hyperparameters.max_steps = 2;
+  spec.hyperparameters.max_length = 64;
+  spec.hyperparameters.precision = spec::Precision::kFp32;
+  TrainRequest request;
+  request.job_id = "job";
+  request.base = kBase;
+  request.spec =
+      std::make_shared<const spec::JobSpec>(Must(spec::Resolve(std::move(spec), layout)));
+  auto data = std::make_shared<datasets::IngestedDataset>();
+  data->shape = datasets::Shape::kText;
+  for (int i = 0; i < 8; ++i) {
+    datasets::Example& example = data->train.emplace_back();
+    for (int word = 0; word < 60; ++word) example.text += " house";
+  }
+  request.dataset = std::move(data);
+  request.dataset_sha256 = std::string(64, '0');
+  return request;
+}
+
+TEST(SmolLm2Test, TheLedgerTellsWhatTheAllocatorCounts) {
+  if (Bases().empty()) GTEST_SKIP() << "scripts/setup.sh brings smollm2";
+  InstallCpuAllocator();
+  const int64_t before = GetCpuMemoryFigures().used_bytes;
+  EngineOptions options;
+  options.bases = Bases();
+  options.threads = 2;
+  options.base_precision = spec::Precision::kFp32;
+  const families::Layout layout =
+      Must(families::ReadLayout(Must(ReadFile(Bases() / kBase / "config.json")), {}));
+  // A context.
+  options.max_kv_bytes = 2 * layout.max_positions * layout.num_layers * layout.num_kv_heads *
+                         layout.head_dim * static_cast<int64_t>(sizeof(float));
+  const auto engine = Must(Engine::Create(std::move(options)));
+  LoadRequest load;
+  load.base = kBase;
+  load.files = ImportedLora(*engine);
+  load.version = Json::parse(load.files.at("graft.json"))["sha256"];
+  Must(engine->Load(load));
+  std::atomic<bool> is_over = false;
+  std::vector<std::future<Answer>> answers;
+  for (const VersionId& version : {VersionId(), load.version}) {
+    GenerateRequest request = Greedy(version.empty() ? kBase : "", "Once upon a time", 2000);
+    request.version = version;
+    request.abandoned = [&] { return is_over.load(); };
+    answers.push_back(Ask(*engine, std::move(request)));
+  }
+
+  // The run resets the allocator's peak where it begins.
+  const auto recorder = std::make_shared<testing::Recorder>();
+  const TrainOutcome outcome = Must(testing::RunJob(*engine, ShortJob(layout), recorder));
+
+  const MemoryFigures told = engine->figures().memory;
+  is_over = true;
+  for (auto& answer : answers) EXPECT_THROW((void)answer.get(), std::runtime_error);
+  const auto counted = static_cast<double>(outcome.facts.peak_memory_bytes - before);
+  EXPECT_GT(told.keys_values, 0);
+  EXPECT_NEAR(static_cast<double>(told.peak) / counted, 1, 0.05)
+      << "told " << told.peak << ", counted " << counted;
+  RecordProperty("told_by_counted", std::to_string(static_cast<double>(told.peak) / counted));
 }
 
 /// Of this process, in bytes, that are in RAM.

@@ -56,8 +56,8 @@ def check_parts(texts):
 
 
 def check_seeds(texts):
-    """One seed gives one text. (Beside others too where the base computes in fp32, which the engine's own tests show; here its
-    precision is the machine's.)"""
+    """One seed gives one text. (Beside others too, which the engine's own tests show; here that is left open, for precision and
+    products are the machine's.)"""
     def ask(seed):
         return tokens(texts.generate("--seed", seed, "--temperature", 1, "--max-tokens", 60, "--min-tokens", 60, "the cat"))
     alone = [ask(seed) for seed in range(4)]

@@ -170,7 +170,8 @@ def main():
                 line += f"  {result['tokens'] / result['cpu_seconds']:.0f} tokens a second of the processor's"
                 if "product_seconds" in result:
                     shares.setdefault(name, []).append(result["product_seconds"] / result["seconds"])
-                    line += f"  products alone: {shares[name][-1]:.3f} of the time"
+                    line += f"  products alone: {shares[name][-1]:.3f} of the time, " \
+                            f"{result['product_cpu_seconds'] / result['cpu_seconds']:.3f} of the processor's"
                 print(line, flush=True)
     text = report(chosen, speeds, shares)
     print("\n" + text)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <limits>
 #include <map>
 #include <string>
@@ -45,10 +46,11 @@ class Products : public StepProducts {
     at_once_ = tasks::RowsAtOnce(spec.task.kind, head_.empty() ? 1 : head_.back().weight.size(0));
   }
 
-  double Run(const StepRows& rows) override {
+  ProductTime Run(const StepRows& rows) override {
     const at::NoGradGuard no_grad;
     Reserve(rows);
     const auto start = Clock::now();
+    const std::clock_t processor = std::clock();
     for (const Frozen& frozen : layers_) Forward(frozen, rows);
     for (int64_t begin = 0; begin < rows.wanted; begin += at_once_) {
       const int64_t count = std::min(at_once_, rows.wanted - begin);
@@ -57,7 +59,8 @@ class Products : public StepProducts {
     }
     for (auto frozen = layers_.rbegin(); frozen != layers_.rend(); ++frozen)
       Backward(*frozen, rows);
-    return std::chrono::duration<double>(Clock::now() - start).count();
+    return {.seconds = std::chrono::duration<double>(Clock::now() - start).count(),
+            .cpu_seconds = static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC};
   }
 
  private:

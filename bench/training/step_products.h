@@ -17,6 +17,11 @@ struct StepRows {
   int64_t wanted = 0;  ///< Those whose outputs the loss is over; the last layer computes no others.
 };
 
+struct ProductTime {
+  double seconds = 0;
+  double cpu_seconds = 0;  ///< Of all threads of the process.
+};
+
 /// Forward: every linear layer of the base, LoRA's two, the task's head. Backward: the gradient of
 /// each frozen matrix's input above the lowest place where something is trained, LoRA's four, the
 /// head's. Query, key and value are one product, as are gate and up. Attention's own products and
@@ -30,8 +35,8 @@ class StepProducts {
                                                         const families::Layout& layout,
                                                         bool is_bf16);
   virtual ~StepProducts() = default;
-  /// Seconds of all products of a step, one after the other.
-  virtual double Run(const StepRows& rows) = 0;
+  /// Runs all products of a step, one after the other.
+  virtual ProductTime Run(const StepRows& rows) = 0;
 };
 
 }  // namespace graft::bench

@@ -195,23 +195,26 @@ engine::TrainOutcome Train(const Options& options, std::shared_ptr<const graft::
   return outcome;
 }
 
-/// Seconds of the products of the steps behind the warm-up.
-double RunProducts(const Options& options, const graft::spec::JobSpec& spec,
-                   const graft::families::Layout& layout, const std::vector<StepEnd>& ends,
-                   const engine::TrainOutcome& outcome) {
+/// The products of the steps behind the warm-up.
+graft::bench::ProductTime RunProducts(const Options& options, const graft::spec::JobSpec& spec,
+                                      const graft::families::Layout& layout,
+                                      const std::vector<StepEnd>& ends,
+                                      const engine::TrainOutcome& outcome) {
   const auto products =
       Must(graft::bench::StepProducts::Create(spec, layout, outcome.precision == "bf16"));
   // Products are linear in the rows, so each step may have the same part of them that carries loss.
   const double wanted = static_cast<double>(outcome.facts.loss_tokens) /
                         static_cast<double>(outcome.facts.train_tokens);
-  double seconds = 0;
+  graft::bench::ProductTime all;
   for (size_t i = 1; i < ends.size(); ++i) {
     const int64_t tokens = ends[i].tokens - ends[i - 1].tokens;
-    const double took = products->Run(
+    const graft::bench::ProductTime took = products->Run(
         {.tokens = tokens, .wanted = std::llround(static_cast<double>(tokens) * wanted)});
-    if (i >= options.warmup) seconds += took;
+    if (i < options.warmup) continue;
+    all.seconds += took.seconds;
+    all.cpu_seconds += took.cpu_seconds;
   }
-  return seconds;
+  return all;
 }
 
 void Write(const engine::Files& files, const std::filesystem::path& folder) {
@@ -244,8 +247,11 @@ int main(int argc, char** argv) {
     figures["seconds"] = std::chrono::duration<double>(to.when - from.when).count();
     figures["cpu_seconds"] = static_cast<double>(to.processor - from.processor) / CLOCKS_PER_SEC;
     figures["steps"] = ends.size() - options.warmup;
-    if (options.products)
-      figures["product_seconds"] = RunProducts(options, *spec, layout, ends, outcome);
+    if (options.products) {
+      const auto products = RunProducts(options, *spec, layout, ends, outcome);
+      figures["product_seconds"] = products.seconds;
+      figures["product_cpu_seconds"] = products.cpu_seconds;
+    }
   }
   for (const engine::Evaluation& evaluation : outcome.evaluations) {
     if (evaluation.split != "test") continue;

@@ -8,6 +8,11 @@ with both it must end where graft does. Needs train_bench (cmake --build build/r
 the peer, a Python with PEFT; standard library only.
 
   bench/quality/run.py --data data_small.json --seeds 12
+
+--job language: LoRA (rank 8 on q_proj and v_proj) and bottlenecks on smollm2 and conversations, beside PEFT and AdapterHub; see
+language.py.
+
+  bench/quality/run.py --job language --data instruction-data.json --seeds 3
 """
 import argparse
 import datetime
@@ -34,7 +39,8 @@ EXCHANGES = {"graft's initial values": (True, False), "graft's orders": (False, 
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="CLINC150's data_small.json")
+    parser.add_argument("--job", choices=["classification", "language"], default="classification")
+    parser.add_argument("--data", required=True, help="CLINC150's data_small.json; language: a JSON list of instructions")
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--examples", type=int, default=0, help="only so many training examples")
     parser.add_argument("--exchange", action="store_true", help="also exchange initial values and orders")
@@ -44,6 +50,7 @@ def options():
     parser.add_argument("--graft", type=pathlib.Path, default=ROOT / "build/release/bin/train_bench")
     parser.add_argument("--bases", type=pathlib.Path, default=CACHE / "bases")
     parser.add_argument("--python", default=str(CACHE / "oracle-peft/bin/python"))
+    parser.add_argument("--hub-python", default=str(CACHE / "oracle-adapters/bin/python"), help="with AdapterHub's library")
     parser.add_argument("--results", type=pathlib.Path, help="JSON lines; what stands there isn't run again")
     parser.add_argument("--write", help="Markdown file for the result")
     return parser.parse_args()
@@ -69,7 +76,12 @@ def write_rows(path, rows):
 class Bench:
     """Runs of both sides."""
 
-    def __init__(self, chosen, data, index, folder):
+    names = ["graft", "PEFT"]
+
+    def __init__(self, chosen, folder):
+        train, test, index = read_data(chosen.data, chosen.examples)
+        data = (train, test)
+        self.what = f"{len(train)} training and {len(test)} test examples, {len(index)} classes"
         self.chosen, self.folder = chosen, folder
         self.data = [[[text, index[label]] for text, label in rows] for rows in data]
         self.labels = len(index)
@@ -87,10 +99,7 @@ class Bench:
         with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
             json.dump(job, file)
             file.flush()
-            figures = ask([self.chosen.graft, "--device", self.chosen.device, "--threads", str(self.chosen.threads), "--warmup", "0",
-                           *(["--test", self.files[1]] if folder is None else ["--write", folder]),
-                           self.chosen.bases, BASE, file.name, self.files[0]])
-        return {"loss": figures["test_loss"], "accuracy": figures["test_accuracy"]} if folder is None else None
+            return ask_graft(self.chosen, BASE, file.name, self.files, folder)
 
     def peer(self, seed, values, orders):
         start = self.folder / f"start-{seed}"
@@ -121,6 +130,13 @@ def ask(command):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def ask_graft(chosen, base, job, files, folder):
+    """Loss and accuracy on the second of the files; with a folder the version is written there instead."""
+    figures = ask([chosen.graft, "--device", chosen.device, "--threads", str(chosen.threads), "--warmup", "0",
+                   *(["--test", files[1]] if folder is None else ["--write", folder]), chosen.bases, base, job, files[0]])
+    return {"loss": figures["test_loss"], "accuracy": figures["test_accuracy"]} if folder is None else None
+
+
 def rank_test(a, b):
     """Mann-Whitney's U of a, and the two-sided p of a U so far from its mean (normal, with a correction for ties)."""
     values = sorted(a + b)
@@ -133,7 +149,7 @@ def rank_test(a, b):
     return u, math.erfc(distance / math.sqrt(2))
 
 
-def report(results, chosen, size):
+def report(results, what):
     lines = ["| runs | seeds | test loss, median (spread) | test accuracy, median (spread) | rank test against graft: loss, accuracy |",
              "|---|---|---|---|---|"]
     for name, runs in results.items():
@@ -146,14 +162,14 @@ def report(results, chosen, size):
             for f in ("loss", "accuracy"))
         lines.append(f"| {name} | {len(runs)} | {cells[0]} | {cells[1]} | {tests} |")
     command = " ".join(os.path.basename(word) if os.path.isabs(word) else word for word in sys.argv[1:])
-    lines += ["", f"{datetime.date.today()}, {size[0]} training and {size[1]} test examples, {size[2]} classes. "
-                  f"`bench/quality/run.py {command}`"]
+    lines += ["", f"{datetime.date.today()}, {what}. `bench/quality/run.py {command}`"]
     return "\n".join(lines) + "\n"
 
 
 def settings(chosen):
     """What two rows of one table must have in common."""
-    return {"data": pathlib.Path(chosen.data).name, "examples": chosen.examples, "device": chosen.device.split(":")[0]}
+    common = {"data": pathlib.Path(chosen.data).name, "examples": chosen.examples, "device": chosen.device.split(":")[0]}
+    return common if chosen.job == "classification" else {**common, "job": chosen.job}
 
 
 def read_results(path, common):
@@ -190,8 +206,12 @@ def run_all(bench, wanted, parallel, keep):
 
 def main():
     chosen = options()
-    train, test, index = read_data(chosen.data, chosen.examples)
-    names = ["graft", "PEFT", *(f"PEFT from {name}" for name in EXCHANGES if chosen.exchange)]
+    kind = Bench
+    if chosen.job == "language":
+        import language
+        kind = language.Bench
+    names = [*kind.names, *(f"{peer} from {name}" for peer in kind.names if not peer.startswith("graft")
+                            for name in EXCHANGES if chosen.exchange)]
     common = settings(chosen)
     done = read_results(chosen.results, common)
     # A seed's runs stand together, so that all sides are as far when the time is up.
@@ -206,11 +226,12 @@ def main():
 
     with tempfile.TemporaryDirectory() as temp:
         try:
-            run_all(Bench(chosen, (train, test), index, pathlib.Path(temp)), wanted, chosen.parallel, keep)
+            bench = kind(chosen, pathlib.Path(temp))
+            run_all(bench, wanted, chosen.parallel, keep)
         except (RuntimeError, OSError) as error:
             sys.exit(str(error))
     results = {name: {seed: done[name, seed] for seed in range(1, chosen.seeds + 1)} for name in names}
-    text = report(results, chosen, (len(train), len(test), len(index)))
+    text = (report if kind is Bench else language.report)(results, bench.what)
     print("\n" + text)
     if chosen.write:
         pathlib.Path(chosen.write).write_text(text)

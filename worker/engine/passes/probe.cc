@@ -93,17 +93,18 @@ Status CheckProbe(const Json& probe, const ResidentVersion& version) {
       ProbeLogits(*version.on.model, base, *version.adapter, probe["seed"].get<uint64_t>(),
                   probe["lengths"].get<std::vector<int64_t>>()));
   if (actual.size() != expected.size()) return malformed;
-  float scale = 1;
-  float worst = 0;
+  double logits = 0, differences = 0;
   for (size_t i = 0; i < actual.size(); ++i) {
-    scale = std::max(scale, std::abs(expected[i]));
-    worst = std::max(worst, std::abs(expected[i] - actual[i]));
+    logits += std::pow(expected[i], 2.0);
+    differences += std::pow(expected[i] - actual[i], 2.0);
   }
-  const float tolerance = base.compute() == at::kBFloat16 ? 3e-2F : 1e-4F;
-  if (worst <= tolerance * scale) return OkStatus();
+  const auto count = static_cast<double>(std::max<size_t>(actual.size(), 1));
+  const double apart = std::sqrt(differences / count);
+  const double tolerance = base.compute() == at::kBFloat16 ? 5e-2 : 1e-4;
+  if (apart <= tolerance * std::max(1.0, std::sqrt(logits / count))) return OkStatus();
   return FailedPreconditionError(
              "the version isn't what was trained: its probe's logits differ by " +
-             std::to_string(worst) + " on this worker")
+             std::to_string(apart) + " in the mean on this worker")
       .AddDetail({"PROBE_MISMATCH", {}, 0, {}, {}});
 }
 

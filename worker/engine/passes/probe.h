@@ -13,11 +13,11 @@ namespace graft::worker::engine {
 /// Errors: FailedPrecondition if a logit isn't finite.
 StatusOr<Json> MakeProbe(const Model& model, const Base& base, const Adapter& adapter);
 
-/// Computes `probe` again and compares: |difference| at most 1e-4 (fp32) or 3e-2 (bf16) of the
-/// logits' largest magnitude (at least 1). A null probe (an imported version) only checks that
-/// logits are finite.
-/// Errors: FailedPrecondition with the largest difference; InvalidArgument if the probe is
-/// malformed.
+/// Computes `probe` again and compares: the differences' root mean square is at most 1e-4 (fp32) or
+/// 5e-2 (bf16) of the logits' (at least 1). Training and serving may sum in another order, which
+/// shows most in the worst of many logits and says least there. A null probe (an imported version)
+/// only checks that logits are finite.
+/// Errors: FailedPrecondition with the difference; InvalidArgument if the probe is malformed.
 Status CheckProbe(const Json& probe, const ResidentVersion& version);
 
 }  // namespace graft::worker::engine

@@ -43,7 +43,8 @@ class ArtifactTest : public ::testing::Test {
 
   /// Seals the changed files as a version of its own, with the old probe; `edit` may change what it
   /// says of itself.
-  void Reseal(const std::function<void(artifacts::Identity&)>& edit = {}) {
+  void Reseal(const std::function<void(artifacts::Identity&)>& edit = {},
+              const std::function<void(Json& probe)>& edit_probe = {}) {
     const auto base =
         *Base::Load("base-bert", std::filesystem::path(testing::GoldenFolder()) / "base-bert",
                     at::kFloat, at::kCPU);
@@ -52,6 +53,7 @@ class ArtifactTest : public ::testing::Test {
     const Artifact untouched = TrainAndLoad(*engine_, kLora);
     artifacts::Manifest manifest = *artifacts::Open(untouched.files, base->layout());
     if (edit) edit(manifest.identity);
+    if (edit_probe) edit_probe(manifest.record.probe);
     unsealed.erase(std::string(artifacts::kManifestName));
     artifact_.sha256 = artifacts::Seal(manifest.identity, manifest.record, unsealed).sha256;
     artifact_.files = unsealed;
@@ -119,6 +121,19 @@ TEST_F(ArtifactTest, OtherWeightsThanTrainedFailTheProbe) {
   EXPECT_EQ(proved.status().code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(ReasonOf(proved.status()), "PROBE_MISMATCH");
   EXPECT_FALSE(engine_->IsResident(artifact_.sha256));
+}
+
+TEST_F(ArtifactTest, AProbeMayBeOffInOneLogitButNotInAll) {
+  const auto proved = [&](float apart, bool all) {
+    Reseal({}, [&](Json& probe) {
+      for (size_t i = 0; i < (all ? probe["logits"].size() : 1); ++i)
+        probe["logits"][i] = probe["logits"][i].get<float>() + apart;
+    });
+    return Load(*engine_, artifact_, /*prove=*/true).status();
+  };
+
+  EXPECT_TRUE(proved(2e-4F, /*all=*/false).ok());
+  EXPECT_EQ(ReasonOf(proved(2e-4F, /*all=*/true)), "PROBE_MISMATCH");
 }
 
 TEST_F(ArtifactTest, AMissingOrAnExtraFileIsDataLoss) {

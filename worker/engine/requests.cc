@@ -14,6 +14,51 @@ namespace {
 
 constexpr size_t kMaxInputs = 256;
 
+Status CheckFingerprint(const std::string& expected, const LoadedBase& on) {
+  const std::string& fingerprint = on.base->fingerprint();
+  if (expected.empty() || expected == fingerprint) return OkStatus();
+  return FailedPreconditionError("the version was made for a base with fingerprint " +
+                                 expected.substr(0, 12) + ", but " + on.base->id() + " has " +
+                                 fingerprint.substr(0, 12) +
+                                 ": its files were changed since; put the old ones back")
+      .AddDetail({"BASE_MISMATCH", {}, 0, {}, {}});
+}
+
+int64_t TensorBytes(const Files& files) {
+  int64_t bytes = 0;
+  for (const auto& [name, content] : files)
+    if (name.ends_with(".safetensors")) bytes += static_cast<int64_t>(content.size());
+  return bytes;
+}
+
+StatusOr<LoadedArtifact> ReadToServe(const LoadRequest& request, const LoadedBase& on) {
+  StatusOr<LoadedArtifact> loaded = Guarded([&]() -> StatusOr<LoadedArtifact> {
+    GRAFT_ASSIGN_OR_RETURN(LoadedArtifact read, ReadArtifact(request.files, *on.base));
+    read.adapter->PrepareServing(on.base->compute());
+    return read;
+  });
+  if (!loaded.ok() || loaded->sha256 == request.version) return loaded;
+  return DataLossError("the version's files have the hash " + loaded->sha256.substr(0, 12) +
+                       ", not " + request.version.substr(0, 12) +
+                       "; they were changed after they were stored");
+}
+
+std::shared_ptr<ResidentVersion> MakeResident(const std::string& id, const LoadedBase& on,
+                                              LoadedArtifact loaded) {
+  auto version = std::make_shared<ResidentVersion>();
+  version->id = id;
+  version->on = on;
+  version->task = MakeTask(loaded.trained_for);
+  version->max_length = loaded.max_length;
+  version->has_pair = loaded.has_pair;
+  if (!loaded.chat_template.empty()) version->chat_template = std::move(loaded.chat_template);
+  const Adapter::Bytes bytes = loaded.adapter->bytes();
+  version->bytes = bytes.buffers;
+  version->tensor_bytes = bytes.tensors;
+  version->adapter = std::move(loaded.adapter);
+  return version;
+}
+
 }  // namespace
 
 StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
@@ -21,58 +66,29 @@ StatusOr<LoadResult> Engine::Impl::Load(LoadRequest request) {
   GRAFT_ASSIGN_OR_RETURN(const ArtifactHeader header, ReadArtifactHeader(request.files));
   bases_.DropChanged();
   GRAFT_ASSIGN_OR_RETURN(const LoadedBase on, bases_.Get(request.base, Resolve(header.precision)));
-  const std::string& fingerprint = on.base->fingerprint();
-  for (const std::string& expected : {request.base_fingerprint, header.base_fingerprint}) {
-    if (!expected.empty() && expected != fingerprint) {
-      return FailedPreconditionError("the version was made for a base with fingerprint " +
-                                     expected.substr(0, 12) + ", but " + request.base + " has " +
-                                     fingerprint.substr(0, 12) +
-                                     ": its files were changed since; put the old ones back")
-          .AddDetail({"BASE_MISMATCH", {}, 0, {}, {}});
-    }
-  }
-  int64_t file_bytes = 0;
-  for (const auto& [name, bytes] : request.files)
-    if (name.ends_with(".safetensors")) file_bytes += static_cast<int64_t>(bytes.size());
+  GRAFT_RETURN_IF_ERROR(CheckFingerprint(request.base_fingerprint, on));
+  GRAFT_RETURN_IF_ERROR(CheckFingerprint(header.base_fingerprint, on));
   GRAFT_ASSIGN_OR_RETURN(Holding memory,
-                         ledger_->Reserve(MemoryKind::kAdapter, file_bytes,
+                         ledger_->Reserve(MemoryKind::kAdapter, TensorBytes(request.files),
                                           "the version " + request.version.substr(0, 12)));
-  StatusOr<LoadedArtifact> loaded = Guarded([&]() -> StatusOr<LoadedArtifact> {
-    GRAFT_ASSIGN_OR_RETURN(LoadedArtifact read, ReadArtifact(request.files, *on.base));
-    read.adapter->PrepareServing(on.base->compute());
-    return read;
-  });
-  if (!loaded.ok()) return loaded.status();
-  if (loaded->sha256 != request.version) {
-    return DataLossError("the version's files have the hash " + loaded->sha256.substr(0, 12) +
-                         ", not " + request.version.substr(0, 12) +
-                         "; they were changed after they were stored");
-  }
-  auto version = std::make_shared<ResidentVersion>();
-  version->id = request.version;
-  version->on = on;
-  version->task = MakeTask(loaded->trained_for);
-  version->max_length = loaded->max_length;
-  version->has_pair = loaded->has_pair;
-  if (!loaded->chat_template.empty()) version->chat_template = loaded->chat_template;
-  const Adapter::Bytes bytes = loaded->adapter->bytes();
-  version->bytes = bytes.buffers;
-  version->tensor_bytes = bytes.tensors;
+  GRAFT_ASSIGN_OR_RETURN(LoadedArtifact loaded, ReadToServe(request, on));
+  const Json probe = std::move(loaded.probe);
+  const std::shared_ptr<ResidentVersion> version =
+      MakeResident(request.version, on, std::move(loaded));
   GRAFT_RETURN_IF_ERROR(memory.Resize(version->bytes));
   version->memory = std::move(memory);
-  version->adapter = std::move(loaded->adapter);
   LoadResult result;
-  result.base_fingerprint = fingerprint;
+  result.base_fingerprint = on.base->fingerprint();
   result.bytes = version->bytes;
   if (request.prove) {
     auto proof = std::make_shared<std::promise<Status>>();
-    loop_.Post([proof, held = version, probe = loaded->probe]() mutable {
+    loop_.Post([proof, held = version, probe]() mutable {
       const Status proved = Guarded([&] { return CheckProbe(probe, *held); });
       held.reset();  // Whoever hears of the proof finds the version in nobody's hands.
       proof->set_value(proved);
     });
     GRAFT_RETURN_IF_ERROR(proof->get_future().get());
-    result.proved = !loaded->probe.is_null();
+    result.proved = !probe.is_null();
   }
   adapters_.Put(version);
   // Behind Put, so that whoever drops the versions of a changed base misses none.

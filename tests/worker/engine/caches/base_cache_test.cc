@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+#include <utility>
+
 #include "tests/worker/engine/engine_case.h"
 #include "tests/worker/engine/golden_case.h"
 
@@ -71,6 +74,49 @@ TEST_F(BaseCacheTest, WhatIsKeptForLaterUseIsDroppedForABaseThatIsToLeave) {
 
   EXPECT_EQ(kept.base, nullptr);
   EXPECT_THAT(Resident(cache), ElementsAre("base-distilbert"));
+}
+
+TEST_F(BaseCacheTest, WhoeverWantsABaseNoMoreWaitsForNobodysLoad) {
+  BaseCache cache = Make(int64_t{1} << 40);
+  std::promise<void> loading, release;
+  std::future<StatusOr<LoadedBase>> first = std::async(std::launch::async, [&] {
+    bool is_first = true;
+    return cache.Get("base-bert", at::kFloat, [&, is_first]() mutable {
+      if (!std::exchange(is_first, false)) return OkStatus();
+      loading.set_value();
+      release.get_future().wait();
+      return OkStatus();
+    });
+  });
+  loading.get_future().wait();
+
+  const auto refused = cache.Get("base-bert", at::kFloat, [] { return CancelledError("enough"); });
+
+  EXPECT_EQ(refused.status(), CancelledError("enough")) << "while the other still loads";
+  release.set_value();
+  EXPECT_TRUE(first.get().ok());
+}
+
+TEST_F(BaseCacheTest, ALoadThatIsGivenUpIsBegunAgainByWhoWaitsForIt) {
+  BaseCache cache = Make(int64_t{1} << 40);
+  std::promise<void> loading, release;
+  std::future<StatusOr<LoadedBase>> given_up = std::async(std::launch::async, [&] {
+    return cache.Get("base-bert", at::kFloat, [&] {
+      loading.set_value();
+      release.get_future().wait();
+      return CancelledError("enough");
+    });
+  });
+  loading.get_future().wait();
+  bool has_waited = false;
+
+  const auto loaded = cache.Get("base-bert", at::kFloat, [&] {
+    if (!std::exchange(has_waited, true)) release.set_value();
+    return OkStatus();
+  });
+
+  EXPECT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(given_up.get().status(), CancelledError("enough"));
 }
 
 /// Versions through the public Engine, of whose bases no two fit.

@@ -30,6 +30,21 @@ struct Asked {
 /// The text that a sequence of a request has if it is alone.
 Tokens TextAlone(uint64_t request, int32_t index, const Asked& asked);
 
+/// Chunks of 100 tokens, blocks of 10, and room for all.
+inline constexpr SequenceScheduler::Limits kRoomy{.context_tokens = 2000,
+                                                  .num_blocks = 1000,
+                                                  .block_tokens = 10,
+                                                  .chunk_tokens = 100,
+                                                  .step_tokens = 132,
+                                                  .max_sequences = 32};
+
+/// The same with so many blocks.
+inline SequenceScheduler::Limits WithBlocks(int32_t num_blocks) {
+  SequenceScheduler::Limits limits = kRoomy;
+  limits.num_blocks = num_blocks;
+  return limits;
+}
+
 class SchedulerSimulation {
  public:
   /// Requires: the limits are valid.

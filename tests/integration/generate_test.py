@@ -86,7 +86,9 @@ def check_scores(graft, texts):
     score = graft.run("score", "--base", BASE, "--pair", "the cat sat on th", joined(written))["scores"][0]
     # Else another text must be chosen: of one token that is read as the one that was written.
     assert [token.get("id", 0) for token in score["tokens"]] == tokens(written), (score, written)
-    assert abs(score["log_probability"] - written[0]["tokens"][0]["log_probability"]) < 1e-3
+    # In bf16 a text is read and written by kernels that round in different places.
+    apart = abs(score["log_probability"] - written[0]["tokens"][0]["log_probability"])
+    assert apart < 0.02, apart
     whole = graft.run("score", "--base", BASE, "the cat sat on the mat")["scores"][0]
     assert "".join(token["text"] for token in whole["tokens"]) == "the cat sat on the mat"
     assert all(token["log_probability"] < 0 for token in whole["tokens"][1:])

@@ -224,7 +224,12 @@ JobEvent Release(Job& job, const Completion& completion, const LeaseOptions& opt
   const int64_t largest = completion.largest_worker_bytes;
   const bool fits_nowhere = largest > 0 && job.facts.peak_memory_bytes > largest;
   if (fits_nowhere && job.desired_state == JobState::kRunning) return Fail(job, error, now);
-  return GiveBack(job, kReasonNoRoom, options, now, error);
+  JobEvent event = GiveBack(job, kReasonNoRoom, options, now, error);
+  // What it lacks may stand in no account that it is granted by.
+  const size_t refusals = RefusalsInARow(job);
+  if (refusals > 1 || completion.facts.peak_memory_bytes == 0)
+    job.not_before = now + Backoff(refusals, options);
+  return event;
 }
 
 void Measure(JobFacts& facts, const JobFacts& measured) {

@@ -210,7 +210,22 @@ TEST_F(LeasesByRoomTest, HandingBackIsNoOnesFault) {
   for (int i = 0; i < 2 * options_.max_attempts_without_checkpoint; ++i) {
     const Job job = AcquireWith(8 * kGiB).at(0);
     ASSERT_EQ(Complete(HandedBack(job, 7 * kGiB, 8 * kGiB))->state, JobState::kQueued);
+    clock_.Advance(options_.max_backoff);
   }
+}
+
+TEST_F(LeasesByRoomTest, WhatIsHandedBackAgainOrForAnUnknownNeedRestsAWhile) {
+  const JobKey key = QueuedNeeding(kGiB);
+  ASSERT_TRUE(Complete(HandedBack(AcquireWith(8 * kGiB).at(0), 0, 8 * kGiB)).ok());
+  EXPECT_THAT(AcquireWith(8 * kGiB), IsEmpty());
+  clock_.Advance(options_.backoff);
+
+  ASSERT_TRUE(Complete(HandedBack(AcquireWith(8 * kGiB).at(0), 7 * kGiB, 8 * kGiB)).ok());
+
+  clock_.Advance(options_.backoff);
+  EXPECT_THAT(AcquireWith(8 * kGiB), IsEmpty());
+  clock_.Advance(3 * options_.backoff);
+  EXPECT_THAT(Keys(AcquireWith(8 * kGiB)), ElementsAre(key));
 }
 
 TEST_F(LeasesByRoomTest, WhatFitsNoWorkerFails) {

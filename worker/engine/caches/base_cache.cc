@@ -45,7 +45,8 @@ StatusOr<LoadedBase> BaseCache::Get(const std::string& id, at::ScalarType comput
   lock.unlock();
   StatusOr<LoadedBase> result = Load(key, between);
   lock.lock();
-  if (result.status().code() == StatusCode::kResourceExhausted) {
+  // The ledger has let go of what could leave already.
+  if (result.status().code() == StatusCode::kResourceExhausted && !IsMemoryFull(result.status())) {
     Evict(BytesKept());
     lock.unlock();
     ReleaseCachedMemory(device_);
@@ -107,8 +108,14 @@ std::list<BaseCache::Entry>::iterator BaseCache::Drop(std::list<Entry>::iterator
 
 void BaseCache::DropChanged() {
   // A look at files may take long; nobody waits for it.
-  std::vector<std::shared_ptr<const Base>> changed = Resident();
-  std::erase_if(changed, [](const auto& base) { return base->IsCurrent(); });
+  std::vector<std::weak_ptr<const Base>> resident;
+  for (const auto& base : Resident()) resident.push_back(base);
+  std::vector<std::shared_ptr<const Base>> changed;
+  for (const auto& one : resident) {
+    // One at a time: who is held can't leave for another.
+    if (auto base = one.lock(); base != nullptr && !base->IsCurrent())
+      changed.push_back(std::move(base));
+  }
   const std::lock_guard lock(mutex_);
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const bool drop = std::ranges::find(changed, entry->loaded.base) != changed.end();

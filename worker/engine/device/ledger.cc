@@ -90,7 +90,11 @@ int64_t Ledger::Take(MemoryKind kind, int64_t bytes) {
 
 Status Ledger::TakeOrReclaim(MemoryKind kind, int64_t bytes, const std::string& what) {
   int64_t missing = Take(kind, bytes);
-  if (missing > 0 && reclaim_) {
+  // What can't fit in any case drives nobody out.
+  const bool can_fit =
+      bytes <=
+      (kind == MemoryKind::kScratch ? options_.budget : options_.budget - options_.for_passes);
+  if (missing > 0 && reclaim_ && can_fit) {
     reclaim_(missing);
     missing = Take(kind, bytes);
   }

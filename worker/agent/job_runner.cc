@@ -361,15 +361,17 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
                              .files = artifact.files,
                              .prove = true});
   if (!loaded.ok()) {
-    if (IsWorthRetrying(loaded.status()) || !BaseIsAnother(artifact.base_fingerprint))
+    const bool no_room = engine::IsRefusedForMemory(loaded.status());
+    if (!no_room && (IsWorthRetrying(loaded.status()) || !BaseIsAnother(artifact.base_fingerprint)))
       return CompleteWith(loaded.status());
     // What was trained is whole, and good on the base that it was trained on.
     request.set_unproved(true);
+    const std::string why =
+        no_room ? "there was no memory left to load what was trained"
+                : "the base's files were changed or taken away while the job trained";
     const std::lock_guard lock(mutex_);
     report_.add_events()->set_warning(
-        "the base's files were changed or taken away while the job trained, so the version isn't "
-        "proved and not made live: " +
-        loaded.status().message());
+        why + ", so the version isn't proved and not made live: " + loaded.status().message());
   }
   request.set_outcome(Outcome::SUCCEEDED);
   request.set_version_sha256(artifact.sha256);

@@ -7,6 +7,12 @@
 
 namespace graft::cli {
 
+void ExportFolder::Restart() {
+  files_.clear();
+  std::error_code error;  // What isn't empty stays.
+  for (; !made_.empty(); made_.pop_back()) std::filesystem::remove(made_.back(), error);
+}
+
 Status ExportFolder::Add(const std::string& file, std::string_view bytes) {
   auto open = files_.find(file);
   if (open == files_.end()) {
@@ -14,6 +20,9 @@ Status ExportFolder::Add(const std::string& file, std::string_view bytes) {
       return InvalidArgumentError("the server sent a file with the name " + Quoted(file) +
                                   "; nothing was written");
     }
+    std::error_code error;
+    for (const auto& folder : {folder_, (folder_ / file).parent_path()})
+      if (!std::filesystem::exists(folder, error)) made_.push_back(folder);
     GRAFT_ASSIGN_OR_RETURN(FileWriter writer, FileWriter::Open(folder_ / file));
     open = files_.emplace(file, std::move(writer)).first;
   }
@@ -22,6 +31,7 @@ Status ExportFolder::Add(const std::string& file, std::string_view bytes) {
 
 Status ExportFolder::Finish() {
   for (auto& [name, writer] : files_) GRAFT_RETURN_IF_ERROR(writer.Finish());
+  made_.clear();
   return OkStatus();
 }
 

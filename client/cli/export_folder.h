@@ -6,19 +6,23 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/file_writer.h"
 #include "common/base/status.h"
 
 namespace graft::cli {
 
-/// What isn't finished leaves no file. Thread safety: confined to one thread.
+/// What isn't finished leaves no file and no folder. Thread safety: confined to one thread.
 class ExportFolder {
  public:
   explicit ExportFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  ExportFolder(const ExportFolder&) = delete;
+  ExportFolder& operator=(const ExportFolder&) = delete;
+  ~ExportFolder() { Restart(); }
 
   /// Forgets what came so far.
-  void Restart() { files_.clear(); }
+  void Restart();
   /// Errors: InvalidArgument if the name, which came over the wire, could leave the folder; as
   /// FileWriter.
   Status Add(const std::string& file, std::string_view bytes);
@@ -29,6 +33,7 @@ class ExportFolder {
  private:
   const std::filesystem::path folder_;
   std::map<std::string, FileWriter> files_;
+  std::vector<std::filesystem::path> made_;  ///< Folders, outer ones first.
 };
 
 }  // namespace graft::cli

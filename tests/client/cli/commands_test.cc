@@ -394,8 +394,7 @@ TEST_F(CommandTest, AnExportThatBreaksOffLeavesNoFile) {
 
   EXPECT_NE(Run({"export", "support", folder_->path() / "out"}).code, kOk);
 
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_->path() / "out"))
-    ADD_FAILURE() << entry.path();
+  EXPECT_FALSE(std::filesystem::exists(folder_->path() / "out"));
 }
 
 TEST_F(CommandTest, ExportIntoAFullFolderNeedsForce) {

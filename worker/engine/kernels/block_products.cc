@@ -272,10 +272,11 @@ void BlockProduct(const BlockProblem& problem) {
   const int64_t panels = (problem.width + kPanel - 1) / kPanel;
   // Each block lays out its panels anew, so there are no more than it takes to share out the work.
   const int64_t wanted = kTasksAThread * at::get_num_threads() / panels;
-  const int64_t blocks = std::clamp(wanted, (problem.rows + kMostRows - 1) / kMostRows,
+  const int64_t shares = std::clamp(wanted, (problem.rows + kMostRows - 1) / kMostRows,
                                     (problem.rows + kLeastRows - 1) / kLeastRows);
   const int64_t rows =
-      ((problem.rows + blocks - 1) / blocks + kTileRows - 1) / kTileRows * kTileRows;
+      ((problem.rows + shares - 1) / shares + kTileRows - 1) / kTileRows * kTileRows;
+  const int64_t blocks = (problem.rows + rows - 1) / rows;
   const int64_t together =
       IsDivided(problem)
           ? std::clamp<int64_t>(panels * blocks / (2 * at::get_num_threads()), 1, kMostPanels)

@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import sys
-import time
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch  # noqa: E402
@@ -20,6 +19,7 @@ from transformers.utils import logging  # noqa: E402
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "training"))
 import hf_language  # noqa: E402
+import loop  # noqa: E402
 
 logging.set_verbosity_error()
 with open(sys.argv[1], encoding="utf-8") as file:
@@ -68,14 +68,6 @@ def read(path):
     return [hf_language.encode(tokenizer, messages, task["max_length"]) for messages in hf_language.read_conversations(path)]
 
 
-def own_batches(count):
-    result = []
-    for _ in range(task["epochs"]):
-        order = torch.randperm(count).tolist()
-        result += [order[i:i + task["batch"]] for i in range(0, count, task["batch"])]
-    return result
-
-
 def loss_of(examples):
     """Summed over the tokens that carry loss; how many are right, and how many they are."""
     batch = {key: rows.to(task["device"]) for key, rows in hf_language.padded(examples, tokenizer.eos_token_id).items()}
@@ -86,21 +78,13 @@ def loss_of(examples):
     return loss, (logits.argmax(1) == targets[wanted]).sum().item(), int(wanted.sum())
 
 
-train, test = read(task["train"]), read(task["test"])
-batches = task["batches"] or own_batches(len(train))
-trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-optimizer = torch.optim.AdamW(trained, lr=task["rate"], weight_decay=0)
-schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0, (len(batches) - step) / len(batches)))
-begin = time.perf_counter()
-model.train()
-for batch in batches:
+def mean_loss(batch):
     loss, _, count = loss_of([train[i] for i in batch])
-    (loss / count).backward()
-    torch.nn.utils.clip_grad_norm_(trained, 1.0)
-    optimizer.step()
-    schedule.step()
-    optimizer.zero_grad()
-seconds = time.perf_counter() - begin
+    return loss / count
+
+
+train, test = read(task["train"]), read(task["test"])
+seconds = loop.train(model, task, len(train), mean_loss)
 
 model.eval()
 test.sort(key=lambda example: len(example["input_ids"]))

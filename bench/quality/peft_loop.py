@@ -10,13 +10,14 @@ Prints one JSON line: loss and accuracy on the test data, and the seconds of tra
 import json
 import os
 import sys
-import time
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch  # noqa: E402
 from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
 from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: E402
 from transformers.utils import logging  # noqa: E402
+
+import loop  # noqa: E402
 
 logging.set_verbosity_error()
 with open(sys.argv[1], encoding="utf-8") as file:
@@ -44,14 +45,6 @@ def logits(examples):
     return model(**batch).logits
 
 
-def own_batches(count):
-    result = []
-    for _ in range(task["epochs"]):
-        order = torch.randperm(count).tolist()
-        result += [order[i:i + task["batch"]] for i in range(0, count, task["batch"])]
-    return result
-
-
 def loss_of(examples, reduction):
     labels = torch.tensor([label for _, label in examples], device=task["device"])
     scores = logits(examples)
@@ -59,20 +52,7 @@ def loss_of(examples, reduction):
 
 
 train, test = encode(task["train"]), encode(task["test"])
-batches = task["batches"] or own_batches(len(train))
-trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-optimizer = torch.optim.AdamW(trained, lr=task["rate"], weight_decay=0)
-schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0, (len(batches) - step) / len(batches)))
-begin = time.perf_counter()
-model.train()
-for batch in batches:
-    loss, _ = loss_of([train[i] for i in batch], "mean")
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(trained, 1.0)
-    optimizer.step()
-    schedule.step()
-    optimizer.zero_grad()
-seconds = time.perf_counter() - begin
+seconds = loop.train(model, task, len(train), lambda batch: loss_of([train[i] for i in batch], "mean")[0])
 
 model.eval()
 total, right = 0.0, 0

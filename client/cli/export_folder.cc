@@ -22,7 +22,7 @@ Status ExportFolder::Add(const std::string& file, std::string_view bytes) {
     }
     std::error_code error;
     for (const auto& folder : {folder_, (folder_ / file).parent_path()})
-      if (!std::filesystem::exists(folder, error)) made_.push_back(folder);
+      if (std::filesystem::create_directories(folder, error)) made_.push_back(folder);
     GRAFT_ASSIGN_OR_RETURN(FileWriter writer, FileWriter::Open(folder_ / file));
     open = files_.emplace(file, std::move(writer)).first;
   }

@@ -342,7 +342,11 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
     case engine::TrainOutcome::Kind::kSucceeded:
       break;
   }
-  const engine::Artifact& artifact = outcome->artifact;
+  Succeed(*outcome, std::move(request));
+}
+
+void JobRunner::Succeed(const engine::TrainOutcome& outcome, pb::CompleteLeaseRequest request) {
+  const engine::Artifact& artifact = outcome.artifact;
   const std::string prefix =
       objects::ArtifactPrefix(lease_.tenant(), lease_.job_id(), lease_.token());
   GRAFT_FAILPOINT("worker.before_artifact_stored");
@@ -373,17 +377,17 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
     report_.add_events()->set_warning(
         why + ", so the version isn't proved and not made live: " + loaded.status().message());
   }
-  request.set_outcome(Outcome::SUCCEEDED);
+  request.set_outcome(pb::CompleteLeaseRequest::SUCCEEDED);
   request.set_version_sha256(artifact.sha256);
   request.set_artifact_prefix(prefix);
   request.set_artifact_bytes(artifact.bytes);
   request.set_parameters(artifact.parameters);
   request.set_base_fingerprint(artifact.base_fingerprint);
-  request.set_kept_step(outcome->kept_step);
-  const std::vector<engine::Evaluation>& all = outcome->evaluations;
+  request.set_kept_step(outcome.kept_step);
+  const std::vector<engine::Evaluation>& all = outcome.evaluations;
   for (size_t i = 0; i < all.size(); ++i) {
     // The newest, and those of the state that the version is.
-    if (i + kMaxEvaluations >= all.size() || all[i].step == outcome->kept_step)
+    if (i + kMaxEvaluations >= all.size() || all[i].step == outcome.kept_step)
       *request.add_evaluations() = proto::ToProto(all[i]);
   }
   for (const std::string& label : artifact.label_names) request.add_label_names(label);

@@ -63,6 +63,9 @@ class JobRunner {
   Status Start();
   Status StartFrom(engine::TrainRequest request);
   void Finish(StatusOr<engine::TrainOutcome> outcome);
+  /// Stores what was trained, proves it, and ends the lease with it.
+  void Succeed(const engine::TrainOutcome& outcome,
+               graft::internal::v1::CompleteLeaseRequest request);
   /// Blocks until everything handed over is stored; the outcome comes behind the checkpoints.
   StatusOr<engine::TrainOutcome> AwaitOutcome();
   /// True if the job's base has another fingerprint by now, or can't be read.

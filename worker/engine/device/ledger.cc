@@ -91,9 +91,7 @@ int64_t Ledger::Take(MemoryKind kind, int64_t bytes) {
 Status Ledger::TakeOrReclaim(MemoryKind kind, int64_t bytes, const std::string& what) {
   int64_t missing = Take(kind, bytes);
   // What can't fit in any case drives nobody out.
-  const bool can_fit =
-      bytes <=
-      (kind == MemoryKind::kScratch ? options_.budget : options_.budget - options_.for_passes);
+  const bool can_fit = bytes <= (kind == MemoryKind::kScratch ? options_.budget : capacity());
   if (missing > 0 && reclaim_ && can_fit) {
     reclaim_(missing);
     missing = Take(kind, bytes);

@@ -1,25 +1,20 @@
 #include "tests/worker/agent/agent_case.h"
 
 #include <numeric>
-#include <stdexcept>
 
 #include "common/datasets/dataset.h"
 #include "common/families/layout.h"
 #include "common/objects/keys.h"
 #include "common/safetensors/checkpoint.h"
+#include "tests/support/must.h"
 
 namespace graft::worker::agent {
 namespace {
 
+using graft::testing::Must;
+
 constexpr const char* kBase = "base-bert";
 const std::filesystem::path kBases = GRAFT_SOURCE_DIR "/tests/golden/data";
-
-/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return std::move(value).value();
-}
 
 std::unique_ptr<engine::Engine> MakeEngine(int64_t memory_bytes = 0) {
   engine::EngineOptions options;

@@ -1,24 +1,19 @@
 #include "tests/worker/engine/engine_case.h"
 
-#include <stdexcept>
 
 #include "common/base/file.h"
 #include "common/base/random.h"
 #include "common/families/layout.h"
 #include "common/safetensors/checkpoint.h"
+#include "tests/support/must.h"
 #include "tests/worker/engine/golden_case.h"
 
 namespace graft::worker::engine::testing {
 namespace {
 
-constexpr const char* kBase = "base-bert";
+using graft::testing::Must;
 
-/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return std::move(value).value();
-}
+constexpr const char* kBase = "base-bert";
 
 datasets::Example MakeExample(PhiloxSequence& random) {
   datasets::Example example;

@@ -11,6 +11,7 @@
 #include "common/artifacts/artifact.h"
 #include "common/base/file.h"
 #include "common/safetensors/safetensors.h"
+#include "tests/support/must.h"
 #include "worker/engine/adapters/initialise.h"
 #include "worker/engine/device/convert.h"
 #include "worker/engine/families/families.h"
@@ -20,15 +21,7 @@ namespace graft::worker::engine::testing {
 namespace fs = std::filesystem;
 namespace {
 
-/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return std::move(value).value();
-}
-void Must(const Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.ToString());
-}
+using graft::testing::Must;
 
 std::string Folder(const char* name) {
   const char* root = std::getenv("GRAFT_GOLDEN");

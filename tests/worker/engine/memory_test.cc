@@ -16,6 +16,7 @@
 #include "common/base/file.h"
 #include "common/families/layout.h"
 #include "common/safetensors/checkpoint.h"
+#include "tests/support/must.h"
 #include "tests/worker/engine/engine_case.h"
 #include "tests/worker/engine/golden_case.h"
 #include "tests/worker/engine/zero_base.h"
@@ -24,6 +25,8 @@
 
 namespace graft::worker::engine {
 namespace {
+
+using graft::testing::Must;
 
 namespace fs = std::filesystem;
 using testing::MakeData;
@@ -34,13 +37,6 @@ using testing::RunJob;
 using testing::TrainAndLoad;
 
 const Json kLora = {{"lora", {{"rank", 2}}}};
-
-/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return std::move(value).value();
-}
 
 std::unique_ptr<Engine> MakeEngine(int64_t memory, const fs::path& bases = testing::GoldenFolder(),
                                    int64_t max_kv_bytes = int64_t{1} << 30) {

@@ -23,9 +23,11 @@
 #include "common/safetensors/safetensors.h"
 #include "common/templates/chat_files.h"
 #include "common/templates/chat_template.h"
+#include "tests/support/must.h"
 #include "tests/support/smollm2_lora.h"
 #include "tests/worker/engine/engine_case.h"
 #include "tests/worker/engine/golden_training.h"
+#include "tests/worker/engine/serving/generate_case.h"
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/device/convert.h"
 #include "worker/engine/device/cpu_memory.h"
@@ -36,6 +38,11 @@
 namespace graft::worker::engine {
 namespace {
 
+using graft::testing::Must;
+using testing::Answer;
+using testing::Ask;
+using testing::Greedy;
+
 namespace fs = std::filesystem;
 
 constexpr const char* kBase = "smollm2";
@@ -43,13 +50,6 @@ constexpr double kTolerance = 1e-4;  ///< Of the logits' standard deviation.
 /// How far transformers' own bf16 is from its fp32 on twelve of the texts.
 constexpr double kBf16OfTransformers = 2.57e-2;
 constexpr double kMostTies = 0.02;  ///< Answers that part at a tie, of all.
-
-/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return std::move(value).value();
-}
 
 Json Golden(const std::string& name) {
   const fs::path path = fs::path(GRAFT_SOURCE_DIR) / "tests/golden/smollm2" / name;
@@ -70,36 +70,11 @@ std::unique_ptr<Engine> MakeEngine(const fs::path& bases) {
   return Must(Engine::Create(std::move(options)));
 }
 
-/// What a request's text was; throws what it ended with instead.
-struct Answer {
-  std::vector<int32_t> tokens;
-  std::string finish;
-};
-
-std::future<Answer> Ask(Engine& engine, GenerateRequest request) {
-  auto answer = std::make_shared<Answer>();
-  auto promise = std::make_shared<std::promise<Answer>>();
-  engine.Generate(
-      std::move(request),
-      [answer](const GeneratedPiece& piece) {
-        answer->tokens.push_back(piece.token);
-        if (piece.finish) answer->finish = *piece.finish;
-      },
-      [answer, promise](const StatusOr<GenerateResult>& result) {
-        if (result.ok()) return promise->set_value(*answer);
-        promise->set_exception(
-            std::make_exception_ptr(std::runtime_error(result.status().ToString())));
-      });
-  return promise->get_future();
-}
-
-GenerateRequest Greedy(const std::string& base, std::string prompt, int64_t max_tokens) {
-  GenerateRequest request;
-  request.base = base;
-  request.prompt = std::move(prompt);
-  request.settings.sampling.temperature = 0;
-  request.settings.stopping.max_tokens = max_tokens;
-  return request;
+/// The tokens of a request's one text; throws what it ended with instead.
+std::vector<int32_t> TokensOf(std::future<Answer>& future) {
+  const Answer answer = future.get();
+  if (!answer.status.ok()) throw std::runtime_error(answer.status.ToString());
+  return answer.texts.at(0).tokens;
 }
 
 std::vector<double> Column(const safetensors::View& view, const char* name) {
@@ -237,7 +212,7 @@ void ExpectAnswers(Engine& engine, const VersionId& version, const char* name) {
   for (size_t i = 0; i < answers.size(); ++i) {
     const auto expected = rows[i][name]["ids"].get<std::vector<int32_t>>();
     const auto gaps = rows[i][name]["gaps"].get<std::vector<double>>();
-    const std::vector<int32_t> actual = answers[i].get().tokens;
+    const std::vector<int32_t> actual = TokensOf(answers[i]);
     tokens += static_cast<int>(actual.size());
     const auto at = std::mismatch(expected.begin(), expected.end(), actual.begin(), actual.end());
     if (at.first == expected.end() && at.second == actual.end()) continue;
@@ -332,7 +307,8 @@ TEST(RealDataTest, Stories260KIsContinuedAsItsReferenceContinuesIt) {
     std::vector<int32_t> tokens = tokenizer->Encode(prompt, {}).ids;
     const auto rest = static_cast<int64_t>(whole.size() - tokens.size());
 
-    const std::vector<int32_t> made = Ask(*engine, Greedy("hf-derived", prompt, rest)).get().tokens;
+    std::future<Answer> answer = Ask(*engine, Greedy("hf-derived", prompt, rest));
+    const std::vector<int32_t> made = TokensOf(answer);
 
     tokens.insert(tokens.end(), made.begin(), made.end());
     EXPECT_EQ(tokens, whole) << prompt;
@@ -401,7 +377,7 @@ TEST(SmolLm2Test, TheLedgerTellsWhatTheAllocatorCounts) {
 
   const MemoryFigures told = engine->figures().memory;
   is_over = true;
-  for (auto& answer : answers) EXPECT_THROW((void)answer.get(), std::runtime_error);
+  for (auto& answer : answers) EXPECT_THROW((void)TokensOf(answer), std::runtime_error);
   const auto counted = static_cast<double>(outcome.facts.peak_memory_bytes - before);
   EXPECT_GT(told.keys_values, 0);
   EXPECT_NEAR(static_cast<double>(told.peak) / counted, 1, 0.05)
@@ -438,7 +414,7 @@ TEST(RealDataTest, TenThousandStreamsTakeNoMoreMemoryThanTheFirstThousand) {
         request.settings.stopping.max_tokens = 1 + streams % 24;
         answers.push_back(Ask(*engine, std::move(request)));
       }
-      for (auto& answer : answers) tokens += static_cast<int64_t>(answer.get().tokens.size());
+      for (auto& answer : answers) tokens += static_cast<int64_t>(TokensOf(answer).size());
     }
   };
   write(1'000);

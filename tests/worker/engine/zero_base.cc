@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,22 +13,14 @@
 #include "common/families/layout.h"
 #include "common/safetensors/checkpoint.h"
 #include "common/safetensors/safetensors.h"
+#include "tests/support/must.h"
 
 namespace graft::worker::engine::testing {
 namespace {
 
+using graft::testing::Must;
+
 namespace fs = std::filesystem;
-
-/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return std::move(value).value();
-}
-
-void Must(const Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.ToString());
-}
 
 }  // namespace
 

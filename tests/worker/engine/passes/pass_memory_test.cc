@@ -7,11 +7,11 @@
 #include <filesystem>
 #include <memory>
 #include <numeric>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "common/base/file.h"
+#include "tests/support/must.h"
 #include "tests/worker/engine/golden_case.h"
 #include "tests/worker/engine/zero_base.h"
 #include "worker/engine/adapters/head.h"
@@ -22,16 +22,11 @@
 namespace graft::worker::engine {
 namespace {
 
+using graft::testing::Must;
+
 namespace fs = std::filesystem;
 
 constexpr int64_t kLength = 100;
-
-/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return std::move(value).value();
-}
 
 class PassMemoryTest : public ::testing::TestWithParam<const char*> {
  protected:

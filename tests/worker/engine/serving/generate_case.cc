@@ -3,21 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <stdexcept>
 
 #include "common/base/file.h"
 #include "common/families/layout.h"
+#include "tests/support/must.h"
 #include "tests/worker/engine/golden_case.h"
 
 namespace graft::worker::engine::testing {
 namespace {
 
-/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return std::move(value).value();
-}
+using graft::testing::Must;
 
 }  // namespace
 

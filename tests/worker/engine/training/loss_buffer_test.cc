@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <memory>
 #include <numeric>
-#include <stdexcept>
 #include <vector>
 
 #include "common/base/file.h"
+#include "tests/support/must.h"
 #include "tests/worker/engine/golden_case.h"
 #include "tests/worker/engine/limited_allocator.h"
 #include "tests/worker/engine/zero_base.h"
@@ -22,14 +22,9 @@
 namespace graft::worker::engine {
 namespace {
 
-constexpr size_t kMost = size_t{64} << 20;
+using graft::testing::Must;
 
-/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return std::move(value).value();
-}
+constexpr size_t kMost = size_t{64} << 20;
 
 class LossBufferTest : public ::testing::TestWithParam<int> {};
 

@@ -15,6 +15,7 @@
 
 #include "common/base/file.h"
 #include "common/spec/training_memory.h"
+#include "tests/support/must.h"
 #include "tests/worker/engine/golden_case.h"
 #include "tests/worker/engine/zero_base.h"
 #include "worker/engine/adapters/initialise.h"
@@ -27,16 +28,11 @@
 namespace graft::worker::engine {
 namespace {
 
+using graft::testing::Must;
+
 namespace fs = std::filesystem;
 
 constexpr int64_t kSequences = 4, kLength = 120;
-
-/// Unwraps or throws: gtest reports an exception as the test's failure, with its text.
-template <typename T>
-T Must(StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return std::move(value).value();
-}
 
 class TrainingMemoryTest : public ::testing::TestWithParam<const char*> {
  protected:

@@ -112,7 +112,7 @@ class Products : public StepProducts {
     };
     for (const auto* list : {&layers_, &head_}) {
       for (const Frozen& frozen : *list) {
-        const int64_t count = frozen.of_wanted ? rows.wanted : rows.tokens;
+        const int64_t count = frozen.of_wanted ? rows.wanted : rows.rows;
         for (const int64_t width : {frozen.weight.size(0), frozen.weight.size(1)})
           keep(width, list == &head_ ? std::min(count, at_once_) : count);
         for (const Frozen::Pair& pair : frozen.pairs) {
@@ -126,14 +126,14 @@ class Products : public StepProducts {
   }
 
   void Forward(const Frozen& frozen, const StepRows& rows) const {
-    const int64_t count = frozen.of_wanted ? rows.wanted : rows.tokens;
+    const int64_t count = frozen.of_wanted ? rows.wanted : rows.rows;
     const at::Tensor x = Operand(frozen.weight.size(1), count);
     (void)Product(x, frozen.weight.t());
     for (const Frozen::Pair& pair : frozen.pairs) (void)Product(Product(x, pair.a.t()), pair.b.t());
   }
 
   void Backward(const Frozen& frozen, const StepRows& rows) const {
-    const int64_t count = frozen.of_wanted ? rows.wanted : rows.tokens;
+    const int64_t count = frozen.of_wanted ? rows.wanted : rows.rows;
     const at::Tensor dy = Operand(frozen.weight.size(0), count);
     const at::Tensor x = Operand(frozen.weight.size(1), count);
     if (frozen.needs_dx) (void)Product(dy, frozen.weight);

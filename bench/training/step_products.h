@@ -13,8 +13,9 @@ namespace graft::bench {
 
 /// Of one step.
 struct StepRows {
-  int64_t tokens = 0;
-  int64_t wanted = 0;  ///< Those whose outputs the loss is over; the last layer computes no others.
+  int64_t rows = 0;  ///< Computed.
+  int64_t wanted =
+      0;  ///< Of them, whose outputs the loss is over; the last layer computes no others.
 };
 
 struct ProductTime {

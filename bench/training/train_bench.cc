@@ -56,6 +56,7 @@ struct Options {
 struct StepEnd {
   Clock::time_point when;
   int64_t tokens = 0;
+  int64_t rows = 0;            ///< Computed for them.
   std::clock_t processor = 0;  ///< Time of the process.
 };
 
@@ -184,7 +185,8 @@ engine::TrainOutcome Train(const Options& options, std::shared_ptr<const graft::
   std::unique_ptr<engine::Engine> running;
   engine::Engine::Probe probe;
   probe.train_step = [&](double) {
-    ends.push_back({Clock::now(), running->figures().train_tokens, std::clock()});
+    const engine::EngineFigures figures = running->figures();
+    ends.push_back({Clock::now(), figures.train_tokens, figures.train_rows, std::clock()});
   };
   running = Must(engine::Engine::Create(options.engine, probe));
   auto observer = std::make_shared<Observer>();
@@ -208,8 +210,9 @@ graft::bench::ProductTime RunProducts(const Options& options, const graft::spec:
   graft::bench::ProductTime all;
   for (size_t i = 1; i < ends.size(); ++i) {
     const int64_t tokens = ends[i].tokens - ends[i - 1].tokens;
-    const graft::bench::ProductTime took = products->Run(
-        {.tokens = tokens, .wanted = std::llround(static_cast<double>(tokens) * wanted)});
+    const graft::bench::ProductTime took =
+        products->Run({.rows = ends[i].rows - ends[i - 1].rows,
+                       .wanted = std::llround(static_cast<double>(tokens) * wanted)});
     if (i < options.warmup) continue;
     all.seconds += took.seconds;
     all.cpu_seconds += took.cpu_seconds;
@@ -244,6 +247,7 @@ int main(int argc, char** argv) {
     const StepEnd& from = ends[options.warmup - 1];
     const StepEnd& to = ends.back();
     figures["tokens"] = to.tokens - from.tokens;
+    figures["rows"] = to.rows - from.rows;
     figures["seconds"] = std::chrono::duration<double>(to.when - from.when).count();
     figures["cpu_seconds"] = static_cast<double>(to.processor - from.processor) / CLOCKS_PER_SEC;
     figures["steps"] = ends.size() - options.warmup;

@@ -56,7 +56,7 @@ class BottleneckSpec : public MethodSpec {
   int size() const { return size_; }
   const std::string& activation() const { return activation_; }
   double init_std() const { return init_std_; }
-  double dropout() const { return dropout_; }
+  double dropout() const override { return dropout_; }
   bool unfreeze_base() const { return unfreeze_base_; }
   bool residual() const { return residual_; }
   bool freeze_head() const { return freeze_head_; }

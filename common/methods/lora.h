@@ -41,7 +41,7 @@ class LoraSpec : public MethodSpec {
 
   int rank() const { return rank_; }
   double alpha() const { return alpha_; }
-  double dropout() const { return dropout_; }
+  double dropout() const override { return dropout_; }
   bool rslora() const { return rslora_; }
   const std::vector<std::string>& target_modules() const { return target_modules_; }
   /// A module's own rank, or the common one.

@@ -66,6 +66,8 @@ class MethodSpec {
   virtual bool ChangesNothing(const families::Layout& /*layout*/, const IsZero& /*is_zero*/) const {
     return false;
   }
+  /// Share of an adapter's inputs or outputs that training drops at random.
+  virtual double dropout() const { return 0; }
   /// A classifier's layers in forward order. Requires: resolved for this layout.
   virtual std::vector<families::HeadLinear> Head(const families::Layout& layout) const {
     return layout.head;

@@ -138,9 +138,30 @@ int64_t LossBytes(const JobSpec& spec, const families::Layout& layout, int64_t w
 
 }  // namespace
 
-LargestPass LargestPassOf(const Hyperparameters& hyperparameters,
-                          std::vector<ExampleRows> examples) {
+void CommonBeginning::Add(std::span<const int32_t> ids, int64_t wanted) {
+  const auto most = std::min(ids.size(), static_cast<size_t>(std::max<int64_t>(wanted, 0)));
+  if (is_first_) {
+    ids_.assign(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(most));
+    is_first_ = false;
+    return;
+  }
+  const size_t count = std::min(most, ids_.size());
+  const auto end = ids_.begin() + static_cast<ptrdiff_t>(count);
+  ids_.erase(std::mismatch(ids_.begin(), end, ids.begin()).first, ids_.end());
+}
+
+bool SharesBeginnings(const JobSpec& spec, const families::Layout& layout) {
+  return layout.causal && spec.method->dropout() == 0;
+}
+
+LargestPass LargestPassOf(const Hyperparameters& hyperparameters, std::vector<ExampleRows> examples,
+                          int64_t common) {
   LargestPass pass;
+  // All sequences but the first of a micro-batch that has so many of them.
+  const auto share = [&](int64_t sequences) {
+    pass.places = pass.tokens;
+    pass.tokens -= std::max<int64_t>(sequences - 1, 0) * common;
+  };
   if (hyperparameters.batch_tokens <= 0) {
     const size_t count = std::min(static_cast<size_t>(hyperparameters.batch_size), examples.size());
     // The sum over those examples that have most.
@@ -154,12 +175,14 @@ LargestPass LargestPassOf(const Hyperparameters& hyperparameters,
     };
     pass.tokens = most(&ExampleRows::tokens);
     pass.wanted = most(&ExampleRows::wanted);
+    share(static_cast<int64_t>(count));
     return pass;
   }
   for (const ExampleRows& example : examples) {
     pass.tokens = std::max<int64_t>(pass.tokens, example.tokens);
     pass.wanted = std::max<int64_t>(pass.wanted, example.wanted);
   }
+  const int64_t longest = pass.tokens;
   if (!examples.empty()) pass.tokens = std::max(pass.tokens, hyperparameters.batch_tokens);
   std::sort(examples.begin(), examples.end(), [](const ExampleRows& a, const ExampleRows& b) {
     return int64_t{a.wanted} * b.tokens > int64_t{b.wanted} * a.tokens;
@@ -175,6 +198,8 @@ LargestPass LargestPassOf(const Hyperparameters& hyperparameters,
     wanted += example.wanted;
   }
   pass.wanted = std::max(pass.wanted, wanted);
+  // The fewer sequences fill a micro-batch, the less they share.
+  share(longest > 0 ? hyperparameters.batch_tokens / longest : 0);
   return pass;
 }
 
@@ -195,8 +220,9 @@ TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layou
   const int64_t trainable = methods::TrainableParameters(tensors);
   memory.states = (stored + 3 * trainable + (spec.hyperparameters.keep_best ? stored : 0)) * kFp32;
 
-  const Json fields = spec.method->ToJson();
-  const bool drops = fields.value("dropout", 0.0) > 0;
+  const bool drops = spec.method->dropout() > 0;
+  const int64_t kv = 2 * layout.num_kv_heads * layout.head_dim;
+  const int64_t only_keys = std::max<int64_t>(pass.places - pass.tokens, 0);
   int64_t largest = 0;
   for (int64_t layer = std::max(lowest, 0); layer < layout.num_layers; ++layer) {
     // Of the last layer only what the wanted rows need is computed.
@@ -205,9 +231,8 @@ TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layou
     const int64_t inputs = pass.tokens * layout.hidden;
     Trained trained = TrainedIn(layout, layer, tensors, drops);
     if (layer > lowest) trained.first = Place::kInput;
-    const int64_t kept =
-        rows * KeptByLayer(layout, trained) +
-        (pass.tokens - rows) * (layout.hidden + 2 * layout.num_kv_heads * layout.head_dim);
+    const int64_t kept = rows * KeptByLayer(layout, trained) +
+                         (pass.tokens - rows) * (layout.hidden + kv) + only_keys * kv;
     memory.activations += (keeps_inputs ? inputs : kept) * element;
     largest =
         std::max(largest, (keeps_inputs ? kept - inputs : 0) + rows * GradientsOfLayer(layout));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "common/families/layout.h"
@@ -14,9 +15,12 @@ namespace graft::spec {
 
 /// The largest micro-batch of a run.
 struct LargestPass {
-  int64_t tokens = 0;
+  int64_t tokens = 0;     ///< Those that are computed.
   int64_t wanted = 0;     ///< Rows whose outputs the loss is over; at most tokens.
   int64_t evaluated = 0;  ///< Tokens of the largest pass of an evaluation; 0: there is none.
+  /// Tokens that have keys and values, if more than are computed, for sequences that begin alike
+  /// share what they begin with; 0: as many.
+  int64_t places = 0;
 };
 
 /// What an example gives a pass.
@@ -25,11 +29,28 @@ struct ExampleRows {
   int32_t wanted = 0;
 };
 
+/// What all examples of a run begin with, in front of the first output that a loss reads.
+class CommonBeginning {
+ public:
+  /// `wanted`: the example's first place whose output is read.
+  void Add(std::span<const int32_t> ids, int64_t wanted);
+  int64_t tokens() const { return static_cast<int64_t>(ids_.size()); }
+
+ private:
+  std::vector<int32_t> ids_;
+  bool is_first_ = true;
+};
+
 /// A micro-batch with as many tokens, and as many wanted rows, as any of any epoch has. With a
 /// token budget its wanted rows are those of the examples that have most a token, the last of them
-/// in part: an upper bound.
-LargestPass LargestPassOf(const Hyperparameters& hyperparameters,
-                          std::vector<ExampleRows> examples);
+/// in part: an upper bound. `common`: tokens of their CommonBeginning that a micro-batch computes
+/// once; 0 where it doesn't.
+LargestPass LargestPassOf(const Hyperparameters& hyperparameters, std::vector<ExampleRows> examples,
+                          int64_t common);
+
+/// Whether the job's micro-batches compute once what their sequences begin with alike: rows of a
+/// causal model depend on nothing else, unless some of it is dropped at random.
+bool SharesBeginnings(const JobSpec& spec, const families::Layout& layout);
 
 /// Bytes of tensors at the moment when they are most.
 struct TrainingMemory {

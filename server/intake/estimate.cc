@@ -71,7 +71,8 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   std::vector<spec::ExampleRows> examples;
   for (size_t i = 0; i < tokens.train.size(); ++i)
     examples.push_back({tokens.train[i], tokens.wanted.empty() ? 1 : tokens.wanted[i]});
-  spec::LargestPass pass = spec::LargestPassOf(h, std::move(examples));
+  const int64_t common = spec::SharesBeginnings(spec, layout) ? tokens.common : 0;
+  spec::LargestPass pass = spec::LargestPassOf(h, std::move(examples), common);
   pass.evaluated = std::min(std::max(tokens.validation, tokens.test), spec::kEvaluationTokens);
   const int64_t sample_cache = spec::SampleCacheBytes(spec, layout, tokens.samples, machine.bf16);
   const auto peak = [&](bool keeps_inputs) {

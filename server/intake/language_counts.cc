@@ -6,6 +6,7 @@
 
 #include "common/base/utf8.h"
 #include "common/language/samples.h"
+#include "common/spec/training_memory.h"
 #include "common/templates/chat_files.h"
 
 namespace graft::server::intake {
@@ -67,6 +68,7 @@ class SplitCounter {
         lengths.push_back(static_cast<int32_t>(part.ids.size()));
         wanted.push_back(static_cast<int32_t>(part.targets.size()));
         loss_tokens += static_cast<int64_t>(part.targets.size());
+        common.Add(part.ids, part.positions.front());
       }
     }
     Tell(examples.size());
@@ -75,6 +77,7 @@ class SplitCounter {
 
   std::vector<int32_t> lengths, wanted;  ///< Of each sequence that examples become.
   int64_t loss_tokens = 0;
+  spec::CommonBeginning common;
   int64_t too_long() const { return too_long_.count(); }
   int64_t dropped() const { return dropped_.count(); }
 
@@ -191,6 +194,7 @@ StatusOr<TokenCounts> CountLanguage(const datasets::IngestedDataset& dataset,
     counts.wanted = std::move(counter.wanted);
     counts.truncated_examples = counter.too_long();
     counts.loss_tokens = counter.loss_tokens;
+    counts.common = counter.common.tokens();
     counts.dropped_examples = counter.dropped();
   }));
   GRAFT_RETURN_IF_ERROR(count("validation", dataset.validation, [&](const SplitCounter& counter) {

@@ -172,6 +172,7 @@ StatusOr<language::ChatOptions> Engine::Impl::ChatOf(const datasets::IngestedDat
 EngineFigures Engine::Impl::figures() const {
   EngineFigures figures;
   figures.train_tokens = training_.tokens();
+  figures.train_rows = training_.rows();
   figures.train_steps = training_.steps();
   figures.training_jobs = training_.jobs();
   figures.requests_waiting = serving_.waiting();

@@ -74,6 +74,7 @@ struct MemoryFigures {
 /// Figures for metrics; counters since start.
 struct EngineFigures {
   int64_t train_tokens = 0, train_steps = 0;
+  int64_t train_rows = 0;        ///< Computed: fewer than tokens where examples begin alike.
   int64_t training_jobs = 0;     ///< Now.
   int64_t requests_waiting = 0;  ///< Inputs, now.
   int64_t adapters_resident = 0, adapter_bytes = 0, adapter_tensor_bytes = 0;

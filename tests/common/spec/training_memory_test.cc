@@ -15,23 +15,52 @@ Hyperparameters Batches(int size, int64_t tokens = 0) {
 TEST(LargestPassTest, TheExamplesThatHaveMostMayComeTogether) {
   const std::vector<ExampleRows> examples = {{10, 1}, {30, 2}, {20, 15}, {5, 4}};
 
-  const LargestPass pass = LargestPassOf(Batches(2), examples);
+  const LargestPass pass = LargestPassOf(Batches(2), examples, 0);
 
   EXPECT_EQ(pass.tokens, 30 + 20);
   EXPECT_EQ(pass.wanted, 15 + 4) << "others than those with most tokens";
-  EXPECT_EQ(LargestPassOf(Batches(100), examples).tokens, 65);
-  EXPECT_EQ(LargestPassOf(Batches(2), {}).tokens, 0);
+  EXPECT_EQ(LargestPassOf(Batches(100), examples, 0).tokens, 65);
+  EXPECT_EQ(LargestPassOf(Batches(2), {}, 0).tokens, 0);
 }
 
 TEST(LargestPassTest, OfABudgetOfTokensAsManyRowsAreWantedAsFitIntoIt) {
   const std::vector<ExampleRows> classified(100, {7, 1});
-  EXPECT_EQ(LargestPassOf(Batches(1, 50), classified).tokens, 50);
-  EXPECT_EQ(LargestPassOf(Batches(1, 50), classified).wanted, 8) << "seven and a part";
+  EXPECT_EQ(LargestPassOf(Batches(1, 50), classified, 0).tokens, 50);
+  EXPECT_EQ(LargestPassOf(Batches(1, 50), classified, 0).wanted, 8) << "seven and a part";
 
   const std::vector<ExampleRows> chats = {{20, 5}, {20, 18}, {20, 2}, {90, 30}};
-  EXPECT_EQ(LargestPassOf(Batches(1, 40), chats).wanted, 30) << "the one that stands alone";
-  EXPECT_EQ(LargestPassOf(Batches(1, 40), chats).tokens, 90);
-  EXPECT_EQ(LargestPassOf(Batches(1, 200), chats).wanted, 18 + 30 + 5 + 2);
+  EXPECT_EQ(LargestPassOf(Batches(1, 40), chats, 0).wanted, 30) << "the one that stands alone";
+  EXPECT_EQ(LargestPassOf(Batches(1, 40), chats, 0).tokens, 90);
+  EXPECT_EQ(LargestPassOf(Batches(1, 200), chats, 0).wanted, 18 + 30 + 5 + 2);
+}
+
+TEST(LargestPassTest, WhatAllBeginWithIsComputedOnce) {
+  const std::vector<ExampleRows> chats = {{30, 5}, {25, 9}, {20, 2}, {22, 3}};
+
+  const LargestPass pass = LargestPassOf(Batches(3), chats, 12);
+
+  EXPECT_EQ(pass.places, 30 + 25 + 22);
+  EXPECT_EQ(pass.tokens, 30 + 25 + 22 - 2 * 12);
+  EXPECT_EQ(LargestPassOf(Batches(1), chats, 12).tokens, 30);
+  const LargestPass budget = LargestPassOf(Batches(1, 70), chats, 12);
+  EXPECT_EQ(budget.places, 70);
+  EXPECT_EQ(budget.tokens, 70 - 12) << "two of them may fill it";
+  EXPECT_EQ(LargestPassOf(Batches(1, 20), chats, 12).tokens, 30);
+}
+
+TEST(CommonBeginningTest, EndsWhereAnExampleDiffersOrIsRead) {
+  CommonBeginning common;
+  EXPECT_EQ(common.tokens(), 0);
+  common.Add(std::vector<int32_t>{1, 2, 3, 4, 5}, 4);
+  EXPECT_EQ(common.tokens(), 4);
+  common.Add(std::vector<int32_t>{1, 2, 3, 9, 5}, 4);
+  EXPECT_EQ(common.tokens(), 3);
+  common.Add(std::vector<int32_t>{1, 2, 3, 4}, 2);
+  EXPECT_EQ(common.tokens(), 2);
+  common.Add(std::vector<int32_t>{1}, 0);
+  EXPECT_EQ(common.tokens(), 0);
+  common.Add(std::vector<int32_t>{1, 2, 3}, 2);
+  EXPECT_EQ(common.tokens(), 0) << "an earlier one begins otherwise";
 }
 
 /// A token's keys and values take 2 layers x (2 x 3 heads x 8) numbers.

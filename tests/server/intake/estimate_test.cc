@@ -102,7 +102,7 @@ TEST_F(EstimateTest, ThePeakIsThatOfThePassThatTheEngineExpects) {
     };
     const auto expected = [&](const std::vector<spec::ExampleRows>& examples) {
       return spec::EstimateTrainingMemory(spec, layout_,
-                                          spec::LargestPassOf(spec.hyperparameters, examples),
+                                          spec::LargestPassOf(spec.hyperparameters, examples, 0),
                                           /*is_bf16=*/false, /*keeps_inputs=*/false)
           .total();
     };

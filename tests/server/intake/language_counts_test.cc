@@ -107,6 +107,17 @@ TEST(LanguageCountsTest, TextsAreCountedAsTheyAreSplit) {
                                     "(line 2): split")));
 }
 
+TEST(LanguageCountsTest, WhatAllTrainExamplesBeginWithIsCounted) {
+  datasets::IngestedDataset dataset;
+  dataset.shape = Shape::kCompletion;
+  dataset.train = {At(1, "abcd", "a"), At(2, "abca", "a"), At(3, "abcdd", "b")};
+  dataset.validation = {At(1, "d", "b")};
+
+  EXPECT_EQ(Count(dataset, SetupOf(50)).counts.common, 3);
+  dataset.train.push_back(At(4, "ab", "b"));
+  EXPECT_EQ(Count(dataset, SetupOf(50)).counts.common, 1) << "what is behind its b is read";
+}
+
 TEST(LanguageCountsTest, WhatIsCutAndLeftOutIsToldWithItsLines) {
   datasets::IngestedDataset dataset;
   dataset.shape = Shape::kCompletion;

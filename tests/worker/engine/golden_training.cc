@@ -48,7 +48,8 @@ double Backward(const GoldenCase& golden, const std::vector<uint32_t>& examples)
                        .data = golden.data,
                        .examples = examples,
                        .divisor = targets};
-  return RunTrainPass(*golden.model, *golden.base, {part}, Tape::kWhole, [] {}).front() / targets;
+  return RunTrainPass(*golden.model, *golden.base, {part}, Tape::kWhole, [] {}).losses.front() /
+         targets;
 }
 
 double TrainedLossError(const GoldenCase& golden) {

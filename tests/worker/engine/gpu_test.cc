@@ -130,7 +130,7 @@ double Backward(const testing::GoldenCase& golden) {
                         .examples = examples,
                         .divisor = targets}},
                       Tape::kWhole, [] {})
-             .front() /
+             .losses.front() /
          targets;
 }
 

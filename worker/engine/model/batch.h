@@ -53,6 +53,14 @@ struct CachedBatch {
   CachedKeys of;
 };
 
+/// Of a batch whose sequences have rows in common: where each belongs. P places, which are the
+/// sequences whole; R rows.
+struct SharedRows {
+  at::Tensor rows_P;      ///< int64: the row at each place.
+  RowSet places;          ///< What attention's keys are.
+  RowSet tokens, wanted;  ///< The batch's, their `index_R` counting places.
+};
+
 /// Thread safety: a value, const after Pack.
 struct PackedBatch {
   at::Tensor token_ids_T;          ///< int64
@@ -63,6 +71,7 @@ struct PackedBatch {
   std::vector<uint64_t> examples;  ///< [S]
   std::vector<Segment> segments;
   std::optional<CachedBatch> cached;  ///< If its keys and values are kept.
+  std::optional<SharedRows> shared;   ///< If a row may belong to several sequences.
 
   int64_t num_rows() const { return tokens.size(); }
   int64_t num_sequences() const { return tokens.num_sequences(); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "worker/engine/device/host_values.h"
+#include "worker/engine/kernels/expand_rows.h"
 #include "worker/engine/kernels/products.h"
 
 namespace graft::worker::engine {
@@ -156,16 +157,24 @@ at::Tensor Pass::Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Ten
 }
 
 at::Tensor Pass::Attend(int64_t layer, const at::Tensor& qkv, const AttentionShape& shape) const {
-  if (!batch_.cached) return engine::Attend(qkv, batch_.tokens, shape);
+  if (!batch_.cached && !batch_.shared) return engine::Attend(qkv, batch_.tokens, shape);
   const int64_t width = shape.heads * shape.head_dim;
-  return AttendCached(layer, qkv.narrow(1, 0, width), qkv.narrow(1, width, qkv.size(1) - width),
-                      batch_.tokens, shape);
+  const at::Tensor q = qkv.narrow(1, 0, width), kv = qkv.narrow(1, width, qkv.size(1) - width);
+  if (batch_.shared) return AttendShared(q, kv, batch_.shared->tokens, shape);
+  return AttendCached(layer, q, kv, batch_.tokens, shape);
 }
 
 at::Tensor Pass::AttendWanted(int64_t layer, const at::Tensor& q, const at::Tensor& kv,
                               const AttentionShape& shape) const {
+  if (batch_.shared) return AttendShared(q, kv, batch_.shared->wanted, shape);
   if (!batch_.cached) return engine::Attend(q, kv, batch_.wanted, batch_.tokens, shape);
   return AttendCached(layer, q, kv, batch_.wanted, shape);
+}
+
+at::Tensor Pass::AttendShared(const at::Tensor& q, const at::Tensor& kv, const RowSet& rows,
+                              const AttentionShape& shape) const {
+  const SharedRows& shared = *batch_.shared;
+  return engine::Attend(q, ExpandRows(kv, shared.rows_P), rows, shared.places, shape);
 }
 
 at::Tensor Pass::AttendCached(int64_t layer, const at::Tensor& q, const at::Tensor& kv,

@@ -54,6 +54,10 @@ class Pass {
   at::Tensor AttendCached(int64_t layer, const at::Tensor& q, const at::Tensor& kv,
                           const RowSet& rows, const AttentionShape& shape) const;
 
+  /// Attends where rows belong to several sequences: each to all of its own.
+  at::Tensor AttendShared(const at::Tensor& q, const at::Tensor& kv, const RowSet& rows,
+                          const AttentionShape& shape) const;
+
   struct OfRows {
     const families::Rope* rope;
     const RowSet* rows;

@@ -89,13 +89,17 @@ double DataSchedule::EpochAfter(int64_t step) const {
          static_cast<double>(step - first) / static_cast<double>(FirstStep(epoch + 1) - first);
 }
 
-spec::LargestPass DataSchedule::LargestPass() const {
+spec::LargestPass DataSchedule::LargestPass(bool shares_beginnings) const {
   std::vector<spec::ExampleRows> examples;
+  spec::CommonBeginning common;
   for (int64_t i = 0; i < split_.size(); ++i) {
     examples.push_back(
         {static_cast<int32_t>(split_.length(i)), static_cast<int32_t>(split_.num_targets(i))});
+    if (!shares_beginnings) continue;
+    const Sequence sequence = split_.sequence(i);
+    common.Add({sequence.ids, static_cast<size_t>(sequence.length)}, sequence.wanted.front());
   }
-  return spec::LargestPassOf(hyperparameters_, std::move(examples));
+  return spec::LargestPassOf(hyperparameters_, std::move(examples), common.tokens());
 }
 
 }  // namespace graft::worker::engine

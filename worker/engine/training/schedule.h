@@ -27,8 +27,8 @@ class DataSchedule {
   std::vector<std::vector<uint32_t>> MicroBatches(int64_t step) const;
   /// How many epochs are done after `step` steps.
   double EpochAfter(int64_t step) const;
-  /// No micro-batch of any epoch is larger.
-  spec::LargestPass LargestPass() const;
+  /// No micro-batch of any epoch is larger. `shares_beginnings`: see spec::SharesBeginnings.
+  spec::LargestPass LargestPass(bool shares_beginnings) const;
 
  private:
   using Batches = std::vector<std::vector<uint32_t>>;

@@ -6,21 +6,26 @@
 #include "worker/engine/adapters/head.h"
 #include "worker/engine/device/host_values.h"
 #include "worker/engine/loop/parts.h"
+#include "worker/engine/model/needed_rows.h"
 
 namespace graft::worker::engine {
 namespace {
 
-PackedBatch PackParts(const std::vector<TrainPart>& parts, at::Device device) {
+PackedBatch PackParts(const std::vector<TrainPart>& parts, const Base& base) {
   std::vector<Sequence> sequences;
   std::vector<Owner> owners;
+  bool drops = false;
   for (const TrainPart& part : parts) {
+    drops |= part.adapter.method().dropout() > 0;
     for (const uint32_t example : part.examples) {
       sequences.push_back(part.data.sequence(example));
       owners.push_back(
           {.adapter = &part.adapter, .training = true, .seed = part.seed, .step = part.step});
     }
   }
-  return Pack(sequences, owners, device);
+  // What is dropped differs from example to example.
+  return base.layout().causal && !drops ? PackNeeded(sequences, owners, base.device())
+                                        : Pack(sequences, owners, base.device());
 }
 
 at::Tensor TargetsOf(const TrainPart& part, at::Device device) {
@@ -69,10 +74,9 @@ double BackwardHead(const TrainPart& part, const at::Tensor& hidden_RD, const at
 
 }  // namespace
 
-std::vector<double> RunTrainPass(const Model& model, const Base& base,
-                                 const std::vector<TrainPart>& parts, Tape tape,
-                                 const Yield& yield) {
-  const PackedBatch batch = PackParts(parts, base.device());
+TrainPassResult RunTrainPass(const Model& model, const Base& base,
+                             const std::vector<TrainPart>& parts, Tape tape, const Yield& yield) {
+  const PackedBatch batch = PackParts(parts, base);
   const WeightSet weights(base, &parts.front().adapter);
   const Pass pass(batch, weights);
   LayerWalk walk(model, pass, LowestLayer(parts, model), tape, yield);
@@ -83,7 +87,8 @@ std::vector<double> RunTrainPass(const Model& model, const Base& base,
   const auto rows_of = [&](const Segment& segment, const at::Tensor& x) {
     return x.defined() ? PackedBatch::RowsOf(segment, batch.wanted, x) : x;
   };
-  std::vector<double> losses;
+  TrainPassResult result{.losses = {}, .rows = batch.num_rows()};
+  std::vector<double>& losses = result.losses;
   for (size_t i = 0; i < parts.size(); ++i) {
     const Segment& segment = batch.segments[i];
     losses.push_back(BackwardHead(parts[i], rows_of(segment, hidden_RD.detach()),
@@ -92,10 +97,10 @@ std::vector<double> RunTrainPass(const Model& model, const Base& base,
   }
   const bool any_finite =
       std::any_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); });
-  if (!any_finite) return losses;
+  if (!any_finite) return result;
   if (grad_RD.defined()) hidden_RD.mutable_grad() = grad_RD;
   walk.Backward();
-  return losses;
+  return result;
 }
 
 }  // namespace graft::worker::engine

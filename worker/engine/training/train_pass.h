@@ -27,11 +27,14 @@ struct TrainPart {
   int64_t step = 0;
 };
 
-/// Runs forward and backward; returns each part's loss, summed over its targets. A part whose loss
-/// isn't finite adds no gradient; the others' don't depend on it. Requires: parts that override
-/// base tensors are alone.
-std::vector<double> RunTrainPass(const Model& model, const Base& base,
-                                 const std::vector<TrainPart>& parts, Tape tape,
-                                 const Yield& yield);
+struct TrainPassResult {
+  std::vector<double> losses;  ///< Each part's, summed over its targets.
+  int64_t rows = 0;            ///< Computed: see model/needed_rows.h.
+};
+
+/// Runs forward and backward. A part whose loss isn't finite adds no gradient; the others' don't
+/// depend on it. Requires: parts that override base tensors are alone.
+TrainPassResult RunTrainPass(const Model& model, const Base& base,
+                             const std::vector<TrainPart>& parts, Tape tape, const Yield& yield);
 
 }  // namespace graft::worker::engine

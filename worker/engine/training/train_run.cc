@@ -26,6 +26,10 @@ Status NonFinite(int64_t step) {
       .At("hyperparameters.learning_rate", "NON_FINITE_LOSS");
 }
 
+spec::LargestPass LargestPassOf(const TrainInput& input, const DataSchedule& schedule) {
+  return schedule.LargestPass(spec::SharesBeginnings(*input.request.spec, input.base->layout()));
+}
+
 }  // namespace
 
 TrainRun::TrainRun(std::shared_ptr<const TrainInput> input, DataSchedule schedule, TrainRoom room,
@@ -40,8 +44,9 @@ StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const Train
   const TrainRequest& request = input->request;
   DataSchedule schedule(input->train, request.spec->hyperparameters);
   // What it can do with, for whoever looks for a place for it.
-  observer.OnMemory(input->base->bytes() + RoomFor(*input, schedule.LargestPass(), Tape::kInputs));
-  GRAFT_ASSIGN_OR_RETURN(TrainRoom room, ReserveRoom(*input, schedule.LargestPass()));
+  const spec::LargestPass pass = LargestPassOf(*input, schedule);
+  observer.OnMemory(input->base->bytes() + RoomFor(*input, pass, Tape::kInputs));
+  GRAFT_ASSIGN_OR_RETURN(TrainRoom room, ReserveRoom(*input, pass));
   ResetPeakMemory(input->base->device());
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Adapter> adapter,
                          MakeAdapter(request.spec->method, input->base->layout(),
@@ -87,12 +92,13 @@ StatusOr<double> TrainRun::RunMicroBatch(const std::vector<uint32_t>& examples, 
                           .divisor = divisor,
                           .seed = hyperparameters().seed,
                           .step = step()};
-    GRAFT_ASSIGN_OR_RETURN(
-        const double loss, Guarded([&]() -> StatusOr<double> {
-          return RunTrainPass(*input_->model, *input_->base, {train}, room_.tape, yield).front();
-        }));
-    if (!std::isfinite(loss)) return NonFinite(step());
-    sum += loss;
+    GRAFT_ASSIGN_OR_RETURN(const TrainPassResult pass, Guarded([&]() -> StatusOr<TrainPassResult> {
+                             return RunTrainPass(*input_->model, *input_->base, {train}, room_.tape,
+                                                 yield);
+                           }));
+    if (!std::isfinite(pass.losses.front())) return NonFinite(step());
+    sum += pass.losses.front();
+    last_step_rows_ += pass.rows;
   }
   return sum;
 }
@@ -104,6 +110,7 @@ StatusOr<double> TrainRun::AccumulateGradient(
   for (const auto& micro_batch : micro_batches) largest = std::max(largest, micro_batch.size());
   for (;;) {
     double loss = 0;
+    last_step_rows_ = 0;
     Status status;
     for (const auto& micro_batch : micro_batches) {
       auto part = RunMicroBatch(micro_batch, divisor, yield);
@@ -122,7 +129,7 @@ Status TrainRun::UseLessMemory(size_t most_examples, TrainObserver& observer) {
   std::string now;
   if (room_.tape == Tape::kWhole) {
     room_.tape = Tape::kInputs;
-    const int64_t needed = RoomFor(*input_, schedule_.LargestPass(), Tape::kInputs);
+    const int64_t needed = RoomFor(*input_, LargestPassOf(*input_, schedule_), Tape::kInputs);
     GRAFT_RETURN_IF_ERROR(room_.memory.Resize(std::min(needed, room_.memory.bytes())));
     now = "layers are now computed again in the backward pass, which takes longer";
   } else if (state_.counters.splits < static_cast<int64_t>(most_examples)) {

@@ -65,7 +65,8 @@ class TrainRun {
   std::string Checkpoint() const { return state_.Checkpoint(identity(), seconds()); }
   int64_t step() const { return state_.counters.step; }
   int64_t last_step_tokens() const { return last_step_tokens_; }
-  double last_step_loss() const { return last_step_loss_; }  ///< Mean over its targets.
+  int64_t last_step_rows() const { return last_step_rows_; }  ///< Computed: TrainPassResult::rows.
+  double last_step_loss() const { return last_step_loss_; }   ///< Mean over its targets.
   int64_t total_steps() const { return schedule_.total_steps(); }
   double seconds() const { return state_.counters.seconds + Elapsed(); }
   const TrainInput& input() const { return *input_; }
@@ -113,7 +114,7 @@ class TrainRun {
 
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point last_report_ = started_;
-  int64_t last_step_tokens_ = 0;
+  int64_t last_step_tokens_ = 0, last_step_rows_ = 0;
   double last_step_loss_ = 0;
   double loss_since_report_ = 0;
   int64_t steps_since_report_ = 0, tokens_since_report_ = 0;

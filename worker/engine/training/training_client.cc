@@ -70,6 +70,7 @@ Status TrainingClient::StoreCheckpoint(Job& job) {
 void TrainingClient::NoteStep(const TrainRun& run, double seconds) {
   ++steps_;
   tokens_ += run.last_step_tokens();
+  rows_ += run.last_step_rows();
   if (hooks_.on_step) hooks_.on_step(seconds);
   if (hooks_.on_loss) hooks_.on_loss(run.input().request.spec->adapter, run.last_step_loss());
   GRAFT_FAILPOINT("worker.after_step");

@@ -36,6 +36,7 @@ class TrainingClient : public BackgroundClient {
   int64_t jobs() const { return jobs_count_; }
   int64_t steps() const { return steps_; }    ///< Since start.
   int64_t tokens() const { return tokens_; }  ///< Since start.
+  int64_t rows() const { return rows_; }      ///< Since start: those computed for them.
 
   bool idle() const override { return jobs_count_ == 0; }
   void Turn(const Yield& yield) override;
@@ -63,7 +64,7 @@ class TrainingClient : public BackgroundClient {
   std::vector<Job> new_jobs_;  ///< Guarded by mutex_.
   Status closed_;              ///< Guarded by mutex_; what Close was given.
   std::list<Job> jobs_;        ///< The front is next.
-  std::atomic<int64_t> jobs_count_{0}, steps_{0}, tokens_{0};
+  std::atomic<int64_t> jobs_count_{0}, steps_{0}, tokens_{0}, rows_{0};
 };
 
 }  // namespace graft::worker::engine

@@ -57,11 +57,11 @@ TEST_P(LossBufferTest, IsBoundedBesideAVocabularyOf128Thousand) {
   std::iota(examples.begin(), examples.end(), 0);
   (void)memory.TakeLargest();
 
-  const std::vector<double> losses = RunTrainPass(
+  const TrainPassResult pass = RunTrainPass(
       *model, *base, {{.adapter = *adapter, .task = *task, .data = data, .examples = examples}},
       Tape::kWhole, [] {});
 
-  EXPECT_GT(losses.at(0), 0);
+  EXPECT_GT(pass.losses.at(0), 0);
   EXPECT_LE(memory.TakeLargest(), kMost);
 
   SplitEvaluation evaluation(*model, *base, *adapter, *task, data, /*ledger=*/nullptr);

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "common/base/random.h"
+#include "worker/engine/model/needed_rows.h"
 
 namespace graft::worker::engine {
 namespace {
@@ -203,7 +204,7 @@ TEST(DataScheduleTest, NoMicroBatchIsLargerThanTheLargestPass) {
     hp.batch_tokens = batch_tokens;
     const DataSchedule schedule(split, hp);
 
-    const spec::LargestPass largest = schedule.LargestPass();
+    const spec::LargestPass largest = schedule.LargestPass(/*shares_beginnings=*/false);
 
     int64_t most = 0;
     for (int64_t epoch = 0; epoch < 3; ++epoch) {
@@ -214,6 +215,39 @@ TEST(DataScheduleTest, NoMicroBatchIsLargerThanTheLargestPass) {
     }
     EXPECT_LE(most, largest.tokens);
     EXPECT_GT(most, largest.tokens / 2);
+  }
+}
+
+TEST(DataScheduleTest, NoMicroBatchComputesMoreThanTheLargestPassWhereBeginningsAreShared) {
+  TokenizedSplit split;
+  for (int32_t s = 0; s < 40; ++s) {
+    tokenizers::Encoding encoding;
+    for (int32_t i = 0; i < 15 + s % 9; ++i) encoding.ids.push_back(i < 8 + s % 3 ? i : 100 + s);
+    encoding.type_ids.assign(encoding.ids.size(), 0);
+    const int32_t target = 1, position = static_cast<int32_t>(encoding.ids.size()) - 1;
+    split.Append(encoding, {&target, 1}, {&position, 1});
+  }
+  for (const int64_t batch_tokens : {0, 20, 100}) {
+    spec::Hyperparameters hp = Hyper(7, 1);
+    hp.batch_tokens = batch_tokens;
+    const DataSchedule schedule(split, hp);
+
+    const spec::LargestPass largest = schedule.LargestPass(/*shares_beginnings=*/true);
+
+    int64_t most = 0;
+    for (int64_t epoch = 0; epoch < 3; ++epoch) {
+      for (const auto& examples : Epoch(schedule, epoch)) {
+        std::vector<Sequence> sequences;
+        for (const uint32_t example : examples) sequences.push_back(split.sequence(example));
+        const PackedBatch batch =
+            PackNeeded(sequences, std::vector<Owner>(sequences.size()), at::kCPU);
+        most = std::max(most, batch.num_rows());
+        EXPECT_LE(batch.shared ? batch.shared->places.size() : batch.num_rows(), largest.places);
+      }
+    }
+    EXPECT_LE(most, largest.tokens);
+    EXPECT_GT(most, largest.tokens * 2 / 3);
+    EXPECT_EQ(largest.tokens < largest.places, batch_tokens != 20);
   }
 }
 

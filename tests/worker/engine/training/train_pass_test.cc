@@ -55,7 +55,7 @@ class TrainPassTest : public ::testing::Test {
     for (size_t i = 0; i < owners.size(); ++i)
       parts.push_back(
           {.adapter = *owners[i], .task = *task_, .data = data_, .examples = examples[i]});
-    return RunTrainPass(*model_, *base_, parts, tape, [] {});
+    return RunTrainPass(*model_, *base_, parts, tape, [] {}).losses;
   }
 
   static constexpr int64_t kLengths[] = {5, 9, 3, 12};

@@ -42,13 +42,13 @@ class TrainingMemoryTest : public ::testing::TestWithParam<const char*> {
   double worst_ = 0;  ///< Distance from what was measured, relative to it.
 };
 
-TokenizedSplit MakeSplit(bool every_token) {
+TokenizedSplit MakeSplit(bool every_token, bool is_causal) {
   TokenizedSplit data;
   for (int32_t s = 0; s < kSequences; ++s) {
     tokenizers::Encoding encoding;
     for (int32_t i = 0; i < kLength; ++i) encoding.ids.push_back(5 + (7 * s + 3 * i) % 70);
     encoding.type_ids.assign(encoding.ids.size(), 0);
-    std::vector<int32_t> targets = {s % 3}, positions = {0};
+    std::vector<int32_t> targets = {s % 3}, positions = {PooledPosition(kLength, is_causal)};
     if (every_token) {
       targets.assign(encoding.ids.begin() + 1, encoding.ids.end());
       positions.resize(targets.size());
@@ -63,7 +63,7 @@ TokenizedSplit MakeSplit(bool every_token) {
 int64_t Measure(const Base& base, const Model& model, const spec::JobSpec& spec, Tape tape) {
   const auto task = MakeTask(spec.task);
   const bool every_token = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
-  const TokenizedSplit data = MakeSplit(every_token);
+  const TokenizedSplit data = MakeSplit(every_token, base.layout().causal);
   ResetPeakCpuMemory();
   auto adapter = Must(MakeAdapter(spec.method, base.layout(), task->spec(), at::kCPU));
   EXPECT_TRUE(InitialiseAdapter(*adapter, base, 1).ok());

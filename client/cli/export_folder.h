@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +14,7 @@
 
 namespace graft::cli {
 
-/// What isn't finished leaves no file and no folder. Thread safety: confined to one thread.
+/// What isn't finished leaves no file and no folder. Thread safety: thread-safe.
 class ExportFolder {
  public:
   explicit ExportFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
@@ -23,17 +24,25 @@ class ExportFolder {
 
   /// Forgets what came so far.
   void Restart();
-  /// Errors: InvalidArgument if the name, which came over the wire, could leave the folder; as
-  /// FileWriter.
+  /// The same for good: nothing comes behind it. Waits for a Finish under way, which keeps all.
+  void GiveUp();
+  /// Errors: InvalidArgument if the name, which came over the wire, could leave the folder;
+  /// Cancelled behind GiveUp; as FileWriter.
   Status Add(const std::string& file, std::string_view bytes);
-  /// Gives all files their names. Errors: as FileWriter::Finish; some may have theirs then.
+  /// Gives all files their names. Errors: Cancelled behind GiveUp; as FileWriter::Finish: some may
+  /// have theirs then.
   Status Finish();
-  size_t num_files() const { return files_.size(); }
+  size_t num_files() const;
 
  private:
+  void Drop();                                             ///< Requires: mutex_.
+  Status MakeFolder(const std::filesystem::path& folder);  ///< Requires: mutex_.
+
   const std::filesystem::path folder_;
-  std::map<std::string, FileWriter> files_;
-  std::vector<std::filesystem::path> made_;  ///< Folders, outer ones first.
+  mutable std::mutex mutex_;
+  std::map<std::string, FileWriter> files_;  ///< Guarded by mutex_.
+  std::vector<std::filesystem::path> made_;  ///< Folders, outer ones first. Guarded by mutex_.
+  bool given_up_ = false;                    ///< Guarded by mutex_.
 };
 
 }  // namespace graft::cli

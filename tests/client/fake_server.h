@@ -197,6 +197,8 @@ class FakeServer final : public v1::FinetuningService::Service,
       part.mutable_file()->set_name(export_name);
       part.mutable_file()->set_chunk(chunk);
       writer->Write(part);
+      while (hold_exports && !context->IsCancelled()) {
+      }
     }
     return Answer(context);
   }
@@ -279,6 +281,7 @@ class FakeServer final : public v1::FinetuningService::Service,
   }
 
   std::string export_name = "adapter_config.json";
+  std::atomic<bool> hold_exports{false};  ///< They send a part of a file and wait. Set at any time.
   bool usable = true;
   v1::ErrorInfo faults;  ///< What CheckDataset finds.
 

@@ -4,6 +4,7 @@
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/export_folder.h"
+#include "client/cli/interrupt.h"
 #include "common/artifacts/file_names.h"
 #include "common/base/file.h"
 #include "common/base/utf8.h"
@@ -26,6 +27,21 @@ void TellWarnings(Context& context, const graft::v1::AdapterVersion& version) {
     context.err << "warning: " << Printable(warning, 1000) << "\n";
 }
 
+/// An interrupt meanwhile leaves nothing in the folder; this doesn't return then.
+StatusOr<graft::v1::AdapterVersion> Fetch(Context& context, const std::string& name, bool merged,
+                                          ExportFolder& files) {
+  const TidyOnInterrupt interrupt([&] { files.GiveUp(); });
+  GRAFT_ASSIGN_OR_RETURN(
+      graft::v1::AdapterVersion version,
+      context.client->Export(
+          name, merged,
+          {.begin = [&] { files.Restart(); },
+           .add = [&](const std::string& file,
+                      const std::string& bytes) { return files.Add(file, bytes); }}));
+  GRAFT_RETURN_IF_ERROR(files.Finish());
+  return version;
+}
+
 int Export(Context& context, const std::string& name, const fs::path& folder, bool merged,
            bool force) {
   std::error_code error;
@@ -34,13 +50,8 @@ int Export(Context& context, const std::string& name, const fs::path& folder, bo
         context, UsageError(folder.string() + " isn't empty; --force writes into it all the same"));
   }
   ExportFolder files(folder);
-  const auto version = context.client->Export(
-      name, merged,
-      {.begin = [&] { files.Restart(); },
-       .add = [&](const std::string& file,
-                  const std::string& bytes) { return files.Add(file, bytes); }});
+  const auto version = Fetch(context, name, merged, files);
   if (!version.ok()) return Refuse(context, version.status());
-  if (const Status written = files.Finish(); !written.ok()) return Refuse(context, written);
   if (context.json) {
     PrintJson(context, *version);
   } else {

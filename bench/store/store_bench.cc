@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/base/file.h"
+#include "server/core/granting.h"
 #include "server/core/jobs.h"
 #include "server/core/leases.h"
 #include "server/stores/sqlite_store.h"

@@ -2,12 +2,9 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
-#include <tuple>
 #include <utility>
 
-#include "common/base/fault.h"
-#include "common/base/utf8.h"
+#include "server/core/attempts.h"
 #include "server/core/jobs.h"
 #include "server/core/registry.h"
 
@@ -15,12 +12,7 @@ namespace graft::server::core {
 namespace {
 
 constexpr size_t kMaxEvaluations = 100;
-constexpr size_t kMaxWarnings = 100;
 constexpr size_t kMaxExpired = 1000;
-constexpr int kMaxRounds = 100;  ///< Of looking for jobs behind those that are refused or wait.
-constexpr size_t kMaxPassedOver = 256;  ///< Jobs that don't fit a worker; none behind is found.
-constexpr size_t kMaxEndMessage = 500;
-constexpr size_t kMaxAttempts = 1000;  ///< Of one job that are kept; only drains make so many.
 
 bool Holds(const Job& job, const LeaseReport& report) {
   return job.state == JobState::kRunning && job.lease.token == report.token &&
@@ -79,75 +71,6 @@ std::vector<JobEvent> Record(Job& job, const LeaseReport& report, TimeUs now) {
     }
   }
   return events;
-}
-
-bool IsNoOnesFault(const Attempt& attempt) {
-  return attempt.end_reason == kReasonDrained || attempt.end_reason == kReasonPaused ||
-         attempt.end_reason == kReasonNoRoom;
-}
-
-/// The attempts since the last one that made a checkpoint, oldest first.
-std::vector<const Attempt*> Fruitless(const Job& job) {
-  std::vector<const Attempt*> fruitless;
-  for (auto attempt = job.attempts.rbegin();
-       attempt != job.attempts.rend() && !attempt->made_checkpoint; ++attempt) {
-    if (!IsNoOnesFault(*attempt)) fruitless.push_back(&*attempt);
-  }
-  std::reverse(fruitless.begin(), fruitless.end());
-  return fruitless;
-}
-
-/// Fruitless attempts as a failure, if they are too many.
-std::optional<JobError> TooManyAttempts(const std::vector<const Attempt*>& fruitless,
-                                        const LeaseOptions& options) {
-  if (static_cast<int>(fruitless.size()) < options.max_attempts_without_checkpoint) return {};
-  std::string reasons;
-  for (const Attempt* attempt : fruitless) {
-    reasons += (reasons.empty() ? "" : "; ") + ("attempt " + std::to_string(attempt->number)) +
-               " on " + attempt->worker + ": " + attempt->end_reason +
-               (attempt->end_message.empty() ? "" : " (" + attempt->end_message + ")");
-  }
-  return JobError{StatusCode::kUnavailable,
-                  std::to_string(fruitless.size()) +
-                      " attempts in a row ended before their first checkpoint: " + reasons,
-                  {{"TOO_MANY_ATTEMPTS", {}, 0, {}, {}}},
-                  0,
-                  std::string(FaultName(Fault::kWorker))};
-}
-
-/// How long a job waits whose `num_fruitless`-th attempt in a row met a fault.
-TimeUs Backoff(size_t num_fruitless, const LeaseOptions& options) {
-  TimeUs wait = options.backoff;
-  for (size_t i = 1; i < num_fruitless && wait < options.max_backoff; ++i) wait *= 4;
-  return std::min(wait, options.max_backoff);
-}
-
-/// Ends the attempt without a result: back to the queue, unless the user wished otherwise or it
-/// failed too often.
-JobEvent GiveBack(Job& job, std::string_view reason, const LeaseOptions& options, TimeUs now,
-                  const JobError& error = {}) {
-  CloseAttempt(job, reason, now);
-  if (!job.attempts.empty()) {
-    job.attempts.back().end_message = Printable(error.message, kMaxEndMessage);
-  }
-  if (job.desired_state == JobState::kCancelled) {
-    return ChangeState(job, JobState::kCancelled, kReasonCancelled, now);
-  }
-  if (job.desired_state == JobState::kPaused) {
-    return ChangeState(job, JobState::kPaused, kReasonPaused, now);
-  }
-  const auto fruitless = Fruitless(job);
-  if (auto failure = TooManyAttempts(fruitless, options)) {
-    job.error = std::move(failure);
-    if (!error.fault.empty()) job.error->fault = error.fault;
-    JobEvent event = ChangeState(job, JobState::kFailed, "TOO_MANY_ATTEMPTS", now);
-    event.error = job.error;
-    return event;
-  }
-  JobEvent event = ChangeState(job, JobState::kQueued, reason, now);
-  if (reason == kReasonRetry) job.not_before = now + Backoff(fruitless.size(), options);
-  if (error.code != StatusCode::kOk) event.error = error;
-  return event;
 }
 
 /// Makes the version, and the alias if asked, and ends the job.
@@ -250,166 +173,7 @@ void Measure(JobFacts& facts, const JobFacts& measured) {
   take(facts.truncated_examples, measured.truncated_examples);
 }
 
-/// The first `limit` jobs that a worker with these bases may run now, the most urgent first.
-StatusOr<std::vector<Job>> Candidates(Transaction& tx, const std::vector<std::string>& bases,
-                                      size_t limit) {
-  std::vector<Job> candidates;
-  // One query a base, so that thousands of queued jobs of other bases are never read.
-  for (const std::string& base : std::set<std::string>(bases.begin(), bases.end())) {
-    if (base.empty()) continue;
-    JobQuery query;
-    query.states = {JobState::kQueued};
-    query.base = base;
-    query.ready_at = tx.Now();
-    query.order = JobQuery::Order::kRunFirst;
-    query.limit = limit;
-    GRAFT_ASSIGN_OR_RETURN(std::vector<Job> found, tx.ListJobs(query));
-    std::move(found.begin(), found.end(), std::back_inserter(candidates));
-  }
-  std::sort(candidates.begin(), candidates.end(), [](const Job& a, const Job& b) {
-    return std::tie(b.priority, a.create_time, a.key.id) <
-           std::tie(a.priority, b.create_time, b.key.id);
-  });
-  return candidates;
-}
-
-/// A running job that makes the adapter of `job` on another base. One is enough to know: as long as
-/// there is one, none on a third base begins.
-StatusOr<std::optional<Job>> RunningRival(Transaction& tx, const Job& job) {
-  JobQuery query;
-  query.tenant = job.key.tenant;
-  query.states = {JobState::kRunning};
-  query.adapter = job.adapter;
-  query.limit = 1;
-  GRAFT_ASSIGN_OR_RETURN(std::vector<Job> running, tx.ListJobs(query));
-  if (running.empty() || running.front().base == job.base) return std::optional<Job>();
-  return std::optional<Job>(std::move(running.front()));
-}
-
-/// Passes `job` over for a while; says once why.
-Status Postpone(Transaction& tx, Job& job, const Job& rival, const LeaseOptions& options) {
-  job.not_before = tx.Now() + options.rival_wait;
-  JobEvent event;
-  event.time = tx.Now();
-  event.kind = EventKind::kWarning;
-  event.text = "waits for the end of job " + rival.key.id + ", which makes the adapter " +
-               job.adapter + " on the base " + rival.base;
-  if (std::find(job.warnings.begin(), job.warnings.end(), event.text) != job.warnings.end())
-    return tx.PutJob(job, {});
-  if (job.warnings.size() < kMaxWarnings) job.warnings.push_back(event.text);
-  return tx.PutJob(job, {std::move(event)});
-}
-
-/// Says once that `job` waits for memory, when it has waited a while.
-Status NoteWait(Transaction& tx, Job& job, std::string why, const LeaseOptions& options) {
-  if (tx.Now() - job.queue_time < options.tell_wait) return OkStatus();
-  const bool is_told = std::ranges::any_of(job.warnings, [](const std::string& warning) {
-    return warning.starts_with(kWaitsForMemory);
-  });
-  if (is_told || job.warnings.size() >= kMaxWarnings) return OkStatus();
-  JobEvent event;
-  event.time = tx.Now();
-  event.kind = EventKind::kWarning;
-  event.text = why;
-  job.warnings.push_back(std::move(why));
-  return tx.PutJob(job, {std::move(event)});
-}
-
-/// What of a worker's memory and time a round of grants has left.
-struct Granting {
-  const WorkerAsk& ask;
-  std::optional<WorkerMemory> memory;
-  std::set<JobKey> passed_over;  ///< They don't fit, and hold nobody back.
-  bool is_kept = false;          ///< For one that will fit.
-};
-
-/// Whether `job` may go to the worker now; else notes why not, and what that is for those behind
-/// it.
-StatusOr<bool> HasRoom(Transaction& tx, Job& job, Granting& granting, const LeaseOptions& options) {
-  if (!granting.memory) return true;
-  const Room room = RoomFor(job, *granting.memory);
-  if (room == Room::kFits) return true;
-  if (room == Room::kLater) {
-    JobQuery running;
-    running.states = {JobState::kRunning};
-    running.lease_worker = granting.ask.worker;
-    GRAFT_ASSIGN_OR_RETURN(const int64_t others, tx.CountJobs(running));
-    granting.is_kept = others > 0;
-  }
-  granting.passed_over.insert(job.key);
-  // Another worker is large enough for it.
-  const bool is_others =
-      room == Room::kNever && job.facts.peak_memory_bytes <= granting.memory->largest_elsewhere;
-  if (is_others) return false;
-  GRAFT_RETURN_IF_ERROR(
-      NoteWait(tx, job, WhyItWaits(job, granting.ask.worker, *granting.memory), options));
-  return false;
-}
-
-/// QUEUED -> RUNNING.
-Status Grant(Transaction& tx, Job& job, const std::string& worker, const LeaseOptions& options) {
-  const TimeUs now = tx.Now();
-  JobEvent event = ChangeState(job, JobState::kRunning, "LEASED", now);
-  job.lease.worker = worker;
-  ++job.lease.token;
-  job.lease.last_progress = now;
-  job.lease.expiry = ExpiryOf(job, options, now);
-  job.lease.step = job.checkpoint.step;
-  job.lease.activity = 0;
-  if (job.start_time == 0) job.start_time = now;
-  Attempt attempt;
-  attempt.number = job.attempts.empty() ? 1 : job.attempts.back().number + 1;
-  attempt.worker = worker;
-  attempt.start_time = now;
-  attempt.first_step = job.checkpoint.step;
-  if (job.attempts.size() >= kMaxAttempts) job.attempts.erase(job.attempts.begin());
-  job.attempts.push_back(attempt);
-  return tx.PutJob(job, {std::move(event)});
-}
-
 }  // namespace
-
-StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
-                                       const LeaseOptions& options) {
-  AcquiredLeases acquired;
-  Granting granting{.ask = ask, .memory = ask.memory, .passed_over = {}};
-  const auto wanted = static_cast<size_t>(std::max(ask.max_leases, 0));
-  const auto is_over = [&] { return acquired.granted.size() >= wanted || granting.is_kept; };
-  for (int round = 0; round < kMaxRounds && !is_over(); ++round) {
-    const size_t passed_over = granting.passed_over.size();
-    if (passed_over > kMaxPassedOver) break;
-    // Twice as many each time, so that those behind many that don't fit are soon found.
-    GRAFT_ASSIGN_OR_RETURN(
-        std::vector<Job> candidates,
-        Candidates(tx, ask.bases, wanted - acquired.granted.size() + 2 * passed_over));
-    std::erase_if(candidates,
-                  [&](const Job& job) { return granting.passed_over.contains(job.key); });
-    // Those of the last round were granted, or are passed over from now on.
-    if (candidates.empty()) break;
-    for (Job& job : candidates) {
-      if (is_over()) break;
-      const Status possible = CheckResult(tx, job.key.tenant, job.adapter, job.base);
-      if (possible.code() == StatusCode::kFailedPrecondition) {
-        JobEvent event = Fail(job, ToJobError(possible), tx.Now());
-        GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
-        acquired.refused.push_back(std::move(job));
-        continue;
-      }
-      GRAFT_RETURN_IF_ERROR(possible);
-      GRAFT_ASSIGN_OR_RETURN(const std::optional<Job> rival, RunningRival(tx, job));
-      if (rival) {
-        GRAFT_RETURN_IF_ERROR(Postpone(tx, job, *rival, options));
-        continue;
-      }
-      GRAFT_ASSIGN_OR_RETURN(const bool has_room, HasRoom(tx, job, granting, options));
-      if (!has_room) continue;
-      GRAFT_RETURN_IF_ERROR(Grant(tx, job, ask.worker, options));
-      if (granting.memory) Take(job, *granting.memory);
-      acquired.granted.push_back(std::move(job));
-    }
-  }
-  return acquired;
-}
 
 StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report,
                                   const LeaseOptions& options) {

@@ -1,13 +1,11 @@
 #pragma once
-/// Leases: which worker may run a job, until when, and with which fencing token. Every write that a
+/// Leases: which worker runs a job, until when, and with which fencing token. Every write that a
 /// worker asks for is checked against the token; a worker that was away and comes back overwrites
-/// nothing.
+/// nothing. Who gets one: granting.h.
 
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "server/core/room.h"
 #include "server/core/store.h"
 
 namespace graft::server::core {
@@ -26,33 +24,6 @@ struct LeaseOptions {
   TimeUs rival_wait = 1'000'000;  ///< See AcquireLeases.
   TimeUs tell_wait = 5'000'000;   ///< A job that waits so long for memory says so.
 };
-
-struct WorkerAsk {
-  std::string worker;
-  std::vector<std::string> bases;  ///< That it can load.
-  int max_leases = 1;
-  std::optional<WorkerMemory> memory = {};  ///< If it isn't told, no job is held back for its size.
-};
-
-struct AcquiredLeases {
-  std::vector<Job> granted;
-  std::vector<Job> refused;  ///< FAILED now, rather than at the end of a run for nothing.
-};
-
-/// QUEUED -> RUNNING for up to `max_leases` jobs, highest priority first, then oldest; jobs that
-/// wait after a kRetry are passed over. Each gets the next token and a new attempt.
-///
-/// What was checked when a job was created is checked again here, for jobs that wait together can
-/// exclude one another: one that CheckResult refuses by now goes to FAILED. One whose adapter
-/// another running job makes on another base waits `rival_wait` and is looked at again: only the
-/// other's end tells whether it can succeed.
-///
-/// A job that doesn't fit the worker's memory now waits, says once why, and isn't overtaken there
-/// as long as the worker runs others: with their ends it comes to fit, and smaller ones that came
-/// behind it would put that off for ever. Where nothing else runs the lack is not of jobs' making,
-/// and those behind it go first; so they do on a worker that is too small for it.
-StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
-                                       const LeaseOptions& options);
 
 /// What a worker reports of one lease.
 struct LeaseReport {

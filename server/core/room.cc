@@ -1,11 +1,9 @@
 #include "server/core/room.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "common/base/bytes_text.h"
 #include "common/base/json.h"
-#include "server/core/jobs.h"
 
 namespace graft::server::core {
 namespace {
@@ -61,12 +59,6 @@ std::string WhyItWaits(const Job& job, const std::string& worker, const WorkerMe
   return why + "of the " + BytesText(memory.most_bytes) + " that worker " + worker +
          " has for jobs " + BytesText(std::max<int64_t>(memory.free_bytes, 0)) +
          " are free; it runs when others have ended";
-}
-
-size_t RefusalsInARow(const Job& job) {
-  return static_cast<size_t>(std::ranges::distance(
-      job.attempts | std::views::reverse |
-      std::views::take_while([](const Attempt& a) { return a.end_reason == kReasonNoRoom; })));
 }
 
 }  // namespace graft::server::core

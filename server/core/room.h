@@ -40,7 +40,4 @@ void Take(const Job& job, WorkerMemory& memory);
 std::string WhyItWaits(const Job& job, const std::string& worker, const WorkerMemory& memory);
 inline constexpr std::string_view kWaitsForMemory = "waits for memory: ";
 
-/// How often in a row attempts of the job were handed back for lack of memory, the last included.
-size_t RefusalsInARow(const Job& job);
-
 }  // namespace graft::server::core

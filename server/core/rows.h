@@ -2,6 +2,7 @@
 /// The rows of the store: jobs, their events, adapters and versions. Plain values; the only state
 /// that graft must not lose.
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -98,6 +99,8 @@ enum class RequestHashKind {
   kMessage,       ///< The request's own spec: what it doesn't say doesn't count.
 };
 
+inline constexpr size_t kMaxWarnings = 100;  ///< Of a job that its row keeps.
+
 struct Job {
   JobKey key;
   std::string spec_json;      ///< common/spec's JSON form, resolved.
@@ -125,7 +128,7 @@ struct Job {
   std::string init_from_sha256, init_from_prefix;  ///< Version that it continues; empty: none.
   std::string version_sha256;                      ///< If SUCCEEDED.
   int64_t version_number = 0;
-  std::vector<std::string> warnings;  ///< The first 100.
+  std::vector<std::string> warnings;  ///< The first kMaxWarnings.
   std::string resolved_precision;
   int64_t num_events = 0;  ///< Number of the last event.
   int64_t revision = 0;    ///< Rises with every write of the row; the etag.

@@ -12,6 +12,7 @@
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
 #include "proto/report.h"
+#include "server/core/granting.h"
 #include "server/core/leases.h"
 #include "server/rpc/collector.h"
 #include "server/rpc/convert.h"

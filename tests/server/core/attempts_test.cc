@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "server/core/leases.h"
+#include "server/core/attempts.h"
 #include "tests/server/core/core_fixture.h"
 
 namespace graft::server::core {

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "server/core/granting.h"
 #include "server/core/jobs.h"
 #include "server/core/leases.h"
 #include "server/core/registry.h"

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "common/base/random.h"
+#include "server/core/granting.h"
 #include "server/core/jobs.h"
 #include "server/core/leases.h"
 #include "server/core/registry.h"

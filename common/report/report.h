@@ -40,6 +40,13 @@ struct Sample {
   int64_t tokens = 0;
 };
 
+/// What a job needs of a device's memory in one precision, its base included; 0: not known, or it
+/// doesn't run in that.
+struct MemoryNeed {
+  int64_t whole = 0;  ///< Where a pass keeps all that it can use.
+  int64_t least = 0;  ///< Where it computes its layers again instead.
+};
+
 struct JobFacts {
   int64_t train_examples = 0, validation_examples = 0, test_examples = 0;
   int64_t train_tokens = 0, total_steps = 0, trainable_parameters = 0, base_parameters = 0;
@@ -47,6 +54,8 @@ struct JobFacts {
   double seconds = 0;
   int64_t labels = 0, truncated_examples = 0;
   int64_t loss_tokens = 0, dropped_examples = 0;
+  /// By the precision that a worker runs it in. The server's own: it isn't told.
+  MemoryNeed fp32_memory = {}, bf16_memory = {};
 };
 
 }  // namespace graft::report

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <iterator>
 #include <optional>
+#include <ranges>
 #include <set>
+#include <string>
 #include <tuple>
 #include <utility>
 
@@ -66,12 +68,16 @@ Status Postpone(Transaction& tx, Job& job, const Job& rival, const LeaseOptions&
   return tx.PutJob(job, {std::move(event)});
 }
 
-/// Says once that `job` waits for memory, when it has waited a while.
+/// Says why `job` waits, when it has waited a while: once for each kind of reason in a row.
 Status NoteWait(Transaction& tx, Job& job, std::string why, const LeaseOptions& options) {
   if (tx.Now() - job.queue_time < options.tell_wait) return OkStatus();
-  const bool is_told = std::ranges::any_of(job.warnings, [](const std::string& warning) {
-    return warning.starts_with(kWaitsForMemory);
+  const auto kind = [](const std::string& text) {
+    return std::pair(text.starts_with(kWaitsForMemory), text.starts_with(kWaitsForWorker));
+  };
+  const auto told = std::ranges::find_if(job.warnings | std::views::reverse, [&](const auto& text) {
+    return kind(text) != std::pair(false, false);
   });
+  const bool is_told = told != job.warnings.rend() && kind(*told) == kind(why);
   if (is_told || job.warnings.size() >= kMaxWarnings) return OkStatus();
   JobEvent event;
   event.time = tx.Now();
@@ -103,12 +109,16 @@ StatusOr<bool> HasRoom(Transaction& tx, Job& job, Granting& granting, const Leas
     granting.is_kept = others > 0;
   }
   granting.passed_over.insert(job.key);
-  // Another worker is large enough for it.
-  const bool is_others =
-      room == Room::kNever && job.facts.peak_memory_bytes <= granting.memory->largest_elsewhere;
-  if (is_others) return false;
-  GRAFT_RETURN_IF_ERROR(
-      NoteWait(tx, job, WhyItWaits(job, granting.ask.worker, *granting.memory), options));
+  std::string why;
+  if (room == Room::kLater) {
+    why = WhyItWaits(job, granting.ask.worker, *granting.memory);
+  } else {
+    const Prospect prospect = ProspectOf(job, granting.ask.places);
+    // It waits for one that could hold it as any job waits for its turn.
+    if (prospect == Prospect::kSome || prospect == Prospect::kUnknown) return false;
+    why = WhyNoneHolds(job, granting.ask.places);
+  }
+  GRAFT_RETURN_IF_ERROR(NoteWait(tx, job, std::move(why), options));
   return false;
 }
 

@@ -16,6 +16,7 @@ struct WorkerAsk {
   std::vector<std::string> bases;  ///< That it can load.
   int max_leases = 1;
   std::optional<WorkerMemory> memory = {};  ///< If it isn't told, no job is held back for its size.
+  std::vector<WorkerPlace> places = {};     ///< All that are there, the asking one too.
 };
 
 struct AcquiredLeases {
@@ -34,7 +35,8 @@ struct AcquiredLeases {
 /// A job that doesn't fit the worker's memory now waits, says once why, and isn't overtaken there
 /// as long as the worker runs others: with their ends it comes to fit, and smaller ones that came
 /// behind it would put that off for ever. Where nothing else runs the lack is not of jobs' making,
-/// and those behind it go first; so they do on a worker that is too small for it.
+/// and those behind it go first; so they do on a worker that is too small for it. If no worker that
+/// takes jobs could hold it, it says so, once; and again what it waits for when that changes.
 StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
                                        const LeaseOptions& options);
 

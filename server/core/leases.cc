@@ -144,8 +144,12 @@ JobEvent StopAs(Job& job, JobState wished, std::string_view reason, const LeaseO
 JobEvent Release(Job& job, const Completion& completion, const LeaseOptions& options, TimeUs now) {
   const JobError& error = completion.error;
   if (error.code == StatusCode::kOk) return GiveBack(job, kReasonDrained, options, now);
-  const int64_t largest = completion.largest_worker_bytes;
-  const bool fits_nowhere = largest > 0 && job.facts.peak_memory_bytes > largest;
+  const auto refused_by =
+      std::ranges::find(completion.places, completion.report.worker, &WorkerPlace::worker);
+  if (refused_by != completion.places.end())
+    NoteNeed(job, refused_by->prefers_bf16, completion.facts.peak_memory_bytes);
+  // For good: so one that drains counts too, for it may come back.
+  const bool fits_nowhere = ProspectOf(job, completion.places) == Prospect::kNone;
   if (fits_nowhere && job.desired_state == JobState::kRunning) return Fail(job, error, now);
   JobEvent event = GiveBack(job, kReasonNoRoom, options, now, error);
   // What it lacks may stand in no account that it is granted by.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "server/core/room.h"
 #include "server/core/store.h"
 
 namespace graft::server::core {
@@ -70,8 +71,7 @@ struct Completion {
   JobFacts facts;   ///< Measured; those that aren't 0 replace the job's.
   Version version;  ///< If kSucceeded; number, tenant, adapter and times are filled in here.
   bool promote = false;
-  /// Most that a job could get of any worker's memory, its base included; 0: unknown.
-  int64_t largest_worker_bytes = 0;
+  std::vector<WorkerPlace> places = {};  ///< All that are there; of a kReleased that didn't fit.
 };
 
 /// Ends a lease. On success the version row, its adapter, the alias (if the job asked for it) and
@@ -79,7 +79,7 @@ struct Completion {
 /// - kSucceeded -> SUCCEEDED, or FAILED if its adapter now belongs to another base
 /// - kFailed -> FAILED
 /// - kRetry, kReleased -> QUEUED, or FAILED at the attempt limit; a kRetry waits a while first. One
-///   that didn't fit is FAILED if, by its measured facts, it fits no worker.
+///   that didn't fit is FAILED if, by its measured facts, it fits no worker that has its base.
 /// - kPaused, kCancelled -> PAUSED, CANCELLED; QUEUED if the wish was taken back meanwhile
 ///
 /// All but the first two become CANCELLED or PAUSED if that is wished. Repeating a completion whose

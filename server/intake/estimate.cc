@@ -74,15 +74,23 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   const int64_t common = spec::SharesBeginnings(spec, layout) ? tokens.common : 0;
   spec::LargestPass pass = spec::LargestPassOf(h, std::move(examples), common);
   pass.evaluated = std::min(std::max(tokens.validation, tokens.test), spec::kEvaluationTokens);
-  const int64_t sample_cache = spec::SampleCacheBytes(spec, layout, tokens.samples, machine.bf16);
-  const auto peak = [&](bool keeps_inputs) {
-    const spec::TrainingMemory memory =
-        spec::EstimateTrainingMemory(spec, layout, pass, machine.bf16, keeps_inputs);
-    return std::max(memory.total(), memory.base + memory.states + sample_cache);
+  const auto need_in = [&](bool is_bf16) {
+    const int64_t sample_cache = spec::SampleCacheBytes(spec, layout, tokens.samples, is_bf16);
+    const auto peak = [&](bool keeps_inputs) {
+      const spec::TrainingMemory memory =
+          spec::EstimateTrainingMemory(spec, layout, pass, is_bf16, keeps_inputs);
+      return std::max(memory.total(), memory.base + memory.states + sample_cache);
+    };
+    return report::MemoryNeed{.whole = peak(false), .least = peak(true)};
   };
-  facts.peak_memory_bytes = peak(/*keeps_inputs=*/false);
+  if (h.precision != spec::Precision::kBf16) facts.fp32_memory = need_in(false);
+  if (h.precision != spec::Precision::kFp32) facts.bf16_memory = need_in(true);
+  const bool is_bf16 = h.precision == spec::Precision::kBf16 ||
+                       (h.precision == spec::Precision::kAuto && machine.bf16);
+  const report::MemoryNeed need = is_bf16 ? facts.bf16_memory : facts.fp32_memory;
   // A worker does the same where memory is short.
-  if (!Fits(facts, machine)) facts.peak_memory_bytes = peak(/*keeps_inputs=*/true);
+  const bool is_short = machine.memory_bytes > 0 && need.whole > machine.memory_bytes;
+  facts.peak_memory_bytes = is_short ? need.least : need.whole;
 
   const double epochs = facts.total_steps == 0 || batches == 0
                             ? 0
@@ -103,6 +111,19 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
       static_cast<double>(tokens.validation) * evaluations * flops_per_token / 2 +
       static_cast<double>(tokens.test) * flops_per_token / 2;
   facts.seconds = machine.gflops > 0 ? flops / (machine.gflops * 1e9 * kEfficiency) : 0;
+}
+
+Machine EstimateOn(const spec::JobSpec& spec, const families::Layout& layout,
+                   const TokenCounts& tokens, std::span<const Machine> machines,
+                   core::JobFacts& facts) {
+  for (const Machine& machine : machines) {
+    Estimate(spec, layout, tokens, machine, facts);
+    if (Fits(facts, machine)) return machine;
+  }
+  const auto largest = std::ranges::max_element(machines, {}, &Machine::memory_bytes);
+  const Machine machine = largest != machines.end() ? *largest : Machine();
+  Estimate(spec, layout, tokens, machine, facts);
+  return machine;
 }
 
 Status CheckFits(const core::JobFacts& facts, const Machine& machine) {

@@ -3,6 +3,7 @@
 /// common/spec/training_memory.h has it, its time within a factor of two.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "common/families/layout.h"
@@ -35,10 +36,16 @@ struct TokenCounts {
 };
 
 /// Fills train_tokens, total_steps, trainable_parameters, base_parameters, artifact_bytes,
-/// peak_memory_bytes and seconds. Requires: `spec` is resolved for `layout` and its task's labels
-/// are known; the facts' examples are set.
+/// peak_memory_bytes and seconds, and what it needs in each precision that it may run in. Requires:
+/// `spec` is resolved for `layout` and its task's labels are known; the facts' examples are set.
 void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const TokenCounts& tokens,
               const Machine& machine, core::JobFacts& facts);
+
+/// The same on the first of `machines` that holds the job, or the largest if none does. Returns it;
+/// an unknown one if there is none.
+Machine EstimateOn(const spec::JobSpec& spec, const families::Layout& layout,
+                   const TokenCounts& tokens, std::span<const Machine> machines,
+                   core::JobFacts& facts);
 
 /// Micro-batches of one epoch, as the trainer cuts them: by examples, or as many as fit into
 /// batch_tokens.

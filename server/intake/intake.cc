@@ -168,10 +168,10 @@ StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpe
   facts.validation_examples = static_cast<int64_t>(dataset.validation.size());
   facts.test_examples = static_cast<int64_t>(dataset.test.size());
   facts.labels = static_cast<int64_t>(dataset.label_names.size());
-  Estimate(spec, base.layout, tokens, options.machine, facts);
+  const Machine machine = EstimateOn(spec, base.layout, tokens, options.machines, facts);
   for (std::string& idle : IdleSettings(spec, base.layout, tokens, facts))
     prepared.warnings.push_back(std::move(idle));
-  GRAFT_RETURN_IF_ERROR(CheckFits(facts, options.machine));
+  GRAFT_RETURN_IF_ERROR(CheckFits(facts, machine));
   GRAFT_RETURN_IF_ERROR(options.stop.Check());
   if (options.store) {
     GRAFT_ASSIGN_OR_RETURN(prepared.dataset_sha256, StoreDataset(tenant, dataset));

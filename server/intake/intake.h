@@ -31,8 +31,8 @@ struct Prepared {
 
 /// How a job's data is prepared.
 struct PrepareOptions {
-  Machine machine;     ///< That would run the job.
-  bool store = false;  ///< Keep the ingested form under its hash.
+  std::vector<Machine> machines;  ///< That could run the job, the likeliest first.
+  bool store = false;             ///< Keep the ingested form under its hash.
   StopFlag stop;
   TimeUs create_time = 0;             ///< Of the job.
   std::string init_from_prefix = {};  ///< Of the version that it continues; empty: none.

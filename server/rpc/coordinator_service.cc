@@ -175,6 +175,7 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
     // Heartbeats tell of bases that came or went while this call waits, and of memory.
     ask.bases = backend_.workers.BasesOf(request.worker_id());
     ask.memory = backend_.workers.MemoryOf(request.worker_id());
+    ask.places = backend_.workers.Places();
     // A look costs less than a write, and most looks find nothing.
     auto look = [bases = ask.bases](Transaction& tx) -> StatusOr<bool> {
       for (const std::string& base : bases) {
@@ -320,7 +321,7 @@ Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease
     bool repeated = false;
   };
   if (completion.outcome == core::Outcome::kReleased && request.has_error())
-    completion.largest_worker_bytes = backend_.workers.LargestJobBytes();
+    completion.places = backend_.workers.Places();
   auto complete = [completion, unproved = request.unproved(),
                    options = LeaseOptions()](Transaction& tx) -> StatusOr<Completed> {
     core::Completion filled = completion;

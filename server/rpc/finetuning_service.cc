@@ -113,13 +113,14 @@ Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
 
 Awaitable<StatusOr<intake::Prepared>> FinetuningService::Prepare(const CallContext& context,
                                                                  const Admitted& admitted) {
-  const auto machine =
-      backend_.workers.MachineFor(admitted.spec.base, admitted.spec.hyperparameters.precision);
+  auto machines =
+      backend_.workers.MachinesFor(admitted.spec.base, admitted.spec.hyperparameters.precision);
   const std::string prefix = admitted.init_from ? admitted.init_from->artifact_prefix : "";
   auto prepare = [&intake = backend_.intake, tenant = context.tenant, spec = admitted.spec,
-                  base = admitted.base, machine, prefix](const intake::StopFlag& stop) {
+                  base = admitted.base, machines = std::move(machines),
+                  prefix](const intake::StopFlag& stop) {
     return intake.Prepare(tenant, spec, *base,
-                          {machine, /*store=*/false, stop, SystemClock().Now(), prefix});
+                          {machines, /*store=*/false, stop, SystemClock().Now(), prefix});
   };
   context.waiting_for = "the data to be read and checked";
   StatusOr<intake::Prepared> prepared = co_await OnIntake(backend_.runtime, std::move(prepare));

@@ -155,12 +155,12 @@ Awaitable<StatusOr<intake::Prepared>> Validator::Prepare(core::Job job) {
   if (!spec.ok()) co_return InvalidArgumentError(spec.status().message());
   GRAFT_CO_ASSIGN_OR_RETURN(const intake::BasePtr base, co_await backend_.bases.Find(spec->base));
   GRAFT_CO_RETURN_IF_ERROR(CheckBaseIsAsChecked(job, *base));
-  const auto machine = backend_.workers.MachineFor(spec->base, spec->hyperparameters.precision);
-  auto work = [&intake = backend_.intake, tenant = job.key.tenant, spec = *spec, base, machine,
-               create_time = job.create_time,
+  auto machines = backend_.workers.MachinesFor(spec->base, spec->hyperparameters.precision);
+  auto work = [&intake = backend_.intake, tenant = job.key.tenant, spec = *spec, base,
+               machines = std::move(machines), create_time = job.create_time,
                prefix = job.init_from_prefix](const intake::StopFlag& stop) {
     return intake.Prepare(tenant, spec, *base,
-                          {machine, /*store=*/true, stop, create_time, prefix});
+                          {machines, /*store=*/true, stop, create_time, prefix});
   };
   co_return co_await OnIntake(backend_.runtime, std::move(work));
 }

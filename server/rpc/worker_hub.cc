@@ -96,17 +96,19 @@ std::optional<core::WorkerMemory> WorkerHub::MemoryOf(const std::string& worker_
                             .prefers_bf16 = worker->second.fast_bf16()};
   for (const auto& base : told->second.bases_in_use())
     memory.bases_in_use.push_back({base.id(), base.bf16(), base.bytes()});
-  for (const auto& [id, other] : registrations_) {
-    if (id != worker_id)
-      memory.largest_elsewhere = std::max(memory.largest_elsewhere, JobBytes(other));
-  }
   return memory;
 }
 
-int64_t WorkerHub::LargestJobBytes() const {
-  int64_t largest = 0;
-  for (const auto& [id, worker] : registrations_) largest = std::max(largest, JobBytes(worker));
-  return largest;
+std::vector<core::WorkerPlace> WorkerHub::Places() const {
+  std::vector<core::WorkerPlace> places;
+  for (const auto& [id, worker] : registrations_) {
+    places.push_back({.worker = id,
+                      .bases = {worker.bases().begin(), worker.bases().end()},
+                      .most_bytes = JobBytes(worker),
+                      .prefers_bf16 = worker.fast_bf16(),
+                      .is_draining = draining_.at(id)});
+  }
+  return places;
 }
 
 void WorkerHub::SetMemory(const std::string& worker_id,
@@ -150,18 +152,25 @@ void WorkerHub::NoteLoaded(const std::string& worker_id, const std::string& sha2
   table_.Ended(worker_id, sha256, true);
 }
 
-intake::Machine WorkerHub::MachineFor(const std::string& base, spec::Precision precision) const {
-  intake::Machine machine;
-  for (const auto& [id, worker] : registrations_) {
-    if (std::find(worker.bases().begin(), worker.bases().end(), base) == worker.bases().end())
-      continue;
-    if (machine.memory_bytes >= JobBytes(worker)) continue;
-    machine.memory_bytes = JobBytes(worker);
-    machine.bf16 = precision == spec::Precision::kBf16 ||
-                   (precision == spec::Precision::kAuto && worker.fast_bf16());
-    machine.gflops = machine.bf16 ? worker.bf16_gflops() : worker.fp32_gflops();
+std::vector<intake::Machine> WorkerHub::MachinesFor(const std::string& base,
+                                                    spec::Precision precision) const {
+  std::vector<core::WorkerPlace> places = Places();
+  std::erase_if(places, [&](const auto& place) {
+    return std::ranges::find(place.bases, base) == place.bases.end();
+  });
+  std::ranges::stable_sort(places, {}, [](const auto& place) {
+    return std::pair(place.is_draining, -place.most_bytes);
+  });
+  std::vector<intake::Machine> machines;
+  for (const core::WorkerPlace& place : places) {
+    const auto& worker = registrations_.at(place.worker);
+    const bool bf16 = precision == spec::Precision::kBf16 ||
+                      (precision == spec::Precision::kAuto && place.prefers_bf16);
+    machines.push_back({.memory_bytes = place.most_bytes,
+                        .gflops = bf16 ? worker.bf16_gflops() : worker.fp32_gflops(),
+                        .bf16 = bf16});
   }
-  return machine;
+  return machines;
 }
 
 Status WorkerHub::NoWorkerFor(const std::string& base) const {

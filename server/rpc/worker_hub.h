@@ -57,8 +57,8 @@ class WorkerHub {
   void Update(const graft::internal::v1::RenewLeasesRequest& request);
   /// What the worker says of its memory; none: nothing yet.
   std::optional<core::WorkerMemory> MemoryOf(const std::string& worker_id) const;
-  /// Most that a job could get on any worker; 0: there is none.
-  int64_t LargestJobBytes() const;
+  /// All that are there.
+  std::vector<core::WorkerPlace> Places() const;
   void SetMemory(const std::string& worker_id, const graft::internal::v1::JobMemory& memory);
   /// What lies in the worker's folder now.
   void SetBases(const std::string& worker_id, std::vector<std::string> bases);
@@ -74,9 +74,10 @@ class WorkerHub {
 
   bool Knows(const std::string& worker_id) const { return links_.contains(worker_id); }
   std::vector<std::string> HoldersOf(const std::string& base) const { return table_.Holders(base); }
-  /// The machine for estimates of a job in `precision`: the largest worker that has `base`; all
-  /// zero if none has.
-  intake::Machine MachineFor(const std::string& base, spec::Precision precision) const;
+  /// For estimates of a job in `precision`, the workers that have `base`: those that take jobs
+  /// first, of these the largest.
+  std::vector<intake::Machine> MachinesFor(const std::string& base,
+                                           spec::Precision precision) const;
 
   /// Returns once a worker has registered: at once if one is there or none is expected, at the
   /// latest after `wait_for_worker`.

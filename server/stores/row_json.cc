@@ -51,6 +51,9 @@ void Fields(Is<core::Sample> auto& s, auto field) {
   field("step", s.step), field("index", s.index), field("prompt", s.prompt);
   field("text", s.text), field("finish_reason", s.finish_reason), field("tokens", s.tokens);
 }
+void Fields(Is<report::MemoryNeed> auto& n, auto field) {
+  field("whole", n.whole), field("least", n.least);
+}
 void Fields(Is<core::JobFacts> auto& f, auto field) {
   field("train_examples", f.train_examples), field("validation_examples", f.validation_examples);
   field("test_examples", f.test_examples), field("train_tokens", f.train_tokens);
@@ -59,6 +62,7 @@ void Fields(Is<core::JobFacts> auto& f, auto field) {
   field("peak_memory_bytes", f.peak_memory_bytes), field("seconds", f.seconds);
   field("labels", f.labels), field("truncated_examples", f.truncated_examples);
   field("loss_tokens", f.loss_tokens), field("dropped_examples", f.dropped_examples);
+  field("fp32_memory", f.fp32_memory), field("bf16_memory", f.bf16_memory);
 }
 void Fields(Is<core::Lease> auto& l, auto field) {
   field("worker", l.worker), field("token", l.token), field("expiry", l.expiry);

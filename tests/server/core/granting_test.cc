@@ -33,15 +33,18 @@ class LeasesByRoomTest : public CoreFixture {
                 }).ok());
     return key;
   }
+  static WorkerPlace Place(const std::string& worker, int64_t most, const char* base = "minilm") {
+    return {.worker = worker, .bases = {base}, .most_bytes = most};
+  }
   std::vector<Job> AcquireWith(int64_t free, int max = 4, const std::string& worker = "worker-1",
-                               int64_t elsewhere = 0) {
-    const WorkerAsk ask{.worker = worker,
-                        .bases = {"minilm"},
-                        .max_leases = max,
-                        .memory = WorkerMemory{.free_bytes = free,
-                                               .most_bytes = 8 * kGiB,
-                                               .bases_in_use = {},
-                                               .largest_elsewhere = elsewhere}};
+                               std::vector<WorkerPlace> others = {}) {
+    others.push_back(Place(worker, 8 * kGiB));
+    const WorkerAsk ask{
+        .worker = worker,
+        .bases = {"minilm"},
+        .max_leases = max,
+        .memory = WorkerMemory{.free_bytes = free, .most_bytes = 8 * kGiB, .bases_in_use = {}},
+        .places = std::move(others)};
     auto jobs = Do([&](Transaction& tx) { return AcquireLeases(tx, ask, options_); });
     EXPECT_TRUE(jobs.ok()) << jobs.status();
     return jobs.ok() ? jobs->granted : std::vector<Job>();
@@ -51,11 +54,13 @@ class LeasesByRoomTest : public CoreFixture {
     for (const Job& job : jobs) keys.push_back(job.key);
     return keys;
   }
-  Completion HandedBack(const Job& job, int64_t needs, int64_t largest) {
+  /// By worker-1, of 8 GiB.
+  Completion HandedBack(const Job& job, int64_t needs, std::vector<WorkerPlace> others = {}) {
     Completion completion = Ended(job, Outcome::kReleased);
     completion.error = {StatusCode::kResourceExhausted, "it needs 7.0 GiB", {}, 0};
     completion.facts.peak_memory_bytes = needs;
-    completion.largest_worker_bytes = largest;
+    completion.places = std::move(others);
+    completion.places.push_back(Place("worker-1", 8 * kGiB));
     return completion;
   }
 };
@@ -125,18 +130,57 @@ TEST_F(LeasesByRoomTest, AJobThatIsTooLargeForAWorkerWaitsForAnother) {
   const JobKey small = QueuedNeeding(kGiB);
   clock_.Advance(options_.tell_wait);
 
-  EXPECT_THAT(Keys(AcquireWith(8 * kGiB, 4, "worker-1", /*elsewhere=*/16 * kGiB)),
+  EXPECT_THAT(Keys(AcquireWith(8 * kGiB, 4, "worker-1", {Place("worker-2", 16 * kGiB)})),
               ElementsAre(small));
   EXPECT_THAT(Get(large).warnings, IsEmpty()) << "a larger worker is there";
-  EXPECT_THAT(AcquireWith(7 * kGiB), IsEmpty());
-  EXPECT_THAT(Get(large).warnings, ElementsAre(HasSubstr("the largest worker can give a job 8.0")));
+}
+
+TEST_F(LeasesByRoomTest, AJobThatNoWorkerWillEverTakeSaysSoWhateverElseIsThere) {
+  const JobKey large = QueuedNeeding(9 * kGiB);
+  clock_.Advance(options_.tell_wait);
+
+  EXPECT_THAT(AcquireWith(8 * kGiB, 4, "worker-1", {Place("worker-2", 16 * kGiB, "gpt2")}),
+              IsEmpty());
+
+  EXPECT_THAT(Get(large).warnings,
+              ElementsAre("waits for a larger worker: it needs about 9.0 GiB, and worker worker-1, "
+                          "the nearest to that of those that take jobs on the base minilm, can "
+                          "give a job 8.0 GiB; cancel it, or start a larger worker"));
+}
+
+TEST_F(LeasesByRoomTest, AWorkerThatDrainsIsNamedButNotWaitedForInSilence) {
+  const JobKey large = QueuedNeeding(9 * kGiB);
+  clock_.Advance(options_.tell_wait);
+  WorkerPlace leaving = Place("worker-2", 16 * kGiB);
+  leaving.is_draining = true;
+
+  EXPECT_THAT(AcquireWith(8 * kGiB, 4, "worker-1", {leaving}), IsEmpty());
+
+  EXPECT_THAT(Get(large).warnings,
+              ElementsAre(HasSubstr("worker worker-2 could, but is draining and takes none")));
+}
+
+TEST_F(LeasesByRoomTest, WhatAJobWaitsForIsSaidAgainWhenItIsAnotherThing) {
+  const JobKey large = QueuedNeeding(8 * kGiB);
+  clock_.Advance(options_.tell_wait);
+  ASSERT_THAT(AcquireWith(7 * kGiB), IsEmpty());
+  ASSERT_TRUE(Do([&](Transaction& tx) -> Status {
+                GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(large));
+                NoteNeed(job, /*prefers_bf16=*/false, 9 * kGiB);
+                return tx.PutJob(job, {});
+              }).ok());
+
+  for (int i = 0; i < 2; ++i) ASSERT_THAT(AcquireWith(7 * kGiB), IsEmpty());
+
+  EXPECT_THAT(Get(large).warnings,
+              ElementsAre(StartsWith(kWaitsForMemory), StartsWith(kWaitsForWorker)));
 }
 
 TEST_F(LeasesByRoomTest, AJobThatIsHandedBackWaitsUntilWhatItNeedsIsFree) {
   const JobKey key = QueuedNeeding(kGiB);
   const Job job = AcquireWith(2 * kGiB).at(0);
 
-  const auto back = Complete(HandedBack(job, 7 * kGiB, 8 * kGiB));
+  const auto back = Complete(HandedBack(job, 7 * kGiB));
 
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(back->state, JobState::kQueued);
@@ -150,18 +194,18 @@ TEST_F(LeasesByRoomTest, HandingBackIsNoOnesFault) {
   QueuedNeeding(kGiB);
   for (int i = 0; i < 2 * options_.max_attempts_without_checkpoint; ++i) {
     const Job job = AcquireWith(8 * kGiB).at(0);
-    ASSERT_EQ(Complete(HandedBack(job, 7 * kGiB, 8 * kGiB))->state, JobState::kQueued);
+    ASSERT_EQ(Complete(HandedBack(job, 7 * kGiB))->state, JobState::kQueued);
     clock_.Advance(options_.max_backoff);
   }
 }
 
 TEST_F(LeasesByRoomTest, WhatIsHandedBackAgainOrForAnUnknownNeedRestsAWhile) {
   const JobKey key = QueuedNeeding(kGiB);
-  ASSERT_TRUE(Complete(HandedBack(AcquireWith(8 * kGiB).at(0), 0, 8 * kGiB)).ok());
+  ASSERT_TRUE(Complete(HandedBack(AcquireWith(8 * kGiB).at(0), 0)).ok());
   EXPECT_THAT(AcquireWith(8 * kGiB), IsEmpty());
   clock_.Advance(options_.backoff);
 
-  ASSERT_TRUE(Complete(HandedBack(AcquireWith(8 * kGiB).at(0), 7 * kGiB, 8 * kGiB)).ok());
+  ASSERT_TRUE(Complete(HandedBack(AcquireWith(8 * kGiB).at(0), 7 * kGiB)).ok());
 
   clock_.Advance(options_.backoff);
   EXPECT_THAT(AcquireWith(8 * kGiB), IsEmpty());
@@ -172,7 +216,7 @@ TEST_F(LeasesByRoomTest, WhatIsHandedBackAgainOrForAnUnknownNeedRestsAWhile) {
 TEST_F(LeasesByRoomTest, WhatFitsNoWorkerFails) {
   QueuedNeeding(kGiB);
   const Job job = AcquireWith(8 * kGiB).at(0);
-  const Completion completion = HandedBack(job, 9 * kGiB, 8 * kGiB);
+  const Completion completion = HandedBack(job, 9 * kGiB);
 
   const auto failed = Complete(completion);
 
@@ -180,6 +224,47 @@ TEST_F(LeasesByRoomTest, WhatFitsNoWorkerFails) {
   EXPECT_EQ(failed->state, JobState::kFailed);
   EXPECT_EQ(failed->error->message, "it needs 7.0 GiB");
   EXPECT_TRUE(Complete(completion).ok()) << "its answer was lost";
+}
+
+TEST_F(LeasesByRoomTest, WhatFitsOnlyAWorkerWithoutItsBaseFails) {
+  QueuedNeeding(kGiB);
+  const Job job = AcquireWith(8 * kGiB).at(0);
+
+  const auto failed = Complete(HandedBack(job, 9 * kGiB, {Place("worker-2", 64 * kGiB, "gpt2")}));
+
+  ASSERT_TRUE(failed.ok()) << failed.status();
+  EXPECT_EQ(failed->state, JobState::kFailed);
+}
+
+TEST_F(LeasesByRoomTest, WhatFitsAWorkerThatWouldRunItInAnotherPrecisionWaitsForIt) {
+  const JobKey key = QueuedNeeding(kGiB);
+  ASSERT_TRUE(Do([&](Transaction& tx) -> Status {
+                GRAFT_ASSIGN_OR_RETURN(Job job, tx.GetJob(key));
+                job.facts.fp32_memory = {.whole = kGiB, .least = kGiB};
+                job.facts.bf16_memory = {.whole = kGiB / 2, .least = kGiB / 2};
+                return tx.PutJob(job, {});
+              }).ok());
+  const Job job = AcquireWith(8 * kGiB).at(0);
+  WorkerPlace bf16 = Place("worker-2", 6 * kGiB);
+  bf16.prefers_bf16 = true;
+
+  const auto back = Complete(HandedBack(job, 9 * kGiB, {bf16}));
+
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->state, JobState::kQueued);
+  EXPECT_EQ(back->facts.bf16_memory.least, kGiB / 2);
+}
+
+TEST_F(LeasesByRoomTest, NothingFailsForASizeThatAWorkerWhichDrainsCouldHold) {
+  QueuedNeeding(kGiB);
+  const Job job = AcquireWith(8 * kGiB).at(0);
+  WorkerPlace leaving = Place("worker-2", 16 * kGiB);
+  leaving.is_draining = true;
+
+  const auto back = Complete(HandedBack(job, 9 * kGiB, {leaving}));
+
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->state, JobState::kQueued) << "it may come back";
 }
 
 }  // namespace

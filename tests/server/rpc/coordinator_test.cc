@@ -369,26 +369,61 @@ TEST_F(FastPollTest, RoomThatAHeartbeatTellsOfReachesThePollThatWaits) {
   EXPECT_EQ(lease.attempt(), 1);
 }
 
+/// Hands the lease back for lack of memory; `needs`: what the job needs.
+grpc::Status HandBack(FakeWorker& worker, const pb::Lease& lease, int64_t needs) {
+  pb::CompleteLeaseRequest end = worker.Completion(lease, pb::CompleteLeaseRequest::RELEASED);
+  end.mutable_error()->set_code(static_cast<int>(StatusCode::kResourceExhausted));
+  end.mutable_error()->set_message("training needs more");
+  end.mutable_facts()->set_peak_memory_bytes(needs);
+  return worker.Complete(end);
+}
+
 TEST_F(CoordinatorTest, AJobThatIsHandedBackForMemoryWaitsAndOneThatFitsNowhereFails) {
   FakeWorker worker(socket_, "w1", {"tiny"});
   worker.Register();
   v1::Job job;
   ASSERT_TRUE(Create(Spec(), &job).ok());
-  const auto hand_back = [&](const pb::Lease& lease, int64_t needs) {
-    pb::CompleteLeaseRequest end = worker.Completion(lease, pb::CompleteLeaseRequest::RELEASED);
-    end.mutable_error()->set_code(static_cast<int>(StatusCode::kResourceExhausted));
-    end.mutable_error()->set_message("training needs more");
-    end.mutable_facts()->set_peak_memory_bytes(needs);
-    return worker.Complete(end);
-  };
 
-  ASSERT_TRUE(hand_back(worker.AcquireOne(), worker.memory_bytes).ok());
+  ASSERT_TRUE(HandBack(worker, worker.AcquireOne(), worker.memory_bytes).ok());
   EXPECT_EQ(Get(job.name()).state(), v1::QUEUED);
   EXPECT_EQ(Get(job.name()).attempts(0).end_reason(), "NO_ROOM");
-  ASSERT_TRUE(hand_back(worker.AcquireOne(), worker.memory_bytes + 1).ok());
+  ASSERT_TRUE(HandBack(worker, worker.AcquireOne(), worker.memory_bytes + 1).ok());
 
   EXPECT_EQ(Get(job.name()).state(), v1::FAILED);
   EXPECT_EQ(Get(job.name()).error().message(), "training needs more");
+}
+
+TEST_F(CoordinatorTest, OnlyAWorkerThatHasTheBaseIsLargeEnoughForAJob) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  FakeWorker other(socket_, "w2", {"other"});
+  other.memory_bytes = 2 * worker.memory_bytes;
+  other.Register();
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+
+  ASSERT_TRUE(HandBack(worker, worker.AcquireOne(), worker.memory_bytes + 1).ok());
+
+  EXPECT_EQ(Get(job.name()).state(), v1::FAILED);
+}
+
+TEST_F(CoordinatorTest, NoJobFailsForItsSizeWhileALargeEnoughWorkerDrains) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  FakeWorker leaving(socket_, "w2", {"tiny"});
+  leaving.memory_bytes = 2 * worker.memory_bytes;
+  leaving.Register();
+  pb::RenewLeasesRequest drains;
+  drains.set_draining(true);
+  pb::RenewLeasesResponse response;
+  ASSERT_TRUE(leaving.Renew(drains, &response).ok());
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  const pb::Lease lease = worker.AcquireOne();
+
+  ASSERT_TRUE(HandBack(worker, lease, worker.memory_bytes + 1).ok());
+
+  EXPECT_EQ(Get(job.name()).state(), v1::QUEUED);
 }
 
 class SilenceTest : public ServerFixture {

@@ -41,6 +41,25 @@ TEST_F(ValidationTest, MemoryGoesByThePrecisionThatTheJobWouldUse) {
             Estimate(v1::FP32).peak_memory_bytes());
 }
 
+TEST_F(ValidationTest, AJobIsRefusedForItsSizeOnlyIfNoWorkerCouldHoldIt) {
+  FakeWorker fp32(socket_, "w1", {"tiny"});
+  fp32.Register();
+  const int64_t in_fp32 = Estimate(v1::FP32).peak_memory_bytes();
+  const int64_t in_bf16 = Estimate(v1::BF16).peak_memory_bytes();
+  ASSERT_GT(in_fp32, in_bf16 + 2);
+  fp32.memory_bytes = in_bf16 + 1;
+  fp32.Register();
+  FakeWorker bf16(socket_, "w2", {"tiny"});
+  bf16.fast_bf16 = true;
+  bf16.memory_bytes = in_bf16;
+  bf16.Register();
+
+  EXPECT_EQ(Estimate(v1::PRECISION_UNSPECIFIED).peak_memory_bytes(), in_bf16);
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  (void)WaitFor(job.name(), v1::QUEUED);
+}
+
 class FirstWorkerTest : public ValidationTest {
  protected:
   void Configure() override {

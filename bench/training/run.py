@@ -130,7 +130,7 @@ def pairs_of(speeds):
     return [(ours, theirs, ", the peer at its best" if theirs == best else "") for ours, theirs in pairs]
 
 
-def report(options, speeds, shares):
+def report(options, speeds, shares, rows):
     lines = ["| program | real tokens/s, median (spread) |", "|---|---|"]
     lines += [f"| {name} | {spread(values, 0)} |" for name, values in speeds.items()]
     lines += ["", "| ratio | median of paired ratios (spread) | rounds |", "|---|---|---|"]
@@ -139,6 +139,9 @@ def report(options, speeds, shares):
         lines.append(f"| {ours} / {theirs}{note} | {spread(ratios)} | {len(ratios)} |")
     for name, values in shares.items():
         lines.append(f"| the steps' products alone / {name}, seconds | {spread(values)} | {len(values)} |")
+    for name, values in rows.items():
+        lines.append(f"| rows that {name} computes / tokens: what sequences begin with alike is computed once | {spread(values)} "
+                     f"| {len(values)} |")
     flags = pathlib.Path("/proc/cpuinfo").read_text() if platform.system() == "Linux" else ""
     units = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag} " in flags]
     # The command without the folders of this machine.
@@ -153,7 +156,7 @@ def main():
     chosen, job = options()
     with tempfile.TemporaryDirectory() as folder:
         programs = commands(chosen, job, pathlib.Path(folder))
-        speeds, shares = {name: [] for name in programs}, {}
+        speeds, shares, rows = {name: [] for name in programs}, {}, {}
         for number in range(chosen.rounds):
             # Another order each round: nobody is always the one after the hottest.
             names = list(programs)
@@ -168,12 +171,14 @@ def main():
                 line = f"round {number + 1}  {name:24} {speeds[name][-1]:8.0f} tokens/s  loss {result['loss']:.4f}"
                 # Where others take a part of the cores the clock tells little, and this more, of one thread.
                 line += f"  {result['tokens'] / result['cpu_seconds']:.0f} tokens a second of the processor's"
+                if result.get("rows", result["tokens"]) != result["tokens"]:
+                    rows.setdefault(name, []).append(result["rows"] / result["tokens"])
                 if "product_seconds" in result:
                     shares.setdefault(name, []).append(result["product_seconds"] / result["seconds"])
                     line += f"  products alone: {shares[name][-1]:.3f} of the time, " \
                             f"{result['product_cpu_seconds'] / result['cpu_seconds']:.3f} of the processor's"
                 print(line, flush=True)
-    text = report(chosen, speeds, shares)
+    text = report(chosen, speeds, shares, rows)
     print("\n" + text)
     if chosen.write:
         pathlib.Path(chosen.write).write_text(text)

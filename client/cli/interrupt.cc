@@ -5,7 +5,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <utility>
+
+#include "common/base/guard.h"
 
 namespace graft::cli {
 namespace {
@@ -39,7 +42,7 @@ TidyOnInterrupt::TidyOnInterrupt(std::function<void()> tidy) : tidy_(std::move(t
   // Without a pipe signals stay what they were: it is no reason to do nothing at all.
   if (::pipe2(ends_, O_CLOEXEC) != 0) return;
   told = ends_[1];
-  thread_ = std::thread([this] { Wait(); });
+  thread_ = StartThread([this] { Wait(); }, [](const Status&) { std::abort(); });
   struct sigaction tell {};
   tell.sa_handler = Tell;
   tell.sa_flags = SA_RESTART | SA_RESETHAND;

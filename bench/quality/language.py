@@ -23,7 +23,8 @@ BASE = "smollm2"
 EPOCHS, BATCH, RATE, RANK, ALPHA, SIZE, MAX_LENGTH = 1, 8, 1e-3, 8, 16, 32, 128
 EXAMPLES, TEST = 256, 64
 METHODS = {"lora": {"rank": RANK, "alpha": ALPHA, "target_modules": ["q_proj", "v_proj"]},
-           "bottleneck": {"placement": "HOULSBY", "size": SIZE}}
+           # AdapterHub's initial values spread twice as far as graft's own default.
+           "bottleneck": {"placement": "HOULSBY", "size": SIZE, "init_std": 0.02}}
 PEERS = {"PEFT": "lora", "AdapterHub": "bottleneck"}
 
 

@@ -9,6 +9,8 @@ OUT/base-<name>/      a folder as transformers saves it, with a small tokenizer;
 OUT/<name>-full/      the base itself, all of its weights trained
 OUT/<name>-lora/      PEFT's folder, r = 4, alpha = 8 on q_proj and v_proj, random weights
 OUT/<name>-lora-all/  the same on all seven linear layers (one base a family)
+OUT/<name>-lora-chat/ the same on q_proj and v_proj, of sequences that begin alike as conversations do: see conversations()
+                      (the same)
 OUT/<name>-last-layers/   the base's last layer, last norm and head trained (the same)
 OUT/<name>-classify-full/, <name>-classify-last-layers/    the same and all of it, as classifiers: model.safetensors has the
                       `score` layer that they begin with (the same)
@@ -58,7 +60,7 @@ LABELS = ["negative", "neutral", "positive"]
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 THOROUGH = ("llama", "mistral", "qwen2", "qwen3")
 STRIDE = 4
-LR = {"full": 2e-3, "classify": 2e-3, "lora": 1e-2, "lora-all": 1e-3, "last-layers": 2e-3, "classify-full": 1e-3,
+LR = {"full": 2e-3, "classify": 2e-3, "lora": 1e-2, "lora-all": 1e-3, "lora-chat": 1e-2, "last-layers": 2e-3, "classify-full": 1e-3,
       "classify-last-layers": 2e-3}
 
 
@@ -77,6 +79,27 @@ def sequences(task, kept_every):
             labels[:10] = [-100] * 10  # A prompt
         positions = sorted({*range(0, length, 1 if length <= 33 and kept_every == 3 else kept_every), length - 1})
         result.append({"ids": ids, "labels": labels, "positions": positions})
+    return result
+
+
+def conversations():
+    """A beginning of twenty tokens, longer than the windows, that all but the second have, and that two continue alike; two turns
+    that are learned, and behind the last one two tokens that aren't."""
+    generator = torch.Generator().manual_seed(4)
+
+    def draw(count):
+        return torch.randint(3, bases.VOCAB, (count,), generator=generator).tolist()
+
+    system, question = draw(20), draw(6)
+    result = []
+    for i in range(5):
+        ids = (draw(20) if i == 1 else system) + (question if i >= 3 else draw(5))
+        labels = [-100] * len(ids)
+        for turn in (draw(4 + i), draw(3), draw(5)):
+            learned = len(turn) != 3
+            ids, labels = ids + turn, labels + (turn if learned else [-100] * len(turn))
+        ids, labels = ids + draw(2), labels + [-100] * 2
+        result.append({"ids": ids, "labels": labels, "positions": [0, 19, 24, len(ids) - 4, len(ids) - 1]})
     return result
 
 
@@ -174,7 +197,7 @@ def check_padding(model, seqs, logits):
     assert torch.allclose(padded, logits, atol=1e-4), (padded - logits).abs().max()
 
 
-def make_lora(out, name, case, targets, task):
+def make_lora(out, name, case, targets, task, seqs=None):
     import peft
     import transformers
 
@@ -193,7 +216,7 @@ def make_lora(out, name, case, targets, task):
     assert moved > 0.1, f"{name}-{case}: the adapter moves the logits by {moved} standard deviations"
     model.save_pretrained(folder)
     clean_up_adapter(folder, f"base-{name}")
-    seqs = sequences(task, 8)
+    seqs = seqs or sequences(task, 8)
     method = {"lora": {"rank": 4, "alpha": 8, "target_modules": targets}}
     logits = []
     if task == "sequence_classification":
@@ -261,6 +284,7 @@ def make(out):
         make_lora(out, name, "lora", ["q_proj", "v_proj"], "causal_lm")
         if name in THOROUGH:
             make_lora(out, name, "lora-all", LINEARS, "causal_lm")
+            make_lora(out, name, "lora-chat", ["q_proj", "v_proj"], "causal_lm", conversations())
             make_lora(out, name, "classify", ["q_proj", "v_proj"], "sequence_classification")
             make_overlays(out, name)
     files = [os.path.join(root, file) for root, _, names in os.walk(out) for file in names]

@@ -323,7 +323,7 @@ TEST_P(DecoderGoldenTest, AnEngineWithoutPositionsFails) {
 TEST(DecoderCasesTest, EveryFamilyMethodAndTaskIsThere) {
   std::vector<std::string> wanted;
   for (const char* base : {"llama", "mistral", "qwen2", "qwen3"}) {
-    for (const char* kind : {"full", "last-layers", "lora", "lora-all", "classify", "classify-full",
+    for (const char* kind : {"full", "last-layers", "lora", "lora-all", "lora-chat", "classify", "classify-full",
                              "classify-last-layers"})
       wanted.push_back(std::string(base) + "-" + kind);
   }

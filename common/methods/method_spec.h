@@ -68,6 +68,11 @@ class MethodSpec {
   }
   /// Share of an adapter's inputs or outputs that training drops at random.
   virtual double dropout() const { return 0; }
+  /// True if a micro-batch's sequences that begin alike have equal rows there, which training then
+  /// computes once: rows of a causal model depend on nothing else, unless some of it is random.
+  bool SharesBeginnings(const families::Layout& layout) const {
+    return layout.causal && dropout() == 0;
+  }
   /// A classifier's layers in forward order. Requires: resolved for this layout.
   virtual std::vector<families::HeadLinear> Head(const families::Layout& layout) const {
     return layout.head;

@@ -116,9 +116,15 @@ int64_t KeptByLayer(const families::Layout& layout, const Trained& trained) {
   return kept;
 }
 
-/// Elements a row of the gradients that are there while a layer goes backward.
-int64_t GradientsOfLayer(const families::Layout& layout) {
-  return 2 * layout.hidden + (layout.gated() ? 3 : 2) * layout.intermediate;
+/// Elements of the gradients that are there while a layer goes backward through what is wide, or
+/// through attention over `places`.
+int64_t GradientsOfLayer(const families::Layout& layout, int64_t rows, int64_t places) {
+  const int64_t q = layout.num_heads * layout.head_dim;
+  const int64_t kv = 2 * layout.num_kv_heads * layout.head_dim;
+  const int64_t wide = 2 * layout.hidden + (layout.gated() ? 3 : 2) * layout.intermediate;
+  // Of shared rows: queries', keys' and values' apart, and both once more where they are joined.
+  const int64_t joined = places > 0 ? 2 * (q + kv) : 0;
+  return std::max(rows * wide, rows * (2 * q + kv + joined) + places * kv);
 }
 
 /// Width of the widest output: of a head's layers, or the hidden states.
@@ -148,10 +154,6 @@ void CommonBeginning::Add(std::span<const int32_t> ids, int64_t wanted) {
   const size_t count = std::min(most, ids_.size());
   const auto end = ids_.begin() + static_cast<ptrdiff_t>(count);
   ids_.erase(std::mismatch(ids_.begin(), end, ids.begin()).first, ids_.end());
-}
-
-bool SharesBeginnings(const JobSpec& spec, const families::Layout& layout) {
-  return layout.causal && spec.method->dropout() == 0;
 }
 
 LargestPass LargestPassOf(const Hyperparameters& hyperparameters, std::vector<ExampleRows> examples,
@@ -235,7 +237,8 @@ TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layou
                          (pass.tokens - rows) * (layout.hidden + kv) + only_keys * kv;
     memory.activations += (keeps_inputs ? inputs : kept) * element;
     largest =
-        std::max(largest, (keeps_inputs ? kept - inputs : 0) + rows * GradientsOfLayer(layout));
+        std::max(largest, (keeps_inputs ? kept - inputs : 0) +
+                              GradientsOfLayer(layout, rows, only_keys > 0 ? pass.places : 0));
   }
   // Copies of what is trained in the type that passes compute in.
   if (is_bf16) memory.activations += matrices * element;

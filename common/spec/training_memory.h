@@ -48,10 +48,6 @@ class CommonBeginning {
 LargestPass LargestPassOf(const Hyperparameters& hyperparameters, std::vector<ExampleRows> examples,
                           int64_t common);
 
-/// Whether the job's micro-batches compute once what their sequences begin with alike: rows of a
-/// causal model depend on nothing else, unless some of it is dropped at random.
-bool SharesBeginnings(const JobSpec& spec, const families::Layout& layout);
-
 /// Bytes of tensors at the moment when they are most.
 struct TrainingMemory {
   int64_t base = 0;    ///< The frozen weights.

@@ -46,6 +46,37 @@ int64_t MicroBatches(const spec::Hyperparameters& h, const std::vector<int32_t>&
   return batches;
 }
 
+namespace {
+
+/// Of all epochs and evaluations. `common`: tokens that a micro-batch computes once. `overlay`:
+/// weights of layers are trained. Requires: the facts' tokens and steps are set.
+double FlopsOf(const spec::JobSpec& spec, const families::Layout& layout, const TokenCounts& tokens,
+               const core::JobFacts& facts, int64_t common, bool overlay) {
+  const spec::Hyperparameters& h = spec.hyperparameters;
+  const int64_t batches = MicroBatches(h, tokens.train);
+  const double epochs = facts.total_steps == 0 || batches == 0
+                            ? 0
+                            : static_cast<double>(facts.total_steps) *
+                                  h.gradient_accumulation_steps / static_cast<double>(batches);
+  // Forward 2 flops a weight and token; backward through frozen weights 2 more, and 2 for gradients
+  // of trained ones.
+  const double flops_per_token =
+      static_cast<double>(GemmParameters(layout)) * (overlay ? 6.0 : 4.0);
+  // The vocabulary's product, forward and back, of the tokens that carry loss alone.
+  const bool is_language = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
+  const double head_flops = is_language ? 4.0 * static_cast<double>(tokens.loss_tokens) *
+                                              static_cast<double>(layout.hidden * layout.vocab_size)
+                                        : 0;
+  const double evaluations = std::max(1.0, h.evaluations_per_epoch * epochs);
+  const int64_t shared = (static_cast<int64_t>(tokens.train.size()) - batches) * common;
+  return epochs *
+             (static_cast<double>(facts.train_tokens - shared) * flops_per_token + head_flops) +
+         static_cast<double>(tokens.validation) * evaluations * flops_per_token / 2 +
+         static_cast<double>(tokens.test) * flops_per_token / 2;
+}
+
+}  // namespace
+
 void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const TokenCounts& tokens,
               const Machine& machine, core::JobFacts& facts) {
   const spec::Hyperparameters& h = spec.hyperparameters;
@@ -71,7 +102,7 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   std::vector<spec::ExampleRows> examples;
   for (size_t i = 0; i < tokens.train.size(); ++i)
     examples.push_back({tokens.train[i], tokens.wanted.empty() ? 1 : tokens.wanted[i]});
-  const int64_t common = spec::SharesBeginnings(spec, layout) ? tokens.common : 0;
+  const int64_t common = spec.method->SharesBeginnings(layout) ? tokens.common : 0;
   spec::LargestPass pass = spec::LargestPassOf(h, std::move(examples), common);
   pass.evaluated = std::min(std::max(tokens.validation, tokens.test), spec::kEvaluationTokens);
   const auto need_in = [&](bool is_bf16) {
@@ -92,24 +123,7 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   const bool is_short = machine.memory_bytes > 0 && need.whole > machine.memory_bytes;
   facts.peak_memory_bytes = is_short ? need.least : need.whole;
 
-  const double epochs = facts.total_steps == 0 || batches == 0
-                            ? 0
-                            : static_cast<double>(facts.total_steps) *
-                                  h.gradient_accumulation_steps / static_cast<double>(batches);
-  // Forward 2 flops a weight and token; backward through frozen weights 2 more, and 2 for gradients
-  // of trained ones.
-  const double flops_per_token =
-      static_cast<double>(GemmParameters(layout)) * (overlay ? 6.0 : 4.0);
-  // The vocabulary's product, forward and back, of the tokens that carry loss alone.
-  const bool is_language = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
-  const double head_flops = is_language ? 4.0 * static_cast<double>(tokens.loss_tokens) *
-                                              static_cast<double>(layout.hidden * layout.vocab_size)
-                                        : 0;
-  const double evaluations = std::max(1.0, h.evaluations_per_epoch * epochs);
-  const double flops =
-      epochs * (static_cast<double>(facts.train_tokens) * flops_per_token + head_flops) +
-      static_cast<double>(tokens.validation) * evaluations * flops_per_token / 2 +
-      static_cast<double>(tokens.test) * flops_per_token / 2;
+  const double flops = FlopsOf(spec, layout, tokens, facts, common, overlay);
   facts.seconds = machine.gflops > 0 ? flops / (machine.gflops * 1e9 * kEfficiency) : 0;
 }
 

@@ -27,7 +27,7 @@ struct TokenCounts {
   std::vector<int32_t> train;
   /// Of each of train: rows that its loss is over. Empty: one each, as a classifier's.
   std::vector<int32_t> wanted;
-  int64_t common = 0;                ///< Of each of train: tokens of their spec::CommonBeginning.
+  int64_t common = 0;  ///< Of train: of those that were read, what spec::CommonBeginning counts.
   int64_t validation = 0, test = 0;  ///< Sums.
   int64_t truncated_examples = 0;
   int64_t loss_tokens = 0;       ///< Of a language model's epoch.

@@ -11,6 +11,7 @@
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
 #include "common/spec/idle_settings.h"
+#include "common/spec/training_memory.h"
 #include "common/templates/chat_files.h"
 #include "common/tokenizers/tokenizer.h"
 #include "server/intake/language_counts.h"
@@ -55,7 +56,8 @@ void MakeStoppable(datasets::SourceFile& file, const StopFlag& stop, Turns::Turn
   };
 }
 
-/// Calls `visit(length, truncated)` for about every `stride`-th example.
+/// Calls `visit(tokens, truncated, copies)` for about every `stride`-th example, which stands for
+/// so many.
 template <typename Visit>
 void ForSample(const std::vector<datasets::Example>& examples, bool pair,
                const tokenizers::Tokenizer& tokenizer, int max_length,
@@ -71,8 +73,8 @@ void ForSample(const std::vector<datasets::Example>& examples, bool pair,
     const auto encoding = pair ? tokenizer.EncodePair(example.text, example.text_pair, options)
                                : tokenizer.Encode(example.text, options);
     const size_t copies = std::min(stride, examples.size() - i);
-    const auto length = static_cast<int64_t>(encoding.ids.size());
-    visit(static_cast<int32_t>(std::min<int64_t>(length, max_length)), length > max_length, copies);
+    const size_t length = std::min(encoding.ids.size(), static_cast<size_t>(max_length));
+    visit(std::span(encoding.ids).first(length), length < encoding.ids.size(), copies);
   }
 }
 
@@ -96,16 +98,20 @@ TokenCounts CountTokens(const datasets::IngestedDataset& dataset,
                         const std::function<void()>& between) {
   TokenCounts counts;
   counts.train.reserve(dataset.train.size());
+  spec::CommonBeginning common;
   ForSample(dataset.train, dataset.has_pair, tokenizer, max_length, between,
-            [&](int32_t length, bool truncated, size_t copies) {
+            [&](std::span<const int32_t> ids, bool truncated, size_t copies) {
+              const auto length = static_cast<int32_t>(ids.size());
               counts.train.insert(counts.train.end(), copies, length);
               if (truncated) counts.truncated_examples += static_cast<int64_t>(copies);
+              common.Add(ids, length - 1);
             });
+  counts.common = common.tokens();
   const auto sum = [&](const std::vector<datasets::Example>& examples) {
     int64_t tokens = 0;
     ForSample(examples, dataset.has_pair, tokenizer, max_length, between,
-              [&](int32_t length, bool, size_t copies) {
-                tokens += length * static_cast<int64_t>(copies);
+              [&](std::span<const int32_t> ids, bool, size_t copies) {
+                tokens += static_cast<int64_t>(ids.size() * copies);
               });
     return tokens;
   };

@@ -69,6 +69,26 @@ TEST_F(EstimateTest, FullFinetuningTakesMoreOfEverything) {
   EXPECT_GT(full.seconds, lora.seconds);
 }
 
+TEST_F(EstimateTest, WhatConversationsBeginWithIsPaidForOnceAMicroBatch) {
+  layout_.causal = true;
+  spec::JobSpec spec = Spec();
+  spec.hyperparameters.batch_size = 10;
+  spec.hyperparameters.evaluations_per_epoch = 0;
+  TokenCounts tokens;
+  tokens.train.assign(20, 100);
+  Machine machine;
+  machine.gflops = 1;
+  core::JobFacts apart, alike;
+  Estimate(spec, layout_, tokens, machine, apart);
+  tokens.common = 80;
+  Estimate(spec, layout_, tokens, machine, alike);
+
+  // Two micro-batches of 80 + 10 x 20 tokens instead of 10 x 100.
+  EXPECT_NEAR(alike.seconds / apart.seconds, 0.28, 1e-9);
+  EXPECT_LT(alike.peak_memory_bytes, apart.peak_memory_bytes);
+  EXPECT_EQ(alike.train_tokens, apart.train_tokens);
+}
+
 TEST_F(EstimateTest, WithoutAKnownMachineThereAreNoSeconds) {
   EXPECT_EQ(Run(Spec(), {5}).seconds, 0);
 }

@@ -69,6 +69,20 @@ at::Tensor SumOnCpu(const at::Tensor& grad, const at::Tensor& rows_P, int64_t nu
   return out;
 }
 
+/// Some columns at a time, so that not all places are widened at once.
+at::Tensor SumOnGpu(const at::Tensor& grad, const at::Tensor& rows_P, int64_t num_rows) {
+  constexpr int64_t kColumns = 128;
+  const at::Tensor out = at::empty({num_rows, grad.size(1)}, grad.options());
+  for (int64_t begin = 0; begin < grad.size(1); begin += kColumns) {
+    const int64_t count = std::min(kColumns, grad.size(1) - begin);
+    // A GPU adds up what is put at one index in a fixed order, unlike index_add.
+    at::Tensor sum = at::zeros({num_rows, count}, grad.options().dtype(at::kFloat));
+    at::index_put_(sum, {rows_P}, grad.narrow(1, begin, count).to(at::kFloat), /*accumulate=*/true);
+    out.narrow(1, begin, count).copy_(sum);
+  }
+  return out;
+}
+
 class ExpandRowsFunction : public torch::autograd::Function<ExpandRowsFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& rows_P) {
@@ -82,11 +96,7 @@ class ExpandRowsFunction : public torch::autograd::Function<ExpandRowsFunction> 
     const at::Tensor grad = grads[0].contiguous();
     const int64_t num_rows = ctx->saved_data["rows"].toInt();
     if (grad.is_cpu()) return {SumOnCpu(grad, rows_P, num_rows), at::Tensor()};
-    // A GPU adds up what is put at one index in a fixed order, unlike index_add.
-    const at::Tensor zero = at::zeros({num_rows, grad.size(1)}, grad.options().dtype(at::kFloat));
-    return {at::index_put(zero, {rows_P}, grad.to(at::kFloat), /*accumulate=*/true)
-                .to(grad.scalar_type()),
-            at::Tensor()};
+    return {SumOnGpu(grad, rows_P, num_rows), at::Tensor()};
   }
 };
 

@@ -174,7 +174,8 @@ at::Tensor Pass::AttendWanted(int64_t layer, const at::Tensor& q, const at::Tens
 at::Tensor Pass::AttendShared(const at::Tensor& q, const at::Tensor& kv, const RowSet& rows,
                               const AttentionShape& shape) const {
   const SharedRows& shared = *batch_.shared;
-  return engine::Attend(q, ExpandRows(kv, shared.rows_P), rows, shared.places, shape);
+  // Of its own memory: what is kept for backward shall not hold the keys and values, too.
+  return engine::Attend(q.contiguous(), ExpandRows(kv, shared.rows_P), rows, shared.places, shape);
 }
 
 at::Tensor Pass::AttendCached(int64_t layer, const at::Tensor& q, const at::Tensor& kv,

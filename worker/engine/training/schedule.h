@@ -27,7 +27,7 @@ class DataSchedule {
   std::vector<std::vector<uint32_t>> MicroBatches(int64_t step) const;
   /// How many epochs are done after `step` steps.
   double EpochAfter(int64_t step) const;
-  /// No micro-batch of any epoch is larger. `shares_beginnings`: see spec::SharesBeginnings.
+  /// No micro-batch of any epoch is larger. `shares_beginnings`: see MethodSpec.
   spec::LargestPass LargestPass(bool shares_beginnings) const;
 
  private:

@@ -14,18 +14,17 @@ namespace {
 PackedBatch PackParts(const std::vector<TrainPart>& parts, const Base& base) {
   std::vector<Sequence> sequences;
   std::vector<Owner> owners;
-  bool drops = false;
+  bool shares = true;
   for (const TrainPart& part : parts) {
-    drops |= part.adapter.method().dropout() > 0;
+    shares &= part.adapter.method().SharesBeginnings(base.layout());
     for (const uint32_t example : part.examples) {
       sequences.push_back(part.data.sequence(example));
       owners.push_back(
           {.adapter = &part.adapter, .training = true, .seed = part.seed, .step = part.step});
     }
   }
-  // What is dropped differs from example to example.
-  return base.layout().causal && !drops ? PackNeeded(sequences, owners, base.device())
-                                        : Pack(sequences, owners, base.device());
+  return shares ? PackNeeded(sequences, owners, base.device())
+                : Pack(sequences, owners, base.device());
 }
 
 at::Tensor TargetsOf(const TrainPart& part, at::Device device) {

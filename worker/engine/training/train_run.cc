@@ -27,7 +27,7 @@ Status NonFinite(int64_t step) {
 }
 
 spec::LargestPass LargestPassOf(const TrainInput& input, const DataSchedule& schedule) {
-  return schedule.LargestPass(spec::SharesBeginnings(*input.request.spec, input.base->layout()));
+  return schedule.LargestPass(input.request.spec->method->SharesBeginnings(input.base->layout()));
 }
 
 }  // namespace

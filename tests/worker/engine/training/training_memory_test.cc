@@ -22,6 +22,7 @@
 #include "worker/engine/device/cpu_memory.h"
 #include "worker/engine/families/families.h"
 #include "worker/engine/methods/methods.h"
+#include "worker/engine/training/schedule.h"
 #include "worker/engine/training/train_pass.h"
 #include "worker/engine/training/train_state.h"
 
@@ -33,6 +34,10 @@ using graft::testing::Must;
 namespace fs = std::filesystem;
 
 constexpr int64_t kSequences = 4, kLength = 120;
+constexpr int32_t kCommon = 90;  ///< Tokens that all conversations begin with.
+
+/// What the sequences are, and what a loss reads of them.
+enum class Data { kClassified, kTexts, kConversations };
 
 class TrainingMemoryTest : public ::testing::TestWithParam<const char*> {
  protected:
@@ -42,17 +47,19 @@ class TrainingMemoryTest : public ::testing::TestWithParam<const char*> {
   double worst_ = 0;  ///< Distance from what was measured, relative to it.
 };
 
-TokenizedSplit MakeSplit(bool every_token, bool is_causal) {
+TokenizedSplit MakeSplit(Data kind, bool is_causal) {
   TokenizedSplit data;
   for (int32_t s = 0; s < kSequences; ++s) {
     tokenizers::Encoding encoding;
-    for (int32_t i = 0; i < kLength; ++i) encoding.ids.push_back(5 + (7 * s + 3 * i) % 70);
+    const int32_t common = kind == Data::kConversations ? kCommon : 0;
+    for (int32_t i = 0; i < kLength; ++i)
+      encoding.ids.push_back(5 + ((i < common ? 0 : 7 * s) + 3 * i) % 70);
     encoding.type_ids.assign(encoding.ids.size(), 0);
     std::vector<int32_t> targets = {s % 3}, positions = {PooledPosition(kLength, is_causal)};
-    if (every_token) {
-      targets.assign(encoding.ids.begin() + 1, encoding.ids.end());
+    if (kind != Data::kClassified) {
+      targets.assign(encoding.ids.begin() + 1 + common, encoding.ids.end());
       positions.resize(targets.size());
-      std::iota(positions.begin(), positions.end(), 0);
+      std::iota(positions.begin(), positions.end(), common);
     }
     data.Append(encoding, targets, positions);
   }
@@ -60,10 +67,9 @@ TokenizedSplit MakeSplit(bool every_token, bool is_causal) {
 }
 
 /// The most that a step takes, with all that stands between steps.
-int64_t Measure(const Base& base, const Model& model, const spec::JobSpec& spec, Tape tape) {
+int64_t Measure(const Base& base, const Model& model, const spec::JobSpec& spec,
+                const TokenizedSplit& data, Tape tape) {
   const auto task = MakeTask(spec.task);
-  const bool every_token = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
-  const TokenizedSplit data = MakeSplit(every_token, base.layout().causal);
   ResetPeakCpuMemory();
   auto adapter = Must(MakeAdapter(spec.method, base.layout(), task->spec(), at::kCPU));
   EXPECT_TRUE(InitialiseAdapter(*adapter, base, 1).ok());
@@ -97,8 +103,10 @@ TEST_P(TrainingMemoryTest, IsWhatWasToldBefore) {
     const auto base = Must(Base::Load(family, folder_.path() / family, compute, at::kCPU));
     const auto model = Must(MakeModel(*base));
     const families::Layout& layout = base->layout();
-    for (const bool is_language : {false, true}) {
+    for (const Data kind : {Data::kClassified, Data::kTexts, Data::kConversations}) {
+      const bool is_language = kind != Data::kClassified;
       if (is_language && layout.language_head.empty()) continue;
+      const TokenizedSplit data = MakeSplit(kind, layout.causal);
       for (const Json& method : methods) {
         spec::JobSpec spec;
         spec.task = is_language ? tasks::TaskSpec{tasks::Kind::kCausalLanguageModeling, {}}
@@ -106,17 +114,20 @@ TEST_P(TrainingMemoryTest, IsWhatWasToldBefore) {
         const auto parsed =
             Must(methods::ParseMethod(method.begin().key(), method.begin().value()));
         spec.method = Must(parsed->Resolve(layout));
-        const spec::LargestPass pass = {kSequences * kLength,
-                                        is_language ? kSequences * (kLength - 1) : kSequences};
+        spec::Hyperparameters batches;
+        batches.batch_size = kSequences;
+        const spec::LargestPass pass =
+            DataSchedule(data, batches).LargestPass(spec.method->SharesBeginnings(layout));
         for (const Tape tape : {Tape::kWhole, Tape::kInputs}) {
           if (tape == Tape::kInputs && compute == at::kBFloat16) continue;  // It halves the other.
           const auto told = spec::EstimateTrainingMemory(
               spec, layout, pass, compute == at::kBFloat16, tape == Tape::kInputs);
-          const int64_t measured = Measure(*base, *model, spec, tape);
+          const int64_t measured = Measure(*base, *model, spec, data, tape);
           const double ratio = static_cast<double>(told.total()) / static_cast<double>(measured);
           const std::string what =
               family + " " + method.dump() + (compute == at::kFloat ? " fp32" : " bf16") +
-              (is_language ? " lm" : " cls") + (tape == Tape::kInputs ? " inputs" : " whole");
+              (is_language ? kind == Data::kTexts ? " texts" : " chats" : " cls") +
+              (tape == Tape::kInputs ? " inputs" : " whole");
           const auto mb = [](int64_t bytes) { return static_cast<double>(bytes) * 1e-6; };
           EXPECT_NEAR(ratio, 1, 0.15)
               << what << ": " << mb(measured) << " MB, told " << mb(told.base) << " + "

@@ -28,7 +28,7 @@ void AddGenerationFlags(command_line::Command command, GenerationFlags& flags) {
   AddModelFlags(command, flags.adapter, flags.base);
   command.Add("--max-tokens", flags.max_tokens,
               "At most so many tokens; default: what the context holds");
-  command.Add("--min-tokens", flags.min_tokens, "No end before so many");
+  command.Add("--min-tokens", flags.min_tokens, "No end token before so many");
   command.Add("--temperature", flags.temperature,
               "0: always the likeliest token. This and the next four: by default the base's own");
   command.Add("--top-k", flags.top_k, "Of the k likeliest tokens");

@@ -90,9 +90,9 @@ void AddTaskFlags(command_line::Command command, SpecFlags& flags) {
               "sequence_classification or causal_lm (default: by what else is given)");
   command.Add("--loss-on", flags.loss_on,
               "For language models: answers (completions, the assistant's turns; default) or all");
-  command.Add(
-      "--chat-template", flags.chat_template,
-      "For language models: a file with the template of conversations (default: the base's)");
+  command.Add("--chat-template", flags.chat_template,
+              "For language models: a file with the template of conversations (default: "
+              "--init-from's, else the base's)");
   command.Add("--template-variable", flags.template_variables,
               "NAME=VALUE for the chat template, e.g. enable_thinking=false");
 }

@@ -174,26 +174,29 @@ void AddArtifactCommands(Command root, Action& run) {
   auto folder = std::make_shared<std::string>();
   auto force = std::make_shared<bool>(false), merged = std::make_shared<bool>(false);
   Command export_command = root.AddCommand(
-      "export", "Write a version's files into a folder that PEFT or AdapterHub reads");
+      "export",
+      "Write a version's files into a folder, as PEFT, AdapterHub or transformers has them");
   export_command.Add("name", *name, "Adapter, NAME[@VERSION]").Required();
   export_command.Add("folder", *folder, "Where to").Required();
   export_command.AddFlag("--force", *force, "Also into a folder that isn't empty");
-  export_command.AddFlag("--merged", *merged,
-                         "The base with the adapter in it, as a HuggingFace model");
+  export_command.AddFlag(
+      "--merged", *merged,
+      "The base with the adapter in it, as a HuggingFace model; not of a bottleneck");
   export_command.OnChosen([&run, name, folder, merged, force] {
     run = [=](Context& c) { return Export(c, *name, *folder, *merged, *force); };
   });
 
   auto flags = std::make_shared<ImportFlags>();
   Command import_command =
-      root.AddCommand("import", "Store a PEFT or AdapterHub folder as a version");
+      root.AddCommand("import", "Store a folder of PEFT's, AdapterHub's or graft's as a version");
   import_command.Add("folder", *folder, "The folder").Required();
   import_command.Add("--base", flags->base, "The base it was trained on").Required();
   import_command.Add("--adapter", flags->adapter, "What to call it").Required();
   import_command.Add("--label-name", flags->label_names,
                      "Label names in id order, if the folder doesn't say");
   import_command.Add("--max-length", flags->max_length,
-                     "Tokens per text (default: what the folder says, else 512)");
+                     "Tokens per text (default: what the folder says, else 512, or 2048 if it is a "
+                     "language model's)");
   import_command.Add("--description", flags->description, "A sentence about the version");
   import_command.AddFlag("--promote", flags->promote, "Make it live");
   import_command.OnChosen(

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1]
@@ -29,14 +30,14 @@ libraries computed of them. A figure is the largest of a case: of the logits' di
 (allowed: 1e-4), of the gradients' differences tensor by tensor, relative to the tensor's norm (1e-3), and of the differences of the
 losses of twenty optimizer steps, relative from 1 up (1e-3). `bf16` is the root mean square of what graft's bf16 logits are away from
 its own fp32, in standard deviations; beside it stands what the library's own bf16 of the same model is away from its fp32. The goal is
-1e-2, which neither side reaches on most of these bases, whose few channels and sharp attention make the most of each rounding; held
-is twice the library's figure, four times for encoders, of which a case has eighteen logits. `broken` counts engines that get one thing wrong (a scale, a norm, a head mapping, the
-rope's kind or theta, the window, positions): each fails the same comparison.
+1e-2, which neither side reaches on most of these bases, whose few channels and sharp attention make the most of each rounding; held is
+twice the library's figure, four times for encoders, of which a case has eighteen logits. `broken` counts engines that get one thing wrong
+(a scale, a norm, a head mapping, the rope's kind or theta, the window, positions): each fails the same comparison.
 
 `full` and `last layers` are transformers' own models with nothing or all below the last layer frozen, LoRA is PEFT's, bottlenecks are
-AdapterHub's. A language model's case holds texts that are learned whole, a completion whose prompt carries no loss and a conversation of which some
-tokens in the middle carry none: text, completion and chat differ in nothing else to an engine. Which tokens those are is compared
-with TRL's own masks (`tests/common/templates/parity.py`). Bases: GQA in all; tied heads in qwen2 and three of the llamas;
+AdapterHub's. A language model's case holds texts that are learned whole, a completion whose prompt carries no loss and a conversation of
+which some tokens in the middle carry none: text, completion and chat differ in nothing else to an engine. Which tokens those are is
+compared with TRL's own masks (`tests/common/templates/parity.py`). Bases: GQA in all; tied heads in qwen2 and three of the llamas;
 head_dim x heads other than the width in mistral, qwen3 and llama-bias; windows shorter than the text in mistral and qwen2-window;
 positions beyond the original context in llama-llama3 and llama-yarn.
 
@@ -111,12 +112,13 @@ def main():
         real, good = run(options.bin / "smollm2_test", "*")
         passed = passed and good
         figures = {key: value for properties in real.values() for key, value in properties.items()}
-        page += ("\n## SmolLM2-135M-Instruct\n\nOf 50 real texts the logits differ from transformers' by up to "
-                 f"{float(figures['largest_difference_of_deviation']):.1e} of a position's standard deviation (1e-4 are allowed). The "
-                 "greedy answers to 50 chats of up to 64 tokens are its own, token for token, with the plain base and with a LoRA that "
-                 f"PEFT's form brought; {figures['ties_base']} and {figures['ties_lora']} of them part where the two best logits tie "
-                 f"(one of 50 may). In bf16 graft's logits of twelve of the texts are {float(figures['bf16']):.1e} of a standard deviation "
-                 "away from its own fp32 (root mean square); transformers' own are 2.6e-02.\n")
+        text = ("Of 50 real texts the logits differ from transformers' by up to "
+                f"{float(figures['largest_difference_of_deviation']):.1e} of a position's standard deviation (1e-4 are allowed). The "
+                "greedy answers to 50 chats of up to 64 tokens are its own, token for token, with the plain base and with a LoRA that "
+                f"PEFT's form brought; {figures['ties_base']} and {figures['ties_lora']} of them part where the two best logits tie "
+                f"(one of 50 may). In bf16 graft's logits of twelve of the texts are {float(figures['bf16']):.1e} of a standard deviation "
+                "away from its own fp32 (root mean square); transformers' own are 2.6e-02.")
+        page += "\n## SmolLM2-135M-Instruct\n\n" + textwrap.fill(text, 138, break_on_hyphens=False) + "\n"
     if not passed:
         sys.exit("a test failed; the page is as it was")
     options.out.write_text(page)

@@ -26,8 +26,9 @@ void AddModelFlags(command_line::Command command, std::string& adapter, std::str
 
 void AddGenerationFlags(command_line::Command command, GenerationFlags& flags) {
   AddModelFlags(command, flags.adapter, flags.base);
-  command.Add("--max-tokens", flags.max_tokens,
-              "At most so many tokens; default: what the context holds");
+  command.Add(
+      "--max-tokens", flags.max_tokens,
+      "At most so many tokens; default: what the base's context and the worker's cache hold");
   command.Add("--min-tokens", flags.min_tokens, "No end token before so many");
   command.Add("--temperature", flags.temperature,
               "0: always the likeliest token. This and the next four: by default the base's own");

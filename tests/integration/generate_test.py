@@ -2,11 +2,12 @@
 """Texts, chats and scores over real processes: the CLI, a server and its worker, on the golden cases' tiny llama.
 
 What a stream's parts say, that one seed gives one text, that many clients are served at once, that a chat keeps its conversation,
-that scores are those that the text was generated with, and what the metrics count.
+that scores are those that the text was generated with, what the metrics count, and what a small cache bounds.
 """
 import argparse
 import concurrent.futures
 import json
+import os
 import re
 import shutil
 import sys
@@ -95,6 +96,25 @@ def check_scores(graft, texts):
     assert "log_probability" not in whole["tokens"][0]
 
 
+def check_small_cache(options, bases, folder):
+    """A server's own worker has its environment, --kv-memory's variable in it: it bounds a text for which nobody said how long it
+    may be, and what can't fit in it is refused."""
+    os.environ["GRAFT_KV_MEMORY"] = "20000"
+    try:
+        with Graft(options.bin, bases, folder) as graft:
+            words = ("generate", "--base", BASE, "--temperature", 0, "--logit-bias", "2=-100")
+            code, output, error = graft.call(*words, "the cat sat")
+            assert code == 0, error
+            last = json.loads(output.splitlines()[-1])
+            held = int(last["prompt_tokens"]) + int(last["generated_tokens"]) - 1
+            assert last["finish_reason"] == "length" and 0 < held < 128 and held % 16 == 0, last
+            code, _, error = graft.call(*words, "--max-tokens", 120, "the cat sat")
+            assert code == 4 and "--kv-memory" in error and "generation.max_tokens" in error, error
+            print(f"a cache of {held} tokens")
+    finally:
+        del os.environ["GRAFT_KV_MEMORY"]
+
+
 def scrape(port):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
         text = reply.read().decode()
@@ -127,6 +147,8 @@ def main():
             check_scores(graft, texts)
             check_metrics(graft, texts)
             print(f"{texts.calls} texts")
+        (folder / "small").mkdir()
+        check_small_cache(options, folder / "bases", folder / "small")
     return 0
 
 

@@ -45,6 +45,7 @@ struct Flags {
   uint64_t memory = 0;
   uint64_t base_memory = 0;
   uint64_t adapter_memory = engine::EngineOptions().max_adapter_bytes;
+  uint64_t kv_memory = engine::EngineOptions().max_kv_bytes;
   int supervised_by = 0;
   int drain_seconds = 20;
   bool list_failpoints = false;
@@ -91,6 +92,7 @@ engine::EngineOptions OptionsOf(const Flags& flags) {
   options.memory_bytes = static_cast<int64_t>(flags.memory);
   options.max_base_bytes = static_cast<int64_t>(flags.base_memory);
   options.max_adapter_bytes = static_cast<int64_t>(flags.adapter_memory);
+  options.max_kv_bytes = static_cast<int64_t>(flags.kv_memory);
   return options;
 }
 
@@ -169,6 +171,12 @@ void AddOptions(command_line::Command root, Flags& flags) {
       .InBytes()
       .OrVariable("GRAFT_ADAPTER_MEMORY")
       .ShowDefault("4G");
+  root.Add("--kv-memory", flags.kv_memory,
+           "Keys and values of the texts that are generated over a base; prompt and text together "
+           "are no longer than fits in it")
+      .InBytes()
+      .OrVariable("GRAFT_KV_MEMORY")
+      .ShowDefault("1G");
   root.Add("--worker-id", flags.worker_id, "Name of this worker; default: a new one");
   root.Add("--worker-token", flags.worker_token,
            "The server's secret for workers over TCP; better set as GRAFT_WORKER_TOKEN than as a "

@@ -32,7 +32,8 @@ struct EngineOptions {
   double pass_seconds = 0.05;
   /// In which plain bases serve; versions serve in the one that they were trained in.
   spec::Precision base_precision = spec::Precision::kAuto;
-  /// Keys and values of texts that are being generated, a base.
+  /// Keys and values of texts that are being generated, a base. A prompt and its text together are
+  /// no longer than what it holds, also where the base's context is.
   int64_t max_kv_bytes = int64_t{1} << 30;
 };
 

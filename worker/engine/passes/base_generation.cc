@@ -28,10 +28,10 @@ StatusOr<BaseGeneration::Setup> BaseGeneration::Plan(const LoadedBase& on,
   // No more than all slots could ever use.
   const int64_t most = std::min(limits.cache_bytes / block, limits.max_sequences * context);
   if (most < 1) {
-    return ResourceExhaustedError("keys and values of " + std::to_string(limits.block_tokens) +
-                                  " tokens of " + on.base->id() + " take " + std::to_string(block) +
-                                  " bytes, and the cache has " +
-                                  std::to_string(limits.cache_bytes) + "; give it more");
+    return ResourceExhaustedError(
+        "keys and values of " + std::to_string(limits.block_tokens) + " tokens of " +
+        on.base->id() + " take " + std::to_string(block) + " bytes, and the cache has " +
+        std::to_string(limits.cache_bytes) + "; start the worker with more --kv-memory");
   }
   int64_t blocks = most;
   Holding memory;
@@ -67,14 +67,19 @@ BaseGeneration::BaseGeneration(LoadedBase on, Setup setup, std::shared_ptr<Ledge
 
 Status BaseGeneration::Add(std::shared_ptr<GenerationWork> work) {
   const auto prompt = static_cast<int64_t>(work->prompt.size());
+  // One more than fits where the prompt alone is too long, which the scheduler then says.
+  const int64_t most = std::max<int64_t>(scheduler_.MostNewTokens(prompt), 1);
+  // What was asked for ends with the context too, but is refused where only the cache is too small:
+  // the answer would end elsewhere on another worker.
   const int64_t left = on_.base->layout().max_positions - prompt;
+  const std::optional<int64_t> asked = work->settings.stopping.max_tokens;
+  const int64_t max_new_tokens = asked ? std::min(*asked, left) : most;
   const int32_t n = work->settings.n.value_or(1);
-  GRAFT_RETURN_IF_ERROR(scheduler_.Add(
-      {.id = next_id_,
-       .owner = reinterpret_cast<uint64_t>(work->adapter.get()),
-       .prompt_tokens = prompt,
-       .max_new_tokens = std::min(work->settings.stopping.max_tokens.value_or(left), left),
-       .n = n}));
+  GRAFT_RETURN_IF_ERROR(scheduler_.Add({.id = next_id_,
+                                        .owner = reinterpret_cast<uint64_t>(work->adapter.get()),
+                                        .prompt_tokens = prompt,
+                                        .max_new_tokens = max_new_tokens,
+                                        .n = n}));
   Request& request = requests_[next_id_++];
   request.work = std::move(work);
   const generation::StopSettings& stopping = request.work->settings.stopping;
@@ -84,7 +89,7 @@ Status BaseGeneration::Add(std::shared_ptr<GenerationWork> work) {
     SequenceState& sequence = request.sequences.emplace_back();
     sequence.tokens = request.work->prompt;
     sequence.text = on_.base->tokenizer().StartDecode({.special_tokens = false});
-    sequence.stop.emplace(stopping, *request.stop_strings, left);
+    sequence.stop.emplace(stopping, *request.stop_strings, max_new_tokens);
   }
   return OkStatus();
 }

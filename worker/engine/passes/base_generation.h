@@ -29,7 +29,8 @@ class BaseGeneration {
   };
   /// `ledger`: the blocks are reserved there; null if the caller holds their memory.
   /// Errors: FailedPrecondition if the base has no language head; ResourceExhausted with the
-  /// numbers if the limits hold no text, or the ledger no context.
+  /// numbers if the limits hold no text, or the ledger has less free than a context or the limits
+  /// take.
   static StatusOr<Setup> Plan(const LoadedBase& on, const GenerationLimits& limits, Ledger* ledger);
 
   /// Passes take their memory of `ledger`, if it isn't null. `open`, which is borrowed, counts the

@@ -28,7 +28,8 @@ struct GenerationWork {
 
 /// Bounds of the memory and of a step.
 struct GenerationLimits {
-  /// Of keys and values, a base; less where the device has less, but a whole context in any case.
+  /// Of keys and values, a base; less where the device has less, but for a whole context as far as
+  /// this goes. Where it is less than a context's, no text over the base is as long as that.
   int64_t cache_bytes = int64_t{1} << 30;
   int64_t block_tokens = 16;
   int64_t chunk_tokens = 256;

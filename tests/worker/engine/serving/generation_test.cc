@@ -73,6 +73,9 @@ class Reference {
   std::string Decode(const std::vector<int32_t>& ids) const {
     return base_->tokenizer().Decode(ids, {});
   }
+  size_t NumTokens(const std::string& prompt) const {
+    return base_->tokenizer().Encode(prompt, {.max_length = 200}).ids.size();
+  }
 
   static constexpr int32_t kEnd = 2;
 
@@ -229,6 +232,71 @@ TEST(GenerationTest, AnEngineThatStopsAnswersWhatIsUnderWay) {
 
   const Status status = answer.get().status;
   EXPECT_TRUE(status.ok() || status.code() == StatusCode::kUnavailable) << status;
+}
+
+/// A cache that holds less than the context of 128 tokens: 7 blocks of 16, of 3 layers with 2 heads
+/// of 8 in fp32. The last token of a text isn't kept.
+class SmallCacheTest : public ::testing::Test {
+ protected:
+  static constexpr int64_t kCacheBytes = 7 * 16 * 3 * 2 * 2 * 8 * 4;
+  static constexpr size_t kHeld = 7 * 16 + 1;
+
+  /// One that never ends by itself.
+  static GenerateRequest Endless(const std::string& prompt) {
+    GenerateRequest request = Greedy(prompt, 1);
+    request.settings.stopping.max_tokens.reset();
+    request.settings.sampling.logit_bias = {{Reference::kEnd, -100}};
+    return request;
+  }
+  const Reference reference_;
+  const std::unique_ptr<Engine> engine_ = MakeEngine(kCacheBytes);
+};
+
+TEST_F(SmallCacheTest, WithoutMaxTokensATextEndsWhereTheCacheIsFull) {
+  const std::string prompt = reference_.Prompt(1, 10);
+
+  const Answer answer = Ask(*engine_, Endless(prompt)).get();
+
+  ASSERT_TRUE(answer.status.ok()) << answer.status;
+  const Text& text = answer.texts.at(0);
+  EXPECT_EQ(text.finish, "length");
+  ASSERT_EQ(text.tokens.size(), kHeld - reference_.NumTokens(prompt));
+  EXPECT_EQ(text.tokens, reference_.Continue(prompt, static_cast<int64_t>(text.tokens.size()),
+                                             /*may_end=*/false));
+}
+
+TEST_F(SmallCacheTest, WithoutMaxTokensSeveralTextsEndThereToo) {
+  GenerateRequest request = Endless(reference_.Prompt(1, 10));
+  request.settings.n = 3;
+
+  const Answer answer = Ask(*engine_, request).get();
+
+  ASSERT_TRUE(answer.status.ok()) << answer.status;
+  ASSERT_EQ(answer.texts.size(), 3U);
+  for (const auto& [index, text] : answer.texts) {
+    EXPECT_EQ(text.finish, "length");
+    EXPECT_EQ(text.tokens.size(), kHeld - reference_.NumTokens(reference_.Prompt(1, 10)));
+  }
+}
+
+TEST_F(SmallCacheTest, WhatIsAskedForAndCannotFitIsRefused) {
+  GenerateRequest request = Endless(reference_.Prompt(1, 10));
+  const auto room = static_cast<int64_t>(kHeld - reference_.NumTokens(request.prompt));
+  request.settings.stopping.max_tokens = room;
+  EXPECT_TRUE(Ask(*engine_, request).get().status.ok());
+  request.settings.stopping.max_tokens = room + 1;
+  const Status longer = Ask(*engine_, request).get().status;
+  request = Endless(reference_.Prompt(1, 118));
+  ASSERT_GT(reference_.NumTokens(request.prompt), kHeld);
+  ASSERT_LT(reference_.NumTokens(request.prompt), 128U) << "the context holds it";
+  const Status prompt = Ask(*engine_, request).get().status;
+
+  EXPECT_EQ(longer.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(FieldOf(longer), "generation.max_tokens");
+  EXPECT_THAT(longer.message(), HasSubstr("--kv-memory"));
+  EXPECT_EQ(prompt.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(FieldOf(prompt), "prompt");
+  EXPECT_THAT(prompt.message(), HasSubstr("--kv-memory"));
 }
 
 /// An adapter that was trained on texts, on the tiny base.

@@ -13,20 +13,20 @@ Status Refused(const char* field, const char* reason, const std::string& message
 
 std::string Text(int64_t number) { return std::to_string(number); }
 
-/// `held`: tokens that prompt and text may have together.
+/// `held`: tokens that prompt and text may have together. `otherwise`: what else helps, or nothing.
 Status TooLong(const SequenceRequest& request, int64_t held, const std::string& what,
-               const char* reason) {
+               const char* reason, const std::string& otherwise = {}) {
   const std::string has = "the prompt has " + Text(request.prompt_tokens) + " tokens";
   if (request.prompt_tokens >= held) {
     return Refused("prompt", reason,
                    has + ", and " + what + " has room for " + Text(held) +
-                       " with the text; shorten the prompt");
+                       " with the text; shorten the prompt" + otherwise);
   }
   return Refused("max_tokens", reason,
                  has + " and max_tokens asks for up to " + Text(request.max_new_tokens) +
                      " more, but " + what + " has room for " + Text(held) +
                      "; shorten the prompt or ask for at most " +
-                     Text(held - request.prompt_tokens));
+                     Text(held - request.prompt_tokens) + otherwise);
 }
 
 }  // namespace
@@ -63,11 +63,15 @@ Status SequenceScheduler::CheckFits(const SequenceRequest& request) const {
   const int64_t context = limits_.context_tokens;
   if (request.prompt_tokens >= context || request.max_new_tokens > context - request.prompt_tokens)
     return TooLong(request, context, "the context", "CONTEXT_EXCEEDED");
-  // The last token's keys and values are never stored.
-  const int64_t cache = limits_.num_blocks * limits_.block_tokens + 1;
-  if (request.prompt_tokens + request.max_new_tokens > cache)
-    return TooLong(request, cache, "the key-value cache", "KV_CACHE_EXCEEDED");
+  if (request.prompt_tokens + request.max_new_tokens > CacheTokens()) {
+    return TooLong(request, CacheTokens(), "the key-value cache", "KV_CACHE_EXCEEDED",
+                   ", or start the worker with more --kv-memory");
+  }
   return OkStatus();
+}
+
+int64_t SequenceScheduler::MostNewTokens(int64_t prompt_tokens) const {
+  return std::min(limits_.context_tokens, CacheTokens()) - prompt_tokens;
 }
 
 Status SequenceScheduler::Add(const SequenceRequest& request) {

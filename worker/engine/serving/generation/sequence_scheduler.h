@@ -52,6 +52,10 @@ class SequenceScheduler {
   /// max_sequences.
   static StatusOr<SequenceScheduler> Create(const Limits& limits);
 
+  /// The most new tokens that a request with such a prompt can have: what the context and the cache
+  /// hold behind it; below 1 if they don't hold the prompt.
+  int64_t MostNewTokens(int64_t prompt_tokens) const;
+
   /// Takes a request in.
   /// Errors: InvalidArgument, with the numbers and what to change, if it could never run: without a
   /// prompt or new tokens, longer than the context or the cache, or with more sequences than slots.
@@ -77,6 +81,9 @@ class SequenceScheduler {
 
   bool IsShort(int64_t tokens) const { return tokens <= limits_.chunk_tokens; }
   Status CheckFits(const SequenceRequest& request) const;
+  /// Tokens of prompt and text together that the cache holds: all but the last one's keys and
+  /// values are stored.
+  int64_t CacheTokens() const { return limits_.num_blocks * limits_.block_tokens + 1; }
   void Decode(StepPlan& plan);
   /// Chunks of the prompts that run, oldest first: of those alone that a chunk completes, or all.
   void Prefill(bool only_short, StepPlan& plan);

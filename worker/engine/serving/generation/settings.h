@@ -51,7 +51,7 @@ struct SamplingSettings {
 struct StopSettings {
   std::vector<int32_t> end_tokens;    ///< The model's and the request's own; each ends it.
   std::optional<int64_t> min_tokens;  ///< Before so many were generated no end token is chosen.
-  std::optional<int64_t> max_tokens;  ///< At least 1; as many as the context holds if absent.
+  std::optional<int64_t> max_tokens;  ///< At least 1; as many as fit if absent.
   std::vector<std::string> stop;      ///< Strings; they end it at any length.
 };
 

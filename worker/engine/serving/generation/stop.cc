@@ -19,10 +19,10 @@ std::string_view FinishReasonName(FinishReason reason) {
 }
 
 StopConditions::StopConditions(const StopSettings& settings, const StopStrings& strings,
-                               int64_t context_left)
+                               int64_t most_tokens)
     : settings_(&settings),
       text_(strings),
-      most_tokens_(std::min(settings.max_tokens.value_or(context_left), context_left)) {}
+      most_tokens_(std::min(settings.max_tokens.value_or(most_tokens), most_tokens)) {}
 
 void StopConditions::EndAtString() {
   finish_ = {.reason = FinishReason::kStop, .end_token = {}, .stop_string = text_.found()};

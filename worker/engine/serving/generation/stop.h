@@ -12,7 +12,7 @@ namespace graft::worker::engine::generation {
 
 enum class FinishReason {
   kStop,       ///< An end token, or a stop string.
-  kLength,     ///< max_tokens were generated, or the context is full.
+  kLength,     ///< max_tokens were generated, or no more fit in the context or the cache.
   kCancelled,  ///< The caller went away, or its deadline passed.
   kFailed,     ///< The engine could not go on.
 };
@@ -32,9 +32,9 @@ struct Finish {
 /// Thread safety: none. Borrows the settings and strings.
 class StopConditions {
  public:
-  /// `strings` are those of the settings. `context_left`: tokens that the context holds behind the
+  /// `strings` are those of the settings. `most_tokens`: what context and cache hold behind the
   /// prompt, at least 1.
-  StopConditions(const StopSettings& settings, const StopStrings& strings, int64_t context_left);
+  StopConditions(const StopSettings& settings, const StopStrings& strings, int64_t most_tokens);
 
   /// Takes a token that was chosen, and the text that the detokeniser has with it (none while a
   /// character isn't whole); an end token's text is dropped. Returns what can be shown now; valid

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "tests/worker/engine/serving/generation/scheduler_simulation.h"
 #include "worker/engine/serving/generation/sequence_scheduler.h"
 
@@ -56,6 +58,17 @@ TEST(SequenceLimitsTest, WhatJustFitsRuns) {
 
   EXPECT_EQ(sim.generated(request), 101);
   sim.CheckEnd();
+}
+
+TEST(SequenceLimitsTest, TheMostNewTokensJustFit) {
+  for (const auto& [limits, prompt_tokens, most] :
+       {std::tuple(kRoomy, 1500, 500), {WithBlocks(50), 400, 101}, {WithBlocks(50), 500, 1}}) {
+    const auto scheduler = SequenceScheduler::Create(limits);
+    EXPECT_EQ(scheduler->MostNewTokens(prompt_tokens), most);
+    EXPECT_TRUE(Refusal(limits, {1, 1, prompt_tokens, most}).ok());
+    EXPECT_FALSE(Refusal(limits, {1, 1, prompt_tokens, most + 1}).ok());
+  }
+  EXPECT_LT(SequenceScheduler::Create(WithBlocks(50))->MostNewTokens(501), 1);
 }
 
 TEST(SequenceLimitsTest, LimitsThatCannotWorkAreRefused) {

@@ -114,12 +114,14 @@ StatusOr<templates::Conversation> ToConversation(const Chat& chat) {
   return conversation;
 }
 
-StatusOr<std::string> ChatRenderer::Render(const templates::ChatFiles& files, const Chat& chat) {
+StatusOr<std::string> ChatRenderer::Render(const templates::ChatFiles& files, const Chat& chat,
+                                           const Json& variables) {
   GRAFT_ASSIGN_OR_RETURN(const templates::Conversation conversation, ToConversation(chat));
   templates::RenderOptions options;
   options.add_generation_prompt = true;
   options.special_tokens = files.special_tokens;
   options.now = LocalNow();
+  options.variables = OrderedJson(variables);
   for (const auto& [name, text] : chat.variables()) {
     GRAFT_ASSIGN_OR_RETURN(options.variables[name],
                            agent::Parsed(text, "chat.variables." + Printable(name)));

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "common/base/json.h"
 #include "common/base/status.h"
 #include "common/templates/chat_files.h"
 #include "common/templates/chat_template.h"
@@ -24,10 +25,12 @@ StatusOr<templates::Conversation> ToConversation(const graft::v1::Chat& chat);
 /// Thread safety: thread-safe. A template may take seconds: not for a thread that others wait for.
 class ChatRenderer {
  public:
+  /// `variables`: an object of those that the template gets where the chat has none of that name.
   /// Errors: as ToConversation's; FailedPrecondition with reason NO_CHAT_TEMPLATE if there is none;
   /// InvalidArgument with one of ChatTemplate's reasons if it can't be parsed or says no, at
   /// "chat_template", or at the path below "chat" of the field that it can't read.
-  StatusOr<std::string> Render(const templates::ChatFiles& files, const graft::v1::Chat& chat);
+  StatusOr<std::string> Render(const templates::ChatFiles& files, const graft::v1::Chat& chat,
+                               const Json& variables = Json::object());
 
  private:
   StatusOr<templates::ChatTemplate> Parsed(const std::string& source);

@@ -73,9 +73,9 @@ StatusOr<engine::GenerateRequest> EngineService::Prompt(const Text& text) {
     request.prompt = asked.prompt();
     return request;
   }
-  GRAFT_ASSIGN_OR_RETURN(const templates::ChatFiles files,
-                         engine_.ChatFilesOf(request.base, request.version));
-  GRAFT_ASSIGN_OR_RETURN(request.prompt, chats_.Render(files, asked.chat()));
+  GRAFT_ASSIGN_OR_RETURN(const engine::ChatForm form,
+                         engine_.ChatFormOf(request.base, request.version));
+  GRAFT_ASSIGN_OR_RETURN(request.prompt, chats_.Render(form.files, asked.chat(), form.variables));
   request.special_tokens = false;  // The template wrote them.
   return request;
 }

@@ -303,9 +303,8 @@ void Engine::Generate(GenerateRequest request, std::function<void(GeneratedPiece
 void Engine::Score(ScoreRequest request, Callback<ScoreResult> done) {
   impl_->Score(std::move(request), std::move(done));
 }
-StatusOr<templates::ChatFiles> Engine::ChatFilesOf(const std::string& base,
-                                                   const VersionId& version) {
-  return Guarded([&] { return impl_->ChatFilesOf(base, version); });
+StatusOr<ChatForm> Engine::ChatFormOf(const std::string& base, const VersionId& version) {
+  return Guarded([&] { return impl_->ChatFormOf(base, version); });
 }
 void Engine::Embed(EmbedRequest request, Callback<EmbedResult> done) {
   impl_->Embed(std::move(request), std::move(done));

@@ -89,6 +89,14 @@ struct EngineFigures {
   int64_t peak_memory_bytes = 0;
 };
 
+/// How a version, or a plain base, reads conversations.
+struct ChatForm {
+  templates::ChatFiles files;
+  /// What the template is given besides, unless a request says otherwise: the variables that the
+  /// version was trained with. An object.
+  Json variables = Json::object();
+};
+
 /// True if `status`, the engine's, says that the device is lost to this process (reason
 /// DEVICE_FAILED).
 bool IsDeviceFailure(const Status& status);
@@ -168,7 +176,7 @@ class Engine {
   /// template if it has one, else its base's, and the base's special tokens. May read the base from
   /// disk. Errors: as Generate's if the model generates no text; InvalidArgument if the base's
   /// files say nothing that can be read.
-  StatusOr<templates::ChatFiles> ChatFilesOf(const std::string& base, const VersionId& version);
+  StatusOr<ChatForm> ChatFormOf(const std::string& base, const VersionId& version);
   /// Takes turns with training steps and yields to requests.
   void Evaluate(EvaluateRequest request, Callback<Evaluation> done);
 

@@ -44,7 +44,7 @@ class Engine::Impl {
   void Score(ScoreRequest request, Callback<ScoreResult> done);
 
   // generate.cc
-  StatusOr<templates::ChatFiles> ChatFilesOf(const std::string& base, const VersionId& version);
+  StatusOr<ChatForm> ChatFormOf(const std::string& base, const VersionId& version);
   void Generate(GenerateRequest request, std::function<void(GeneratedPiece)> on_piece,
                 Callback<GenerateResult> done);
 

@@ -71,16 +71,19 @@ void Engine::Impl::Generate(GenerateRequest request, std::function<void(Generate
   if (generation_.Push(std::move(work))) loop_.Wake();
 }
 
-StatusOr<templates::ChatFiles> Engine::Impl::ChatFilesOf(const std::string& base,
-                                                         const VersionId& version) {
+StatusOr<ChatForm> Engine::Impl::ChatFormOf(const std::string& base, const VersionId& version) {
   GRAFT_ASSIGN_OR_RETURN(
       const LanguageModel model,
       FindLanguageModel(base, version, adapters_, bases_, Resolve(options_.base_precision)));
-  const StatusOr<templates::ChatFiles>& files = model.on.base->chat_files();
-  const bool has_own = model.version != nullptr && model.version->chat_template.has_value();
-  if (!files.ok() || !has_own) return files;
-  return templates::Overlaid(
-      *files, {.templates = {{"default", *model.version->chat_template}}, .special_tokens = {}});
+  ChatForm form;
+  GRAFT_ASSIGN_OR_RETURN(form.files, StatusOr<templates::ChatFiles>(model.on.base->chat_files()));
+  if (model.version == nullptr) return form;
+  form.variables = model.version->task->spec().language.chat_template_variables;
+  if (const std::optional<std::string>& own = model.version->chat_template; own.has_value()) {
+    form.files =
+        templates::Overlaid(form.files, {.templates = {{"default", *own}}, .special_tokens = {}});
+  }
+  return form;
 }
 
 }  // namespace graft::worker::engine

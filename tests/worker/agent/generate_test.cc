@@ -163,9 +163,10 @@ class GenerateServiceTest : public ::testing::Test {
     }
     return true;
   }
-  /// Stores a language model's version, with a chat template of its own if one is given, and
-  /// returns what the server would say of it.
-  pb::VersionRef StoreVersion(const std::string& chat_template = {}) {
+  /// Stores a language model's version, with a chat template of its own if one is given and the
+  /// variables that it was trained with, and returns what the server would say of it.
+  pb::VersionRef StoreVersion(const std::string& chat_template = {},
+                              const Json& variables = Json::object()) {
     const engine::Artifact artifact = Trained::On(*engine_);
     engine::Files files = artifact.files;
     pb::VersionRef version;
@@ -174,8 +175,8 @@ class GenerateServiceTest : public ::testing::Test {
     version.set_artifact_prefix(kPrefix);
     if (!chat_template.empty()) {
       const std::string config = *ReadFile(kGolden / "decoders" / kBase / "config.json");
-      const auto manifest =
-          artifacts::Open(files, *families::ReadLayout(config, {"lm_head.weight"}));
+      auto manifest = artifacts::Open(files, *families::ReadLayout(config, {"lm_head.weight"}));
+      manifest->identity.task.language.chat_template_variables = variables;
       files.erase("graft.json");
       files["chat_template.jinja"] = chat_template;
       version.set_sha256(artifacts::Seal(manifest->identity, manifest->record, files).sha256);
@@ -288,6 +289,29 @@ TEST_F(GenerateServiceTest, AVersionsOwnTemplateWinsOverItsBases) {
 
   ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
   EXPECT_EQ(answer.tokens(), Generate(prompt).tokens());
+}
+
+TEST_F(GenerateServiceTest, AVersionsVariablesHoldUnlessTheRequestHasOthers) {
+  pb::EngineGenerateRequest chat = Chat("sat");
+  *chat.mutable_version() =
+      StoreVersion("{{ style.subject }}{{ ' slowly' if slow }} {{ messages[0].content }}",
+                   {{"style", {{"subject", "the cat"}}}, {"slow", false}});
+  const auto as_prompt = [&](const std::string& prompt) {
+    pb::EngineGenerateRequest request = Prompt(prompt);
+    *request.mutable_version() = chat.version();
+    return Generate(request).tokens();
+  };
+
+  const Answer trained = Generate(chat);
+  (*chat.mutable_chat()->mutable_variables())["slow"] = "true";
+  const Answer slow = Generate(chat);
+  (*chat.mutable_chat()->mutable_variables())["style"] = R"({"subject": "the moon"})";
+  const Answer other = Generate(chat);
+
+  ASSERT_TRUE(trained.status.ok()) << trained.status.error_message();
+  EXPECT_EQ(trained.tokens(), as_prompt("the cat sat"));
+  EXPECT_EQ(slow.tokens(), as_prompt("the cat slowly sat"));
+  EXPECT_EQ(other.tokens(), as_prompt("the moon slowly sat"));
 }
 
 TEST_F(GenerateServiceTest, AVersionThatLeavesWhileItsChatIsRenderedIsLoadedAgain) {

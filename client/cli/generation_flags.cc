@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/cli/context.h"
+#include "client/cli/template_variables.h"
 #include "common/base/utf8.h"
 
 namespace graft::cli {
@@ -52,10 +53,7 @@ void AddGenerationFlags(command_line::Command command, GenerationFlags& flags) {
 
 void AddChatFlags(command_line::Command command, GenerationFlags& flags) {
   command.Add("--system", flags.system, "What the model is told before the conversation");
-  command
-      .Add("--var", flags.variables,
-           "NAME=JSON, a variable of the chat template, such as enable_thinking=false")
-      .OneAtATime();
+  AddTemplateVariables(command, flags.template_variables).OneAtATime();
 }
 
 StatusOr<graft::v1::GenerateRequest> MakeRequest(const GenerationFlags& flags) {
@@ -105,12 +103,8 @@ StatusOr<graft::v1::Chat> MakeChat(const GenerationFlags& flags) {
     message.set_role("system");
     message.set_content(flags.system);
   }
-  for (const std::string& text : flags.variables) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return UsageError("--var " + Quoted(text) + " isn't of the form NAME=JSON");
-    (*chat.mutable_variables())[text.substr(0, equals)] = text.substr(equals + 1);
-  }
+  GRAFT_ASSIGN_OR_RETURN(const auto variables, ReadTemplateVariables(flags.template_variables));
+  chat.mutable_variables()->insert(variables.begin(), variables.end());
   return chat;
 }
 

@@ -20,8 +20,8 @@ struct GenerationFlags {
   std::optional<uint64_t> seed;
   std::optional<int> n, logprobs;
   std::vector<std::string> stop, end_tokens, logit_bias;
-  std::string system;                  ///< Of a chat: its first message.
-  std::vector<std::string> variables;  ///< Of a chat: NAME=JSON.
+  std::string system;                           ///< Of a chat: its first message.
+  std::vector<std::string> template_variables;  ///< Of a chat.
 };
 
 /// Add flags to a command, which `flags` must outlive. Who answers:

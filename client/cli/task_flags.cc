@@ -1,13 +1,12 @@
 /// The part of a spec's flags that says what is trained: --task and what goes with it.
 #include <algorithm>
 #include <fstream>
-#include <set>
 #include <sstream>
 
 #include <google/protobuf/util/json_util.h>
 
 #include "client/cli/spec_flags.h"
-#include "common/base/json.h"
+#include "client/cli/template_variables.h"
 #include "common/base/utf8.h"
 
 namespace graft::cli {
@@ -29,7 +28,7 @@ std::string LanguageFlag(const SpecFlags& flags) {
                                     {!flags.tools_column.empty(), "--tools-column"},
                                     {!flags.loss_on.empty(), "--loss-on"},
                                     {!flags.chat_template.empty(), "--chat-template"},
-                                    {!flags.template_variables.empty(), "--template-variable"},
+                                    {!flags.template_variables.empty(), kTemplateVariableFlag},
                                     {!flags.samples.empty(), "--sample"}}) {
     if (given) return name;
   }
@@ -41,18 +40,16 @@ std::string ClassifierFlag(const SpecFlags& flags) {
   return flags.label_column.empty() ? "" : "--label-column";
 }
 
-/// The value as JSON has it, or else as a text.
-Status SetVariable(const std::string& pair, google::protobuf::Struct& variables) {
-  const size_t equals = pair.find('=');
-  const std::string shown = "--template-variable " + Printable(pair, 200);
-  if (equals == std::string::npos || equals == 0)
-    return UsageError(shown + ": use NAME=VALUE, as in enable_thinking=false");
-  const std::string name = pair.substr(0, equals), value = pair.substr(equals + 1);
-  if (variables.fields().contains(name))
-    return UsageError(shown + ": " + Quoted(name) + " is given twice");
-  google::protobuf::Value& field = (*variables.mutable_fields())[name];
-  if (!google::protobuf::util::JsonStringToMessage(value, &field).ok())
-    field.set_string_value(value);
+/// What --spec's file has of the same names is replaced.
+Status SetVariables(const std::vector<std::string>& pairs, google::protobuf::Struct& variables) {
+  GRAFT_ASSIGN_OR_RETURN(const auto read, ReadTemplateVariables(pairs));
+  for (const auto& [name, json] : read) {
+    google::protobuf::Value& value = (*variables.mutable_fields())[name];
+    if (!google::protobuf::util::JsonStringToMessage(json, &value).ok()) {
+      return UsageError(std::string(kTemplateVariableFlag) + " " + Printable(name) +
+                        ": its value can't be sent: " + Printable(json, 200));
+    }
+  }
   return OkStatus();
 }
 
@@ -70,13 +67,9 @@ Status SetLanguage(const SpecFlags& flags, CausalLanguageModeling& language) {
     if (!file) return UsageError("--chat-template " + flags.chat_template + " can't be read");
     language.set_chat_template(text.str());
   }
-  std::set<std::string> names;
-  for (const std::string& pair : flags.template_variables) {
-    // What --spec's file has of that name is replaced.
-    const std::string name = pair.substr(0, pair.find('='));
-    if (names.insert(name).second)
-      language.mutable_chat_template_variables()->mutable_fields()->erase(name);
-    GRAFT_RETURN_IF_ERROR(SetVariable(pair, *language.mutable_chat_template_variables()));
+  if (!flags.template_variables.empty()) {
+    GRAFT_RETURN_IF_ERROR(
+        SetVariables(flags.template_variables, *language.mutable_chat_template_variables()));
   }
   if (!flags.samples.empty()) language.clear_samples();
   for (const std::string& sample : flags.samples) language.add_samples(sample);
@@ -93,8 +86,7 @@ void AddTaskFlags(command_line::Command command, SpecFlags& flags) {
   command.Add("--chat-template", flags.chat_template,
               "For language models: a file with the template of conversations (default: "
               "--init-from's, else the base's)");
-  command.Add("--template-variable", flags.template_variables,
-              "NAME=VALUE for the chat template, e.g. enable_thinking=false");
+  AddTemplateVariables(command, flags.template_variables);
 }
 
 Status SetTask(const SpecFlags& flags, graft::v1::Task& task) {

@@ -74,7 +74,8 @@ int Generate(Context& context, const Flags& flags) {
   const auto chat = MakeChat(flags);
   if (!chat.ok()) return Refuse(context, chat.status());
   if (!flags.chat && (chat->messages_size() > 0 || !chat->variables().empty()))
-    return Refuse(context, UsageError("--system and --var belong to a chat; say --chat"));
+    return Refuse(context,
+                  UsageError("--system and --template-variable belong to a chat; say --chat"));
   const auto prompts = TextInputs::Read(flags.texts, /*pair=*/false, std::cin);
   if (!prompts.ok()) return Refuse(context, prompts.status());
   for (const graft::v1::TextInput& prompt : *prompts) {

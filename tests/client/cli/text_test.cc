@@ -129,14 +129,17 @@ TEST_F(TextTest, PromptsComeFromStandardInputToo) {
 }
 
 TEST_F(TextTest, APromptMayBeAMessage) {
-  ASSERT_EQ(Run({"generate", "--adapter", "a", "--chat", "--system", "Be brief.", "--var",
-                 "enable_thinking=false", "Who are you?"})
-                .code,
-            kOk);
+  const Outcome outcome =
+      Run({"generate", "--adapter", "a", "--chat", "--system", "Be brief.", "--template-variable",
+           "enable_thinking=false", "--template-variable", "style=short", "--template-variable",
+           "size={\"most\": 3}", "Who are you?"});
+  ASSERT_EQ(outcome.code, kOk) << outcome.err;
 
   const v1::Chat& chat = server_.generations.at(0).chat();
   EXPECT_THAT(Said(chat), ElementsAre("system: Be brief.", "user: Who are you?"));
   EXPECT_EQ(chat.variables().at("enable_thinking"), "false");
+  EXPECT_EQ(chat.variables().at("style"), "\"short\"") << "no JSON, so it's a text";
+  EXPECT_EQ(chat.variables().at("size"), "{\"most\": 3}");
 }
 
 TEST_F(TextTest, AChatKeepsItsConversation) {
@@ -224,7 +227,10 @@ TEST_F(TextTest, WhatCannotBeMeantAsksNoServer) {
            {"generate", "--adapter", "a", "--logit-bias", "7", "text"},
            {"generate", "--adapter", "a", "--end-token", "x", "text"},
            {"generate", "--adapter", "a", "--temperature", "warm", "text"},
-           {"generate", "--adapter", "a", "--chat", "--var", "x", "text"},
+           {"generate", "--adapter", "a", "--chat", "--template-variable", "x", "text"},
+           {"generate", "--adapter", "a", "--chat", "--template-variable", "x=1",
+            "--template-variable", "x=2", "text"},
+           {"generate", "--adapter", "a", "--template-variable", "x=1", "text"},
            {"chat"},
            {"score", "text"},
            {"score", "--adapter", "a"}}) {

@@ -32,8 +32,11 @@ void AddGenerationFlags(command_line::Command command, GenerationFlags& flags) {
       "At most so many tokens; default: what the base's context and the worker's cache hold");
   command.Add("--min-tokens", flags.min_tokens, "No end token before so many");
   command.Add("--temperature", flags.temperature,
-              "0: always the likeliest token. This and the next four: by default the base's own");
-  command.Add("--top-k", flags.top_k, "Of the k likeliest tokens");
+              "Above 0 tokens are drawn; at 0 it is always the likeliest, and --top-k, --top-p, "
+              "--min-p, --seed and --n change nothing. Default: the base's own, which is 0 unless "
+              "its generation_config.json says do_sample");
+  command.Add("--top-k", flags.top_k,
+              "Of the k likeliest tokens. This and the next three: by default the base's own");
   command.Add("--top-p", flags.top_p, "Of the likeliest tokens that have this probability");
   command.Add("--min-p", flags.min_p, "Of tokens with this part of the likeliest's probability");
   command.Add("--repetition-penalty", flags.repetition_penalty,

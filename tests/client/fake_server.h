@@ -53,7 +53,10 @@ class FakeServer final : public v1::FinetuningService::Service,
   std::vector<int64_t> after_events;
   std::vector<int> batches;  ///< Inputs of each Classify.
   std::vector<v1::GenerateRequest> generations;
-  int fail_texts_after = -1;  ///< Parts of a text, then `failure`; -1: none fails.
+  int fail_texts_after = -1;                ///< Parts of a text, then `failure`; -1: none fails.
+  std::vector<std::string> without_effect;  ///< Settings, told with a text's first part.
+  std::vector<std::string> text_parts{"to ", "be"};  ///< Of each text; a token each.
+  std::string finish_reason = "stop";                ///< Of each.
   std::vector<v1::ScoreRequest> scored;
   std::vector<std::string> job_pages;  ///< Page tokens of ListJobs.
   std::vector<std::string> version_pages;
@@ -239,12 +242,16 @@ class FakeServer final : public v1::FinetuningService::Service,
     generations.push_back(*request);
     if (fail_first > 0) return Answer(context);
     int parts = 0;
-    for (const char* text : {"to ", "be"}) {
+    for (size_t i = 0; i < text_parts.size(); ++i) {
       for (int index = 0; index < std::max(1, request->generation().n()); ++index) {
         if (parts++ == fail_texts_after) return proto::ToGrpcStatus(failure);
         v1::GenerateResponse part;
         part.set_index(index);
-        part.set_text(text);
+        part.set_text(text_parts[i]);
+        if (parts == 1)
+          part.mutable_settings_without_effect()->Add(without_effect.begin(), without_effect.end());
+        part.set_generated_tokens(static_cast<int64_t>(i) + 1);
+        if (i + 1 == text_parts.size()) part.set_finish_reason(finish_reason);
         writer->Write(part);
       }
     }

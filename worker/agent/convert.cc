@@ -49,6 +49,8 @@ void AppendTo(engine::GeneratedPiece piece, graft::internal::v1::EngineGenerateR
   if (piece.finish) part.set_finish_reason(*piece.finish);
   part.set_prompt_tokens(piece.prompt_tokens);
   part.set_generated_tokens(piece.generated_tokens);
+  for (std::string& setting : piece.without_effect)
+    part.add_settings_without_effect(std::move(setting));
   response.set_base_fingerprint(std::move(piece.base_fingerprint));
 }
 

@@ -29,6 +29,7 @@ Status BelowGeneration(const Status& status) {
 void Engine::Impl::Generate(GenerateRequest request, std::function<void(GeneratedPiece)> on_piece,
                             Callback<GenerateResult> done) {
   auto work = std::make_shared<GenerationWork>();
+  std::vector<std::string> without_effect;
   const auto prepare = [&]() -> Status {
     GRAFT_ASSIGN_OR_RETURN(LanguageModel model,
                            FindLanguageModel(request.base, request.version, adapters_, bases_,
@@ -37,6 +38,7 @@ void Engine::Impl::Generate(GenerateRequest request, std::function<void(Generate
     work->on = std::move(model.on);
     const Base& base = *work->on.base;
     work->settings = std::move(request.settings);
+    without_effect = SettingsWithoutEffect(base.generation_config(), work->settings);
     SetDefaults(base.generation_config(), work->settings);
     // Without a seed every text is another.
     if (!work->settings.seed) work->settings.seed = DrawSeed();
@@ -60,8 +62,10 @@ void Engine::Impl::Generate(GenerateRequest request, std::function<void(Generate
   if (const Status status = prepare(); !status.ok()) return done(status);
   work->abandoned = std::move(request.abandoned);
   const std::string& fingerprint = work->on.base->fingerprint();
-  work->on_piece = [on_piece = std::move(on_piece), fingerprint](GeneratedPiece piece) {
+  work->on_piece = [on_piece = std::move(on_piece), fingerprint,
+                    without_effect = std::move(without_effect)](GeneratedPiece piece) mutable {
     piece.base_fingerprint = fingerprint;
+    piece.without_effect = std::exchange(without_effect, {});
     on_piece(std::move(piece));
   };
   work->done = [done = std::move(done), fingerprint](const Status& status) {

@@ -1,5 +1,4 @@
 #include <iostream>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,58 +7,18 @@
 #include "client/cli/generation_flags.h"
 #include "client/cli/portions.h"
 #include "client/cli/text_inputs.h"
+#include "client/cli/text_printer.h"
 #include "common/base/utf8.h"
 
 namespace graft::cli {
 namespace {
 
-using graft::v1::GenerateResponse;
 using Stub = graft::v1::InferenceService::Stub;
 
 struct Flags : GenerationFlags {
   std::vector<std::string> texts;
   bool chat = false, pair = false, tokens = false;
 };
-
-/// Shows a text as it comes; of several sequences each when it is over, in their order.
-class Shown {
- public:
-  Shown(Context& context, bool several) : context_(context), several_(several) {}
-
-  /// False if the answer can't be written.
-  bool Take(const GenerateResponse& part) {
-    texts_[part.index()] += part.text();
-    if (context_.json) {
-      PrintJson(context_, part);
-    } else if (!several_) {
-      context_.out << part.text() << std::flush;
-    }
-    return context_.out.good();
-  }
-  void Finish() {
-    if (context_.json) return;
-    if (!several_ && !texts_.empty()) context_.out << "\n";
-    if (!several_) return;
-    for (const auto& [index, text] : texts_) context_.out << "[" << index << "] " << text << "\n";
-  }
-  /// The first sequence's.
-  const std::string& text() { return texts_[0]; }
-
- private:
-  Context& context_;
-  const bool several_;
-  std::map<int32_t, std::string> texts_;
-};
-
-/// Asks for one text and shows it. Errors: as Client::Generate.
-StatusOr<std::string> Show(Context& context, const graft::v1::GenerateRequest& request) {
-  Shown shown(context, request.generation().n() > 1);
-  const Status status = context.client->Generate(
-      request, [&](const GenerateResponse& part) { return shown.Take(part); });
-  shown.Finish();
-  if (!status.ok()) return status;
-  return shown.text();
-}
 
 graft::v1::ChatMessage Message(const std::string& role, const std::string& content) {
   graft::v1::ChatMessage message;
@@ -78,6 +37,7 @@ int Generate(Context& context, const Flags& flags) {
                   UsageError("--system and --template-variable belong to a chat; say --chat"));
   const auto prompts = TextInputs::Read(flags.texts, /*pair=*/false, std::cin);
   if (!prompts.ok()) return Refuse(context, prompts.status());
+  TextPrinter printer(context);
   for (const graft::v1::TextInput& prompt : *prompts) {
     if (flags.chat) {
       *request->mutable_chat() = *chat;
@@ -85,7 +45,7 @@ int Generate(Context& context, const Flags& flags) {
     } else {
       request->set_prompt(prompt.text());
     }
-    const auto text = Show(context, *request);
+    const auto text = printer.Show(*request);
     if (!text.ok()) return Refuse(context, text.status());
   }
   return kOk;
@@ -107,6 +67,7 @@ int Chat(Context& context, const Flags& flags) {
   if (!request.ok()) return Refuse(context, request.status());
   auto chat = MakeChat(flags);
   if (!chat.ok()) return Refuse(context, chat.status());
+  TextPrinter printer(context);
   auto& messages = *chat->mutable_messages();
   for (std::string line; ReadTurn(context, line);) {
     if (FirstInvalidUtf8(line) != std::string_view::npos) {
@@ -116,7 +77,7 @@ int Chat(Context& context, const Flags& flags) {
     }
     *messages.Add() = Message("user", line);
     *request->mutable_chat() = *chat;
-    const auto answer = Show(context, *request);
+    const auto answer = printer.Show(*request);
     if (answer.ok()) {
       *messages.Add() = Message("assistant", *answer);
       continue;

@@ -119,6 +119,19 @@ TEST_F(TextTest, ATextIsShownAsItIs) {
   EXPECT_EQ(Run({"generate", "--adapter", "a", "--n", "2", "one"}).out, "[0] to be\n[1] to be\n");
 }
 
+TEST_F(TextTest, FlagsThatChangeNothingAreToldOnceWithWhatToDo) {
+  server_.without_effect = {"generation.n", "generation.seed", "generation.top_p"};
+  const std::vector<std::string> words = {"generate", "--adapter", "a", "one", "two"};
+
+  EXPECT_EQ(Run(words).err,
+            "warning: the base's own temperature is 0, at which the likeliest token is always "
+            "chosen, so --n, --seed and --top-p change nothing; say --temperature 1 to have texts "
+            "drawn\n");
+  const Outcome json = Run({"--json", "generate", "--adapter", "a", "one"});
+  EXPECT_EQ(json.err, "");
+  EXPECT_THAT(json.out, HasSubstr("settings_without_effect"));
+}
+
 TEST_F(TextTest, PromptsComeFromStandardInputToo) {
   const Typed typed("first\nsecond\n");
 

@@ -241,6 +241,23 @@ TEST_F(GenerateServiceTest, SettingsThatAreAbsentDifferFromZero) {
   EXPECT_EQ(Generate(own).tokens(), likeliest.tokens());
 }
 
+TEST_F(GenerateServiceTest, SettingsThatABasesOwnTemperatureLeavesWithoutEffectAreTold) {
+  pb::EngineGenerateRequest request = Prompt("the cat", 3);
+  request.mutable_generation()->clear_temperature();
+  request.mutable_generation()->set_top_p(0.5);
+  request.mutable_generation()->set_n(2);
+
+  const Answer own = Generate(request);
+  request.mutable_generation()->set_temperature(1);
+  const Answer drawn = Generate(request);
+
+  ASSERT_TRUE(own.status.ok()) << own.status.error_message();
+  EXPECT_THAT(own.parts.at(0).part().settings_without_effect(),
+              ::testing::ElementsAre("generation.n", "generation.top_p"));
+  EXPECT_EQ(own.parts.back().part().settings_without_effect_size(), own.parts.size() == 1 ? 2 : 0);
+  for (const auto& part : drawn.parts) EXPECT_EQ(part.part().settings_without_effect_size(), 0);
+}
+
 TEST_F(GenerateServiceTest, SeveralTextsComeForOnePrompt) {
   pb::EngineGenerateRequest request = Prompt("the cat", 12);
   request.mutable_generation()->set_temperature(1);

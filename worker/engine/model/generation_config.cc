@@ -1,6 +1,7 @@
 #include "worker/engine/model/generation_config.h"
 
 #include <string>
+#include <utility>
 
 #include "common/base/file.h"
 #include "common/base/json.h"
@@ -95,6 +96,23 @@ StatusOr<GenerationConfig> ReadGenerationConfig(const std::filesystem::path& fol
   GRAFT_RETURN_IF_ERROR(read.status());
   if (!own.is_object()) result.sampling.temperature = 0;
   return result;
+}
+
+std::vector<std::string> SettingsWithoutEffect(const GenerationConfig& base,
+                                               const generation::GenerationSettings& settings) {
+  const generation::SamplingSettings& asked = settings.sampling;
+  if (asked.temperature || !base.sampling.is_greedy()) return {};
+  std::vector<std::string> paths;
+  const auto add = [&](bool is_asked, const char* name) {
+    if (is_asked) paths.push_back(std::string("generation.") + name);
+  };
+  add(settings.n.value_or(1) > 1, "n");
+  add(settings.seed.has_value(), "seed");
+  // Not what would change nothing at any temperature.
+  add(asked.top_k.value_or(0) != 0, "top_k");
+  add(asked.top_p.value_or(1) != 1, "top_p");
+  add(asked.min_p.value_or(0) != 0, "min_p");
+  return paths;
 }
 
 void SetDefaults(const GenerationConfig& base, generation::GenerationSettings& settings) {

@@ -17,6 +17,12 @@ struct GenerationConfig {
   generation::SamplingSettings sampling;
 };
 
+/// The settings of a request, by path ("generation.top_p"), that ask for other tokens than the
+/// likeliest and get none, because the request leaves the temperature to the base, whose own is 0.
+/// Requires: the base hasn't filled in its own yet.
+std::vector<std::string> SettingsWithoutEffect(const GenerationConfig& base,
+                                               const generation::GenerationSettings& settings);
+
 /// Fills in what `settings` leave to the base.
 void SetDefaults(const GenerationConfig& base, generation::GenerationSettings& settings);
 

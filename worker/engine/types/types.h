@@ -202,6 +202,7 @@ struct GeneratedPiece {
   std::optional<std::string> finish;                ///< With the last: "stop", "length".
   int64_t prompt_tokens = 0, generated_tokens = 0;  ///< Of this sequence so far.
   std::string base_fingerprint;
+  std::vector<std::string> without_effect;  ///< With a request's first: see SettingsWithoutEffect.
 };
 
 struct GenerateRequest {

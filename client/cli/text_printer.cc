@@ -1,0 +1,73 @@
+#include "client/cli/text_printer.h"
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "common/base/utf8.h"
+
+namespace graft::cli {
+namespace {
+
+using graft::v1::GenerateResponse;
+
+/// "generation.top_p" -> "--top-p"
+std::string FlagOf(const std::string& field) {
+  constexpr std::string_view kPrefix = "generation.";
+  std::string name = field.starts_with(kPrefix) ? field.substr(kPrefix.size()) : field;
+  std::ranges::replace(name, '_', '-');
+  return "--" + Printable(name);
+}
+
+/// "a", "a and b", "a, b and c"
+std::string Listed(const std::vector<std::string>& names) {
+  std::string list;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) list += i + 1 == names.size() ? " and " : ", ";
+    list += names[i];
+  }
+  return list;
+}
+
+}  // namespace
+
+StatusOr<std::string> TextPrinter::Show(const graft::v1::GenerateRequest& request) {
+  Answer answer{.is_several = request.generation().n() > 1, .texts = {}};
+  const Status status = context_.client->Generate(
+      request, [&](const GenerateResponse& part) { return Take(part, answer); });
+  Finish(answer);
+  if (!status.ok()) return status;
+  return answer.texts[0];
+}
+
+bool TextPrinter::Take(const GenerateResponse& part, Answer& answer) {
+  answer.texts[part.index()] += part.text();
+  if (context_.json) {
+    PrintJson(context_, part);
+    return context_.out.good();
+  }
+  Warn(part);
+  if (!answer.is_several) context_.out << part.text() << std::flush;
+  return context_.out.good();
+}
+
+void TextPrinter::Warn(const GenerateResponse& part) {
+  if (has_warned_ || part.settings_without_effect().empty()) return;
+  has_warned_ = true;
+  std::vector<std::string> flags;
+  for (const std::string& field : part.settings_without_effect()) flags.push_back(FlagOf(field));
+  context_.err << "warning: the base's own temperature is 0, at which the likeliest token is "
+                  "always chosen, so "
+               << Listed(flags) << (flags.size() == 1 ? " changes" : " change")
+               << " nothing; say --temperature 1 to have texts drawn" << std::endl;
+}
+
+void TextPrinter::Finish(const Answer& answer) {
+  if (context_.json) return;
+  if (!answer.is_several && !answer.texts.empty()) context_.out << "\n";
+  if (!answer.is_several) return;
+  for (const auto& [index, text] : answer.texts)
+    context_.out << "[" << index << "] " << text << "\n";
+}
+
+}  // namespace graft::cli

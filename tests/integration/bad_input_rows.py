@@ -271,7 +271,7 @@ def text_rows():
         Row("generate: max_tokens huge", [*text, "--max-tokens", str(2**62), "w1"], invalid, "1 to 128", "generation.max_tokens"),
         Row("generate: temperature NaN", [*text, "--temperature", "nan", "w1"], invalid, "0 to 100", "generation.temperature"),
         Row("generate: top_p 2", [*text, "--top-p", "2", "w1"], invalid, "0 to 1", "generation.top_p"),
-        Row("generate: n 1000", [*text, "--n", "1000", "w1"], invalid, "1 to 128", "generation.n"),
+        Row("generate: n 65", [*text, "--n", "65", "w1"], invalid, "1 to 64", "generation.n"),
         Row("generate: stop string of 100 kB", [*text, "--stop", "x" * 100_000, "w1"], invalid, "512", "generation.stop[0]"),
         Row("generate: 17 stop strings", [*text, *["--stop", "x"] * 17, "w1"], invalid, "16", "generation.stop"),
         Row("generate: unknown end token", [*text, "--end-token", "80", "w1"], invalid, "0 to 79", "generation.end_tokens[0]"),

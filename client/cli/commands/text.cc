@@ -145,7 +145,7 @@ void AddTextCommands(Command root, Action& run) {
   Command generate =
       add("generate", "Continue prompts, or answer them, as the text comes", Generate);
   AddGenerationFlags(generate, *flags);
-  generate.Add("--n", flags->n, "So many texts for each prompt");
+  generate.Add("--n", flags->n, "So many texts for each prompt, up to 64");
   generate.AddFlag("--chat", flags->chat, "Each prompt is a message that the model answers");
   AddChatFlags(generate, *flags);
   generate.Add("prompts", flags->texts, "Prompts; - reads lines from standard input");

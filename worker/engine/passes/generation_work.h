@@ -33,7 +33,7 @@ struct GenerationLimits {
   int64_t cache_bytes = int64_t{1} << 30;
   int64_t block_tokens = 16;
   int64_t chunk_tokens = 256;
-  int64_t max_sequences = 64;
+  int64_t max_sequences = generation::kMostSequences;
   size_t max_waiting = 1024;  ///< Requests that aren't over.
 };
 

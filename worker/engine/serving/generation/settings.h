@@ -20,7 +20,9 @@ inline constexpr size_t kMostStopBytes = 512;  ///< Of one stop string.
 inline constexpr size_t kMostEndTokens = 256;
 inline constexpr size_t kMostBiases = 1024;
 inline constexpr int32_t kMostLogProbabilities = 20;  ///< As OpenAI's API.
-inline constexpr int32_t kMostSequences = 128;        ///< Of one request; as OpenAI's API.
+/// Of one request, and of all that run at once: a request's sequences share its prompt's blocks, so
+/// they start together.
+inline constexpr int32_t kMostSequences = 64;
 
 struct TokenBias {
   int32_t token = 0;

@@ -87,8 +87,14 @@ TEST(SettingsTest, WholeNumbersOutsideTheirRangeAreNamed) {
   ExpectFault([](auto& settings) { settings.sampling.top_k = -1; }, "generation.top_k");
   ExpectFault([](auto& settings) { settings.sampling.logprobs = 21; }, "generation.logprobs");
   ExpectFault([](auto& settings) { settings.n = 0; }, "generation.n");
-  ExpectFault([](auto& settings) { settings.n = 129; }, "generation.n");
+  ExpectFault([](auto& settings) { settings.n = 65; }, "generation.n");
   ExpectFault([](auto& settings) { settings.stopping.min_tokens = -1; }, "generation.min_tokens");
+}
+
+TEST(SettingsTest, MoreSequencesThanRunAtOnceAreRefusedWithTheirNumber) {
+  const Status status = Checked([](auto& settings) { settings.n = 65; });
+
+  EXPECT_EQ(status.message(), "generation.n is 65; it must be from 1 to 64");
 }
 
 TEST(SettingsTest, MoreTokensMustNotBeAskedForThanMayCome) {

@@ -32,7 +32,9 @@ std::string Listed(const std::vector<std::string>& names) {
 }  // namespace
 
 StatusOr<std::string> TextPrinter::Show(const graft::v1::GenerateRequest& request) {
-  Answer answer{.is_several = request.generation().n() > 1, .texts = {}};
+  const graft::v1::GenerationSettings& settings = request.generation();
+  Answer answer{
+      .is_several = settings.n() > 1, .max_tokens = settings.max_tokens(), .texts = {}, .cut = {}};
   const Status status = context_.client->Generate(
       request, [&](const GenerateResponse& part) { return Take(part, answer); });
   Finish(answer);
@@ -42,6 +44,7 @@ StatusOr<std::string> TextPrinter::Show(const graft::v1::GenerateRequest& reques
 
 bool TextPrinter::Take(const GenerateResponse& part, Answer& answer) {
   answer.texts[part.index()] += part.text();
+  if (part.finish_reason() == "length") answer.cut[part.index()] = part.generated_tokens();
   if (context_.json) {
     PrintJson(context_, part);
     return context_.out.good();
@@ -64,10 +67,25 @@ void TextPrinter::Warn(const GenerateResponse& part) {
 
 void TextPrinter::Finish(const Answer& answer) {
   if (context_.json) return;
-  if (!answer.is_several && !answer.texts.empty()) context_.out << "\n";
-  if (!answer.is_several) return;
-  for (const auto& [index, text] : answer.texts)
-    context_.out << "[" << index << "] " << text << "\n";
+  if (answer.is_several) {
+    for (const auto& [index, text] : answer.texts)
+      context_.out << "[" << index << "] " << text << "\n";
+  } else if (!answer.texts.empty()) {
+    context_.out << "\n";
+  }
+  TellCuts(answer);
+}
+
+void TextPrinter::TellCuts(const Answer& answer) {
+  if (!context_.err_terminal) return;
+  context_.out << std::flush;  // The text comes first.
+  for (const auto& [index, tokens] : answer.cut) {
+    if (answer.is_several) context_.err << "[" << index << "] ";
+    context_.err << "(cut at " << tokens << (tokens == 1 ? " token: " : " tokens: ")
+                 << (tokens == answer.max_tokens ? "raise --max-tokens"
+                                                 : "no more fit behind the prompt")
+                 << ")" << std::endl;
+  }
 }
 
 }  // namespace graft::cli

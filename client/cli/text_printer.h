@@ -23,11 +23,15 @@ class TextPrinter {
   /// What came of one request.
   struct Answer {
     bool is_several = false;
+    int64_t max_tokens = 0;                ///< As it was asked for; 0: it wasn't.
     std::map<int32_t, std::string> texts;  ///< By index.
+    std::map<int32_t, int64_t> cut;        ///< Those that didn't end by themselves: their tokens.
   };
   /// False if the answer can't be written.
   bool Take(const graft::v1::GenerateResponse& part, Answer& answer);
   void Finish(const Answer& answer);
+  /// At a terminal says which texts were cut, and where, for they look like those that ended.
+  void TellCuts(const Answer& answer);
   /// Says on standard error, once, which flags change nothing and what to do.
   void Warn(const graft::v1::GenerateResponse& part);
 

@@ -33,6 +33,9 @@ class TextTest : public testing::Test {
   Outcome Run(const std::vector<std::string>& arguments) {
     return RunCli(server_.address(), arguments);
   }
+  Outcome AtTerminal(const std::vector<std::string>& arguments) {
+    return RunCli(server_.address(), arguments, /*terminal=*/true);
+  }
   static std::vector<std::string> Said(const v1::Chat& chat) {
     std::vector<std::string> said;
     for (const auto& message : chat.messages())
@@ -117,6 +120,26 @@ TEST_F(TextTest, ATextIsShownAsItIs) {
   EXPECT_EQ(Run({"generate", "--adapter", "a", "or not "}).out, "to be\n");
   EXPECT_EQ(Run({"generate", "--adapter", "a", "one", "two"}).out, "to be\nto be\n");
   EXPECT_EQ(Run({"generate", "--adapter", "a", "--n", "2", "one"}).out, "[0] to be\n[1] to be\n");
+}
+
+TEST_F(TextTest, AtATerminalATextThatWasCutSaysSo) {
+  server_.finish_reason = "length";
+  const std::vector<std::string> asked = {"generate", "--adapter", "a", "--max-tokens", "2", "one"};
+
+  const Outcome cut = AtTerminal(asked);
+  const Outcome piped = Run(asked);
+  const Outcome full = AtTerminal({"generate", "--adapter", "a", "one"});
+  const Outcome several = AtTerminal({"generate", "--adapter", "a", "--n", "2", "one"});
+
+  EXPECT_EQ(cut.out, "to be\n");
+  EXPECT_EQ(cut.err, "(cut at 2 tokens: raise --max-tokens)\n");
+  EXPECT_EQ(piped.err, "");
+  EXPECT_EQ(full.err, "(cut at 2 tokens: no more fit behind the prompt)\n");
+  EXPECT_THAT(several.err, HasSubstr("[1] (cut at 2 tokens: no more fit behind the prompt)\n"));
+}
+
+TEST_F(TextTest, AtATerminalATextThatEndedSaysNothing) {
+  EXPECT_EQ(AtTerminal({"generate", "--adapter", "a", "--max-tokens", "2", "one"}).err, "");
 }
 
 TEST_F(TextTest, FlagsThatChangeNothingAreToldOnceWithWhatToDo) {

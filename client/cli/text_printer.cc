@@ -29,6 +29,20 @@ std::string Listed(const std::vector<std::string>& names) {
   return list;
 }
 
+/// What a terminal would obey is escaped: controls but line breaks and tabs.
+std::string OnTerminal(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    const Utf8Code next = FirstCode(text);
+    const std::string_view piece = text.substr(0, std::max<size_t>(next.length, 1));
+    const bool is_control = next.code < 0x20 || (next.code >= 0x7f && next.code < 0xa0);
+    const bool is_obeyed = is_control && next.code != '\n' && next.code != '\t';
+    shown += is_obeyed || next.length == 0 ? Printable(piece) : std::string(piece);
+    text.remove_prefix(piece.size());
+  }
+  return shown;
+}
+
 }  // namespace
 
 StatusOr<std::string> TextPrinter::Show(const graft::v1::GenerateRequest& request) {
@@ -50,8 +64,12 @@ bool TextPrinter::Take(const GenerateResponse& part, Answer& answer) {
     return context_.out.good();
   }
   Warn(part);
-  if (!answer.is_several) context_.out << part.text() << std::flush;
+  if (!answer.is_several) context_.out << Shown(part.text()) << std::flush;
   return context_.out.good();
+}
+
+std::string TextPrinter::Shown(const std::string& text) const {
+  return context_.terminal ? OnTerminal(text) : text;
 }
 
 void TextPrinter::Warn(const GenerateResponse& part) {
@@ -69,7 +87,7 @@ void TextPrinter::Finish(const Answer& answer) {
   if (context_.json) return;
   if (answer.is_several) {
     for (const auto& [index, text] : answer.texts)
-      context_.out << "[" << index << "] " << text << "\n";
+      context_.out << "[" << index << "] " << Shown(text) << "\n";
   } else if (!answer.texts.empty()) {
     context_.out << "\n";
   }

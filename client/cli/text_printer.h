@@ -9,8 +9,9 @@
 
 namespace graft::cli {
 
-/// Of the requests of one command. With --json it prints the parts of the answers.
-/// Thread safety: none.
+/// Of the requests of one command. With --json it prints the parts of the answers. A terminal is
+/// shown a model's control characters escaped, for it would obey them; elsewhere the text goes as
+/// it is. Thread safety: none.
 class TextPrinter {
  public:
   explicit TextPrinter(Context& context) : context_(context) {}
@@ -30,6 +31,7 @@ class TextPrinter {
   /// False if the answer can't be written.
   bool Take(const graft::v1::GenerateResponse& part, Answer& answer);
   void Finish(const Answer& answer);
+  std::string Shown(const std::string& text) const;
   /// At a terminal says which texts were cut, and where, for they look like those that ended.
   void TellCuts(const Answer& answer);
   /// Says on standard error, once, which flags change nothing and what to do.

@@ -11,8 +11,10 @@
 namespace graft::cli {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 using testing::SizeIs;
 
 /// Standard input for as long as it lives.
@@ -140,6 +142,26 @@ TEST_F(TextTest, AtATerminalATextThatWasCutSaysSo) {
 
 TEST_F(TextTest, AtATerminalATextThatEndedSaysNothing) {
   EXPECT_EQ(AtTerminal({"generate", "--adapter", "a", "--max-tokens", "2", "one"}).err, "");
+}
+
+TEST_F(TextTest, ATerminalIsShownNoControlCharacters) {
+  server_.text_parts = {"a\x1b[2J\tb\n", "c\x07\u009b\x7f\r", "é"};
+  const std::string raw = "a\x1b[2J\tb\nc\x07\u009b\x7f\ré\n";
+
+  EXPECT_EQ(AtTerminal({"generate", "--adapter", "a", "one"}).out,
+            "a\\u001b[2J\tb\nc\\u0007\\u009b\\u007f\\ré\n");
+  EXPECT_THAT(AtTerminal({"generate", "--adapter", "a", "--n", "2", "one"}).out,
+              AllOf(HasSubstr("[1] a\\u001b[2J\tb\nc"), Not(HasSubstr("\x1b"))));
+  EXPECT_EQ(Run({"generate", "--adapter", "a", "one"}).out, raw);
+}
+
+TEST_F(TextTest, TheConversationKeepsWhatTheTerminalIsNotShown) {
+  server_.text_parts = {"a\x1b[2J"};
+  const Typed typed("hello\nagain\n");
+
+  AtTerminal({"chat", "--base", "b"});
+
+  EXPECT_EQ(server_.generations.at(1).chat().messages(1).content(), "a\x1b[2J");
 }
 
 TEST_F(TextTest, FlagsThatChangeNothingAreToldOnceWithWhatToDo) {

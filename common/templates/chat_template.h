@@ -36,8 +36,8 @@ struct RenderOptions {
   std::map<std::string, std::string> special_tokens;
   /// Further variables, such as enable_thinking; they win over special tokens.
   OrderedJson variables = OrderedJson::object();
-  /// What strftime_now() tells, as a local clock shows it. Without it a template that asks is
-  /// refused: the same conversation gives the same text on any day.
+  /// What strftime_now() tells; clock.h has it. Without it a template that asks is refused: the
+  /// same conversation gives the same text on any day.
   std::optional<std::chrono::sys_seconds> now;
   Limits limits;
 };

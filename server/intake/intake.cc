@@ -13,6 +13,7 @@
 #include "common/spec/idle_settings.h"
 #include "common/spec/training_memory.h"
 #include "common/templates/chat_files.h"
+#include "common/templates/clock.h"
 #include "common/tokenizers/tokenizer.h"
 #include "server/intake/language_counts.h"
 
@@ -191,11 +192,10 @@ StatusOr<TokenCounts> Intake::CountLanguageTokens(const datasets::IngestedDatase
                                                   const PrepareOptions& options, const Base& base,
                                                   Turns::Turn& turn, spec::JobSpec& spec,
                                                   datasets::Report& report) const {
-  LanguageSetup setup{
-      .training = spec.task.language,
-      .max_length = spec.hyperparameters.max_length,
-      .now = std::chrono::sys_seconds(std::chrono::seconds(options.create_time / 1'000'000)),
-      .continued_template = {}};
+  LanguageSetup setup{.training = spec.task.language,
+                      .max_length = spec.hyperparameters.max_length,
+                      .now = templates::ClockAt(options.create_time / 1'000'000),
+                      .continued_template = {}};
   if (!options.init_from_prefix.empty()) {
     auto continued =
         objects_.Get(options.init_from_prefix + std::string(templates::kChatTemplateFile));

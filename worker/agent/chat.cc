@@ -1,13 +1,12 @@
 #include "worker/agent/chat.h"
 
 #include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <string_view>
 
 #include "common/base/json.h"
 #include "common/base/utf8.h"
 #include "common/datasets/chat.h"
+#include "common/templates/clock.h"
 
 namespace graft::worker::agent {
 namespace {
@@ -88,14 +87,6 @@ Status BelowChat(const Status& status) {
   return result;
 }
 
-/// What the clock on the wall shows.
-std::chrono::sys_seconds LocalNow() {
-  const std::time_t now = std::time(nullptr);
-  std::tm local{};
-  ::localtime_r(&now, &local);
-  return std::chrono::sys_seconds(std::chrono::seconds(::timegm(&local)));
-}
-
 }  // namespace
 
 StatusOr<templates::Conversation> ToConversation(const Chat& chat) {
@@ -120,7 +111,7 @@ StatusOr<std::string> ChatRenderer::Render(const templates::ChatFiles& files, co
   templates::RenderOptions options;
   options.add_generation_prompt = true;
   options.special_tokens = files.special_tokens;
-  options.now = LocalNow();
+  options.now = templates::ClockNow();
   options.variables = OrderedJson(variables);
   for (const auto& [name, text] : chat.variables()) {
     GRAFT_ASSIGN_OR_RETURN(options.variables[name],

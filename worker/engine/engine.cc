@@ -4,6 +4,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/templates/chat_files.h"
+#include "common/templates/clock.h"
 #include "worker/engine/artifacts/artifact.h"
 #include "worker/engine/device/cpu_memory.h"
 #include "worker/engine/device/device.h"
@@ -96,8 +97,7 @@ StatusOr<std::shared_ptr<TrainInput>> Engine::Impl::ReadInput(
   input->chat_template = spec.task.language.chat_template;
   GRAFT_ASSIGN_OR_RETURN(
       language::ChatOptions chat,
-      ChatOf(data, *on.base, input->chat_template,
-             std::chrono::sys_seconds(std::chrono::seconds(request.create_time))));
+      ChatOf(data, *on.base, input->chat_template, templates::ClockAt(request.create_time)));
   if (!chat.chat_template.empty()) input->chat_template = chat.chat_template;
   GRAFT_ASSIGN_OR_RETURN(input->samples, PlanSamples(spec, *on.base, data.shape, chat));
   const auto encoder = input->task->NewEncoder({.dataset = data,

@@ -1,6 +1,7 @@
 #include <chrono>
 #include <future>
 
+#include "common/templates/clock.h"
 #include "worker/engine/artifacts/artifact.h"
 #include "worker/engine/device/device.h"
 #include "worker/engine/engine_impl.h"
@@ -242,7 +243,7 @@ void Engine::Impl::Evaluate(EvaluateRequest request, Callback<Evaluation> done) 
   }
   StatusOr<language::ChatOptions> chat =
       ChatOf(*request.dataset, *version->on.base, version->chat_template.value_or(""),
-             std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+             templates::ClockNow());
   if (!chat.ok()) return done(chat.status());
   const auto encoder = version->task->NewEncoder({.dataset = *request.dataset,
                                                   .tokenizer = version->on.base->tokenizer(),

@@ -5,6 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdlib>
+#include <ctime>
+#include <functional>
+#include <optional>
+
 #include "tests/support/details.h"
 
 namespace graft::worker::agent {
@@ -69,10 +75,37 @@ TEST(ChatTest, ATemplateSeesWhatWasSentInItsOrder) {
             R"([{"type": "function", "function": {"name": "add"}}]True</s>>)");
 }
 
-TEST(ChatTest, AClockShowsTheTimeOfTheRequest) {
-  const auto text = Render("{{ strftime_now('%Y') | int > 2000 }}", Hello());
+/// The zone of this process' clock for as long as it lives, in the form of POSIX' TZ.
+class Zone {
+ public:
+  explicit Zone(const char* zone) {
+    if (const char* before = std::getenv("TZ")) before_ = before;
+    Set(zone);
+  }
+  ~Zone() { Set(before_ ? before_->c_str() : nullptr); }
 
-  EXPECT_EQ(*text, "True");
+ private:
+  static void Set(const char* zone) {
+    zone == nullptr ? ::unsetenv("TZ") : ::setenv("TZ", zone, 1);
+    ::tzset();
+  }
+  std::optional<std::string> before_;
+};
+
+TEST(ChatTest, AClockShowsTheTimeOfTheRequestInUtcWhereverTheWorkerIs) {
+  const Zone east("EAST-11:30");
+  const auto utc = [] {
+    const std::time_t now = std::time(nullptr);
+    std::tm fields{};
+    ::gmtime_r(&now, &fields);
+    std::array<char, 32> text{};
+    return std::string(text.data(), std::strftime(text.data(), text.size(), "%F %R", &fields));
+  };
+  const std::string before = utc();
+  const auto text = Render("{{ strftime_now('%Y-%m-%d %H:%M') }}", Hello());
+
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_THAT(*text, ::testing::AnyOf(before, utc()));
 }
 
 TEST(ChatTest, FaultsAreToldByTheirPlaces) {

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "common/base/json.h"
+#include "common/base/rename_fields.h"
 #include "common/base/utf8.h"
 #include "common/datasets/chat.h"
 #include "common/templates/clock.h"
@@ -69,22 +70,9 @@ StatusOr<OrderedJson> ToJson(const ChatMessage& message, const std::string& fiel
   return json;
 }
 
-/// A status of the templates', whose fields lie below "chat" in a request.
-Status BelowChat(const Status& status) {
-  Status result;
-  switch (status.code()) {
-    case StatusCode::kInvalidArgument:
-      result = InvalidArgumentError(status.message());
-      break;
-    default:
-      return status;
-  }
-  for (ErrorDetail detail : status.details()) {
-    if (!detail.field.empty() && detail.field != "chat_template")
-      detail.field = "chat." + detail.field;
-    result.AddDetail(std::move(detail));
-  }
-  return result;
+/// The templates' fields lie below "chat" in a request, but for the template itself.
+std::string BelowChat(const std::string& field) {
+  return field.empty() || field == "chat_template" ? field : "chat." + field;
 }
 
 }  // namespace
@@ -128,7 +116,7 @@ StatusOr<std::string> ChatRenderer::Render(const templates::ChatFiles& files, co
   if (!source.ok()) return source.status();
   GRAFT_ASSIGN_OR_RETURN(const templates::ChatTemplate chat_template, Parsed(*source));
   StatusOr<templates::Rendered> rendered = chat_template.Render(conversation, options);
-  if (!rendered.ok()) return BelowChat(rendered.status());
+  if (!rendered.ok()) return RenameFields(rendered.status(), BelowChat);
   return std::move(rendered->text);
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/guard.h"
+#include "common/base/rename_fields.h"
 #include "proto/grpc_status.h"
 #include "worker/agent/convert.h"
 #include "worker/agent/engine_service.h"
@@ -17,15 +18,7 @@ bool IsNotResident(const Status& status) {
 }
 
 /// The engine knows prompts only: a fault of what a chat became is the chat's.
-Status AtChat(const Status& status) {
-  if (status.code() != StatusCode::kInvalidArgument) return status;
-  Status result = InvalidArgumentError(status.message());
-  for (ErrorDetail detail : status.details()) {
-    if (detail.field == "prompt") detail.field = "chat.messages";
-    result.AddDetail(std::move(detail));
-  }
-  return result;
-}
+std::string AtChat(const std::string& field) { return field == "prompt" ? "chat.messages" : field; }
 
 }  // namespace
 
@@ -88,7 +81,7 @@ void EngineService::Write(const Text& text, StatusOr<engine::GenerateRequest> re
       --again.loads;
       return Begin(again);
     }
-    text.call->End(Answer(text.request->has_chat() ? AtChat(status) : status));
+    text.call->End(Answer(text.request->has_chat() ? RenameFields(status, AtChat) : status));
   };
   if (!request.ok()) return end(request.status());
   engine_.Generate(

@@ -1,6 +1,7 @@
 #include <random>
 #include <utility>
 
+#include "common/base/rename_fields.h"
 #include "worker/engine/engine_impl.h"
 #include "worker/engine/language_model.h"
 
@@ -13,15 +14,8 @@ uint64_t DrawSeed() {
 }
 
 /// The scheduler knows n and max_tokens by their own names.
-Status BelowGeneration(const Status& status) {
-  if (status.code() != StatusCode::kInvalidArgument) return status;
-  Status result = InvalidArgumentError(status.message());
-  for (ErrorDetail detail : status.details()) {
-    if (detail.field == "n" || detail.field == "max_tokens")
-      detail.field = "generation." + detail.field;
-    result.AddDetail(std::move(detail));
-  }
-  return result;
+std::string BelowGeneration(const std::string& field) {
+  return field == "n" || field == "max_tokens" ? "generation." + field : field;
 }
 
 }  // namespace
@@ -69,7 +63,7 @@ void Engine::Impl::Generate(GenerateRequest request, std::function<void(Generate
     on_piece(std::move(piece));
   };
   work->done = [done = std::move(done), fingerprint](const Status& status) {
-    if (!status.ok()) return done(BelowGeneration(status));
+    if (!status.ok()) return done(RenameFields(status, BelowGeneration));
     done(GenerateResult{fingerprint});
   };
   if (generation_.Push(std::move(work))) loop_.Wake();

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kMaxRounds = 100;  ///< Of looking for jobs behind those that are refused or wait.
 constexpr size_t kMaxPassedOver = 256;  ///< Jobs that don't fit a worker; none behind is found.
+constexpr size_t kMaxRunning = 1000;    ///< Of one worker that are looked at.
 constexpr size_t kMaxAttempts = 1000;   ///< Of one job that are kept; only drains make so many.
 
 /// The first `limit` jobs that a worker with these bases may run now, the most urgent first.
@@ -93,7 +94,23 @@ struct Granting {
   std::optional<WorkerMemory> memory;
   std::set<JobKey> passed_over;  ///< They don't fit, and hold nobody back.
   bool is_kept = false;          ///< For one that will fit.
+  size_t running = 0;            ///< Jobs that the worker has.
 };
+
+/// Counts what the worker has, and takes of its memory what it can't have told yet: a job has its
+/// memory only once its data are read, long after it was granted.
+Status CountRunning(Transaction& tx, Granting& granting) {
+  JobQuery query;
+  query.states = {JobState::kRunning};
+  query.lease_worker = granting.ask.worker;
+  query.limit = kMaxRunning;
+  GRAFT_ASSIGN_OR_RETURN(const std::vector<Job> running, tx.ListJobs(query));
+  granting.running = running.size();
+  for (const Job& job : running) {
+    if (!job.lease.holds_memory) Take(job, *granting.memory);
+  }
+  return OkStatus();
+}
 
 /// Whether `job` may go to the worker now; else notes why not, and what that is for those behind
 /// it.
@@ -101,13 +118,7 @@ StatusOr<bool> HasRoom(Transaction& tx, Job& job, Granting& granting, const Leas
   if (!granting.memory) return true;
   const Room room = RoomFor(job, *granting.memory);
   if (room == Room::kFits) return true;
-  if (room == Room::kLater) {
-    JobQuery running;
-    running.states = {JobState::kRunning};
-    running.lease_worker = granting.ask.worker;
-    GRAFT_ASSIGN_OR_RETURN(const int64_t others, tx.CountJobs(running));
-    granting.is_kept = others > 0;
-  }
+  if (room == Room::kLater) granting.is_kept = granting.running > 0;
   granting.passed_over.insert(job.key);
   std::string why;
   if (room == Room::kLater) {
@@ -132,6 +143,7 @@ Status Grant(Transaction& tx, Job& job, const std::string& worker, const LeaseOp
   job.lease.expiry = now + std::min(options.duration, options.stall_after);
   job.lease.step = job.checkpoint.step;
   job.lease.activity = 0;
+  job.lease.holds_memory = false;
   if (job.start_time == 0) job.start_time = now;
   Attempt attempt;
   attempt.number = job.attempts.empty() ? 1 : job.attempts.back().number + 1;
@@ -149,6 +161,7 @@ StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
                                        const LeaseOptions& options) {
   AcquiredLeases acquired;
   Granting granting{.ask = ask, .memory = ask.memory, .passed_over = {}};
+  if (granting.memory) GRAFT_RETURN_IF_ERROR(CountRunning(tx, granting));
   const auto wanted = static_cast<size_t>(std::max(ask.max_leases, 0));
   const auto is_over = [&] { return acquired.granted.size() >= wanted || granting.is_kept; };
   for (int round = 0; round < kMaxRounds && !is_over(); ++round) {
@@ -181,6 +194,7 @@ StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
       if (!has_room) continue;
       GRAFT_RETURN_IF_ERROR(Grant(tx, job, ask.worker, options));
       if (granting.memory) Take(job, *granting.memory);
+      ++granting.running;
       acquired.granted.push_back(std::move(job));
     }
   }

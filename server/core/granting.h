@@ -32,6 +32,8 @@ struct AcquiredLeases {
 /// another running job makes on another base waits `rival_wait` and is looked at again: only the
 /// other's end tells whether it can succeed.
 ///
+/// What the worker says is free is less what it was granted and can't have told yet.
+///
 /// A job that doesn't fit the worker's memory now waits, says once why, and isn't overtaken there
 /// as long as the worker runs others: with their ends it comes to fit, and smaller ones that came
 /// behind it would put that off for ever. Where nothing else runs the lack is not of jobs' making,

@@ -53,7 +53,10 @@ std::vector<JobEvent> Record(Job& job, const LeaseReport& report, TimeUs now) {
     job.lease.last_progress = now;
   job.lease.step = std::max(job.lease.step, report.step);
   job.lease.activity = std::max(job.lease.activity, report.activity);
-  if (!report.resolved_precision.empty()) job.resolved_precision = report.resolved_precision;
+  if (!report.resolved_precision.empty()) {
+    job.resolved_precision = report.resolved_precision;
+    job.lease.holds_memory = true;
+  }
   if (!report.checkpoint.key.empty()) {
     job.checkpoint = report.checkpoint;
     Attempt& attempt = job.attempts.back();

@@ -37,8 +37,8 @@ struct LeaseReport {
   /// make and are left out. A report that is repeated because its answer was lost repeats its
   /// events.
   std::vector<JobEvent> events;
-  Checkpoint checkpoint;  ///< Newest stored, if new.
-  std::string resolved_precision;
+  Checkpoint checkpoint;           ///< Newest stored, if new.
+  std::string resolved_precision;  ///< Once the job has its memory; empty until then.
 };
 
 struct LeaseVerdict {

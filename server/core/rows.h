@@ -84,6 +84,8 @@ struct Lease {
   TimeUs last_progress = 0;  ///< When `activity` last rose; a lease that stalls isn't extended.
   int64_t step = 0;
   int64_t activity = 0;  ///< See LeaseReport.
+  /// Its worker has told that the job has its memory: what the worker says is free is without it.
+  bool holds_memory = false;
 };
 
 struct Checkpoint {

@@ -172,10 +172,8 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
   JobChanges::Subscription changes(backend_.changes, {});
   pb::AcquireLeasesResponse response;
   while (true) {
-    // Heartbeats tell of bases that came or went while this call waits, and of memory.
+    // Heartbeats tell of bases that came or went while this call waits.
     ask.bases = backend_.workers.BasesOf(request.worker_id());
-    ask.memory = backend_.workers.MemoryOf(request.worker_id());
-    ask.places = backend_.workers.Places();
     // A look costs less than a write, and most looks find nothing.
     auto look = [bases = ask.bases](Transaction& tx) -> StatusOr<bool> {
       for (const std::string& base : bases) {
@@ -195,6 +193,9 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
     // The worker may have died, and been told dead, while this call waited for it.
     if (!backend_.workers.Touch(request.worker_id())) co_return NotFoundError("register first");
     if (any && ask.max_leases > 0) {
+      // As they are when the write is queued: so they are no older than what it finds in the store.
+      ask.memory = backend_.workers.MemoryOf(request.worker_id());
+      ask.places = backend_.workers.Places();
       auto acquire = [ask, options = LeaseOptions()](Transaction& tx) {
         return core::AcquireLeases(tx, ask, options);
       };
@@ -282,6 +283,7 @@ Awaitable<StatusOr<pb::RenewLeasesResponse>> CoordinatorService::RenewLeases(
 Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease(
     CallContext&, const pb::CompleteLeaseRequest& request) {
   GRAFT_CO_RETURN_IF_ERROR(CheckWorkerId(request.worker_id()));
+  GRAFT_CO_RETURN_IF_ERROR(CheckMemory(request.memory()));
   (void)backend_.workers.Touch(request.worker_id());
   core::Completion completion;
   GRAFT_CO_ASSIGN_OR_RETURN(completion.report, ReportOf(request.worker_id(), request.lease()));
@@ -333,6 +335,9 @@ Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease
     return Completed{std::move(after), repeated};
   };
   GRAFT_FAILPOINT("server.before_complete");
+  // Before the job's end is, for that makes room: what waits for it must not be overtaken because
+  // the job seems to have its memory still.
+  if (request.has_memory()) backend_.workers.SetMemory(request.worker_id(), request.memory());
   GRAFT_CO_ASSIGN_OR_RETURN(const Completed completed,
                             co_await Write(backend_.runtime, backend_.store, std::move(complete)));
   GRAFT_FAILPOINT("server.after_complete");

@@ -67,6 +67,7 @@ void WorkerHub::Register(const graft::internal::v1::RegisterRequest& request) {
   }
   registrations_[id] = request;
   draining_[id] = false;
+  memory_.erase(id);  // Of a process that may be another one.
   std::vector<std::string> bases(request.bases().begin(), request.bases().end());
   std::sort(bases.begin(), bases.end());
   table_.Put({id, std::move(bases), {}, false}, SystemClock().Now());
@@ -113,7 +114,11 @@ std::vector<core::WorkerPlace> WorkerHub::Places() const {
 
 void WorkerHub::SetMemory(const std::string& worker_id,
                           const graft::internal::v1::JobMemory& memory) {
-  if (Knows(worker_id)) memory_[worker_id] = memory;
+  if (!Knows(worker_id)) return;
+  const auto known = memory_.find(worker_id);
+  const bool is_late =
+      known != memory_.end() && memory.number() > 0 && memory.number() <= known->second.number();
+  if (!is_late) memory_[worker_id] = memory;
 }
 
 void WorkerHub::Update(const graft::internal::v1::RenewLeasesRequest& request) {

@@ -59,6 +59,7 @@ class WorkerHub {
   std::optional<core::WorkerMemory> MemoryOf(const std::string& worker_id) const;
   /// All that are there.
   std::vector<core::WorkerPlace> Places() const;
+  /// Unless newer figures came before.
   void SetMemory(const std::string& worker_id, const graft::internal::v1::JobMemory& memory);
   /// What lies in the worker's folder now.
   void SetBases(const std::string& worker_id, std::vector<std::string> bases);

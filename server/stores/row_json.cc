@@ -67,7 +67,7 @@ void Fields(Is<core::JobFacts> auto& f, auto field) {
 void Fields(Is<core::Lease> auto& l, auto field) {
   field("worker", l.worker), field("token", l.token), field("expiry", l.expiry);
   field("last_progress", l.last_progress), field("step", l.step);
-  field("activity", l.activity);
+  field("activity", l.activity), field("holds_memory", l.holds_memory);
 }
 void Fields(Is<core::Checkpoint> auto& c, auto field) {
   field("key", c.key), field("sha256", c.sha256), field("step", c.step);

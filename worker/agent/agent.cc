@@ -154,7 +154,7 @@ bool Agent::Poll() {
   }
   request.set_worker_id(options_.worker_id);
   request.set_free_slots(options_.max_jobs - busy);
-  *request.mutable_memory() = ToProto(engine_.job_memory());
+  *request.mutable_memory() = TellMemory(engine_);
   request.set_wait_ms(kPollMs);
   auto reply = server_->Call(&Stub::AcquireLeases, request,
                              std::chrono::milliseconds(kPollMs) + kCallTimeout);
@@ -250,7 +250,6 @@ bool Agent::Beat() {
 void Agent::RenewOnce() {
   pb::RenewLeasesRequest request;
   request.set_worker_id(options_.worker_id);
-  *request.mutable_memory() = ToProto(engine_.job_memory());
   for (const engine::ResidentBase& base : engine_.resident_bases()) {
     auto* resident = request.add_resident();
     resident->set_id(base.id);
@@ -276,6 +275,8 @@ void Agent::RenewOnce() {
       if (!runner->done()) *request.add_leases() = runner->TakeReport();
     }
   }
+  // Behind the reports: a job that says it has its memory has it in these figures.
+  *request.mutable_memory() = TellMemory(engine_);
   const auto reply = server_->Call(&Stub::RenewLeases, request, kCallTimeout);
   const std::lock_guard lock(mutex_);
   if (!reply.ok()) {

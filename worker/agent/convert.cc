@@ -1,6 +1,7 @@
 #include "worker/agent/convert.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace graft::worker::agent {
@@ -93,8 +94,12 @@ engine::generation::GenerationSettings FromProto(const graft::v1::GenerationSett
   return out;
 }
 
-graft::internal::v1::JobMemory ToProto(const engine::JobMemory& memory) {
+graft::internal::v1::JobMemory TellMemory(const engine::Engine& engine) {
+  // The process's: the server begins anew with whoever registers.
+  static std::atomic<int64_t> number = 0;
   graft::internal::v1::JobMemory message;
+  message.set_number(++number);
+  const engine::JobMemory memory = engine.job_memory();
   message.set_free_bytes(memory.free_bytes);
   for (const engine::JobMemory::BaseInUse& base : memory.bases_in_use) {
     auto& told = *message.add_bases_in_use();

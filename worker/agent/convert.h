@@ -17,7 +17,8 @@ graft::v1::LabelFigures ToProto(const engine::LabelFigures& figures);
 void AppendTo(engine::GeneratedPiece piece, graft::internal::v1::EngineGenerateResponse& response);
 graft::v1::ScoreResponse::Score ToProto(const engine::TextScore& score);
 
-graft::internal::v1::JobMemory ToProto(const engine::JobMemory& memory);
+/// The engine's memory as the server is told of it. Thread-safe.
+graft::internal::v1::JobMemory TellMemory(const engine::Engine& engine);
 
 /// Field by field; the engine checks them.
 engine::generation::GenerationSettings FromProto(const graft::v1::GenerationSettings& settings);

@@ -427,6 +427,7 @@ void JobRunner::Complete(pb::CompleteLeaseRequest request) {
     if (lost_) return;
     *request.mutable_lease() = MoveReport();
   }
+  *request.mutable_memory() = TellMemory(*context_.engine);
   GRAFT_FAILPOINT("worker.before_complete");
   // The server may be away for a while; as long as the lease may still be ours, the result isn't
   // thrown away.

@@ -85,6 +85,36 @@ TEST_F(LeasesByRoomTest, SmallerJobsDontOvertakeOneThatOthersEndsMakeRoomFor) {
   EXPECT_EQ(Get(small).state, JobState::kQueued);
 }
 
+TEST_F(LeasesByRoomTest, WhatWasGrantedCountsUntilItsWorkerTellsThatTheJobHasItsMemory) {
+  const JobKey first = QueuedNeeding(5 * kGiB);
+  ASSERT_THAT(Keys(AcquireWith(8 * kGiB, 1)), ElementsAre(first));
+  const JobKey second = QueuedNeeding(5 * kGiB);
+
+  EXPECT_THAT(AcquireWith(8 * kGiB, 1), IsEmpty()) << "the worker hasn't taken it yet";
+  LeaseReport report = ReportOf(Get(first), 0);
+  report.activity = 1;
+  ASSERT_TRUE(Renew(report).ok());
+  EXPECT_THAT(AcquireWith(8 * kGiB, 1), IsEmpty()) << "it reads the job's data";
+  report.resolved_precision = "fp32";
+  ASSERT_TRUE(Renew(report).ok());
+
+  EXPECT_THAT(Keys(AcquireWith(5 * kGiB, 1)), ElementsAre(second)) << "of more than it said";
+}
+
+TEST_F(LeasesByRoomTest, ANewAttemptHasNoMemoryYet) {
+  const JobKey key = QueuedNeeding(5 * kGiB);
+  Job job = AcquireWith(8 * kGiB, 1).at(0);
+  LeaseReport report = ReportOf(job);
+  report.resolved_precision = "fp32";
+  ASSERT_TRUE(Renew(report).ok());
+  ASSERT_TRUE(Get(key).lease.holds_memory);
+  ASSERT_TRUE(Expire("worker-1").ok());
+
+  ASSERT_THAT(Keys(AcquireWith(8 * kGiB, 1)), ElementsAre(key));
+
+  EXPECT_FALSE(Get(key).lease.holds_memory);
+}
+
 TEST_F(LeasesByRoomTest, WhereNoJobRunsOneThatDoesntFitHoldsNobodyBack) {
   const JobKey large = QueuedNeeding(8 * kGiB);
   const JobKey small = QueuedNeeding(kGiB);

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <sstream>
+#include <utility>
 
 #include "common/objects/keys.h"
 #include "tests/worker/agent/agent_case.h"
@@ -165,6 +166,35 @@ TEST_F(AgentTest, WhatAJobCouldGetIsToldWithEachPollAndHeartbeat) {
     return told.free_bytes() < most && told.bases_in_use_size() == 1 &&
            told.bases_in_use(0).id() == "base-bert" && !told.bases_in_use(0).bf16();
   }));
+}
+
+TEST_F(AgentTest, FiguresBesideAReportThatAJobHasItsMemoryCountIt) {
+  LimitMemory(int64_t{1} << 30);
+  StartAgent();
+  Train(EndlessLease("job"));
+
+  const Seen seen = server_.seen();
+  const int64_t most = seen.registers.at(0).job_bytes();
+  int64_t last = 0;
+  bool has_memory = false;
+  for (const pb::RenewLeasesRequest& renewal : seen.renewals) {
+    EXPECT_GT(renewal.memory().number(), std::exchange(last, renewal.memory().number()));
+    has_memory |= renewal.leases_size() == 1 && !renewal.leases(0).resolved_precision().empty();
+    EXPECT_TRUE(!has_memory || renewal.memory().free_bytes() < most);
+  }
+  EXPECT_TRUE(has_memory);
+}
+
+TEST_F(AgentTest, AJobsEndComesWithFiguresWithoutIt) {
+  LimitMemory(int64_t{1} << 30);
+  StartAgent();
+  Train(EndlessLease("job"));
+
+  server_.SetDesired("job", v1::CANCELLED);
+
+  ASSERT_TRUE(server_.WaitUntilCompleted("job"));
+  EXPECT_EQ(server_.job("job").completion->memory().free_bytes(),
+            server_.seen().registers.at(0).job_bytes());
 }
 
 TEST_F(AgentTest, AJobThatDoesNotFitIsHandedBackWithWhatItNeeds) {

@@ -72,7 +72,7 @@ Engine::Impl::Impl(EngineOptions options, at::Device device, Engine::Probe probe
 }
 
 StatusOr<std::shared_ptr<TrainInput>> Engine::Impl::ReadInput(
-    const TrainRequest& request, const std::function<Status()>& between) {
+    const TrainRequest& request, const std::function<Status()>& between, TrainObserver& observer) {
   const spec::JobSpec& spec = *request.spec;
   at::ScalarType compute = Resolve(spec.hyperparameters.precision);
   if (!request.checkpoint.empty()) {
@@ -81,14 +81,26 @@ StatusOr<std::shared_ptr<TrainInput>> Engine::Impl::ReadInput(
     if (!began.ok()) return began.status();
     compute = began->precision == "bf16" ? at::kBFloat16 : at::kFloat;
   }
-  GRAFT_ASSIGN_OR_RETURN(LoadedBase on, bases_.Get(request.base, compute, between));
-  GRAFT_RETURN_IF_ERROR(CheckBaseIsAsChecked(request, *on.base));
+  const StatusOr<LoadedBase> on = bases_.Get(request.base, compute, between);
+  if (IsMemoryFull(on.status())) TellNeed(request, compute, between, observer);
+  GRAFT_RETURN_IF_ERROR(on.status());
+  GRAFT_RETURN_IF_ERROR(CheckBaseIsAsChecked(request, *on->base));
+  GRAFT_ASSIGN_OR_RETURN(std::shared_ptr<TrainInput> input, ReadTexts(request, on->base, between));
+  input->model = on->model;
+  input->ledger = ledger_;
+  return input;
+}
+
+StatusOr<std::shared_ptr<TrainInput>> Engine::Impl::ReadTexts(
+    const TrainRequest& request, std::shared_ptr<const Base> on,
+    const std::function<Status()>& between) {
+  const spec::JobSpec& spec = *request.spec;
   auto input = std::make_shared<TrainInput>();
-  input->base = on.base;
-  input->model = on.model;
+  input->base = std::move(on);
+  const Base& base = *input->base;
   const int max_length = spec.hyperparameters.max_length;
   const datasets::IngestedDataset& data = *request.dataset;
-  if (data.has_pair) GRAFT_RETURN_IF_ERROR(on.base->CheckKnowsPairs("dataset.text_columns"));
+  if (data.has_pair) GRAFT_RETURN_IF_ERROR(base.CheckKnowsPairs("dataset.text_columns"));
   GRAFT_FAILPOINT("worker.before_tokenize");
   tasks::TaskSpec task = spec.task;
   task.label_names = data.label_names;
@@ -97,13 +109,13 @@ StatusOr<std::shared_ptr<TrainInput>> Engine::Impl::ReadInput(
   input->chat_template = spec.task.language.chat_template;
   GRAFT_ASSIGN_OR_RETURN(
       language::ChatOptions chat,
-      ChatOf(data, *on.base, input->chat_template, templates::ClockAt(request.create_time)));
+      ChatOf(data, base, input->chat_template, templates::ClockAt(request.create_time)));
   if (!chat.chat_template.empty()) input->chat_template = chat.chat_template;
-  GRAFT_ASSIGN_OR_RETURN(input->samples, PlanSamples(spec, *on.base, data.shape, chat));
+  GRAFT_ASSIGN_OR_RETURN(input->samples, PlanSamples(spec, base, data.shape, chat));
   const auto encoder = input->task->NewEncoder({.dataset = data,
-                                                .tokenizer = on.base->tokenizer(),
+                                                .tokenizer = base.tokenizer(),
                                                 .max_length = max_length,
-                                                .causal = on.base->layout().causal,
+                                                .causal = base.layout().causal,
                                                 .chat = std::move(chat)});
   GRAFT_ASSIGN_OR_RETURN(input->train, Tokenize(data.train, *encoder, between));
   GRAFT_ASSIGN_OR_RETURN(input->validation, Tokenize(data.validation, *encoder, between));
@@ -112,8 +124,18 @@ StatusOr<std::shared_ptr<TrainInput>> Engine::Impl::ReadInput(
     return InvalidArgumentError("the dataset has no training example that has something to learn")
         .At("dataset.train", "NOTHING_TO_LEARN");
   }
-  input->ledger = ledger_;
   return input;
+}
+
+void Engine::Impl::TellNeed(const TrainRequest& request, at::ScalarType compute,
+                            const std::function<Status()>& between, TrainObserver& observer) const {
+  const auto base = Base::Describe(request.base, options_.bases / request.base, compute, device_);
+  if (!base.ok()) return;
+  const auto input = ReadTexts(request, *base, between);
+  if (!input.ok()) return;
+  (*input)->request.spec = request.spec;
+  const DataSchedule schedule((*input)->train, request.spec->hyperparameters);
+  observer.OnMemory(LeastNeed(**input, LargestPassOf(**input, schedule)));
 }
 
 Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> observer) {
@@ -125,7 +147,7 @@ Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> 
     if (desired == DesiredState::kRun) return OkStatus();
     return CancelledError("the job is not to begin any more");
   };
-  const StatusOr<std::shared_ptr<TrainInput>> read = ReadInput(request, between);
+  const StatusOr<std::shared_ptr<TrainInput>> read = ReadInput(request, between, *observer);
   if (desired != DesiredState::kRun) {
     TrainOutcome left;
     left.kind = EndOf(desired);

@@ -24,8 +24,18 @@ class Engine::Impl {
 
   Status Train(TrainRequest request, std::shared_ptr<TrainObserver> observer);
   /// Reads base and data for a run; `between` is called often, and ends the work with its error.
+  /// If the base doesn't fit, it tells `observer` what the job needs all the same.
   StatusOr<std::shared_ptr<TrainInput>> ReadInput(const TrainRequest& request,
-                                                  const std::function<Status()>& between);
+                                                  const std::function<Status()>& between,
+                                                  TrainObserver& observer);
+  /// What a run reads of its data, by the base's config and tokenizer alone: `on` may be a
+  /// description.
+  static StatusOr<std::shared_ptr<TrainInput>> ReadTexts(const TrainRequest& request,
+                                                         std::shared_ptr<const Base> on,
+                                                         const std::function<Status()>& between);
+  /// What the job needs whose base doesn't fit; nothing if that can't be found out.
+  void TellNeed(const TrainRequest& request, at::ScalarType compute,
+                const std::function<Status()>& between, TrainObserver& observer) const;
   /// What conversations are rendered with, `chat_template` or else the base's, at `now`; nothing if
   /// the data holds none.
   static StatusOr<language::ChatOptions> ChatOf(const datasets::IngestedDataset& data,

@@ -101,6 +101,18 @@ TEST(MemoryTest, AJobThatDoesNotFitIsRefusedWithTheNumbers) {
       << "the engine lives on";
 }
 
+TEST(MemoryTest, AJobWhoseBaseDoesNotFitTellsAllThatItNeeds) {
+  const int64_t needs = NeedOf(kLora);
+  const auto engine = MakeEngine(1 << 16);
+  const auto recorder = std::make_shared<NeedsRecorder>();
+
+  const Status status = engine->Train(MakeRequest(MakeSpec(kLora), MakeData(8, 0, 0)), recorder);
+
+  EXPECT_TRUE(IsRefusedForMemory(status));
+  EXPECT_THAT(status.message(), ::testing::StartsWith("the base base-bert needs "));
+  EXPECT_EQ(recorder->needs, needs);
+}
+
 TEST(MemoryTest, WhatIsIdleLeavesForAJob) {
   const int64_t needs = NeedOf({{"full", Json::object()}});
   const auto engine = MakeEngine(needs / 7 * 8 + 4096);

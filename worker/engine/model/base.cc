@@ -58,32 +58,42 @@ StatusOr<std::shared_ptr<const Base>> Base::Load(const std::string& id, const fs
                                                  const std::function<Status()>& between,
                                                  const AdmitBase& admit) {
   const at::NoGradGuard no_grad;
-  std::shared_ptr<Base> base(new Base());
-  base->id_ = id;
-  base->folder_ = folder;
-  base->compute_ = compute;
-  base->device_ = device;
-  base->stamp_ = FolderStamp(folder);
-  const auto read = [&]() -> Status {
-    GRAFT_ASSIGN_OR_RETURN(const std::string config, ReadFile(folder / "config.json", 1 << 20));
-    GRAFT_ASSIGN_OR_RETURN(base->checkpoint_, safetensors::Checkpoint::Open(folder));
-    GRAFT_ASSIGN_OR_RETURN(base->layout_, families::ReadLayout(config, base->checkpoint_->names()));
-    GRAFT_RETURN_IF_ERROR(base->LoadTexts());
-    if (admit) GRAFT_RETURN_IF_ERROR(admit(base->Memory()));
+  std::shared_ptr<Base> base(new Base(id, folder, compute, device));
+  const Status read = base->Read([&]() -> Status {
+    if (admit) GRAFT_RETURN_IF_ERROR(admit(base->memory()));
     return base->LoadTensors(between);
-  };
-  const Status status = read();
-  // Config, tokenizer and weights are of one state of the folder or of none; this also explains
-  // whatever was found wrong.
-  if (!base->IsCurrent()) {
-    return UnavailableError("the base " + id + ": its files were changed while they were read" +
-                            (status.ok() ? "" : " (" + status.message() + ")") + "; try again");
-  }
-  GRAFT_RETURN_IF_ERROR(status);
+  });
+  GRAFT_RETURN_IF_ERROR(read);
   for (const std::vector<std::string>& paths : FusedGroups(base->layout_)) {
     for (const char* suffix : {".weight", ".bias"}) base->Fuse(paths, suffix);
   }
   return std::shared_ptr<const Base>(std::move(base));
+}
+
+StatusOr<std::shared_ptr<const Base>> Base::Describe(const std::string& id, const fs::path& folder,
+                                                     at::ScalarType compute, at::Device device) {
+  std::shared_ptr<Base> base(new Base(id, folder, compute, device));
+  GRAFT_RETURN_IF_ERROR(base->Read([] { return OkStatus(); }));
+  return std::shared_ptr<const Base>(std::move(base));
+}
+
+Status Base::Read(const std::function<Status()>& rest) {
+  stamp_ = FolderStamp(folder_);
+  const auto read = [&]() -> Status {
+    GRAFT_ASSIGN_OR_RETURN(const std::string config, ReadFile(folder_ / "config.json", 1 << 20));
+    GRAFT_ASSIGN_OR_RETURN(checkpoint_, safetensors::Checkpoint::Open(folder_));
+    GRAFT_ASSIGN_OR_RETURN(layout_, families::ReadLayout(config, checkpoint_->names()));
+    GRAFT_RETURN_IF_ERROR(LoadTexts());
+    return rest();
+  };
+  Status status = read();
+  // Config, tokenizer and weights are of one state of the folder or of none; this also explains
+  // whatever was found wrong.
+  if (!IsCurrent()) {
+    return UnavailableError("the base " + id_ + ": its files were changed while they were read" +
+                            (status.ok() ? "" : " (" + status.message() + ")") + "; try again");
+  }
+  return status;
 }
 
 at::ScalarType Base::TypeOf(const families::TensorShape& tensor) const {
@@ -93,7 +103,7 @@ at::ScalarType Base::TypeOf(const families::TensorShape& tensor) const {
   return tensor.shape.size() >= 2 || is_linear_bias ? compute_ : at::kFloat;
 }
 
-BaseMemory Base::Memory() const {
+BaseMemory Base::memory() const {
   BaseMemory memory;
   std::unordered_map<std::string, int64_t> bytes;
   int64_t largest = 0;

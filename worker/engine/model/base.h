@@ -46,6 +46,11 @@ class Base {
                                                     at::ScalarType compute, at::Device device,
                                                     const std::function<Status()>& between = {},
                                                     const AdmitBase& admit = {});
+  /// The same without its weights: what its config and tokenizer tell, and what it would take.
+  /// Errors: as Load. Of the result neither tensors nor fingerprint may be asked for.
+  static StatusOr<std::shared_ptr<const Base>> Describe(const std::string& id,
+                                                        const std::filesystem::path& folder,
+                                                        at::ScalarType compute, at::Device device);
 
   const std::string& id() const { return id_; }
   const std::string& fingerprint() const { return fingerprint_; }
@@ -71,6 +76,7 @@ class Base {
   at::ScalarType compute() const { return compute_; }
   at::Device device() const { return device_; }
   int64_t bytes() const { return bytes_; }  ///< Of its tensors on the device.
+  BaseMemory memory() const;                ///< Told by its layout.
 
   /// The tensor by its HF name. Neighbouring projections (query, key, value) are views of one
   /// matrix, see Fused.
@@ -83,10 +89,12 @@ class Base {
   StatusOr<at::Tensor> Master(std::string_view name) const;
 
  private:
-  Base() : device_(at::kCPU) {}
+  Base(std::string id, std::filesystem::path folder, at::ScalarType compute, at::Device device)
+      : id_(std::move(id)), compute_(compute), device_(device), folder_(std::move(folder)) {}
+  /// Reads config and texts, then does `rest`, all of one state of the folder.
+  Status Read(const std::function<Status()>& rest);
   /// The type in which a tensor is held.
   at::ScalarType TypeOf(const families::TensorShape& tensor) const;
-  BaseMemory Memory() const;
   /// Checks the tokenizer against the embeddings.
   Status LoadTexts();
   /// InvalidArgument if a tensor that the layout doesn't name should be there for something.
@@ -109,8 +117,8 @@ class Base {
   GenerationConfig generation_;
   StatusOr<templates::ChatFiles> chat_files_ = templates::ChatFiles();
   bool knows_pairs_ = true;
-  at::ScalarType compute_ = at::kFloat;
-  at::Device device_;
+  const at::ScalarType compute_;
+  const at::Device device_;
   int64_t bytes_ = 0;
   std::filesystem::path folder_;
   std::string stamp_;                                          ///< FolderStamp before it was read.

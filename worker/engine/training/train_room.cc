@@ -8,6 +8,10 @@
 
 namespace graft::worker::engine {
 
+spec::LargestPass LargestPassOf(const TrainInput& input, const DataSchedule& schedule) {
+  return schedule.LargestPass(input.request.spec->method->SharesBeginnings(input.base->layout()));
+}
+
 int64_t RoomFor(const TrainInput& input, spec::LargestPass pass, Tape tape) {
   pass.evaluated = std::max(SplitEvaluation::LargestPass(input.validation),
                             SplitEvaluation::LargestPass(input.test));
@@ -15,6 +19,10 @@ int64_t RoomFor(const TrainInput& input, spec::LargestPass pass, Tape tape) {
       spec::EstimateTrainingMemory(*input.request.spec, input.base->layout(), pass,
                                    input.base->compute() == at::kBFloat16, tape == Tape::kInputs);
   return std::max(memory.of_job(), memory.states + input.samples.cache_bytes);
+}
+
+int64_t LeastNeed(const TrainInput& input, const spec::LargestPass& pass) {
+  return input.base->memory().tensors + RoomFor(input, pass, Tape::kInputs);
 }
 
 StatusOr<TrainRoom> ReserveRoom(const TrainInput& input, const spec::LargestPass& pass) {

@@ -11,6 +11,7 @@
 
 namespace graft::worker::engine {
 
+class DataSchedule;
 struct TrainInput;
 
 struct TrainRoom {
@@ -18,9 +19,14 @@ struct TrainRoom {
   Tape tape = Tape::kWhole;
 };
 
-/// Bytes of parameters and moments, and of the largest pass, also of an evaluation. `pass`:
-/// DataSchedule's.
+/// The run's largest micro-batch, with what its sequences share.
+spec::LargestPass LargestPassOf(const TrainInput& input, const DataSchedule& schedule);
+
+/// Bytes of parameters and moments, and of the largest pass, also of an evaluation.
 int64_t RoomFor(const TrainInput& input, spec::LargestPass pass, Tape tape);
+
+/// Bytes that it can do with, its base included: what a device must be able to give it.
+int64_t LeastNeed(const TrainInput& input, const spec::LargestPass& pass);
 
 /// Reserves for passes that are kept whole, or for their inputs alone where the ledger has less.
 /// Errors: as Ledger::Reserve.

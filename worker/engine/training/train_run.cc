@@ -26,10 +26,6 @@ Status NonFinite(int64_t step) {
       .At("hyperparameters.learning_rate", "NON_FINITE_LOSS");
 }
 
-spec::LargestPass LargestPassOf(const TrainInput& input, const DataSchedule& schedule) {
-  return schedule.LargestPass(input.request.spec->method->SharesBeginnings(input.base->layout()));
-}
-
 }  // namespace
 
 TrainRun::TrainRun(std::shared_ptr<const TrainInput> input, DataSchedule schedule, TrainRoom room,
@@ -43,9 +39,9 @@ StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const Train
                                                      TrainObserver& observer) {
   const TrainRequest& request = input->request;
   DataSchedule schedule(input->train, request.spec->hyperparameters);
-  // What it can do with, for whoever looks for a place for it.
   const spec::LargestPass pass = LargestPassOf(*input, schedule);
-  observer.OnMemory(input->base->bytes() + RoomFor(*input, pass, Tape::kInputs));
+  // For whoever looks for a place for it.
+  observer.OnMemory(LeastNeed(*input, pass));
   GRAFT_ASSIGN_OR_RETURN(TrainRoom room, ReserveRoom(*input, pass));
   ResetPeakMemory(input->base->device());
   GRAFT_ASSIGN_OR_RETURN(std::unique_ptr<Adapter> adapter,

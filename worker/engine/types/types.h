@@ -88,7 +88,7 @@ class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   /// What the job needs of the device's memory at least, its base included: before it gets it or is
-  /// refused for it. On the thread that asks for the training.
+  /// refused for it, be it for its base alone. On the thread that asks for the training.
   virtual void OnMemory(int64_t /*bytes*/) {}
   virtual void OnStarted(const std::string& /*precision*/, int64_t /*first_step*/) {}
   virtual void OnProgress(const Progress&) {}

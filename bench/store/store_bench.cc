@@ -1,6 +1,7 @@
 // Claims about the job store, measured on the disk that holds FOLDER:
 //   a job is accepted at p99 <= 2 x the p99 of fsync in the same run + 3 ms;
-//   10,000 queued jobs list, page, are claimed and survive a restart in milliseconds.
+//   10,000 queued jobs list, page, are claimed and survive a restart in milliseconds;
+//   a worker that none of them fits holds up no writer.
 // Usage: store_bench [FOLDER [JOBS [SAMPLES]]]. Exit code 1 if a claim does not hold.
 
 #include <fcntl.h>
@@ -36,6 +37,7 @@ using graft::server::core::Transaction;
 using graft::server::stores::SqliteStore;
 
 constexpr int kClients = 16;
+constexpr int64_t kJobBytes = int64_t{8} << 30;  ///< That each job needs of a device.
 /// Long enough that nothing expires while it is measured.
 constexpr graft::TimeUs kHour = 3'600'000'000;
 
@@ -171,9 +173,12 @@ void Fill(Store& store, int wanted, int& number) {
       for (const Job& job : jobs) {
         GRAFT_ASSIGN_OR_RETURN(const Job claimed,
                                graft::server::core::ClaimValidation(tx, job.key, "bench", kHour));
-        GRAFT_RETURN_IF_ERROR(
-            graft::server::core::FinishValidation(tx, job.key, claimed.lease.token, "data", {}, {})
-                .status());
+        graft::server::core::JobFacts facts;
+        facts.peak_memory_bytes = kJobBytes;
+        facts.fp32_memory = {.whole = kJobBytes, .least = kJobBytes};
+        GRAFT_RETURN_IF_ERROR(graft::server::core::FinishValidation(
+                                  tx, job.key, claimed.lease.token, "data", facts, {})
+                                  .status());
       }
       return graft::OkStatus();
     }));
@@ -233,26 +238,71 @@ void MeasureReads(Store& store) {
   Print("count the queued", std::move(counts));
 }
 
+/// A worker's poll: what it looks through without a lock, and what it then writes, if something.
+struct Poll {
+  double look = 0, write = 0;  ///< Milliseconds.
+  size_t granted = 0;
+};
+
+Poll PollOnce(Store& store, const graft::server::core::WorkerAsk& ask) {
+  graft::server::core::LeaseOptions options{kHour, kHour, 3};
+  options.tell_wait = kHour;
+  Poll poll;
+  std::vector<JobKey> work;
+  poll.look = Milliseconds([&] {
+    Check(store.ReadNow([&](Transaction& tx) -> Status {
+      GRAFT_ASSIGN_OR_RETURN(work, graft::server::core::FindWork(tx, ask, options));
+      return graft::OkStatus();
+    }));
+  });
+  if (work.empty()) return poll;
+  poll.write = Milliseconds([&] {
+    Check(store.WriteNow([&](Transaction& tx) -> Status {
+      GRAFT_ASSIGN_OR_RETURN(const auto jobs,
+                             graft::server::core::AcquireLeases(tx, ask, work, options));
+      poll.granted = jobs.granted.size();
+      return graft::OkStatus();
+    }));
+  });
+  return poll;
+}
+
 void MeasureClaims(Store& store) {
   const graft::server::core::LeaseOptions options{kHour, kHour, 3};
-  std::vector<double> claims, looks;
+  std::vector<double> finds, claims, looks;
   for (int i = 0; i < 200; ++i) {
-    claims.push_back(Milliseconds([&] {
-      Check(store.WriteNow([&](Transaction& tx) -> Status {
-        GRAFT_ASSIGN_OR_RETURN(const auto jobs, graft::server::core::AcquireLeases(
-                                                    tx, {"worker", {"minilm"}, 1}, options));
-        return jobs.granted.size() == 1 ? graft::OkStatus()
-                                        : graft::InternalError("nothing to claim");
-      }));
-    }));
+    const Poll poll = PollOnce(store, {"worker", {"minilm"}, 1});
+    if (poll.granted != 1) Check(graft::InternalError("nothing to claim"));
+    finds.push_back(poll.look);
+    claims.push_back(poll.write);
     looks.push_back(Milliseconds([&] {
       Check(store.WriteNow([&](Transaction& tx) {
         return graft::server::core::ExpireLeases(tx, options).status();
       }));
     }));
   }
-  Print("claim one job", std::move(claims));
+  Print("find a job to claim (a read)", std::move(finds));
+  Print("claim it", std::move(claims));
   Print("look for expired leases (200 run)", std::move(looks));
+}
+
+/// Of a worker that has too little for any of them.
+bool MeasurePolls(Store& store) {
+  graft::server::core::WorkerAsk ask{"other", {"minilm"}, 1};
+  ask.memory.emplace();
+  ask.memory->free_bytes = kJobBytes / 2;
+  ask.memory->most_bytes = 2 * kJobBytes;
+  std::vector<double> looks;
+  double written = 0;
+  for (int i = 0; i < 100; ++i) {
+    const Poll poll = PollOnce(store, ask);
+    looks.push_back(poll.look);
+    written += poll.write;
+  }
+  Print("poll of a worker that none fits (a read)", std::move(looks));
+  const bool holds = written == 0;
+  std::printf("  claim: such polls write nothing: %s\n", holds ? "holds" : "DOES NOT HOLD");
+  return holds;
 }
 
 std::unique_ptr<SqliteStore> Open(const std::string& path) {
@@ -284,6 +334,7 @@ int main(int argc, char** argv) {
   Fill(*store, 0, number);
   MeasureReads(*store);
   MeasureClaims(*store);
+  holds = MeasurePolls(*store) && holds;
   std::printf("%-44s %8.1f ms\n", "close", Milliseconds([&] { store.reset(); }));
   std::printf("%-44s %8.1f ms\n", "open again", Milliseconds([&] { store = Open(path); }));
   JobQuery queued;

@@ -14,7 +14,7 @@
 namespace graft::server::core {
 namespace {
 
-constexpr int kMaxRounds = 100;  ///< Of looking for jobs behind those that are refused or wait.
+constexpr size_t kMaxWork = 100;  ///< Jobs that a look finds something to do about: of one write.
 constexpr size_t kMaxPassedOver = 256;  ///< Jobs that don't fit a worker; none behind is found.
 constexpr size_t kMaxRunning = 1000;    ///< Of one worker that are looked at.
 constexpr size_t kMaxAttempts = 1000;   ///< Of one job that are kept; only drains make so many.
@@ -55,46 +55,14 @@ StatusOr<std::optional<Job>> RunningRival(Transaction& tx, const Job& job) {
   return std::optional<Job>(std::move(running.front()));
 }
 
-/// Passes `job` over for a while; says once why.
-Status Postpone(Transaction& tx, Job& job, const Job& rival, const LeaseOptions& options) {
-  job.not_before = tx.Now() + options.rival_wait;
-  JobEvent event;
-  event.time = tx.Now();
-  event.kind = EventKind::kWarning;
-  event.text = "waits for the end of job " + rival.key.id + ", which makes the adapter " +
-               job.adapter + " on the base " + rival.base;
-  if (std::find(job.warnings.begin(), job.warnings.end(), event.text) != job.warnings.end())
-    return tx.PutJob(job, {});
-  if (job.warnings.size() < kMaxWarnings) job.warnings.push_back(event.text);
-  return tx.PutJob(job, {std::move(event)});
-}
-
-/// Says why `job` waits, when it has waited a while: once for each kind of reason in a row.
-Status NoteWait(Transaction& tx, Job& job, std::string why, const LeaseOptions& options) {
-  if (tx.Now() - job.queue_time < options.tell_wait) return OkStatus();
-  const auto kind = [](const std::string& text) {
-    return std::pair(text.starts_with(kWaitsForMemory), text.starts_with(kWaitsForWorker));
-  };
-  const auto told = std::ranges::find_if(job.warnings | std::views::reverse, [&](const auto& text) {
-    return kind(text) != std::pair(false, false);
-  });
-  const bool is_told = told != job.warnings.rend() && kind(*told) == kind(why);
-  if (is_told || job.warnings.size() >= kMaxWarnings) return OkStatus();
-  JobEvent event;
-  event.time = tx.Now();
-  event.kind = EventKind::kWarning;
-  event.text = why;
-  job.warnings.push_back(std::move(why));
-  return tx.PutJob(job, {std::move(event)});
-}
-
 /// What of a worker's memory and time a round of grants has left.
 struct Granting {
   const WorkerAsk& ask;
   std::optional<WorkerMemory> memory;
-  std::set<JobKey> passed_over;  ///< They don't fit, and hold nobody back.
-  bool is_kept = false;          ///< For one that will fit.
-  size_t running = 0;            ///< Jobs that the worker has.
+  size_t wanted = 0, granted = 0;
+  size_t running = 0;    ///< Jobs that the worker has.
+  bool is_kept = false;  ///< For one that will fit.
+  bool is_over() const { return granted >= wanted || is_kept; }
 };
 
 /// Counts what the worker has, and takes of its memory what it can't have told yet: a job has its
@@ -112,25 +80,89 @@ Status CountRunning(Transaction& tx, Granting& granting) {
   return OkStatus();
 }
 
-/// Whether `job` may go to the worker now; else notes why not, and what that is for those behind
-/// it.
-StatusOr<bool> HasRoom(Transaction& tx, Job& job, Granting& granting, const LeaseOptions& options) {
-  if (!granting.memory) return true;
-  const Room room = RoomFor(job, *granting.memory);
-  if (room == Room::kFits) return true;
-  if (room == Room::kLater) granting.is_kept = granting.running > 0;
-  granting.passed_over.insert(job.key);
-  std::string why;
+/// Which kind of wait a warning tells of, if of one.
+enum class Wait { kNone, kForMemory, kForWorker };
+Wait WaitOf(const std::string& warning) {
+  if (warning.starts_with(kWaitsForMemory)) return Wait::kForMemory;
+  return warning.starts_with(kWaitsForWorker) ? Wait::kForWorker : Wait::kNone;
+}
+
+/// Whether it says now that it waits so: when it has waited a while, once for each kind in a row.
+bool IsToTell(const Job& job, Wait wait, TimeUs now, const LeaseOptions& options) {
+  if (now - job.queue_time < options.tell_wait || job.warnings.size() >= kMaxWarnings) return false;
+  const auto told = std::ranges::find_if(job.warnings | std::views::reverse, [](const auto& text) {
+    return WaitOf(text) != Wait::kNone;
+  });
+  return told == job.warnings.rend() || WaitOf(*told) != wait;
+}
+
+/// What a worker's poll makes of a job.
+struct Decision {
+  enum class Kind {
+    kPass,  ///< Nothing.
+    kGrant,
+    kRefuse,    ///< It can't succeed any more; `refusal` says why.
+    kPostpone,  ///< For a rival's end, of which `why` tells.
+    kTell,      ///< It waits, and hasn't said `why` yet.
+  } kind = Kind::kPass;
+  Status refusal = {};
+  std::string why = {};
+};
+
+/// Of a job that has no room.
+Decision WithoutRoom(const Job& job, Room room, const Granting& granting, TimeUs now,
+                     const LeaseOptions& options) {
   if (room == Room::kLater) {
-    why = WhyItWaits(job, granting.ask.worker, *granting.memory);
-  } else {
-    const Prospect prospect = ProspectOf(job, granting.ask.places);
-    // It waits for one that could hold it as any job waits for its turn.
-    if (prospect == Prospect::kSome || prospect == Prospect::kUnknown) return false;
-    why = WhyNoneHolds(job, granting.ask.places);
+    if (!IsToTell(job, Wait::kForMemory, now, options)) return {};
+    return {.kind = Decision::Kind::kTell,
+            .why = WhyItWaits(job, granting.ask.worker, *granting.memory)};
   }
-  GRAFT_RETURN_IF_ERROR(NoteWait(tx, job, std::move(why), options));
-  return false;
+  if (!IsToTell(job, Wait::kForWorker, now, options)) return {};
+  const Prospect prospect = ProspectOf(job, granting.ask.places);
+  // It waits for one that could hold it as any job waits for its turn.
+  if (prospect == Prospect::kSome || prospect == Prospect::kUnknown) return {};
+  return {.kind = Decision::Kind::kTell, .why = WhyNoneHolds(job, granting.ask.places)};
+}
+
+/// Reads only; notes in `granting` what the decision is for those behind it.
+StatusOr<Decision> Decide(Transaction& tx, const Job& job, Granting& granting,
+                          const LeaseOptions& options) {
+  const Status possible = CheckResult(tx, job.key.tenant, job.adapter, job.base);
+  if (possible.code() == StatusCode::kFailedPrecondition)
+    return Decision{.kind = Decision::Kind::kRefuse, .refusal = possible};
+  GRAFT_RETURN_IF_ERROR(possible);
+  const Room room = granting.memory ? RoomFor(job, *granting.memory) : Room::kFits;
+  const bool would_keep = room == Room::kLater && granting.running > 0;
+  // Behind the room: it reads more, and what neither goes nor holds others back needn't ask.
+  if (room == Room::kFits || would_keep) {
+    GRAFT_ASSIGN_OR_RETURN(const std::optional<Job> rival, RunningRival(tx, job));
+    if (rival) {
+      return Decision{.kind = Decision::Kind::kPostpone,
+                      .why = "waits for the end of job " + rival->key.id +
+                             ", which makes the adapter " + job.adapter + " on the base " +
+                             rival->base};
+    }
+  }
+  if (room != Room::kFits) {
+    granting.is_kept = would_keep;
+    return WithoutRoom(job, room, granting, tx.Now(), options);
+  }
+  if (granting.memory) Take(job, *granting.memory);
+  ++granting.running;
+  ++granting.granted;
+  return Decision{.kind = Decision::Kind::kGrant};
+}
+
+/// Writes the job with its warning, if that is new.
+Status Warn(Transaction& tx, Job& job, std::string why) {
+  const bool is_known = std::ranges::find(job.warnings, why) != job.warnings.end();
+  if (is_known || job.warnings.size() >= kMaxWarnings) return tx.PutJob(job, {});
+  JobEvent event;
+  event.time = tx.Now();
+  event.kind = EventKind::kWarning;
+  event.text = why;
+  job.warnings.push_back(std::move(why));
+  return tx.PutJob(job, {std::move(event)});
 }
 
 /// QUEUED -> RUNNING.
@@ -155,47 +187,75 @@ Status Grant(Transaction& tx, Job& job, const std::string& worker, const LeaseOp
   return tx.PutJob(job, {std::move(event)});
 }
 
+StatusOr<Granting> Begin(Transaction& tx, const WorkerAsk& ask) {
+  Granting granting{.ask = ask, .memory = ask.memory};
+  granting.wanted = static_cast<size_t>(std::max(ask.max_leases, 0));
+  if (granting.memory) GRAFT_RETURN_IF_ERROR(CountRunning(tx, granting));
+  return granting;
+}
+
+bool MayRunOn(const Job& job, const WorkerAsk& ask, TimeUs now) {
+  return job.state == JobState::kQueued && job.not_before <= now &&
+         std::ranges::find(ask.bases, job.base) != ask.bases.end();
+}
+
 }  // namespace
 
+StatusOr<std::vector<JobKey>> FindWork(Transaction& tx, const WorkerAsk& ask,
+                                       const LeaseOptions& options) {
+  GRAFT_ASSIGN_OR_RETURN(Granting granting, Begin(tx, ask));
+  std::vector<JobKey> work;
+  std::set<JobKey> seen;
+  while (!granting.is_over() && seen.size() <= kMaxPassedOver + work.size() &&
+         work.size() < kMaxWork) {
+    // Many times as many each time, so that those behind many that don't fit are soon found.
+    const size_t most = seen.size() + granting.wanted - granting.granted +
+                        std::min(8 * seen.size(), kMaxPassedOver);
+    GRAFT_ASSIGN_OR_RETURN(std::vector<Job> candidates, Candidates(tx, ask.bases, most));
+    std::erase_if(candidates, [&](const Job& job) { return seen.contains(job.key); });
+    if (candidates.empty()) break;
+    for (const Job& job : candidates) {
+      if (granting.is_over() || work.size() >= kMaxWork) break;
+      GRAFT_ASSIGN_OR_RETURN(const Decision decision, Decide(tx, job, granting, options));
+      if (decision.kind != Decision::Kind::kPass) work.push_back(job.key);
+      seen.insert(job.key);
+    }
+  }
+  return work;
+}
+
 StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
+                                       const std::vector<JobKey>& work,
                                        const LeaseOptions& options) {
   AcquiredLeases acquired;
-  Granting granting{.ask = ask, .memory = ask.memory, .passed_over = {}};
-  if (granting.memory) GRAFT_RETURN_IF_ERROR(CountRunning(tx, granting));
-  const auto wanted = static_cast<size_t>(std::max(ask.max_leases, 0));
-  const auto is_over = [&] { return acquired.granted.size() >= wanted || granting.is_kept; };
-  for (int round = 0; round < kMaxRounds && !is_over(); ++round) {
-    const size_t passed_over = granting.passed_over.size();
-    if (passed_over > kMaxPassedOver) break;
-    // Twice as many each time, so that those behind many that don't fit are soon found.
-    GRAFT_ASSIGN_OR_RETURN(
-        std::vector<Job> candidates,
-        Candidates(tx, ask.bases, wanted - acquired.granted.size() + 2 * passed_over));
-    std::erase_if(candidates,
-                  [&](const Job& job) { return granting.passed_over.contains(job.key); });
-    // Those of the last round were granted, or are passed over from now on.
-    if (candidates.empty()) break;
-    for (Job& job : candidates) {
-      if (is_over()) break;
-      const Status possible = CheckResult(tx, job.key.tenant, job.adapter, job.base);
-      if (possible.code() == StatusCode::kFailedPrecondition) {
-        JobEvent event = Fail(job, ToJobError(possible), tx.Now());
+  GRAFT_ASSIGN_OR_RETURN(Granting granting, Begin(tx, ask));
+  for (const JobKey& key : work) {
+    if (granting.is_over()) break;
+    StatusOr<Job> found = tx.GetJob(key);
+    if (found.status().code() == StatusCode::kNotFound) continue;
+    GRAFT_ASSIGN_OR_RETURN(Job job, std::move(found));
+    if (!MayRunOn(job, ask, tx.Now())) continue;
+    GRAFT_ASSIGN_OR_RETURN(Decision decision, Decide(tx, job, granting, options));
+    switch (decision.kind) {
+      case Decision::Kind::kPass:
+        break;
+      case Decision::Kind::kGrant:
+        GRAFT_RETURN_IF_ERROR(Grant(tx, job, ask.worker, options));
+        acquired.granted.push_back(std::move(job));
+        break;
+      case Decision::Kind::kRefuse: {
+        JobEvent event = Fail(job, ToJobError(decision.refusal), tx.Now());
         GRAFT_RETURN_IF_ERROR(tx.PutJob(job, {std::move(event)}));
         acquired.refused.push_back(std::move(job));
-        continue;
+        break;
       }
-      GRAFT_RETURN_IF_ERROR(possible);
-      GRAFT_ASSIGN_OR_RETURN(const std::optional<Job> rival, RunningRival(tx, job));
-      if (rival) {
-        GRAFT_RETURN_IF_ERROR(Postpone(tx, job, *rival, options));
-        continue;
-      }
-      GRAFT_ASSIGN_OR_RETURN(const bool has_room, HasRoom(tx, job, granting, options));
-      if (!has_room) continue;
-      GRAFT_RETURN_IF_ERROR(Grant(tx, job, ask.worker, options));
-      if (granting.memory) Take(job, *granting.memory);
-      ++granting.running;
-      acquired.granted.push_back(std::move(job));
+      case Decision::Kind::kPostpone:
+        job.not_before = tx.Now() + options.rival_wait;
+        GRAFT_RETURN_IF_ERROR(Warn(tx, job, std::move(decision.why)));
+        break;
+      case Decision::Kind::kTell:
+        GRAFT_RETURN_IF_ERROR(Warn(tx, job, std::move(decision.why)));
+        break;
     }
   }
   return acquired;

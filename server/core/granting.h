@@ -24,6 +24,11 @@ struct AcquiredLeases {
   std::vector<Job> refused;  ///< FAILED now, rather than at the end of a run for nothing.
 };
 
+/// The jobs about which AcquireLeases would do something for this worker now, in its order. Only
+/// reads: thousands that wait are looked through without holding writers up.
+StatusOr<std::vector<JobKey>> FindWork(Transaction& tx, const WorkerAsk& ask,
+                                       const LeaseOptions& options);
+
 /// QUEUED -> RUNNING for up to `max_leases` jobs, highest priority first, then oldest; jobs that
 /// wait after a kRetry are passed over. Each gets the next token and a new attempt.
 ///
@@ -39,7 +44,11 @@ struct AcquiredLeases {
 /// behind it would put that off for ever. Where nothing else runs the lack is not of jobs' making,
 /// and those behind it go first; so they do on a worker that is too small for it. If no worker that
 /// takes jobs could hold it, it says so, once; and again what it waits for when that changes.
+///
+/// `work`: what FindWork found. Each of it is looked at again as it is now, with the worker's
+/// memory as `ask` tells it now; what came meanwhile is for the next poll.
 StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
+                                       const std::vector<JobKey>& work,
                                        const LeaseOptions& options);
 
 }  // namespace graft::server::core

@@ -12,6 +12,10 @@ namespace {
 /// The precision that an earlier attempt ran in, else the spec's, else the worker's.
 bool RunsInBf16(const Job& job, bool prefers_bf16) {
   if (!job.resolved_precision.empty()) return job.resolved_precision == "bf16";
+  // It is estimated in each that it may run in. Rows of older servers are in none.
+  const bool may_fp32 = job.facts.fp32_memory.least > 0;
+  const bool may_bf16 = job.facts.bf16_memory.least > 0;
+  if (may_fp32 || may_bf16) return may_bf16 && (prefers_bf16 || !may_fp32);
   const StatusOr<Json> spec = ParseJson(job.spec_json, "the job's spec");
   if (!spec.ok() || !spec->is_object()) return prefers_bf16;
   const auto hyperparameters = spec->find("hyperparameters");
@@ -87,6 +91,7 @@ Prospect ProspectOf(const Job& job, std::span<const WorkerPlace> places) {
 void NoteNeed(Job& job, bool prefers_bf16, int64_t bytes) {
   if (bytes <= 0) return;
   job.facts.peak_memory_bytes = bytes;
+  if (job.facts.fp32_memory.least == 0 && job.facts.bf16_memory.least == 0) return;
   report::MemoryNeed& need =
       RunsInBf16(job, prefers_bf16) ? job.facts.bf16_memory : job.facts.fp32_memory;
   need.least = bytes;

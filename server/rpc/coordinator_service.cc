@@ -172,32 +172,25 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
   JobChanges::Subscription changes(backend_.changes, {});
   pb::AcquireLeasesResponse response;
   while (true) {
-    // Heartbeats tell of bases that came or went while this call waits.
-    ask.bases = backend_.workers.BasesOf(request.worker_id());
-    // A look costs less than a write, and most looks find nothing.
-    auto look = [bases = ask.bases](Transaction& tx) -> StatusOr<bool> {
-      for (const std::string& base : bases) {
-        core::JobQuery query;
-        query.states = {core::JobState::kQueued};
-        query.base = base;
-        query.ready_at = tx.Now();
-        query.order = core::JobQuery::Order::kRunFirst;
-        query.limit = 1;
-        GRAFT_ASSIGN_OR_RETURN(const auto jobs, tx.ListJobs(query));
-        if (!jobs.empty()) return true;
-      }
-      return false;
-    };
-    GRAFT_CO_ASSIGN_OR_RETURN(const bool any,
-                              co_await Read(backend_.runtime, backend_.store, std::move(look)));
-    // The worker may have died, and been told dead, while this call waited for it.
-    if (!backend_.workers.Touch(request.worker_id())) co_return NotFoundError("register first");
-    if (any && ask.max_leases > 0) {
-      // As they are when the write is queued: so they are no older than what it finds in the store.
+    // Heartbeats tell of bases that came or went while this call waits, and of memory.
+    const auto tell = [&] {
+      ask.bases = backend_.workers.BasesOf(request.worker_id());
       ask.memory = backend_.workers.MemoryOf(request.worker_id());
       ask.places = backend_.workers.Places();
-      auto acquire = [ask, options = LeaseOptions()](Transaction& tx) {
-        return core::AcquireLeases(tx, ask, options);
+    };
+    tell();
+    auto find = [ask, options = LeaseOptions()](Transaction& tx) {
+      return core::FindWork(tx, ask, options);
+    };
+    GRAFT_CO_ASSIGN_OR_RETURN(const std::vector<core::JobKey> work,
+                              co_await Read(backend_.runtime, backend_.store, std::move(find)));
+    // The worker may have died, and been told dead, while this call waited for it.
+    if (!backend_.workers.Touch(request.worker_id())) co_return NotFoundError("register first");
+    if (!work.empty()) {
+      // As it is when the write is queued: no older than what that will find in the store.
+      tell();
+      auto acquire = [ask, work, options = LeaseOptions()](Transaction& tx) {
+        return core::AcquireLeases(tx, ask, work, options);
       };
       GRAFT_CO_ASSIGN_OR_RETURN(
           const core::AcquiredLeases acquired,

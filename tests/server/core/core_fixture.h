@@ -71,11 +71,15 @@ class CoreFixture : public testing::Test {
   }
   std::vector<Job> Acquire(const std::string& worker = "worker-1", int max = 1,
                            const std::vector<std::string>& bases = {"minilm"}) {
-    auto jobs = Do([&](Transaction& tx) {
-      return AcquireLeases(tx, {worker, bases, max}, options_);
-    });
+    const auto jobs = AcquireFor({worker, bases, max});
     EXPECT_TRUE(jobs.ok()) << jobs.status();
     return jobs.ok() ? jobs->granted : std::vector<Job>();
+  }
+  StatusOr<AcquiredLeases> AcquireFor(const WorkerAsk& ask) {
+    return Do([&](Transaction& tx) -> StatusOr<AcquiredLeases> {
+      GRAFT_ASSIGN_OR_RETURN(const std::vector<JobKey> work, FindWork(tx, ask, options_));
+      return AcquireLeases(tx, ask, work, options_);
+    });
   }
   Job Running(const NewJob& asked = Asked()) {
     const JobKey key = Queued(asked);

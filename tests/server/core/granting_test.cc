@@ -36,18 +36,35 @@ class LeasesByRoomTest : public CoreFixture {
   static WorkerPlace Place(const std::string& worker, int64_t most, const char* base = "minilm") {
     return {.worker = worker, .bases = {base}, .most_bytes = most};
   }
+  static WorkerAsk Ask(int64_t free, int max = 4, const std::string& worker = "worker-1",
+                       std::vector<WorkerPlace> others = {}) {
+    others.push_back(Place(worker, 8 * kGiB));
+    return {.worker = worker,
+            .bases = {"minilm"},
+            .max_leases = max,
+            .memory = WorkerMemory{.free_bytes = free, .most_bytes = 8 * kGiB, .bases_in_use = {}},
+            .places = std::move(others)};
+  }
   std::vector<Job> AcquireWith(int64_t free, int max = 4, const std::string& worker = "worker-1",
                                std::vector<WorkerPlace> others = {}) {
-    others.push_back(Place(worker, 8 * kGiB));
-    const WorkerAsk ask{
-        .worker = worker,
-        .bases = {"minilm"},
-        .max_leases = max,
-        .memory = WorkerMemory{.free_bytes = free, .most_bytes = 8 * kGiB, .bases_in_use = {}},
-        .places = std::move(others)};
-    auto jobs = Do([&](Transaction& tx) { return AcquireLeases(tx, ask, options_); });
+    const auto jobs = AcquireFor(Ask(free, max, worker, std::move(others)));
     EXPECT_TRUE(jobs.ok()) << jobs.status();
     return jobs.ok() ? jobs->granted : std::vector<Job>();
+  }
+  /// In a transaction that can't write.
+  std::vector<JobKey> Find(const WorkerAsk& ask) {
+    std::vector<JobKey> work;
+    const Status found = store_.ReadNow([&](Transaction& tx) -> Status {
+      GRAFT_ASSIGN_OR_RETURN(work, FindWork(tx, ask, options_));
+      return OkStatus();
+    });
+    EXPECT_TRUE(found.ok()) << found;
+    return work;
+  }
+  std::vector<JobKey> AcquireOf(const std::vector<JobKey>& work, const WorkerAsk& ask) {
+    const auto jobs = Do([&](Transaction& tx) { return AcquireLeases(tx, ask, work, options_); });
+    EXPECT_TRUE(jobs.ok()) << jobs.status();
+    return jobs.ok() ? Keys(jobs->granted) : std::vector<JobKey>();
   }
   static std::vector<JobKey> Keys(const std::vector<Job>& jobs) {
     std::vector<JobKey> keys;
@@ -137,6 +154,37 @@ TEST_F(LeasesByRoomTest, ManyThatDontFitHideNoneThatDoes) {
   const JobKey small = QueuedNeeding(kGiB);
 
   EXPECT_THAT(Keys(AcquireWith(7 * kGiB, 1)), ElementsAre(small));
+}
+
+TEST_F(LeasesByRoomTest, ALookThatFindsNothingToDoLeavesNothingToWrite) {
+  for (int i = 0; i < 300; ++i) QueuedNeeding(8 * kGiB);
+
+  EXPECT_THAT(Find(Ask(7 * kGiB)), IsEmpty());
+  clock_.Advance(options_.tell_wait);
+  const std::vector<JobKey> told = Find(Ask(7 * kGiB));
+
+  EXPECT_THAT(told, SizeIs(100)) << "one write is bounded";
+  EXPECT_THAT(AcquireOf(told, Ask(7 * kGiB)), IsEmpty());
+  EXPECT_THAT(Get(told.front()).warnings, SizeIs(1));
+}
+
+TEST_F(LeasesByRoomTest, WhatWasFoundIsLookedAtAgainAsItIsWhenItIsGranted) {
+  const JobKey cancelled = QueuedNeeding(kGiB);
+  const JobKey paused = QueuedNeeding(kGiB);
+  const JobKey taken = QueuedNeeding(kGiB);
+  const JobKey large = QueuedNeeding(4 * kGiB);
+  const JobKey small = QueuedNeeding(kGiB);
+  const std::vector<JobKey> work = Find(Ask(8 * kGiB, 5));
+  ASSERT_THAT(work, ElementsAre(cancelled, paused, taken, large, small));
+  ASSERT_TRUE(Cancel(cancelled).ok());
+  ASSERT_TRUE(Pause(paused).ok());
+  ASSERT_THAT(AcquireOf({taken}, Ask(8 * kGiB, 1, "worker-2")), ElementsAre(taken));
+
+  EXPECT_THAT(AcquireOf(work, Ask(3 * kGiB, 5)), ElementsAre(small)) << "less is free by now";
+  EXPECT_EQ(Get(large).state, JobState::kQueued);
+  WorkerAsk without_base = Ask(8 * kGiB, 5);
+  without_base.bases = {"gpt2"};
+  EXPECT_THAT(AcquireOf(work, without_base), IsEmpty());
 }
 
 TEST_F(LeasesByRoomTest, AJobThatWaitsForMemorySaysSoOnceWithTheNumbers) {

@@ -22,9 +22,7 @@ class RecheckTest : public CoreFixture {
     return job;
   }
   AcquiredLeases AcquireAll(int max = 10) {
-    auto acquired = Do([&](Transaction& tx) {
-      return AcquireLeases(tx, {"worker-1", {"gpt2", "minilm"}, max}, options_);
-    });
+    const auto acquired = AcquireFor({"worker-1", {"gpt2", "minilm"}, max});
     EXPECT_TRUE(acquired.ok()) << acquired.status();
     return acquired.ok() ? *acquired : AcquiredLeases();
   }

@@ -127,8 +127,12 @@ class ModelTest : public testing::TestWithParam<Kind> {
     const uint32_t w = Below(kWorkers);
     const core::WorkerAsk ask{
         "worker-" + std::to_string(w), {"minilm", "gpt2"}, static_cast<int>(Below(3))};
-    const auto jobs =
-        Do(AnyServer(), [&](Transaction& tx) { return core::AcquireLeases(tx, ask, options_); });
+    const auto work =
+        Do(AnyServer(), [&](Transaction& tx) { return core::FindWork(tx, ask, options_); });
+    ASSERT_TRUE(work.ok()) << work.status();
+    const auto jobs = Do(AnyServer(), [&](Transaction& tx) {
+      return core::AcquireLeases(tx, ask, *work, options_);
+    });
     ASSERT_TRUE(jobs.ok()) << jobs.status();
     EXPECT_TRUE(jobs->refused.empty());  // An adapter's name says its base here.
     for (const Job& job : jobs->granted) {

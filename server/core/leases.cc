@@ -13,6 +13,8 @@ namespace {
 
 constexpr size_t kMaxEvaluations = 100;
 constexpr size_t kMaxExpired = 1000;
+/// Of samples, that a job keeps without thinning them out.
+constexpr int64_t kWholeSampleBytes = int64_t{4} << 20;
 
 bool Holds(const Job& job, const LeaseReport& report) {
   return job.state == JobState::kRunning && job.lease.token == report.token &&
@@ -47,6 +49,33 @@ void KeepOwn(const Version& told, Version& made) {
   }
 }
 
+/// Whether a sample becomes an event. All do until they are many; then those of an evaluation at
+/// which the run is an eighth longer than at the last whose were kept: they show all of a run, and
+/// their number grows with its logarithm.
+bool Keeps(const Sample& sample, KeptSamples& kept) {
+  const bool are_many = kept.bytes >= kWholeSampleBytes;
+  const bool is_of_last = sample.step == kept.step && sample.index > kept.index;
+  const int64_t next = kept.step + std::max<int64_t>(kept.step / 8, 1);
+  if (are_many && !is_of_last && sample.step < next) return false;
+  kept.bytes += static_cast<int64_t>(sample.prompt.size() + sample.text.size());
+  kept.step = sample.step;
+  kept.index = sample.index;
+  return true;
+}
+
+/// Drops what isn't kept; says so the first time.
+void ThinOutSamples(Job& job, std::vector<JobEvent>& events) {
+  const size_t dropped = std::erase_if(events, [&](const JobEvent& event) {
+    return event.kind == EventKind::kSample && !Keeps(event.sample, job.samples);
+  });
+  if (dropped == 0 || std::exchange(job.samples.is_thinned, true)) return;
+  JobEvent& warning = events.emplace_back();
+  warning.kind = EventKind::kWarning;
+  warning.text = "the samples are many: behind step " + std::to_string(job.samples.step) +
+                 " those of an evaluation are kept only if the run is an eighth longer than at the "
+                 "last whose were";
+}
+
 /// Takes over what the worker reported; returns the events to append.
 std::vector<JobEvent> Record(Job& job, const LeaseReport& report, TimeUs now) {
   if (report.step > job.lease.step || report.activity > job.lease.activity)
@@ -65,6 +94,7 @@ std::vector<JobEvent> Record(Job& job, const LeaseReport& report, TimeUs now) {
   std::vector<JobEvent> events;
   std::copy_if(report.events.begin(), report.events.end(), std::back_inserter(events),
                &IsWorkersToTell);
+  ThinOutSamples(job, events);
   for (JobEvent& event : events) {
     event.time = now;
     if (event.kind == EventKind::kProgress) job.progress = event.progress;

@@ -94,6 +94,14 @@ struct Checkpoint {
   int64_t step = 0;
 };
 
+/// What of its samples a job keeps as events.
+struct KeptSamples {
+  int64_t bytes = 0;
+  int64_t step = 0;  ///< Of the last.
+  int32_t index = 0;
+  bool is_thinned = false;  ///< Some were left out, and a warning told so.
+};
+
 /// What a row's request_sha256 is the hash of.
 enum class RequestHashKind {
   kResolvedSpec,  ///< The spec with defaults filled in, as rows were first made: a new field moves
@@ -122,6 +130,7 @@ struct Job {
   Checkpoint checkpoint;
   Progress progress;
   std::vector<Evaluation> evaluations;  ///< The newest 100.
+  KeptSamples samples;
   JobFacts facts;
   std::string dataset_sha256;
   /// Of the base that the job was checked against; a run on another one is refused. Empty: unknown

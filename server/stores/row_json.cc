@@ -69,6 +69,10 @@ void Fields(Is<core::Lease> auto& l, auto field) {
   field("last_progress", l.last_progress), field("step", l.step);
   field("activity", l.activity), field("holds_memory", l.holds_memory);
 }
+void Fields(Is<core::KeptSamples> auto& s, auto field) {
+  field("bytes", s.bytes), field("step", s.step), field("index", s.index);
+  field("is_thinned", s.is_thinned);
+}
 void Fields(Is<core::Checkpoint> auto& c, auto field) {
   field("key", c.key), field("sha256", c.sha256), field("step", c.step);
 }
@@ -86,6 +90,7 @@ void Fields(Is<Job> auto& j, auto field) {
   field("start_time", j.start_time), field("end_time", j.end_time), field("error", j.error);
   field("attempts", j.attempts), field("lease", j.lease), field("checkpoint", j.checkpoint);
   field("progress", j.progress), field("evaluations", j.evaluations), field("facts", j.facts);
+  field("samples", j.samples);
   field("dataset_sha256", j.dataset_sha256), field("init_from_sha256", j.init_from_sha256);
   field("init_from_prefix", j.init_from_prefix), field("version_sha256", j.version_sha256);
   field("version_number", j.version_number), field("base_fingerprint", j.base_fingerprint);

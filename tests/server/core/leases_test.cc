@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <map>
+#include <string>
+
 #include "tests/server/core/core_fixture.h"
 
 namespace graft::server::core {
@@ -130,6 +134,47 @@ TEST_F(LeasesTest, AnEvaluationThatAResumedAttemptRepeatsIsKeptOnce) {
   ASSERT_TRUE(Renew(report).ok());
 
   EXPECT_EQ(Get(job.key).evaluations.size(), 1U);
+}
+
+/// The samples of an evaluation, as long as they may be.
+LeaseReport SamplesAt(int64_t step, LeaseReport report) {
+  report.step = step;
+  for (int32_t index = 0; index < 8; ++index) {
+    JobEvent& event = report.events.emplace_back();
+    event.kind = EventKind::kSample;
+    event.sample.step = step;
+    event.sample.index = index;
+    event.sample.text = std::string(report::kMostSampleTextBytes, 'x');
+  }
+  return report;
+}
+
+TEST_F(LeasesTest, SamplesOfALongRunThinOutButShowAllOfIt) {
+  const Job job = Running();
+  constexpr int64_t kEvaluations = 2000;
+  for (int64_t i = 1; i <= kEvaluations; ++i)
+    ASSERT_TRUE(Renew(SamplesAt(10 * i, ReportOf(job))).ok());
+  ASSERT_TRUE(Renew(SamplesAt(10 * kEvaluations, ReportOf(job))).ok()) << "as a resumed one does";
+
+  std::map<int64_t, int> kept;
+  int64_t bytes = 0;
+  for (const JobEvent& event : Events(job.key)) {
+    if (event.kind != EventKind::kSample) continue;
+    ++kept[event.sample.step];
+    bytes += static_cast<int64_t>(event.sample.text.size());
+  }
+  EXPECT_LT(bytes, int64_t{10} << 20) << "of 250 MiB";
+  EXPECT_EQ(Get(job.key).samples.bytes, bytes);
+  int64_t before = 0;
+  for (const auto& [step, samples] : kept) {
+    EXPECT_EQ(samples, 8) << step;
+    EXPECT_LE(step, std::max<int64_t>(before + before / 8 + 10, 10)) << "from " << before;
+    before = step;
+  }
+  EXPECT_GE(before * 9, 10 * kEvaluations * 8);
+  EXPECT_EQ(kept.count(320), 1U) << "the first 4 MiB are kept whole";
+  EXPECT_THAT(Get(job.key).warnings,
+              ElementsAre(testing::StartsWith("the samples are many: behind step 320 ")));
 }
 
 TEST_F(LeasesTest, APausedWorkerThatComesBackOverwritesNothing) {

@@ -31,7 +31,7 @@ int64_t PassBytes(const families::Layout& layout, const PassShape& shape,
     if (shape.outputs > 0) head = hidden * shape.width * kFp32;
   }
   const int64_t layers =
-      shape.tokens * std::max(feed_forward, attention) + weights + shape.keys * 2 * kv * element;
+      std::max(shape.tokens * feed_forward, shape.tokens * attention + shape.attention) + weights;
   // Outputs are in fp32, made of those in the type of the pass.
   const int64_t output = kFp32 + (numbers.is_bf16 ? element : 0);
   const int64_t outputs =

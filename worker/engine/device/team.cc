@@ -13,7 +13,7 @@
 namespace graft::worker::engine::cpu {
 namespace {
 
-using Chunk = void (*)(void*, int64_t);
+using Chunk = void (*)(void*, int64_t, int64_t);
 
 /// Helpers look for work so long before they sleep: longer than what lies between two jobs of a
 /// pass.
@@ -41,8 +41,8 @@ struct JobWord {
 class Team {
  public:
   explicit Team(int helpers) {
-    for (int i = 0; i < helpers; ++i)
-      threads_.push_back(StartThread([this] { Help(); }, [](const Status&) { std::abort(); }));
+    for (int i = 1; i <= helpers; ++i)
+      threads_.push_back(StartThread([this, i] { Help(i); }, [](const Status&) { std::abort(); }));
   }
   ~Team() {
     stopping_ = true;
@@ -50,6 +50,8 @@ class Team {
     word_.notify_all();
     for (std::thread& thread : threads_) thread.join();
   }
+
+  int64_t size() const { return static_cast<int64_t>(threads_.size()) + 1; }
 
   /// Requires: one caller at a time.
   void Run(int64_t count, Chunk chunk, void* context) {
@@ -59,7 +61,7 @@ class Team {
     const JobWord last{word_.load(std::memory_order_relaxed)};
     word_.store((last.number() + 1) << 40 | static_cast<uint64_t>(count) << 20);
     if (asleep_.load() > 0) word_.notify_all();
-    while (TakeOne()) {
+    while (TakeOne(0)) {
     }
     for (int looks = 0; done_.load(std::memory_order_acquire) < count; ++looks) {
       if (looks < kPatience) {
@@ -71,8 +73,8 @@ class Team {
   }
 
  private:
-  /// Claims and runs a chunk; false if none is left.
-  bool TakeOne() {
+  /// Claims and runs a chunk, as the caller (0) or a helper; false if none is left.
+  bool TakeOne(int64_t thread) {
     uint64_t seen = word_.load(std::memory_order_acquire);
     for (;;) {
       const JobWord job{seen};
@@ -81,17 +83,17 @@ class Team {
       const Chunk chunk = chunk_.load(std::memory_order_relaxed);
       void* const context = context_.load(std::memory_order_relaxed);
       if (!word_.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel)) continue;
-      chunk(context, static_cast<int64_t>(job.taken()));
+      chunk(context, static_cast<int64_t>(job.taken()), thread);
       done_.fetch_add(1, std::memory_order_release);
       return true;
     }
   }
 
-  void Help() {
+  void Help(int64_t thread) {
     using Clock = std::chrono::steady_clock;
     Clock::time_point until = Clock::now() + kAwake;
     for (int looks = 0; !stopping_; ++looks) {
-      if (TakeOne()) {
+      if (TakeOne(thread)) {
         until = Clock::now() + kAwake;
         continue;
       }
@@ -115,17 +117,24 @@ class Team {
   std::vector<std::thread> threads_;
 };
 
+Team& TheTeam() {
+  static Team team(at::get_num_threads() - 1);
+  return team;
+}
+
 }  // namespace
+
+int64_t MostThreads() { return TheTeam().size(); }
 
 void RunChunks(int64_t count, Chunk chunk, void* context) {
   static std::atomic_flag is_busy;
-  static Team team(at::get_num_threads() - 1);
+  Team& team = TheTeam();
   if (count > 1 && at::get_num_threads() > 1 && !is_busy.test_and_set(std::memory_order_acquire)) {
     team.Run(count, chunk, context);
     is_busy.clear(std::memory_order_release);
     return;
   }
-  for (int64_t i = 0; i < count; ++i) chunk(context, i);
+  for (int64_t i = 0; i < count; ++i) chunk(context, i, 0);
 }
 
 }  // namespace graft::worker::engine::cpu

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <memory>
 #include <vector>
 
 #include "worker/engine/device/team.h"
@@ -17,10 +16,30 @@ namespace {
 
 /// Rows of scores of one task: some queries of the heads that share keys and values.
 constexpr int64_t kRowsATask = 32;
+/// Scores of one task where four queries have no more: 4 MiB, for each thread has room for a task.
+constexpr int64_t kScoresATask = 1 << 20;
 /// Columns whose sums stay in registers, for four rows at once.
 constexpr int64_t kColumnsAtOnce = 64;
 /// Rows of scores begin at multiples of 64 bytes.
 constexpr int64_t kAlign = 16;
+
+/// Numbers from one row of scores of so many keys to the next.
+int64_t StrideOf(int64_t keys) { return (keys + kAlign - 1) / kAlign * kAlign; }
+
+/// Most queries of one task in a sequence of so many keys: a multiple of four.
+int64_t QueriesATask(const AttentionShape& shape, int64_t keys) {
+  const int64_t share = shape.heads / shape.kv_heads;
+  const int64_t rows = std::min(kRowsATask, kScoresATask / StrideOf(keys));
+  return std::max<int64_t>(4, rows / share / 4 * 4);
+}
+
+/// Most scores of one task of the sequence.
+int64_t ScoresATask(const CachedSequence& sequence, const AttentionShape& shape) {
+  const int64_t queries = std::min(sequence.queries, QueriesATask(shape, sequence.keys));
+  const int64_t seen =
+      shape.window > 0 ? std::min(sequence.keys, shape.window + queries - 1) : sequence.keys;
+  return shape.heads / shape.kv_heads * queries * StrideOf(seen);
+}
 
 /// out[r] = sum of p[r][j] v[rows[j]] over the keys, one behind the other, for `kRows` rows.
 template <int kRows, typename T>
@@ -91,9 +110,9 @@ class Attention {
         out_stride_(out.stride(0)) {}
 
   std::vector<Task> Tasks() const {
-    const int64_t most = std::max<int64_t>(4, kRowsATask / share_ / 4 * 4);
     std::vector<Task> tasks;
     for (int64_t s = 0; s < queries_.num_sequences(); ++s) {
+      const int64_t most = QueriesATask(shape_, cached_.keys.length(s));
       for (int64_t first = 0; first < queries_.length(s); first += most) {
         const int64_t count = std::min(most, queries_.length(s) - first);
         for (int64_t head = 0; head < shape_.kv_heads; ++head)
@@ -103,19 +122,22 @@ class Attention {
     return tasks;
   }
 
-  void Run(const Task& task) const {
+  /// Most scores of one task.
+  int64_t MostScores() const {
+    int64_t most = 0;
+    for (int64_t s = 0; s < queries_.num_sequences(); ++s)
+      most = std::max(most, ScoresATask({queries_.length(s), cached_.keys.length(s)}, shape_));
+    return most;
+  }
+
+  /// `scores`: room for a task's, on a line's beginning.
+  void Run(const Task& task, float* scores) const {
     // All keys that a query of the task sees; each of them its own part.
     const cpu::KeyRange first = Seen(task, 0), last = Seen(task, task.count - 1);
     const int64_t keys = last.end - first.begin;
-    const int64_t stride = (keys + kAlign - 1) / kAlign * kAlign;
+    const int64_t stride = StrideOf(keys);
     const int64_t* rows =
         rows_ + cached_.keys.offsets[static_cast<size_t>(task.sequence)] + first.begin;
-    thread_local std::vector<float> scratch;
-    scratch.resize(static_cast<size_t>(share_ * task.count * stride + kAlign));
-    void* begin = scratch.data();
-    size_t room = scratch.size() * sizeof(float);
-    auto* scores = static_cast<float*>(
-        std::align(kAlign * sizeof(float), room - kAlign * sizeof(float), begin, room));
     Score(task, rows, keys, scores, stride);
     const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape_.head_dim)));
     for (int64_t i = 0; i < share_ * task.count; ++i) {
@@ -207,11 +229,27 @@ class Attention {
 template <typename T>
 void AttendRows(const Attention<T>& attention) {
   const std::vector<Task> tasks = attention.Tasks();
-  cpu::ForEachChunk(static_cast<int64_t>(tasks.size()),
-                    [&](int64_t i) { attention.Run(tasks[static_cast<size_t>(i)]); });
+  const int64_t most = attention.MostScores();
+  const at::Tensor scores = at::empty({cpu::MostThreads(), most}, at::kFloat);
+  auto* begin = scores.mutable_data_ptr<float>();
+  cpu::ForEachChunk(static_cast<int64_t>(tasks.size()), [&](int64_t i, int64_t thread) {
+    attention.Run(tasks[static_cast<size_t>(i)], begin + thread * most);
+  });
 }
 
 }  // namespace
+
+int64_t CachedAttentionBytes(const std::vector<CachedSequence>& sequences,
+                             const AttentionShape& shape, at::ScalarType type, at::Device device) {
+  int64_t most = 0, keys = 0;
+  for (const CachedSequence& sequence : sequences) {
+    most = std::max(most, ScoresATask(sequence, shape));
+    keys += sequence.keys;
+  }
+  const bool reads_in_place = device.is_cpu() && cpu::RowColumns(type, at::kFloat) != nullptr;
+  if (reads_in_place) return cpu::MostThreads() * most * static_cast<int64_t>(sizeof(float));
+  return keys * 2 * shape.kv_heads * shape.head_dim * static_cast<int64_t>(c10::elementSize(type));
+}
 
 at::Tensor AttendCached(const at::Tensor& q, const at::Tensor& cache, const RowSet& queries,
                         const CachedKeys& cached, const AttentionShape& shape) {

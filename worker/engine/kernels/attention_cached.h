@@ -1,6 +1,9 @@
 #pragma once
 /// Attention of new tokens to keys and values that earlier passes left in a cache.
 
+#include <cstdint>
+#include <vector>
+
 #include "worker/engine/device/tensor.h"
 #include "worker/engine/kernels/attention.h"
 #include "worker/engine/kernels/rows.h"
@@ -21,5 +24,16 @@ struct CachedKeys {
 /// token; cache [any, 2 K H], columns keys | values; returns [R, N H].
 at::Tensor AttendCached(const at::Tensor& q, const at::Tensor& cache, const RowSet& queries,
                         const CachedKeys& cached, const AttentionShape& shape);
+
+/// What a sequence asks of AttendCached.
+struct CachedSequence {
+  int64_t queries = 0;
+  int64_t keys = 0;  ///< From its first token on, the queries' own among them.
+};
+
+/// Bytes that AttendCached takes while it runs, beside what it is given and returns. `type`: of
+/// queries and cache.
+int64_t CachedAttentionBytes(const std::vector<CachedSequence>& sequences,
+                             const AttentionShape& shape, at::ScalarType type, at::Device device);
 
 }  // namespace graft::worker::engine

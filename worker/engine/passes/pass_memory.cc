@@ -1,22 +1,40 @@
 #include "worker/engine/passes/pass_memory.h"
 
+#include <algorithm>
 #include <string>
 
 #include "common/spec/pass_memory.h"
+#include "worker/engine/kernels/attention_cached.h"
 #include "worker/engine/kernels/products.h"
 
 namespace graft::worker::engine {
+namespace {
+
+/// That of the layer that sees most.
+AttentionShape WidestAttention(const families::Layout& layout) {
+  AttentionShape shape{.heads = layout.num_heads,
+                       .kv_heads = layout.num_kv_heads,
+                       .head_dim = layout.head_dim,
+                       .causal = layout.causal};
+  const std::vector<int64_t>& windows = layout.windows;
+  if (!windows.empty() && *std::min_element(windows.begin(), windows.end()) > 0)
+    shape.window = *std::max_element(windows.begin(), windows.end());
+  return shape;
+}
+
+}  // namespace
 
 StatusOr<Holding> ReservePass(Ledger& ledger, const Base& base,
                               const std::vector<Sequence>& sequences, const PassOutputs& outputs) {
   spec::PassShape shape{.outputs = outputs.rows, .width = outputs.width};
-  int64_t past = 0;
+  std::vector<CachedSequence> cached;
   for (const Sequence& sequence : sequences) {
     shape.tokens += sequence.length;
-    past += sequence.past;
+    if (!sequence.blocks.empty())
+      cached.push_back({sequence.length, sequence.past + sequence.length});
   }
-  // Where each has one new token, the cache is read as it lies.
-  if (shape.tokens > static_cast<int64_t>(sequences.size())) shape.keys = past;
+  shape.attention =
+      CachedAttentionBytes(cached, WidestAttention(base.layout()), base.compute(), base.device());
   const bool widens = WidensProducts(base.compute(), base.device(), shape.tokens);
   const int64_t bytes = spec::PassBytes(
       base.layout(), shape, {.is_bf16 = base.compute() == at::kBFloat16, .widens = widens});

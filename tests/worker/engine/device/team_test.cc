@@ -32,5 +32,25 @@ TEST(TeamTest, CallersFromWithinAndBesideGetTheirsDone) {
   EXPECT_EQ(runs, 2 * 200 * 8 * 4);
 }
 
+TEST(TeamTest, ABodyIsToldOnWhichOfTheCallsThreadsItIs) {
+  std::vector<std::atomic<int>> at_once(static_cast<size_t>(MostThreads()));
+  std::atomic<int> shared{0}, strange{0};
+  for (int round = 0; round < 200; ++round) {
+    ForEachChunk(64, [&](int64_t, int64_t thread) {
+      if (thread < 0 || thread >= MostThreads()) {
+        ++strange;
+        return;
+      }
+      std::atomic<int>& here = at_once[static_cast<size_t>(thread)];
+      if (++here > 1) ++shared;
+      std::this_thread::yield();
+      --here;
+    });
+  }
+
+  EXPECT_EQ(strange, 0);
+  EXPECT_EQ(shared, 0) << "two were told the same at the same time";
+}
+
 }  // namespace
 }  // namespace graft::worker::engine::cpu

@@ -12,6 +12,8 @@
 #include <cmath>
 #include <vector>
 
+#include "worker/engine/device/cpu_memory.h"
+#include "worker/engine/device/team.h"
 #include "worker/engine/kernels/row_products.h"
 
 namespace graft::worker::engine {
@@ -32,6 +34,7 @@ class AttentionCachedTest
   static constexpr int64_t kLengths[] = {70, 3, 45, 1};
 
   void SetUp() override {
+    InstallCpuAllocator();
     at::manual_seed(4);
     const auto& [type, heads, window] = GetParam();
     shape_ = {.heads = std::get<0>(heads),
@@ -52,10 +55,16 @@ class AttentionCachedTest
                           token / kBlockTokens % 2;
     return block * kBlockTokens + token % kBlockTokens;
   }
-  /// The outputs of parts in one call, one behind the other.
-  at::Tensor Attend(const std::vector<Part>& parts) const {
+  /// What a call is given.
+  struct Call {
+    at::Tensor q;
     RowSet queries;
     CachedKeys cached;
+  };
+  /// One of parts, one behind the other.
+  Call CallOf(const std::vector<Part>& parts) const {
+    Call call;
+    auto& [_, queries, cached] = call;
     std::vector<at::Tensor> q;
     std::vector<int64_t> rows;
     for (const Part& part : parts) {
@@ -72,8 +81,13 @@ class AttentionCachedTest
     std::copy(rows.begin(), rows.end(), cached.rows_K.mutable_data_ptr<int64_t>());
     // As a layer has them: columns of a wider product.
     const at::Tensor wide = at::cat({at::cat(q, 0), at::cat(q, 0)}, 1);
-    return AttendCached(wide.narrow(1, 0, width()), cache_, queries, cached, shape_);
+    call.q = wide.narrow(1, 0, width());
+    return call;
   }
+  at::Tensor Attend(const Call& call) const {
+    return AttendCached(call.q, cache_, call.queries, call.cached, shape_);
+  }
+  at::Tensor Attend(const std::vector<Part>& parts) const { return Attend(CallOf(parts)); }
   at::Tensor Exact(const Part& part) const {
     const int64_t size = shape_.head_dim, share = shape_.heads / shape_.kv_heads;
     const at::Tensor out = at::zeros({part.count, width()}, at::kDouble);
@@ -136,6 +150,40 @@ TEST_P(AttentionCachedTest, ARowsBitsDontDependOnHowItsTextWasCutNorOnOthers) {
       ASSERT_TRUE(beside.narrow(0, 45, part.count).equal(alone)) << cut << " at " << past;
     }
   }
+}
+
+TEST_P(AttentionCachedTest, WhatItTakesIsCountedWithTheTensorsAndToldBefore) {
+  const at::ScalarType type = std::get<0>(GetParam());
+  if (cpu::RowColumns(type, at::kFloat) == nullptr)
+    GTEST_SKIP() << "this processor has no instructions that the kernel is written for";
+  const Call call = CallOf({{0, 30, 40}, {1, 2, 1}, {2, 30, 15}});
+  const int64_t before = GetCpuMemoryFigures().used_bytes;
+  ResetPeakCpuMemory();
+
+  const at::Tensor out = Attend(call);
+
+  const CpuMemoryFigures figures = GetCpuMemoryFigures();
+  const auto given = static_cast<int64_t>(out.nbytes());
+  EXPECT_EQ(figures.peak_bytes - before - given,
+            CachedAttentionBytes({{40, 70}, {1, 3}, {15, 45}}, shape_, type, at::kCPU));
+  EXPECT_EQ(figures.used_bytes - before, given) << "nothing is kept";
+}
+
+TEST(CachedAttentionBytesTest, IsBoundedWhateverATextHas) {
+  if (cpu::RowColumns(at::kFloat, at::kFloat) == nullptr)
+    GTEST_SKIP() << "this processor has no instructions that the kernel is written for";
+  constexpr int64_t kMiB = 1 << 20;
+  const AttentionShape shape = {.heads = 9, .kv_heads = 3, .head_dim = 64, .causal = true};
+  const auto bytes = [&](int64_t queries, int64_t keys) {
+    return CachedAttentionBytes({{queries, keys}}, shape, at::kFloat, at::kCPU) /
+           cpu::MostThreads();
+  };
+
+  EXPECT_EQ(bytes(1, 1000), 3 * 1008 * 4);
+  EXPECT_LE(bytes(500, 8'000), kMiB);
+  EXPECT_LE(bytes(500, 80'000), 4 * kMiB);
+  // Four queries of the heads that share keys are the least.
+  EXPECT_EQ(bytes(500, 1 << 20), 3 * 4 * 4 * kMiB);
 }
 
 INSTANTIATE_TEST_SUITE_P(TypesShapesAndWindows, AttentionCachedTest,

@@ -79,6 +79,44 @@ TEST_P(PassMemoryTest, IsWhatIsReserved) {
   }
 }
 
+/// Some tokens of long texts whose earlier ones are in a cache: what attention takes is most of it.
+TEST_P(PassMemoryTest, IsWhatIsReservedOverACacheToo) {
+  constexpr int64_t kBlockTokens = 16, kPast = 12'000, kBlocks = kPast / kBlockTokens + 8;
+  const std::string family = GetParam();
+  if (family == "bert" || family == "distilbert") return;  // They have none.
+  testing::WriteZeroBase(
+      fs::path(testing::DecoderFolder()) / ("base-" + family), folder_.path() / family,
+      {.hidden = 256, .inner = 704, .vocabulary = 8192, .head_dim = 32, .positions = 32'768});
+  const auto ledger = Ledger::Create({.budget = int64_t{1} << 40});
+  std::vector<int32_t> ids(kLength, 7), blocks(kBlocks);
+  std::iota(blocks.begin(), blocks.end(), 0);
+  const int32_t wanted = 0;
+  for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {
+    const auto base = Must(Base::Load(family, folder_.path() / family, compute, at::kCPU));
+    const auto model = Must(MakeModel(*base));
+    KvCache cache(base->layout(), kBlocks, kBlockTokens, compute, at::kCPU);
+    for (int64_t i = 0; i < base->layout().num_layers; ++i) at::Tensor(cache.layer(i)).zero_();
+    for (const int64_t length : {int64_t{1}, kLength}) {
+      const std::vector<Sequence> sequences(1, {.ids = ids.data(),
+                                                .length = length,
+                                                .wanted = {&wanted, 1},
+                                                .past = kPast,
+                                                .blocks = blocks});
+      const int64_t before = GetCpuMemoryFigures().used_bytes;
+      ResetPeakCpuMemory();
+
+      const Holding told = Must(ReservePass(*ledger, *base, sequences, {}));
+      (void)ForwardPass::Run(
+          *model, *base, sequences, {nullptr}, [] {}, &cache);
+
+      const auto measured = static_cast<double>(GetCpuMemoryFigures().peak_bytes - before);
+      const double ratio = static_cast<double>(told.bytes()) / measured;
+      EXPECT_GE(ratio, 0.8) << family << " " << compute << " " << length << ": " << measured;
+      EXPECT_LE(ratio, 1.4) << family << " " << compute << " " << length << ": " << measured;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, PassMemoryTest,
                          ::testing::Values("bert", "distilbert", "llama", "qwen3"),
                          [](const auto& family) { return std::string(family.param); });

@@ -13,7 +13,7 @@ inline constexpr int64_t kEvaluationTokens = 4096;
 
 struct PassShape {
   int64_t tokens = 0;
-  int64_t attention = 0;  ///< Bytes that attention over a key-value cache takes in a layer.
+  int64_t attention = 0;  ///< Bytes that attention over a key-value cache takes.
   /// Rows of outputs that are there at once, and of what is made of them; `width` wide.
   int64_t outputs = 0;
   int64_t width = 0;

@@ -30,10 +30,12 @@ StatusOr<Holding> ReservePass(Ledger& ledger, const Base& base,
   std::vector<CachedSequence> cached;
   for (const Sequence& sequence : sequences) {
     shape.tokens += sequence.length;
-    if (!sequence.blocks.empty())
-      cached.push_back({sequence.length, sequence.past + sequence.length});
+    if (sequence.blocks.empty()) continue;
+    cached.push_back({sequence.length, sequence.past + sequence.length});
+    // Where they lie in the cache.
+    shape.attention += cached.back().keys * static_cast<int64_t>(sizeof(int64_t));
   }
-  shape.attention =
+  shape.attention +=
       CachedAttentionBytes(cached, WidestAttention(base.layout()), base.compute(), base.device());
   const bool widens = WidensProducts(base.compute(), base.device(), shape.tokens);
   const int64_t bytes = spec::PassBytes(

@@ -40,6 +40,16 @@ Status Holding::Resize(int64_t bytes) {
   return OkStatus();
 }
 
+bool Holding::ResizeIfFree(int64_t bytes) {
+  if (bytes > bytes_) {
+    if (ledger_->Take(kind_, bytes - bytes_) > 0) return false;
+  } else {
+    ledger_->Give(kind_, bytes_ - bytes);
+  }
+  bytes_ = bytes;
+  return true;
+}
+
 std::shared_ptr<Ledger> Ledger::Create(Options options) {
   return std::shared_ptr<Ledger>(new Ledger(std::move(options)));
 }

@@ -43,6 +43,8 @@ class Holding {
   /// Makes it as large as that. Errors: as Ledger::Reserve, then it is as before; never if it
   /// shrinks. Requires: it was reserved.
   Status Resize(int64_t bytes);
+  /// The same, but nothing leaves for it: false if it isn't free. Requires: it was reserved.
+  bool ResizeIfFree(int64_t bytes);
   void Release();
 
  private:

@@ -1,7 +1,7 @@
 #include "worker/engine/training/train_room.h"
 
 #include <algorithm>
-#include <string>
+#include <utility>
 
 #include "worker/engine/training/evaluation.h"
 #include "worker/engine/training/train_run.h"
@@ -26,14 +26,13 @@ int64_t LeastNeed(const TrainInput& input, const spec::LargestPass& pass) {
 }
 
 StatusOr<TrainRoom> ReserveRoom(const TrainInput& input, const spec::LargestPass& pass) {
-  const std::string what = "training on the base " + input.base->id();
-  StatusOr<Holding> whole =
-      input.ledger->Reserve(MemoryKind::kTraining, RoomFor(input, pass, Tape::kWhole), what);
-  if (whole.ok()) return TrainRoom{*std::move(whole), Tape::kWhole};
-  GRAFT_ASSIGN_OR_RETURN(
-      Holding inputs,
-      input.ledger->Reserve(MemoryKind::kTraining, RoomFor(input, pass, Tape::kInputs), what));
-  return TrainRoom{std::move(inputs), Tape::kInputs};
+  const int64_t whole = RoomFor(input, pass, Tape::kWhole);
+  const int64_t least = std::min(whole, RoomFor(input, pass, Tape::kInputs));
+  GRAFT_ASSIGN_OR_RETURN(Holding memory,
+                         input.ledger->Reserve(MemoryKind::kTraining, least,
+                                               "training on the base " + input.base->id()));
+  const Tape tape = memory.ResizeIfFree(whole) ? Tape::kWhole : Tape::kInputs;
+  return TrainRoom{std::move(memory), tape};
 }
 
 }  // namespace graft::worker::engine

@@ -28,7 +28,9 @@ int64_t RoomFor(const TrainInput& input, spec::LargestPass pass, Tape tape);
 /// Bytes that it can do with, its base included: what a device must be able to give it.
 int64_t LeastNeed(const TrainInput& input, const spec::LargestPass& pass);
 
-/// Reserves for passes that are kept whole, or for their inputs alone where the ledger has less.
+/// Reserves for passes that are kept whole where that is free, else for their inputs alone. Only
+/// for these does what is idle leave: a step over inputs takes a third longer, but a base that was
+/// driven out is read again when it is asked for, and may not be had at all while the run lasts.
 /// Errors: as Ledger::Reserve.
 StatusOr<TrainRoom> ReserveRoom(const TrainInput& input, const spec::LargestPass& pass);
 

@@ -124,6 +124,23 @@ TEST(LedgerTest, WhatIsIdleLeavesFirstAndOnlyAsMuchAsIsMissing) {
   EXPECT_TRUE(idle.empty());
 }
 
+TEST(LedgerTest, WhatGrowsIfThatIsFreeDrivesOutNothing) {
+  const auto ledger = Make(100);
+  std::optional<Holding> idle = Must(ledger->Reserve(kAdapter, 50, "idle"));
+  ledger->SetReclaim([&](int64_t) { idle.reset(); });
+  Holding job = Must(ledger->Reserve(kTraining, 20, "a job"));
+
+  EXPECT_FALSE(job.ResizeIfFree(51));
+  EXPECT_EQ(job.bytes(), 20);
+  EXPECT_TRUE(job.ResizeIfFree(50));
+  EXPECT_EQ(ledger->figures().of(kTraining), 50);
+  EXPECT_TRUE(job.ResizeIfFree(10));
+
+  EXPECT_EQ(job.bytes(), 10);
+  EXPECT_EQ(ledger->figures().free, 40);
+  EXPECT_TRUE(idle.has_value());
+}
+
 TEST(LedgerTest, UpToTakesWhatIsFreeAndDrivesOutNothingForMoreThanTheLeast) {
   const auto ledger = Make(100);
   std::optional<Holding> idle = Must(ledger->Reserve(kAdapter, 50, "idle"));

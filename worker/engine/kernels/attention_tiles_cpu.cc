@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "worker/engine/kernels/attention_cpu.h"
@@ -23,51 +25,54 @@ struct Group {
   int64_t sequence, kv_head;
 };
 
-template <typename T>
-int64_t Aligned(int64_t count) {
-  constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(T));
-  return (count + kLine - 1) / kLine * kLine;
-}
-
-/// A thread's memory for a tile: [rows, keys] of each, and what its products need.
-class Tiles {
-  int64_t bytes_ = 0;  ///< In front of those that count on it.
+/// Where the parts of a thread's memory for a tile lie, in bytes from its beginning: [rows, keys]
+/// of each, and what its products need.
+class TileOffsets {
+  int64_t bytes_ = 0;  // In front of those that count on it.
 
  public:
-  Tiles(int64_t keys, int64_t head_dim)
-      : scores(Reserve<float>(kTileRows * keys)),
-        grads(Reserve<float>(kTileRows * keys)),
-        p(Reserve<c10::BFloat16>(kTileRows * keys)),
-        turned(Reserve<c10::BFloat16>(kTileRows * keys)),
-        d_k(Reserve<float>(keys * head_dim)),
-        d_v(Reserve<float>(keys * head_dim)) {
-    const int64_t depth = std::max({head_dim, keys, kTileRows});
-    scratch = Reserve<float>(
-        BlockScratch({.rows = std::max(keys, kTileRows), .depth = depth, .width = depth}) / 4);
-    auto* begin = static_cast<std::byte*>(ThreadMemory(bytes_));
-    for (float** part : {&scores, &grads, &d_k, &d_v, &scratch}) Place(part, begin);
-    for (c10::BFloat16** part : {&p, &turned}) Place(part, begin);
-  }
-  Tiles(const Tiles&) = delete;
-  Tiles& operator=(const Tiles&) = delete;
+  TileOffsets(int64_t keys, int64_t head_dim)
+      : scores(Add(kTileRows * keys * kWide)),
+        grads(Add(kTileRows * keys * kWide)),
+        p(Add(kTileRows * keys * kNarrow)),
+        turned(Add(kTileRows * keys * kNarrow)),
+        d_k(Add(keys * head_dim * kWide)),
+        d_v(Add(keys * head_dim * kWide)),
+        scratch(Add(ScratchBytes(keys, head_dim))) {}
 
-  float *scores, *grads;
-  c10::BFloat16 *p, *turned;
-  float *d_k, *d_v;  ///< [keys, H], summed over tiles and heads.
-  float* scratch = nullptr;
+  int64_t bytes() const { return bytes_; }
+
+  const int64_t scores, grads, p, turned, d_k, d_v, scratch;
 
  private:
-  /// The place's offset, until the memory is there.
-  template <typename T>
-  T* Reserve(int64_t count) {
-    const int64_t at = bytes_;
-    bytes_ += Aligned<T>(count) * static_cast<int64_t>(sizeof(T));
-    return reinterpret_cast<T*>(at);
+  static constexpr int64_t kWide = sizeof(float), kNarrow = sizeof(c10::BFloat16);
+
+  static int64_t ScratchBytes(int64_t keys, int64_t head_dim) {
+    const int64_t depth = std::max({head_dim, keys, kTileRows});
+    return BlockScratch({.rows = std::max(keys, kTileRows), .depth = depth, .width = depth});
   }
-  template <typename T>
-  static void Place(T** part, std::byte* begin) {
-    *part = reinterpret_cast<T*>(begin + reinterpret_cast<intptr_t>(*part));
+  /// The next part's place, on a line's beginning.
+  int64_t Add(int64_t bytes) {
+    constexpr int64_t kLine = 64;
+    return std::exchange(bytes_, bytes_ + (bytes + kLine - 1) / kLine * kLine);
   }
+};
+
+/// A thread's memory for a tile.
+struct Tiles {
+  Tiles(const TileOffsets& at, std::byte* begin)
+      : scores(reinterpret_cast<float*>(begin + at.scores)),
+        grads(reinterpret_cast<float*>(begin + at.grads)),
+        p(reinterpret_cast<c10::BFloat16*>(begin + at.p)),
+        turned(reinterpret_cast<c10::BFloat16*>(begin + at.turned)),
+        d_k(reinterpret_cast<float*>(begin + at.d_k)),
+        d_v(reinterpret_cast<float*>(begin + at.d_v)),
+        scratch(reinterpret_cast<float*>(begin + at.scratch)) {}
+
+  float *const scores, *const grads;
+  c10::BFloat16 *const p, *const turned;
+  float *const d_k, *const d_v;  ///< [keys, H], summed over tiles and heads.
+  float* const scratch;
 };
 
 /// Calls body(group, tiles) for every group, those of the longest sequences first, shared out among
@@ -80,8 +85,9 @@ void ForEachGroup(const RowSet& keys, const AttentionShape& shape, const Body& b
                            [&](int64_t a, int64_t b) { return keys.length(a) > keys.length(b); });
   const int64_t tasks = keys.num_sequences() * shape.kv_heads;
   std::atomic<int64_t> next{0};
+  const TileOffsets offsets(keys.longest, shape.head_dim);
   at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
-    Tiles tiles(keys.longest, shape.head_dim);
+    const Tiles tiles(offsets, static_cast<std::byte*>(ThreadMemory(offsets.bytes())));
     for (int64_t task = next++; task < tasks; task = next++)
       body(Group{order[static_cast<size_t>(task / shape.kv_heads)], task % shape.kv_heads}, tiles);
   });
@@ -190,7 +196,7 @@ bool TakesTiles(const at::Tensor& q, const RowSet& keys, const AttentionShape& s
 void AttendTiles(const AttentionColumns& in, const RowSet& queries, const RowSet& keys,
                  const AttentionShape& shape, const HeadColumns& out, float* lse) {
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
-  ForEachGroup(keys, shape, [&](const Group& group, Tiles& own) {
+  ForEachGroup(keys, shape, [&](const Group& group, const Tiles& own) {
     ForEachTile(group, queries, keys, shape, [&](const Tile& tile) {
       const Places at(group, tile, queries, keys, shape);
       Scores(at.Query(in.q), in.q.stride, at.Key(in.k), in.k.stride, tile, shape.head_dim,
@@ -214,7 +220,7 @@ void AttendTilesBackward(const AttentionColumns& in, const RowSet& queries, cons
                          const AttentionColumns& d_in) {
   const int64_t size = shape.head_dim;
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(size)));
-  ForEachGroup(keys, shape, [&](const Group& group, Tiles& own) {
+  ForEachGroup(keys, shape, [&](const Group& group, const Tiles& own) {
     const int64_t all = keys.length(group.sequence);
     std::fill(own.d_k, own.d_k + all * size, 0.0F);
     std::fill(own.d_v, own.d_v + all * size, 0.0F);

@@ -54,9 +54,10 @@ function(graft_test_library)
 endfunction()
 
 # graft_test(NAME sha256_test FILES sha256_test.cc LIBS graft::base [LABELS unit] [TIMEOUT s] [ENV "A=b"]
-# [FIXTURES name] [KIND services]): one executable whose gtest cases are ctest cases. LABELS default to unit.
+# [FIXTURES name] [KIND services] [PREFIX Other.]): one executable whose gtest cases are ctest cases, whose names begin with
+# the prefix. LABELS default to unit.
 function(graft_test)
-  cmake_parse_arguments(ARG "" "NAME;TIMEOUT;KIND" "FILES;LIBS;LABELS;ENV;FIXTURES" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;TIMEOUT;KIND;PREFIX" "FILES;LIBS;LABELS;ENV;FIXTURES" ${ARGN})
   graft_default_kind(ARG_KIND)
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
@@ -75,5 +76,5 @@ function(graft_test)
   if(ARG_FIXTURES)
     list(APPEND properties FIXTURES_REQUIRED "${ARG_FIXTURES}")
   endif()
-  gtest_discover_tests(${ARG_NAME} DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
+  gtest_discover_tests(${ARG_NAME} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ARG_PREFIX}" PROPERTIES ${properties})
 endfunction()

@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "common/spec/pass_memory.h"
-
 namespace graft::spec {
 namespace {
 
@@ -206,8 +204,9 @@ LargestPass LargestPassOf(const Hyperparameters& hyperparameters, std::vector<Ex
 }
 
 TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layout& layout,
-                                      const LargestPass& pass, bool is_bf16, bool keeps_inputs) {
-  const int64_t element = is_bf16 ? 2 : kFp32;
+                                      const LargestPass& pass, const PassNumbers& numbers,
+                                      bool keeps_inputs) {
+  const int64_t element = numbers.is_bf16 ? 2 : kFp32;
   const std::vector<methods::TensorSpec> tensors = spec.method->Tensors(layout, spec.task);
   int64_t stored = 0, matrices = 0;
   int lowest = static_cast<int>(layout.num_layers);
@@ -241,7 +240,7 @@ TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layou
                               GradientsOfLayer(layout, rows, only_keys > 0 ? pass.places : 0));
   }
   // Copies of what is trained in the type that passes compute in.
-  if (is_bf16) memory.activations += matrices * element;
+  if (numbers.is_bf16) memory.activations += matrices * element;
   const int64_t loss = LossBytes(spec, layout, pass.wanted, element);
   memory.scratch = std::max(largest * element, loss);
   if (pass.evaluated > 0) {
@@ -251,7 +250,7 @@ TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layou
         {.tokens = pass.evaluated,
          .outputs = 2 * std::min(pass.evaluated, tasks::RowsAtOnce(spec.task.kind, width)),
          .width = width},
-        {.is_bf16 = is_bf16});
+        numbers);
   }
   return memory;
 }

@@ -10,6 +10,7 @@
 
 #include "common/families/layout.h"
 #include "common/spec/job_spec.h"
+#include "common/spec/pass_memory.h"
 
 namespace graft::spec {
 
@@ -60,11 +61,11 @@ struct TrainingMemory {
   int64_t total() const { return base + of_job(); }
 };
 
-/// `is_bf16`: passes compute in bf16, else in fp32. `keeps_inputs`: forward keeps each layer's
-/// input alone, and backward computes the layer again. Requires: `spec` is resolved for `layout`
-/// and its task's labels are known.
+/// `keeps_inputs`: forward keeps each layer's input alone, and backward computes the layer again.
+/// Requires: `spec` is resolved for `layout` and its task's labels are known.
 TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layout& layout,
-                                      const LargestPass& pass, bool is_bf16, bool keeps_inputs);
+                                      const LargestPass& pass, const PassNumbers& numbers,
+                                      bool keeps_inputs);
 
 /// Bytes of keys and values that the samples of a job are given while they are generated: what all
 /// of them need, up to 256 MiB; more if one alone needs it. They are there instead of what a

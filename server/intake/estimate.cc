@@ -107,9 +107,10 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   pass.evaluated = std::min(std::max(tokens.validation, tokens.test), spec::kEvaluationTokens);
   const auto need_in = [&](bool is_bf16) {
     const int64_t sample_cache = spec::SampleCacheBytes(spec, layout, tokens.samples, is_bf16);
+    const spec::PassNumbers numbers = {.is_bf16 = is_bf16, .widens = is_bf16 && machine.widens};
     const auto peak = [&](bool keeps_inputs) {
       const spec::TrainingMemory memory =
-          spec::EstimateTrainingMemory(spec, layout, pass, is_bf16, keeps_inputs);
+          spec::EstimateTrainingMemory(spec, layout, pass, numbers, keeps_inputs);
       return std::max(memory.total(), memory.base + memory.states + sample_cache);
     };
     return report::MemoryNeed{.whole = peak(false), .least = peak(true)};

@@ -173,7 +173,8 @@ std::vector<intake::Machine> WorkerHub::MachinesFor(const std::string& base,
                       (precision == spec::Precision::kAuto && place.prefers_bf16);
     machines.push_back({.memory_bytes = place.most_bytes,
                         .gflops = bf16 ? worker.bf16_gflops() : worker.fp32_gflops(),
-                        .bf16 = bf16});
+                        .bf16 = bf16,
+                        .widens = bf16 && !worker.fast_bf16() && worker.device() == "cpu"});
   }
   return machines;
 }

@@ -123,7 +123,7 @@ TEST_F(EstimateTest, ThePeakIsThatOfThePassThatTheEngineExpects) {
     const auto expected = [&](const std::vector<spec::ExampleRows>& examples) {
       return spec::EstimateTrainingMemory(spec, layout_,
                                           spec::LargestPassOf(spec.hyperparameters, examples, 0),
-                                          /*is_bf16=*/false, /*keeps_inputs=*/false)
+                                          /*numbers=*/{}, /*keeps_inputs=*/false)
           .total();
     };
 
@@ -131,6 +131,22 @@ TEST_F(EstimateTest, ThePeakIsThatOfThePassThatTheEngineExpects) {
     tokens.wanted = {5, 19, 2, 3, 4};
     EXPECT_EQ(peak(), expected({{30, 5}, {20, 19}, {10, 2}, {25, 3}, {12, 4}}));
   }
+}
+
+TEST_F(EstimateTest, AnEvaluationsPassCountsAsItsMachineComputesIt) {
+  const auto peak = [&](const Machine& machine, int64_t validation) {
+    core::JobFacts facts;
+    TokenCounts tokens;
+    tokens.train = {3};
+    tokens.validation = validation;
+    Estimate(Spec(), layout_, tokens, machine, facts);
+    return facts.peak_memory_bytes;
+  };
+  const Machine bf16 = {.bf16 = true}, widens = {.bf16 = true, .widens = true};
+
+  EXPECT_EQ(peak(widens, 0), peak(bf16, 0)) << "a step's own is about the same";
+  EXPECT_GT(peak(bf16, 4000), peak(bf16, 0));
+  EXPECT_GT(peak(widens, 4000), peak(bf16, 4000));
 }
 
 TEST_F(EstimateTest, SamplesCountWhereTheyTakeMoreThanAStep) {

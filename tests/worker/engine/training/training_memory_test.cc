@@ -1,5 +1,5 @@
 /// What training takes of a device's memory is what common/spec told before, within 15 %: for each
-/// kind of method, family, task, precision and way to keep a pass.
+/// kind of method, family, task, precision and way to keep a pass. What its evaluations take too.
 
 #include <gtest/gtest.h>
 
@@ -21,7 +21,9 @@
 #include "worker/engine/adapters/initialise.h"
 #include "worker/engine/device/cpu_memory.h"
 #include "worker/engine/families/families.h"
+#include "worker/engine/kernels/products.h"
 #include "worker/engine/methods/methods.h"
+#include "worker/engine/training/evaluation.h"
 #include "worker/engine/training/schedule.h"
 #include "worker/engine/training/train_pass.h"
 #include "worker/engine/training/train_state.h"
@@ -46,6 +48,11 @@ class TrainingMemoryTest : public ::testing::TestWithParam<const char*> {
   TempFolder folder_;
   double worst_ = 0;  ///< Distance from what was measured, relative to it.
 };
+
+spec::PassNumbers NumbersOf(at::ScalarType compute) {
+  return {.is_bf16 = compute == at::kBFloat16,
+          .widens = WidensProducts(compute, at::kCPU, kSequences * kLength)};
+}
 
 TokenizedSplit MakeSplit(Data kind, bool is_causal) {
   TokenizedSplit data;
@@ -120,8 +127,8 @@ TEST_P(TrainingMemoryTest, IsWhatWasToldBefore) {
             DataSchedule(data, batches).LargestPass(spec.method->SharesBeginnings(layout));
         for (const Tape tape : {Tape::kWhole, Tape::kInputs}) {
           if (tape == Tape::kInputs && compute == at::kBFloat16) continue;  // It halves the other.
-          const auto told = spec::EstimateTrainingMemory(
-              spec, layout, pass, compute == at::kBFloat16, tape == Tape::kInputs);
+          const auto told = spec::EstimateTrainingMemory(spec, layout, pass, NumbersOf(compute),
+                                                         tape == Tape::kInputs);
           const int64_t measured = Measure(*base, *model, spec, data, tape);
           const double ratio = static_cast<double>(told.total()) / static_cast<double>(measured);
           const std::string what =
@@ -138,6 +145,54 @@ TEST_P(TrainingMemoryTest, IsWhatWasToldBefore) {
     }
   }
   RecordProperty("worst", std::to_string(worst_));
+}
+
+/// The most that an evaluation takes, beside what stands before it.
+int64_t MeasureEvaluation(const Base& base, const Model& model, const spec::JobSpec& spec) {
+  const auto task = MakeTask(spec.task);
+  const TokenizedSplit data = MakeSplit(
+      spec.task.kind == tasks::Kind::kCausalLanguageModeling ? Data::kTexts : Data::kClassified,
+      base.layout().causal);
+  auto adapter = Must(MakeAdapter(spec.method, base.layout(), task->spec(), at::kCPU));
+  EXPECT_TRUE(InitialiseAdapter(*adapter, base, 1).ok());
+  const int64_t before = GetCpuMemoryFigures().used_bytes;
+  ResetPeakCpuMemory();
+  SplitEvaluation evaluation(model, base, *adapter, *task, data, /*ledger=*/nullptr);
+  while (!evaluation.done()) EXPECT_TRUE(evaluation.Advance([] {}).ok());
+  return GetCpuMemoryFigures().peak_bytes - before;
+}
+
+TEST_P(TrainingMemoryTest, SoAreItsEvaluations) {
+  const std::string family = GetParam();
+  const fs::path golden =
+      fs::path(family == "bert" || family == "distilbert" ? testing::GoldenFolder()
+                                                          : testing::DecoderFolder()) /
+      ("base-" + family);
+  testing::WriteZeroBase(golden, folder_.path() / family,
+                         {.hidden = 256, .inner = 704, .vocabulary = 8192, .head_dim = 32});
+  for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {
+    const auto base = Must(Base::Load(family, folder_.path() / family, compute, at::kCPU));
+    const auto model = Must(MakeModel(*base));
+    for (const bool is_language : {false, true}) {
+      if (is_language && base->layout().language_head.empty()) continue;
+      spec::JobSpec spec;
+      spec.task = is_language ? tasks::TaskSpec{tasks::Kind::kCausalLanguageModeling, {}}
+                              : tasks::Classification({"a", "b", "c"});
+      spec.method =
+          Must(Must(methods::ParseMethod("lora", {{"rank", 8}}))->Resolve(base->layout()));
+      const spec::TrainingMemory told = spec::EstimateTrainingMemory(
+          spec, base->layout(), {.tokens = 1, .wanted = 1, .evaluated = kSequences * kLength},
+          NumbersOf(compute), /*keeps_inputs=*/false);
+
+      const int64_t measured = MeasureEvaluation(*base, *model, spec);
+
+      const double ratio = static_cast<double>(told.evaluation) / static_cast<double>(measured);
+      const std::string what = family + (compute == at::kFloat ? " fp32" : " bf16") +
+                               (is_language ? " lm: " : " cls: ") + std::to_string(measured);
+      EXPECT_GE(ratio, 0.85) << what;
+      EXPECT_LE(ratio, 1.8) << what;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TrainingMemoryTest,

@@ -176,7 +176,8 @@ class GenerateServiceTest : public ::testing::Test {
     if (!chat_template.empty()) {
       const std::string config = *ReadFile(kGolden / "decoders" / kBase / "config.json");
       auto manifest = artifacts::Open(files, *families::ReadLayout(config, {"lm_head.weight"}));
-      manifest->identity.task.language.chat_template_variables = variables;
+      // What its job trained it with.
+      manifest->record.job["spec"]["task"]["causal_lm"]["chat_template_variables"] = variables;
       files.erase("graft.json");
       files["chat_template.jinja"] = chat_template;
       version.set_sha256(artifacts::Seal(manifest->identity, manifest->record, files).sha256);

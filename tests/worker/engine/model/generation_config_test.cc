@@ -17,9 +17,8 @@ using ::testing::IsEmpty;
 
 GenerationConfig Config(const std::string& json) {
   const TempFolder folder = Must(TempFolder::Create());
-  EXPECT_TRUE(WriteFileDurably(folder.path() / "config.json", "{}").ok());
-  if (!json.empty())
-    EXPECT_TRUE(WriteFileDurably(folder.path() / "generation_config.json", json).ok());
+  Must(WriteFileDurably(folder.path() / "config.json", "{}"));
+  if (!json.empty()) Must(WriteFileDurably(folder.path() / "generation_config.json", json));
   return Must(ReadGenerationConfig(folder.path(), 100));
 }
 

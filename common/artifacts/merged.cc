@@ -88,12 +88,6 @@ Status MergedWeights::Place(const BoundTensor& tensor, const methods::MethodSpec
     part->scale = lora->ScalingOf(path);
     return OkStatus();
   }
-  if (method.artifact_format() == "adapterhub") {
-    return FailedPreconditionError(
-        "the version's method, " + std::string(method.name()) +
-        ", has layers of its own, which can't be merged into the base's weights; export it "
-        "without merging");
-  }
   // A new head, in the type of the base's other weights.
   parts_.push_back(
       {.info = {.name = spec.name, .dtype = parts_.front().info.dtype, .shape = spec.shape},
@@ -105,10 +99,16 @@ Status MergedWeights::Place(const BoundTensor& tensor, const methods::MethodSpec
 StatusOr<std::unique_ptr<MergedWeights>> MergedWeights::Plan(
     std::shared_ptr<const safetensors::Checkpoint> base, const families::Layout& layout,
     const Manifest& manifest, Files files) {
+  const methods::MethodSpec& method = *manifest.identity.method;
+  if (!method.mergeable()) {
+    return FailedPreconditionError(
+        "the version's method, " + std::string(method.name()) +
+        ", has layers of its own, which can't be merged into the base's weights; export it "
+        "without merging");
+  }
   std::unique_ptr<MergedWeights> merged(new MergedWeights);
   merged->base_ = std::move(base);
   merged->files_ = std::move(files);
-  const methods::MethodSpec& method = *manifest.identity.method;
   merged->specs_ = method.Tensors(layout, manifest.identity.task);
   GRAFT_ASSIGN_OR_RETURN(merged->bound_, BindTensors(merged->files_, merged->specs_));
   GRAFT_RETURN_IF_ERROR(merged->AddBase(layout, manifest.identity.task));

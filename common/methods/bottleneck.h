@@ -49,6 +49,7 @@ class BottleneckSpec : public MethodSpec {
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return unfreeze_base_ ? 5e-5 : 1e-3; }
+  bool mergeable() const override { return false; }  // Its networks are layers of its own.
   std::string_view artifact_format() const override;
 
   BottleneckPlacement placement() const { return placement_; }

@@ -37,6 +37,7 @@ class LoraSpec : public MethodSpec {
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return 1e-3; }
+  bool mergeable() const override { return true; }
   std::string_view artifact_format() const override { return "peft"; }
 
   int rank() const { return rank_; }

@@ -86,6 +86,9 @@ class MethodSpec {
   virtual std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                          const ArtifactContext& context) const = 0;
   virtual double default_learning_rate() const = 0;
+  /// True if all that the adapter does but a head can be written into weights that the base has:
+  /// without it the base then computes the same.
+  virtual bool mergeable() const = 0;
   /// "peft", "adapterhub" or "graft" (state dict with HF names): who else reads the files.
   virtual std::string_view artifact_format() const = 0;
 };

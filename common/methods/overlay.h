@@ -34,6 +34,7 @@ class LastLayersSpec : public MethodSpec {
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return 1e-3; }
+  bool mergeable() const override { return true; }
   std::string_view artifact_format() const override { return "graft"; }
   int num_layers() const { return num_layers_; }
 
@@ -54,6 +55,7 @@ class FullSpec : public MethodSpec {
   std::map<std::string, std::string> ConfigFiles(const families::Layout& layout,
                                                  const ArtifactContext& context) const override;
   double default_learning_rate() const override { return 5e-5; }
+  bool mergeable() const override { return true; }
   std::string_view artifact_format() const override { return "graft"; }
 };
 

@@ -8,7 +8,10 @@
 
 #include <fstream>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/artifacts/floats.h"
 #include "common/base/file.h"
@@ -70,7 +73,8 @@ class MergedTest : public testing::Test {
   std::map<std::string, std::pair<std::string, std::vector<float>>> Merged(Files files) {
     auto merged = Plan(std::move(files));
     EXPECT_TRUE(merged.ok()) << merged.status();
-    for (;;) {
+    file_.clear();
+    while (merged.ok()) {
       auto piece = (*merged)->Next();
       EXPECT_TRUE(piece.ok()) << piece.status();
       if (!piece.ok() || piece->empty()) break;
@@ -130,11 +134,58 @@ TEST_F(MergedTest, ReplacedTensorsAreTheVersionsAndAClassifierHasItsHead) {
   EXPECT_FALSE(merged.contains("lm_head.weight"));
 }
 
-TEST_F(MergedTest, ABottleneckCantBeMerged) {
-  const auto merged = Plan(Version("bottleneck", {{"size", 4}}, language_));
+TEST_F(MergedTest, WhatHasLayersOfItsOwnIsRefused) {
+  const std::vector<Json> options = {Json::object(),
+                                     {{"placement", "PFEIFFER"}},
+                                     {{"residual", false}},
+                                     {{"unfreeze_base", true}},
+                                     {{"residual", false}, {"unfreeze_base", true}},
+                                     {{"placement", "PFEIFFER"}, {"unfreeze_base", true}},
+                                     {{"parallel", true}},
+                                     {{"norm_after", false}},
+                                     {{"trained_scaling", "channel"}},
+                                     {{"leave_out", {0}}},
+                                     {{"freeze_head", true}}};
+  for (Json fields : options) {
+    fields["size"] = 4;
+    for (const tasks::TaskSpec& task : {language_, tasks::Classification({"no", "yes"})}) {
+      const auto merged = Plan(Version("bottleneck", fields, task));
 
-  EXPECT_EQ(merged.status().code(), StatusCode::kFailedPrecondition);
-  EXPECT_THAT(merged.status().message(), HasSubstr("bottleneck, has layers of its own"));
+      ASSERT_EQ(merged.status().code(), StatusCode::kFailedPrecondition) << fields;
+      EXPECT_THAT(merged.status().message(), HasSubstr("bottleneck, has layers of its own"));
+    }
+  }
+}
+
+TEST_F(MergedTest, WhatChangesWeightsAloneIsMerged) {
+  const std::vector<std::pair<std::string, Json>> methods = {
+      {"lora", Json::object()},
+      {"lora", {{"rslora", true}, {"bias", "all"}, {"dropout", 0.1}}},
+      {"lora", {{"modules_to_save", {"embed_tokens"}}, {"rank_pattern", {{"v_proj", 2}}}}},
+      {"last_layers", Json::object()},
+      {"last_layers", {{"num_layers", 2}}},
+      {"full", Json::object()},
+  };
+  std::set<std::string> seen = {"bottleneck"};
+  for (const auto& [method, fields] : methods) {
+    seen.insert(method);
+    for (const tasks::TaskSpec& task : {language_, tasks::Classification({"no", "yes"})}) {
+      if (task.kind == language_.kind && fields == Json::object() && method == "last_layers")
+        continue;  // Without a head there is nothing that it trains.
+      const auto merged = Merged(Version(method, fields, task));
+
+      std::set<std::string> names, wanted;
+      for (const auto& [name, tensor] : merged) names.insert(name);
+      for (const auto& [name, values] : base_) wanted.insert(name);
+      if (task.kind != language_.kind) {
+        wanted.erase("lm_head.weight");
+        wanted.insert("score.weight");
+      }
+      EXPECT_EQ(names, wanted) << method << " " << fields;
+    }
+  }
+  const std::vector<std::string> all = methods::MethodNames();
+  EXPECT_EQ(seen, std::set<std::string>(all.begin(), all.end())) << "each is merged or refused";
 }
 
 TEST_F(MergedTest, TheConfigIsTheBasesForTheTask) {

@@ -87,6 +87,21 @@ void AddLanguageHead(bool tied, const std::vector<std::string>& checkpoint_tenso
   }
 }
 
+/// See Layout::token_ids. What is none isn't kept: where it matters it is refused (the engine's
+/// reading of end tokens), else nothing depends on it.
+Json ReadTokenIds(const Json& config) {
+  Json ids = Json::object();
+  for (const char* name : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    const auto found = config.find(name);
+    if (found == config.end()) continue;
+    const bool list =
+        found->is_array() && std::all_of(found->begin(), found->end(),
+                                         [](const Json& one) { return one.is_number_integer(); });
+    if (found->is_null() || found->is_number_integer() || list) ids[name] = *found;
+  }
+  return ids;
+}
+
 }  // namespace
 
 StatusOr<int64_t> ReadNumLayers(const Json& config) {
@@ -176,6 +191,7 @@ StatusOr<Layout> ReadDecoderLayout(const Json& config,
                                {"tie_word_embeddings", tied},
                                {"rope_parameters", rope.canonical}};
   layout.max_positions = rope.max_positions;
+  layout.token_ids = ReadTokenIds(config);
   return layout;
 }
 

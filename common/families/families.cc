@@ -5,6 +5,7 @@
 
 #include "common/base/utf8.h"
 #include "common/families/bert.h"
+#include "common/families/decoder_config.h"
 #include "common/families/distilbert.h"
 #include "common/families/layout.h"
 #include "common/families/llama.h"
@@ -18,12 +19,19 @@ namespace {
 struct Family {
   const char* name;
   StatusOr<Layout> (*read)(const Json& config, const std::vector<std::string>& checkpoint_tensors);
+  Json (*write)(const Layout& layout);  ///< See ModelConfig.
 };
 
+/// What is read of an encoder's config.json stands in it in the same words.
+Json FingerprintConfig(const Layout& layout) { return layout.fingerprint_config; }
+
 // The one list of families.
-constexpr Family kFamilies[] = {{"bert", &ReadBertLayout},   {"distilbert", &ReadDistilBertLayout},
-                                {"llama", &ReadLlamaLayout}, {"mistral", &ReadMistralLayout},
-                                {"qwen2", &ReadQwen2Layout}, {"qwen3", &ReadQwen3Layout}};
+constexpr Family kFamilies[] = {{"bert", &ReadBertLayout, &FingerprintConfig},
+                                {"distilbert", &ReadDistilBertLayout, &FingerprintConfig},
+                                {"llama", &ReadLlamaLayout, &WriteDecoderConfig},
+                                {"mistral", &ReadMistralLayout, &WriteMistralConfig},
+                                {"qwen2", &ReadQwen2Layout, &WriteQwenConfig},
+                                {"qwen3", &ReadQwen3Layout, &WriteQwenConfig}};
 
 /// What changes the weights themselves, in every family.
 Status CheckWhole(const Json& config) {
@@ -71,6 +79,13 @@ StatusOr<Layout> ReadLayout(std::string_view config_json,
   }
   return UnimplementedError("models of type " + Printable(type) + " aren't built; there are " +
                             known);
+}
+
+Json ModelConfig(const Layout& layout) {
+  for (const Family& family : kFamilies) {
+    if (layout.family == family.name) return family.write(layout);
+  }
+  return layout.fingerprint_config;
 }
 
 int64_t Layout::ParameterCount() const {

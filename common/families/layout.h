@@ -84,6 +84,7 @@ struct Embeddings {
 struct Rope {
   std::vector<float> inverse_frequencies;  ///< [head_dim / 2]
   double scale = 1;                        ///< Of cosines and sines; yarn's attention factor.
+  bool operator==(const Rope&) const = default;
 };
 
 struct Layout {
@@ -122,6 +123,9 @@ struct Layout {
   /// The part of config.json that the forward depends on, canonical (sorted keys): enters the
   /// base's fingerprint.
   Json fingerprint_config;
+  /// A decoder's bos_token_id, eos_token_id and pad_token_id, those that config.json states, as it
+  /// states them: a number, a list of them or null. The forward doesn't depend on them.
+  Json token_ids;
 
   int64_t ParameterCount() const;  ///< Of `tensors`.
   /// Indices into `linears` and `sublayers`. Requires: the layer has one.
@@ -142,6 +146,11 @@ std::string RelativeName(const Linear& linear);
 /// is); InvalidArgument if a field is missing, of a wrong type or out of range.
 StatusOr<Layout> ReadLayout(std::string_view config_json,
                             const std::vector<std::string>& checkpoint_tensors);
+
+/// config.json's fields of which transformers 4 and 5 make this model; ReadLayout gives the
+/// layout's fingerprint_config of them again. Of a decoder that isn't fingerprint_config itself,
+/// which holds each layer's window and transformers 5's rope.
+Json ModelConfig(const Layout& layout);
 
 /// Names of the families there are.
 std::vector<std::string> FamilyNames();

@@ -185,4 +185,12 @@ StatusOr<RopeReading> ReadRope(const Json& config, int64_t head_dim, int64_t max
   return reading;
 }
 
+void WriteRope(const Json& canonical, Json& config) {
+  Json scaling = canonical;
+  config["rope_theta"] = scaling["rope_theta"];
+  scaling.erase("rope_theta");
+  // A rope without scaling is said by none.
+  config["rope_scaling"] = scaling == Json{{"rope_type", "default"}} ? Json() : scaling;
+}
+
 }  // namespace graft::families

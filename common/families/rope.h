@@ -21,4 +21,9 @@ struct RopeReading {
 /// if a field is missing, unknown, of a wrong type or out of range.
 StatusOr<RopeReading> ReadRope(const Json& config, int64_t head_dim, int64_t max_positions);
 
+/// Sets `config`'s rope_theta and rope_scaling, of which ReadRope gives `canonical` again. Version
+/// 5 of transformers reads them too; rope_parameters beside them would be a second statement of the
+/// same. Requires: `canonical` is a RopeReading's.
+void WriteRope(const Json& canonical, Json& config);
+
 }  // namespace graft::families

@@ -130,11 +130,14 @@ std::vector<TensorSpec> FullSpec::Tensors(const families::Layout& layout,
 
 std::map<std::string, std::string> FullSpec::ConfigFiles(const families::Layout& layout,
                                                          const ArtifactContext& context) const {
-  // Enough of a config.json that AutoModelForSequenceClassification.from_pretrained loads the
-  // folder.
-  Json config = layout.fingerprint_config;
+  // Enough of a config.json that from_pretrained of transformers 4 and 5 makes the same model of
+  // the folder. Not the base's own file: a version's name would depend on whatever else stands in
+  // it, and version 4 would pass over a rope that 5 wrote.
+  Json config = families::ModelConfig(layout);
   config["architectures"] = {layout.model_class + tasks::NamesOf(context.task.kind).class_suffix};
   config["torch_dtype"] = "float32";
+  if (context.task.kind == tasks::Kind::kCausalLanguageModeling)
+    return {{"config.json", config.dump(2)}};
   config["id2label"] = Json::object();
   config["label2id"] = Json::object();
   const std::vector<std::string>& labels = context.task.label_names;

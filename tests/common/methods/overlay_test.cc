@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "common/base/file.h"
 #include "tests/common/methods/support.h"
 
 namespace graft::methods {
@@ -151,6 +153,37 @@ TEST(FullSpecTest, ConfigFileIsOneThatTransformersLoads) {
   EXPECT_EQ(config["id2label"], Json({{"0", "no"}, {"1", "yes"}}));
   EXPECT_EQ(config["label2id"], Json({{"no", 0}, {"yes", 1}}));
   EXPECT_EQ(families::MustRead(config).fingerprint_config, layout.fingerprint_config);
+}
+
+// Every golden base, whose windows and ropes stand in both of transformers' forms.
+TEST(FullSpecTest, ADecodersConfigFileIsReadBackAsItsBase) {
+  namespace fs = std::filesystem;
+  int bases = 0;
+  for (const auto& entry : fs::directory_iterator(GRAFT_SOURCE_DIR "/tests/golden/decoders")) {
+    if (!entry.path().filename().string().starts_with("base-")) continue;
+    ++bases;
+    const auto text = ReadFile(entry.path() / "config.json");
+    ASSERT_TRUE(text.ok()) << text.status();
+    const auto layout = families::ReadLayout(*text, {"lm_head.weight"});
+    ASSERT_TRUE(layout.ok()) << layout.status();
+    const tasks::TaskSpec language = {.kind = tasks::Kind::kCausalLanguageModeling,
+                                      .label_names = {}};
+    const Json config =
+        Json::parse(Resolved("full", Json::object(), *layout)
+                        ->ConfigFiles(*layout, {"base", "a", language})["config.json"]);
+
+    EXPECT_EQ(config["architectures"], Json::array({layout->model_class + "ForCausalLM"}));
+    EXPECT_EQ(families::MustRead(config).fingerprint_config, layout->fingerprint_config)
+        << entry.path();
+    EXPECT_FALSE(config.contains("windows")) << "graft's own word";
+    EXPECT_FALSE(config.contains("rope_parameters")) << "transformers 4 passes over it";
+    EXPECT_TRUE(config["rope_theta"].is_number());
+    EXPECT_TRUE(config.contains("rope_scaling"));
+    for (const char* token : {"bos_token_id", "eos_token_id", "pad_token_id"})
+      EXPECT_EQ(config.value(token, Json()), Json::parse(*text)[token]) << token;
+    EXPECT_FALSE(config.contains("id2label")) << "no labels, which isn't a list of none";
+  }
+  EXPECT_EQ(bases, 9);
 }
 
 TEST(FullSpecTest, ConfigFileNamesBertsOwnClass) {

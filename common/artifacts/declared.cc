@@ -71,14 +71,57 @@ std::string LabelDoubt(const Json& config, const std::vector<std::string>& names
   return {};
 }
 
-/// What config.json says of the model and the base says otherwise; empty if nothing.
+/// `ours`, a config.json, with what the folder's own says in its place.
+Json Overlaid(Json ours, const Json& config) {
+  // What ModelConfig says in other fields.
+  if (ours.contains("rope_theta")) ours["rope_parameters"] = nullptr;
+  if (ours.contains("sliding_window")) {
+    for (const char* field :
+         {"sliding_window", "use_sliding_window", "max_window_layers", "layer_types"}) {
+      if (config.contains(field)) ours["layer_types"] = nullptr;
+    }
+  }
+  for (auto field = ours.begin(); field != ours.end(); ++field) {
+    const auto said = config.find(field.key());
+    const bool none = said == config.end() || (field.key() == "rope_theta" && said->is_null());
+    if (!none) *field = *said;
+  }
+  return ours;
+}
+
+/// The fields of `ours` that `theirs` has otherwise.
+std::string Differences(const Json& theirs, const Json& ours) {
+  std::string list;
+  for (const auto& [field, value] : ours.items()) {
+    const auto said = theirs.find(field);
+    if (said == theirs.end() || *said == value) continue;
+    list += (list.empty() ? "" : ", ") + field + " is " + Printable(said->dump(), 40) +
+            " where the base has " + Printable(value.dump(), 40);
+  }
+  return list;
+}
+
+/// What config.json says of the model and the base says otherwise; empty if nothing. Both are
+/// compared as they are read: a rope or a window can be said in several ways.
 std::string ModelDoubt(const Json& config, const families::Layout& layout) {
+  const auto model_of = [](const families::Layout& read) {
+    Json fields = families::ModelConfig(read);
+    for (const auto& [name, id] : read.token_ids.items()) fields.erase(name);
+    return fields;
+  };
+  Json ours = model_of(layout);
+  const auto read = families::ReadLayout(Overlaid(ours, config).dump(), {});
   std::string doubt;
-  for (const auto& [field, value] : layout.fingerprint_config.items()) {
-    const auto said = config.find(field);
-    if (said == config.end() || *said == value) continue;
-    doubt += (doubt.empty() ? "" : ", ") + field + " is " + Printable(said->dump(), 40) +
-             " where the base has " + Printable(value.dump(), 40);
+  if (read.ok()) {
+    Json theirs = model_of(*read);
+    if (read->rope == layout.rope) {
+      for (const char* field : {"rope_theta", "rope_scaling"}) theirs.erase(field);
+    }
+    if (theirs.contains("layer_types")) ours.emplace("layer_types", nullptr);
+    doubt = Differences(theirs, ours);
+  } else {
+    doubt = Differences(config, layout.fingerprint_config);
+    if (doubt.empty()) doubt = "it can't be compared with the base's: " + read.status().message();
   }
   return doubt.empty() ? doubt
                        : doubt +

@@ -119,6 +119,80 @@ TEST(DeclaredTest, AModelThatTheBaseIsNotIsSaid) {
                   HasSubstr("trained on \"org/other\"; it is served on \"tiny\"")));
 }
 
+/// The first warning on a LoRA folder of a decoder `base`, whose config.json is `config`.
+std::string DecoderWarning(const Json& base, const Json& config) {
+  const families::Layout layout = families::MustRead(base, {"lm_head.weight"});
+  Identity identity = TinyIdentity();
+  identity.method = *(*methods::ParseMethod("lora", {{"rank", 2}}))->Resolve(layout);
+  identity.task = {.kind = tasks::Kind::kCausalLanguageModeling, .label_names = {}};
+  std::vector<Tensor> tensors;
+  for (const auto& spec : identity.method->Tensors(layout, identity.task)) {
+    const auto count = static_cast<size_t>(spec.shape[0] * spec.shape[1]);
+    tensors.push_back({spec.key, spec.shape, std::string(count * 4, '\x3c')});
+  }
+  Files files = {{kWeights, Pack(tensors)}, {"config.json", config.dump()}};
+  for (const auto& [name, text] :
+       identity.method->ConfigFiles(layout, {"tiny", "a", identity.task}))
+    files[name] = text;
+  ImportRequest request = Request();
+  request.label_names.clear();
+  const auto imported = Import(request, layout, files);
+  EXPECT_TRUE(imported.ok()) << imported.status();
+  return !imported.ok() || imported->warnings.empty() ? "" : imported->warnings.front();
+}
+
+Json With(Json config, const Json& more) {
+  config.update(more);
+  return config;
+}
+
+TEST(DeclaredTest, AWindowThatTheBaseHasNotIsSaid) {
+  const Json mistral =
+      With(families::TinyLlamaConfig(false), {{"model_type", "mistral"}, {"sliding_window", 16}});
+  const Json qwen = With(families::TinyLlamaConfig(false), {{"model_type", "qwen2"},
+                                                            {"use_sliding_window", true},
+                                                            {"sliding_window", 16},
+                                                            {"max_window_layers", 1}});
+  const Json off = With(qwen, {{"use_sliding_window", false}});
+
+  EXPECT_EQ(DecoderWarning(mistral, mistral), "");
+  EXPECT_EQ(DecoderWarning(mistral, {{"hidden_size", 16}}), "") << "it says nothing of windows";
+  EXPECT_THAT(DecoderWarning(mistral, {{"sliding_window", 8}}),
+              HasSubstr("config.json: sliding_window is 8 where the base has 16;"));
+  EXPECT_THAT(DecoderWarning(mistral, {{"sliding_window", nullptr}}),
+              HasSubstr("sliding_window is null where the base has 16"));
+  EXPECT_EQ(DecoderWarning(qwen, qwen), "");
+  EXPECT_EQ(DecoderWarning(qwen, {{"layer_types", {"full_attention", "sliding_attention"}}}), "")
+      << "transformers 5 says it so";
+  EXPECT_THAT(DecoderWarning(qwen, {{"layer_types", {"sliding_attention", "full_attention"}}}),
+              HasSubstr("layer_types is"));
+  EXPECT_THAT(DecoderWarning(qwen, {{"max_window_layers", 0}}),
+              HasSubstr("max_window_layers is 0 where the base has 1"));
+  EXPECT_THAT(DecoderWarning(qwen, off), HasSubstr("use_sliding_window is false"));
+  EXPECT_EQ(DecoderWarning(off, {{"sliding_window", nullptr}, {"max_window_layers", 28}}), "");
+}
+
+TEST(DeclaredTest, ARopeThatTheBaseHasNotIsSaidInWhicheverForm) {
+  const Json yarn4 = {{"rope_type", "yarn"}, {"factor", 2.0}};
+  const Json base =
+      With(families::TinyLlamaConfig(false), {{"rope_theta", 500.0}, {"rope_scaling", yarn4}});
+  const Json yarn5 =
+      With(yarn4, {{"rope_theta", 500.0}, {"original_max_position_embeddings", 4096}});
+
+  EXPECT_EQ(DecoderWarning(base, base), "");
+  EXPECT_EQ(DecoderWarning(base, {{"rope_parameters", yarn5}}), "")
+      << "transformers 5 adds what is the default";
+  EXPECT_THAT(DecoderWarning(base, {{"rope_theta", 10000.0}}),
+              HasSubstr("rope_theta is 10000.0 where the base has 500.0"));
+  EXPECT_THAT(DecoderWarning(base, {{"rope_scaling", nullptr}}),
+              HasSubstr("rope_scaling is null where the base has"));
+  EXPECT_THAT(DecoderWarning(base, {{"rope_parameters", With(yarn5, {{"factor", 4.0}})}}),
+              HasSubstr("rope_scaling is"));
+  EXPECT_THAT(DecoderWarning(base, {{"rope_scaling", {{"rope_type", "dynamic"}, {"factor", 2}}}}),
+              HasSubstr("the rope type dynamic isn't built"));
+  EXPECT_EQ(DecoderWarning(base, {{"eos_token_id", 7}}), "") << "no part of the model";
+}
+
 TEST(DeclaredTest, ALengthOtherThanTheFoldersIsSaid) {
   const auto says = [](int length, int asked) {
     Files files = FolderOf(TinyIdentity());

@@ -170,6 +170,12 @@ StatusOr<std::string> MergedConfig(const std::string& base_config, const familie
                                    const tasks::TaskSpec& task) {
   GRAFT_ASSIGN_OR_RETURN(Json config, ParseJson(base_config, "config.json"));
   if (!config.is_object()) return InvalidArgumentError("config.json isn't an object");
+  // A rope that transformers 5 wrote is passed over by 4.
+  if (layout.causal && config.contains("rope_parameters")) {
+    config.erase("rope_parameters");
+    const Json written = families::ModelConfig(layout);
+    for (const char* field : {"rope_theta", "rope_scaling"}) config[field] = written[field];
+  }
   config["architectures"] = {layout.model_class + tasks::NamesOf(task.kind).class_suffix};
   if (task.kind == tasks::Kind::kSequenceClassification) {
     for (const char* field : {"num_labels", "problem_type"}) config.erase(field);

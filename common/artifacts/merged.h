@@ -55,8 +55,8 @@ class MergedWeights {
   size_t next_ = 0;  ///< 0: the header; i: parts_[i - 1].
 };
 
-/// A base's config.json as that of a model for `task`.
-/// Errors: InvalidArgument if it isn't an object.
+/// A base's config.json as that of a model for `task`, its rope in the words that transformers 4
+/// and 5 both read. Errors: InvalidArgument if it isn't an object.
 StatusOr<std::string> MergedConfig(const std::string& base_config, const families::Layout& layout,
                                    const tasks::TaskSpec& task);
 

@@ -188,6 +188,25 @@ TEST_F(MergedTest, WhatChangesWeightsAloneIsMerged) {
   EXPECT_EQ(seen, std::set<std::string>(all.begin(), all.end())) << "each is merged or refused";
 }
 
+TEST_F(MergedTest, ARopeOfTransformers5IsSaidAs4ReadsItToo) {
+  const Json yarn = {{"rope_type", "yarn"}, {"factor", 2.0}};
+  Json base = families::TinyLlamaConfig(false);
+  base["rope_parameters"] = yarn;
+  base["rope_parameters"]["rope_theta"] = 500.0;
+  base["use_cache"] = true;
+  const families::Layout layout = families::MustRead(base);
+
+  const auto text = MergedConfig(base.dump(), layout, language_);
+
+  ASSERT_TRUE(text.ok()) << text.status();
+  const Json merged = Json::parse(*text);
+  EXPECT_EQ(merged["rope_theta"], 500.0);
+  EXPECT_EQ(merged["rope_scaling"], yarn);
+  EXPECT_FALSE(merged.contains("rope_parameters"));
+  EXPECT_EQ(merged["use_cache"], true) << "else it is the base's own";
+  EXPECT_EQ(families::MustRead(merged).fingerprint_config, layout.fingerprint_config);
+}
+
 TEST_F(MergedTest, TheConfigIsTheBasesForTheTask) {
   const std::string base = R"({"model_type": "llama", "rope_theta": 5, "num_labels": 7})";
   const auto language = MergedConfig(base, layout_, language_);

@@ -57,7 +57,8 @@ def engine_logits(program, base, exported, folder):
 def export_all(graft, bases, folder):
     """Trains and exports; yields a task of the oracle each."""
     language = ("--task", "causal_lm", "--train", folder / "texts.jsonl", "--max-steps", "1", "--lr", "1e-3")
-    labels = ("--train", folder / "labels.csv", "--max-steps", "4", "--lr", "1e-2")
+    # So many steps that the logits of a new head differ.
+    labels = ("--train", folder / "labels.csv", "--max-steps", "40", "--lr", "1e-2")
     for base in bases:
         kinds = [("full", "full", language, ()), ("merged", "lora", (*language, "--set", "rank=2"), ("--merged",))]
         if base in CLASSIFIERS:

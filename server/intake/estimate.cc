@@ -28,32 +28,12 @@ int64_t GemmParameters(const families::Layout& layout) {
   return sum;
 }
 
-}  // namespace
-
-int64_t MicroBatches(const spec::Hyperparameters& h, const std::vector<int32_t>& lengths) {
-  if (h.batch_tokens <= 0) {
-    return (static_cast<int64_t>(lengths.size()) + h.batch_size - 1) / std::max(h.batch_size, 1);
-  }
-  int64_t batches = 0;
-  int64_t filled = 0;
-  for (const int32_t length : lengths) {
-    if (batches == 0 || filled + length > h.batch_tokens) {
-      ++batches;
-      filled = 0;
-    }
-    filled += length;
-  }
-  return batches;
-}
-
-namespace {
-
-/// Of all epochs and evaluations. `common`: tokens that a micro-batch computes once. `overlay`:
-/// weights of layers are trained. Requires: the facts' tokens and steps are set.
+/// Of all epochs, of `batches` micro-batches each, and evaluations. `common`: tokens that a
+/// micro-batch computes once. `overlay`: weights of layers are trained. Requires: the facts' tokens
+/// and steps are set.
 double FlopsOf(const spec::JobSpec& spec, const families::Layout& layout, const TokenCounts& tokens,
-               const core::JobFacts& facts, int64_t common, bool overlay) {
+               const core::JobFacts& facts, int64_t batches, int64_t common, bool overlay) {
   const spec::Hyperparameters& h = spec.hyperparameters;
-  const int64_t batches = MicroBatches(h, tokens.train);
   const double epochs = facts.total_steps == 0 || batches == 0
                             ? 0
                             : static_cast<double>(facts.total_steps) *
@@ -76,6 +56,22 @@ double FlopsOf(const spec::JobSpec& spec, const families::Layout& layout, const 
 }
 
 }  // namespace
+
+int64_t MicroBatches(const spec::Hyperparameters& h, const std::vector<int32_t>& lengths) {
+  if (h.batch_tokens <= 0) {
+    return (static_cast<int64_t>(lengths.size()) + h.batch_size - 1) / std::max(h.batch_size, 1);
+  }
+  int64_t batches = 0;
+  int64_t filled = 0;
+  for (const int32_t length : lengths) {
+    if (batches == 0 || filled + length > h.batch_tokens) {
+      ++batches;
+      filled = 0;
+    }
+    filled += length;
+  }
+  return batches;
+}
 
 void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const TokenCounts& tokens,
               const Machine& machine, core::JobFacts& facts) {
@@ -124,7 +120,7 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   const bool is_short = machine.memory_bytes > 0 && need.whole > machine.memory_bytes;
   facts.peak_memory_bytes = is_short ? need.least : need.whole;
 
-  const double flops = FlopsOf(spec, layout, tokens, facts, common, overlay);
+  const double flops = FlopsOf(spec, layout, tokens, facts, batches, common, overlay);
   facts.seconds = machine.gflops > 0 ? flops / (machine.gflops * 1e9 * kEfficiency) : 0;
 }
 

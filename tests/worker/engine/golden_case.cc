@@ -64,6 +64,11 @@ std::string Shown(double difference) {
 std::string GoldenFolder() { return Folder("data"); }
 std::string DecoderFolder() { return Folder("decoders"); }
 
+fs::path GoldenBase(const std::string& family) {
+  const bool is_encoder = family == "bert" || family == "distilbert";
+  return fs::path(is_encoder ? GoldenFolder() : DecoderFolder()) / ("base-" + family);
+}
+
 std::vector<std::string> GoldenCaseNames(const std::string& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder)) {

@@ -2,6 +2,7 @@
 /// Loads the golden cases under tests/golden: a tiny base, an adapter as PEFT or AdapterHub
 /// saved it, and what the reference computed.
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,6 +40,8 @@ struct GoldenCase {
 /// names another in place of tests/golden.
 std::string GoldenFolder();
 std::string DecoderFolder();
+/// The base of a family's cases, in one of the two.
+std::filesystem::path GoldenBase(const std::string& family);
 
 /// A difference as the tests' report shows it, "3.1e-06".
 std::string Shown(double difference);

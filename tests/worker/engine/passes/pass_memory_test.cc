@@ -37,10 +37,7 @@ class PassMemoryTest : public ::testing::TestWithParam<const char*> {
 
 TEST_P(PassMemoryTest, IsWhatIsReserved) {
   const std::string family = GetParam();
-  const fs::path golden =
-      fs::path(family == "bert" || family == "distilbert" ? testing::GoldenFolder()
-                                                          : testing::DecoderFolder()) /
-      ("base-" + family);
+  const fs::path golden = testing::GoldenBase(family);
   testing::WriteZeroBase(golden, folder_.path() / family,
                          {.hidden = 256, .inner = 704, .vocabulary = 8192, .head_dim = 32});
   const auto ledger = Ledger::Create({.budget = int64_t{1} << 40});

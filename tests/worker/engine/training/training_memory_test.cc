@@ -93,10 +93,7 @@ int64_t Measure(const Base& base, const Model& model, const spec::JobSpec& spec,
 
 TEST_P(TrainingMemoryTest, IsWhatWasToldBefore) {
   const std::string family = GetParam();
-  const fs::path golden =
-      fs::path(family == "bert" || family == "distilbert" ? testing::GoldenFolder()
-                                                          : testing::DecoderFolder()) /
-      ("base-" + family);
+  const fs::path golden = testing::GoldenBase(family);
   testing::WriteZeroBase(golden, folder_.path() / family);
   std::vector<Json> methods = {{{"lora", {{"rank", 8}}}},
                                {{"lora", {{"rank", 8}, {"dropout", 0.1}}}},
@@ -164,10 +161,7 @@ int64_t MeasureEvaluation(const Base& base, const Model& model, const spec::JobS
 
 TEST_P(TrainingMemoryTest, SoAreItsEvaluations) {
   const std::string family = GetParam();
-  const fs::path golden =
-      fs::path(family == "bert" || family == "distilbert" ? testing::GoldenFolder()
-                                                          : testing::DecoderFolder()) /
-      ("base-" + family);
+  const fs::path golden = testing::GoldenBase(family);
   testing::WriteZeroBase(golden, folder_.path() / family,
                          {.hidden = 256, .inner = 704, .vocabulary = 8192, .head_dim = 32});
   for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {

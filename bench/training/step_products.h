@@ -14,8 +14,8 @@ namespace graft::bench {
 /// Of one step.
 struct StepRows {
   int64_t rows = 0;  ///< Computed.
-  int64_t wanted =
-      0;  ///< Of them, whose outputs the loss is over; the last layer computes no others.
+  /// Of them, whose outputs the loss is over; the last layer computes no others.
+  int64_t wanted = 0;
 };
 
 struct ProductTime {

@@ -247,6 +247,10 @@ StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe pr
     return NotFoundError("--bases " + options.bases.string() +
                          " is not a folder; it must hold one sub-folder a HuggingFace model");
   }
+  if (options.max_kv_bytes < 1) {
+    return InvalidArgumentError(
+        "--kv-memory must be at least 1: what is generated over a base needs keys and values");
+  }
   return Guarded([&]() -> StatusOr<std::unique_ptr<Engine>> {
     ConfigureTorch(options.threads);
     if (options.memory_bytes <= 0) options.memory_bytes = DefaultMemoryBytes(device);

@@ -273,5 +273,17 @@ TEST_F(LoadTest, ACacheThatHoldsNoContextIsRefusedWithTheNumbers) {
   EXPECT_THAT(status.message(), ::testing::HasSubstr("bases have "));
 }
 
+TEST(EngineOptionsTest, NoRoomForKeysAndValuesIsRefusedAtTheStart) {
+  EngineOptions options;
+  options.bases = testing::GoldenFolder();
+  options.max_kv_bytes = 0;
+
+  const auto engine = Engine::Create(std::move(options));
+
+  EXPECT_EQ(engine.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(engine.status().message(),
+            "--kv-memory must be at least 1: what is generated over a base needs keys and values");
+}
+
 }  // namespace
 }  // namespace graft::worker::engine

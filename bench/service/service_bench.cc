@@ -74,6 +74,41 @@ std::unique_ptr<LiveServer> Start(const Setting& setting, const fs::path& folder
                                 {std::string("--workers=") + workers}));
 }
 
+/// Milliseconds in which 16 clients bring the queue from `number` to all the setting's jobs.
+double Fill(const Setting& setting, const LiveServer& server, const std::string& train,
+            int number) {
+  std::atomic<int> next{number};
+  return Milliseconds([&] {
+    std::vector<std::thread> clients;
+    for (int c = 0; c < 16; ++c) {
+      clients.emplace_back([&] {
+        const auto own = server.Connect();
+        for (int mine = next++; mine < setting.jobs; mine = next++)
+          Create(*own, JobRequest(setting, train, mine, 10));
+      });
+    }
+    for (std::thread& one : clients) one.join();
+  });
+}
+
+/// How many jobs the pages show.
+int PageThrough(Client& reader) {
+  int seen = 0;
+  std::vector<double> pages;
+  v1::ListJobsRequest list;
+  list.set_page_size(100);
+  do {
+    v1::ListJobsResponse page;
+    pages.push_back(Milliseconds([&] {
+      page = Must(reader.Call(reader.jobs(), &v1::FinetuningService::Stub::ListJobs, list));
+    }));
+    seen += page.jobs_size();
+    list.set_page_token(page.next_page_token());
+  } while (!list.page_token().empty());
+  Print("a page of 100 jobs", std::move(pages));
+  return seen;
+}
+
 /// A server alone: acceptance, memory, and a full queue.
 bool MeasureQueue(const Setting& setting, const fs::path& csv) {
   const fs::path folder = setting.folder / "queue";
@@ -97,38 +132,11 @@ bool MeasureQueue(const Setting& setting, const fs::path& csv) {
       Claim(accept.p99 <= 2 * sync.p99 + 3, "accepted at p99 %.2f ms <= 2 x fsync's + 3 = %.2f ms",
             accept.p99, 2 * sync.p99 + 3);
 
-  std::atomic<int> next{number};
-  const double filled = Milliseconds([&] {
-    std::vector<std::thread> clients;
-    for (int c = 0; c < 16; ++c) {
-      clients.emplace_back([&] {
-        const auto own = server->Connect();
-        for (int mine = next++; mine < setting.jobs; mine = next++)
-          Create(*own, JobRequest(setting, train, mine, 10));
-      });
-    }
-    for (std::thread& one : clients) one.join();
-  });
+  const double filled = Fill(setting, *server, train, number);
   std::printf("16 clients brought the queue to %d jobs: %.0f jobs/s\n", setting.jobs,
               (setting.jobs - number) / filled * 1000);
 
-  const auto page_through = [&](Client& reader) {
-    int seen = 0;
-    std::vector<double> pages;
-    v1::ListJobsRequest list;
-    list.set_page_size(100);
-    do {
-      v1::ListJobsResponse page;
-      pages.push_back(Milliseconds([&] {
-        page = Must(reader.Call(reader.jobs(), &v1::FinetuningService::Stub::ListJobs, list));
-      }));
-      seen += page.jobs_size();
-      list.set_page_token(page.next_page_token());
-    } while (!list.page_token().empty());
-    Print("a page of 100 jobs", std::move(pages));
-    return seen;
-  };
-  const int before = page_through(*client);
+  const int before = PageThrough(*client);
   std::printf("graft-server with %d jobs: %.1f MiB resident\n", before,
               graft::bench::ResidentMiB(server->pid()));
   client.reset();
@@ -142,7 +150,7 @@ bool MeasureQueue(const Setting& setting, const fs::path& csv) {
     Must(client->Call(client->jobs(), &v1::FinetuningService::Stub::ListJobs, list));
   });
   std::printf("restart until the first list is answered: %.0f ms\n", restarted);
-  after = page_through(*client);
+  after = PageThrough(*client);
   holds &= Claim(before == setting.jobs && after == setting.jobs,
                  "%.0f jobs listed, %.0f after the restart", before, after);
   return holds;

@@ -13,10 +13,7 @@ bool Has(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-}  // namespace
-
-StatusOr<Layout> ReadBertLayout(const Json& config,
-                                const std::vector<std::string>& checkpoint_tensors) {
+StatusOr<Layout> ReadFields(const Json& config) {
   ConfigReader read(config);
   Layout layout;
   layout.family = "bert";
@@ -49,32 +46,42 @@ StatusOr<Layout> ReadBertLayout(const Json& config,
   GRAFT_RETURN_IF_ERROR(CheckActivation(layout.activation));
   layout.num_kv_heads = layout.num_heads;
   layout.head_dim = layout.hidden / layout.num_heads;
+  return layout;
+}
 
+void AddEmbeddings(Layout& layout, LayoutBuilder& add) {
   const int64_t d = layout.hidden;
-  LayoutBuilder add(layout);
   const std::string embeddings = "bert.embeddings.";
   add.AddTensor(embeddings + "word_embeddings.weight", {layout.vocab_size, d}, kBelowLayers);
   add.AddTensor(embeddings + "position_embeddings.weight", {layout.max_positions, d}, kBelowLayers);
   add.AddTensor(embeddings + "token_type_embeddings.weight", {layout.type_vocab_size, d},
                 kBelowLayers);
   add.AddNorm(embeddings + "LayerNorm", kBelowLayers);
-  for (int i = 0; i < layout.num_layers; ++i) {
-    const std::string layer = "bert.encoder.layer." + std::to_string(i) + ".";
-    add.AddLinear(layer + "attention.self.query", d, d, i, LinearRole::kQuery);
-    add.AddLinear(layer + "attention.self.key", d, d, i, LinearRole::kKey);
-    add.AddLinear(layer + "attention.self.value", d, d, i, LinearRole::kValue);
-    add.AddLinear(layer + "attention.output.dense", d, d, i, LinearRole::kAttentionOutput);
-    add.AddNorm(layer + "attention.output.LayerNorm", i);
-    add.AddLinear(layer + "intermediate.dense", d, layout.intermediate, i, LinearRole::kUp);
-    add.AddLinear(layer + "output.dense", layout.intermediate, d, i, LinearRole::kDown);
-    add.AddNorm(layer + "output.LayerNorm", i);
-    layout.sublayers.push_back({SublayerKind::kAttention, i, layer + "attention.output.LayerNorm",
-                                layer + "attention.output.adapters"});
-    layout.sublayers.push_back(
-        {SublayerKind::kFeedForward, i, layer + "output.LayerNorm", layer + "output.adapters"});
-  }
-  const bool has_pooler = Has(checkpoint_tensors, "bert.pooler.dense.weight") ||
-                          Has(checkpoint_tensors, "pooler.dense.weight");
+  layout.embeddings = {.words = embeddings + "word_embeddings",
+                       .positions = embeddings + "position_embeddings",
+                       .token_types = embeddings + "token_type_embeddings",
+                       .norm = embeddings + "LayerNorm"};
+}
+
+void AddLayer(int i, Layout& layout, LayoutBuilder& add) {
+  const int64_t d = layout.hidden;
+  const std::string layer = "bert.encoder.layer." + std::to_string(i) + ".";
+  add.AddLinear(layer + "attention.self.query", d, d, i, LinearRole::kQuery);
+  add.AddLinear(layer + "attention.self.key", d, d, i, LinearRole::kKey);
+  add.AddLinear(layer + "attention.self.value", d, d, i, LinearRole::kValue);
+  add.AddLinear(layer + "attention.output.dense", d, d, i, LinearRole::kAttentionOutput);
+  add.AddNorm(layer + "attention.output.LayerNorm", i);
+  add.AddLinear(layer + "intermediate.dense", d, layout.intermediate, i, LinearRole::kUp);
+  add.AddLinear(layer + "output.dense", layout.intermediate, d, i, LinearRole::kDown);
+  add.AddNorm(layer + "output.LayerNorm", i);
+  layout.sublayers.push_back({SublayerKind::kAttention, i, layer + "attention.output.LayerNorm",
+                              layer + "attention.output.adapters"});
+  layout.sublayers.push_back(
+      {SublayerKind::kFeedForward, i, layer + "output.LayerNorm", layer + "output.adapters"});
+}
+
+void AddHead(bool has_pooler, Layout& layout, LayoutBuilder& add) {
+  const int64_t d = layout.hidden;
   // PEFT wraps modules, and the pooler is the module around the dense layer.
   layout.head.push_back({.path = "bert.pooler.dense",
                          .in = d,
@@ -87,22 +94,35 @@ StatusOr<Layout> ReadBertLayout(const Json& config,
     add.AddTensor("bert.pooler.dense.weight", {d, d}, kAboveLayers);
     add.AddTensor("bert.pooler.dense.bias", {d}, kAboveLayers, TensorRole::kBias);
   }
+}
+
+Json FingerprintConfig(const Layout& layout) {
+  return {{"model_type", "bert"},
+          {"hidden_size", layout.hidden},
+          {"num_hidden_layers", layout.num_layers},
+          {"num_attention_heads", layout.num_heads},
+          {"intermediate_size", layout.intermediate},
+          {"vocab_size", layout.vocab_size},
+          {"max_position_embeddings", layout.max_positions},
+          {"type_vocab_size", layout.type_vocab_size},
+          {"layer_norm_eps", layout.norm_eps},
+          {"hidden_act", layout.activation}};
+}
+
+}  // namespace
+
+StatusOr<Layout> ReadBertLayout(const Json& config,
+                                const std::vector<std::string>& checkpoint_tensors) {
+  GRAFT_ASSIGN_OR_RETURN(Layout layout, ReadFields(config));
+  LayoutBuilder add(layout);
+  AddEmbeddings(layout, add);
+  for (int i = 0; i < layout.num_layers; ++i) AddLayer(i, layout, add);
+  AddHead(Has(checkpoint_tensors, "bert.pooler.dense.weight") ||
+              Has(checkpoint_tensors, "pooler.dense.weight"),
+          layout, add);
   layout.default_lora_targets = {"query", "value"};
-  layout.embeddings = {.words = embeddings + "word_embeddings",
-                       .positions = embeddings + "position_embeddings",
-                       .token_types = embeddings + "token_type_embeddings",
-                       .norm = embeddings + "LayerNorm"};
   layout.model_class = "Bert";
-  layout.fingerprint_config = {{"model_type", "bert"},
-                               {"hidden_size", d},
-                               {"num_hidden_layers", layout.num_layers},
-                               {"num_attention_heads", layout.num_heads},
-                               {"intermediate_size", layout.intermediate},
-                               {"vocab_size", layout.vocab_size},
-                               {"max_position_embeddings", layout.max_positions},
-                               {"type_vocab_size", layout.type_vocab_size},
-                               {"layer_norm_eps", layout.norm_eps},
-                               {"hidden_act", layout.activation}};
+  layout.fingerprint_config = FingerprintConfig(layout);
   return layout;
 }
 

@@ -28,6 +28,49 @@ bool HasPickle(const fs::path& folder) {
   return false;
 }
 
+/// The tensors of each shard, by today's names.
+using Shards = std::map<std::string, std::vector<std::string>>;
+
+Status NoWeights(const fs::path& folder) {
+  std::error_code error;
+  if (fs::is_symlink(folder / "model.safetensors", error)) {
+    return NotFoundError(folder.string() + "/model.safetensors is a link to " +
+                         fs::read_symlink(folder / "model.safetensors", error).string() +
+                         ", which isn't there");
+  }
+  if (HasPickle(folder)) {
+    return InvalidArgumentError(folder.string() +
+                                " holds pickle weights only (.bin, .pt); graft reads safetensors "
+                                "only. Save the model again "
+                                "with safe_serialization=True");
+  }
+  return NotFoundError(folder.string() +
+                       " has no model.safetensors and no model.safetensors.index.json");
+}
+
+StatusOr<Shards> ReadIndex(const fs::path& index) {
+  GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(index, uint64_t{64} << 20));
+  GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(text, index.string()));
+  if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object()) {
+    return InvalidArgumentError(index.string() + " has no weight_map");
+  }
+  Shards shards;
+  for (const auto& [tensor, shard] : json["weight_map"].items()) {
+    if (!shard.is_string())
+      return InvalidArgumentError(index.string() + ": the shard of " + Printable(tensor, 200) +
+                                  " isn't a name");
+    const auto name = shard.get<std::string>();
+    if (name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos ||
+        !name.ends_with(".safetensors")) {
+      return InvalidArgumentError(index.string() + ": " + Quoted(name, 80) +
+                                  " is no shard's file name");
+    }
+    shards[name].push_back(ModernName(tensor));
+  }
+  if (shards.empty()) return NotFoundError(index.string() + " names no shard");
+  return shards;
+}
+
 }  // namespace
 
 Status Checkpoint::Add(const fs::path& path) {
@@ -42,67 +85,40 @@ Status Checkpoint::Add(const fs::path& path) {
   return OkStatus();
 }
 
+Status Checkpoint::AddShard(const fs::path& index, const std::string& shard,
+                            const std::vector<std::string>& tensors) {
+  const auto misplaced = [&](const std::string& tensor) {
+    return InvalidArgumentError(index.string() + ": the tensor " + Printable(tensor, 200) +
+                                " isn't in the shard " + shard + ", which the index names for it");
+  };
+  for (const std::string& tensor : tensors) {
+    if (Find(tensor) != nullptr) return misplaced(tensor);
+  }
+  if (const Status status = Add(index.parent_path() / shard);
+      status.code() == StatusCode::kNotFound) {
+    return NotFoundError(index.string() + " names the shard " + shard +
+                         ", which isn't there; download the model again");
+  } else if (!status.ok()) {
+    return status;
+  }
+  for (const std::string& tensor : tensors) {
+    if (Find(tensor) == nullptr) return misplaced(tensor);
+  }
+  return OkStatus();
+}
+
 StatusOr<std::shared_ptr<const Checkpoint>> Checkpoint::Open(const fs::path& folder) {
   auto checkpoint = std::make_shared<Checkpoint>();
   std::error_code error;
+  const fs::path index = folder / "model.safetensors.index.json";
   if (fs::exists(folder / "model.safetensors", error)) {
     GRAFT_RETURN_IF_ERROR(checkpoint->Add(folder / "model.safetensors"));
-    return std::shared_ptr<const Checkpoint>(std::move(checkpoint));
-  }
-  const fs::path index = folder / "model.safetensors.index.json";
-  if (!fs::exists(index, error)) {
-    if (fs::is_symlink(folder / "model.safetensors", error)) {
-      return NotFoundError(folder.string() + "/model.safetensors is a link to " +
-                           fs::read_symlink(folder / "model.safetensors", error).string() +
-                           ", which isn't there");
-    }
-    if (HasPickle(folder)) {
-      return InvalidArgumentError(folder.string() +
-                                  " holds pickle weights only (.bin, .pt); graft reads safetensors "
-                                  "only. Save the model again "
-                                  "with safe_serialization=True");
-    }
-    return NotFoundError(folder.string() +
-                         " has no model.safetensors and no model.safetensors.index.json");
-  }
-  GRAFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(index, uint64_t{64} << 20));
-  GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(text, index.string()));
-  if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object()) {
-    return InvalidArgumentError(index.string() + " has no weight_map");
-  }
-  std::map<std::string, std::vector<std::string>> shards;
-  for (const auto& [tensor, shard] : json["weight_map"].items()) {
-    if (!shard.is_string())
-      return InvalidArgumentError(index.string() + ": the shard of " + Printable(tensor, 200) +
-                                  " isn't a name");
-    const auto name = shard.get<std::string>();
-    if (name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos ||
-        !name.ends_with(".safetensors")) {
-      return InvalidArgumentError(index.string() + ": " + Quoted(name, 80) +
-                                  " is no shard's file name");
-    }
-    shards[name].push_back(ModernName(tensor));
-  }
-  if (shards.empty()) return NotFoundError(index.string() + " names no shard");
-  for (const auto& [shard, tensors] : shards) {
-    const auto misplaced = [&, &shard_name = shard](const std::string& tensor) {
-      return InvalidArgumentError(index.string() + ": the tensor " + Printable(tensor, 200) +
-                                  " isn't in the shard " + shard_name +
-                                  ", which the index names for it");
-    };
-    for (const std::string& tensor : tensors) {
-      if (checkpoint->Find(tensor) != nullptr) return misplaced(tensor);
-    }
-    if (const Status status = checkpoint->Add(folder / shard);
-        status.code() == StatusCode::kNotFound) {
-      return NotFoundError(index.string() + " names the shard " + shard +
-                           ", which isn't there; download the model again");
-    } else if (!status.ok()) {
-      return status;
-    }
-    for (const std::string& tensor : tensors) {
-      if (checkpoint->Find(tensor) == nullptr) return misplaced(tensor);
-    }
+  } else if (fs::exists(index, error)) {
+    GRAFT_ASSIGN_OR_RETURN(const Shards shards, ReadIndex(index));
+    for (const auto& [shard, tensors] : shards)
+      GRAFT_RETURN_IF_ERROR(checkpoint->AddShard(index, shard, tensors));
+  } else {
+    return NoWeights(folder);
   }
   return std::shared_ptr<const Checkpoint>(std::move(checkpoint));
 }

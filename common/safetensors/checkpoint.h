@@ -40,6 +40,9 @@ class Checkpoint {
     TensorInfo info;
   };
   Status Add(const std::filesystem::path& path);
+  /// A shard with the tensors that the index names for it.
+  Status AddShard(const std::filesystem::path& index, const std::string& shard,
+                  const std::vector<std::string>& tensors);
   const Entry& At(std::string_view name) const;
 
   std::vector<std::shared_ptr<const File>> files_;

@@ -220,6 +220,33 @@ Status NotPromoted(const Status& status, const std::string& name,
   return Retold(status, status.code(), message);
 }
 
+/// The files that come behind the header, up to their hash, which is checked.
+Awaitable<Status> Collect(StreamReader<graft::v1::ImportAdapterRequest>& reader,
+                          FileCollector& collector) {
+  while (co_await reader.Read()) {
+    if (!reader.message().has_sha256()) {
+      GRAFT_CO_RETURN_IF_ERROR(collector.Add(reader.message()));
+      continue;
+    }
+    GRAFT_CO_RETURN_IF_ERROR(CheckDeclaredHash(reader.message().sha256()));
+    co_return collector.Check(reader.message().sha256());
+  }
+  co_return BrokenOff();
+}
+
+/// A file in chunks; an empty one is one empty chunk.
+Awaitable<Status> Send(const std::string& name, const std::string& bytes,
+                       StreamWriter<graft::v1::ExportAdapterResponse>& writer) {
+  for (size_t offset = 0; offset < std::max<size_t>(bytes.size(), 1); offset += kExportChunk) {
+    graft::v1::ExportAdapterResponse message;
+    message.mutable_file()->set_name(name);
+    message.mutable_file()->set_chunk(bytes.substr(offset, kExportChunk));
+    if (!co_await writer.Write(std::move(message)))
+      co_return CancelledError("the caller went away");
+  }
+  co_return OkStatus();
+}
+
 }  // namespace
 
 Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
@@ -230,17 +257,7 @@ Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdapter(
   const graft::v1::ImportAdapterRequest::Header header = reader.message().header();
   GRAFT_CO_RETURN_IF_ERROR(CheckHeader(header));
   FileCollector collector(backend_.limits.max_import_bytes, import_bytes_);
-  std::string declared;
-  while (declared.empty() && co_await reader.Read()) {
-    if (reader.message().has_sha256()) {
-      GRAFT_CO_RETURN_IF_ERROR(CheckDeclaredHash(reader.message().sha256()));
-      declared = reader.message().sha256();
-    } else {
-      GRAFT_CO_RETURN_IF_ERROR(collector.Add(reader.message()));
-    }
-  }
-  if (declared.empty()) co_return BrokenOff();
-  GRAFT_CO_RETURN_IF_ERROR(collector.Check(declared));
+  GRAFT_CO_RETURN_IF_ERROR(co_await Collect(reader, collector));
 
   const StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(context, header.base());
   if (!base.ok()) co_return Status(base.status()).At("header.base");
@@ -336,15 +353,8 @@ Awaitable<Status> AdapterService::ExportAdapter(
       if (last) break;
     }
   }
-  for (const auto& [name, bytes] : beside.files) {
-    for (size_t offset = 0; offset < std::max<size_t>(bytes.size(), 1); offset += kExportChunk) {
-      graft::v1::ExportAdapterResponse message;
-      message.mutable_file()->set_name(name);
-      message.mutable_file()->set_chunk(bytes.substr(offset, kExportChunk));
-      if (!co_await writer.Write(std::move(message)))
-        co_return CancelledError("the caller went away");
-    }
-  }
+  for (const auto& [name, bytes] : beside.files)
+    GRAFT_CO_RETURN_IF_ERROR(co_await Send(name, bytes, writer));
   co_return OkStatus();
 }
 
@@ -366,14 +376,7 @@ Awaitable<Status> AdapterService::ExportMerged(
     GRAFT_CO_ASSIGN_OR_RETURN(const MergedExport::Piece piece,
                               co_await OnDisk(backend_.runtime, std::move(next)));
     if (piece.file.empty()) co_return OkStatus();
-    for (size_t offset = 0; offset < std::max<size_t>(piece.bytes.size(), 1);
-         offset += kExportChunk) {
-      graft::v1::ExportAdapterResponse message;
-      message.mutable_file()->set_name(piece.file);
-      message.mutable_file()->set_chunk(piece.bytes.substr(offset, kExportChunk));
-      if (!co_await writer.Write(std::move(message)))
-        co_return CancelledError("the caller went away");
-    }
+    GRAFT_CO_RETURN_IF_ERROR(co_await Send(piece.file, piece.bytes, writer));
   }
 }
 

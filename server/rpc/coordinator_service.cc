@@ -129,6 +129,28 @@ bool IsAttemptsKey(const std::string& key) {
          ParseAttemptKey(key.substr(kTenants.size(), end - kTenants.size()), key).ok();
 }
 
+StatusOr<core::Version> VersionOf(const pb::CompleteLeaseRequest& request,
+                                  const core::LeaseReport& report) {
+  core::Version version;
+  version.sha256 = request.version_sha256();
+  version.artifact_prefix = request.artifact_prefix();
+  version.base_fingerprint = request.base_fingerprint();
+  version.label_names = {request.label_names().begin(), request.label_names().end()};
+  version.max_length = request.max_length();
+  version.kept_step = request.kept_step();
+  version.parameters = request.parameters();
+  version.bytes = request.artifact_bytes();
+  for (const auto& evaluation : request.evaluations())
+    version.evaluations.push_back(proto::FromProto(evaluation));
+  if (!IsSha256Hex(version.sha256) ||
+      version.artifact_prefix !=
+          objects::ArtifactPrefix(report.key.tenant, report.key.id, report.token)) {
+    return InvalidArgumentError("a version needs its hash, and its files under its attempt")
+        .At("artifact_prefix");
+  }
+  return version;
+}
+
 }  // namespace
 
 core::LeaseOptions CoordinatorService::LeaseOptions() const {
@@ -283,27 +305,10 @@ Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease
   completion.outcome = OutcomeOf(request.outcome());
   completion.error = FromProto(request.error());
   completion.facts = proto::FromProto(request.facts());
-  const core::JobKey key = completion.report.key;
   if (completion.outcome == core::Outcome::kSucceeded) {
-    core::Version& version = completion.version;
-    version.sha256 = request.version_sha256();
-    version.artifact_prefix = request.artifact_prefix();
-    version.base_fingerprint = request.base_fingerprint();
-    version.label_names = {request.label_names().begin(), request.label_names().end()};
-    version.max_length = request.max_length();
-    version.kept_step = request.kept_step();
-    version.parameters = request.parameters();
-    version.bytes = request.artifact_bytes();
-    for (const auto& evaluation : request.evaluations())
-      version.evaluations.push_back(proto::FromProto(evaluation));
-    if (!IsSha256Hex(version.sha256) ||
-        version.artifact_prefix !=
-            objects::ArtifactPrefix(key.tenant, key.id, completion.report.token)) {
-      co_return InvalidArgumentError("a version needs its hash, and its files under its attempt")
-          .At("artifact_prefix");
-    }
-    auto stored = [&store = backend_.objects,
-                   manifest = version.artifact_prefix + std::string(artifacts::kManifestName)] {
+    GRAFT_CO_ASSIGN_OR_RETURN(completion.version, VersionOf(request, completion.report));
+    auto stored = [&store = backend_.objects, manifest = completion.version.artifact_prefix +
+                                                         std::string(artifacts::kManifestName)] {
       return store.Stat(manifest).status();
     };
     Status found = co_await OnDisk(backend_.runtime, std::move(stored));

@@ -56,6 +56,33 @@ StatusOr<int> MaxLength(int32_t asked, const families::Layout& layout) {
       .At("max_length");
 }
 
+/// The name is known only behind the last byte: written elsewhere, then moved.
+struct Upload {
+  std::unique_ptr<objects::ObjectWriter> writer;
+  Sha256 hash;
+  int64_t bytes = 0;
+};
+
+/// The data's hash.
+StatusOr<std::string> Commit(Upload& upload, objects::ObjectStore& store, const std::string& tenant,
+                             const std::string& declared, const std::string& file_name) {
+  const std::string sha256 = upload.hash.HexDigest();
+  if (sha256 != declared) return ChangedOnTheWay(sha256, declared);
+  const std::string key = objects::UploadDataKey(tenant, sha256);
+  if (store.Stat(key).ok()) {
+    upload.writer.reset();
+  } else {
+    GRAFT_RETURN_IF_ERROR(upload.writer->CommitAs(key));
+  }
+  // Last: an upload without it doesn't exist.
+  GRAFT_RETURN_IF_ERROR(intake::KeepUploadName(store, tenant, sha256, file_name, upload.bytes));
+  if (const Status there = store.Stat(key).status(); !there.ok()) {
+    (void)store.Delete(objects::UploadInfoKey(tenant, sha256));
+    return AbortedError("the same data was deleted meanwhile; upload it again");
+  }
+  return sha256;
+}
+
 }  // namespace
 
 Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
@@ -67,12 +94,6 @@ Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
   const std::string file_name = reader.message().header().file_name();
   GRAFT_CO_RETURN_IF_ERROR(CheckFileName(file_name));
 
-  // The name is known only behind the last byte: written elsewhere, then moved.
-  struct Upload {
-    std::unique_ptr<objects::ObjectWriter> writer;
-    Sha256 hash;
-    int64_t bytes = 0;
-  };
   auto upload = std::make_shared<Upload>();
   const std::string temporary =
       objects::TenantPrefix(context.tenant) + "incoming/" + NewId(SystemClock().Now());
@@ -105,23 +126,8 @@ Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
   if (declared.empty()) co_return BrokenOff();
   if (upload->bytes == 0) co_return InvalidArgumentError("the uploaded file is empty").At("chunk");
 
-  auto commit = [upload, declared, file_name, tenant = context.tenant,
-                 &store = backend_.objects]() -> StatusOr<std::string> {
-    const std::string sha256 = upload->hash.HexDigest();
-    if (sha256 != declared) return ChangedOnTheWay(sha256, declared);
-    const std::string key = objects::UploadDataKey(tenant, sha256);
-    if (store.Stat(key).ok()) {
-      upload->writer.reset();
-    } else {
-      GRAFT_RETURN_IF_ERROR(upload->writer->CommitAs(key));
-    }
-    // Last: an upload without it doesn't exist.
-    GRAFT_RETURN_IF_ERROR(intake::KeepUploadName(store, tenant, sha256, file_name, upload->bytes));
-    if (const Status there = store.Stat(key).status(); !there.ok()) {
-      (void)store.Delete(objects::UploadInfoKey(tenant, sha256));
-      return AbortedError("the same data was deleted meanwhile; upload it again");
-    }
-    return sha256;
+  auto commit = [upload, declared, file_name, tenant = context.tenant, &store = backend_.objects] {
+    return Commit(*upload, store, tenant, declared, file_name);
   };
   GRAFT_CO_ASSIGN_OR_RETURN(const std::string sha256,
                             co_await OnDisk(backend_.runtime, std::move(commit)));

@@ -1,10 +1,10 @@
 #include "worker/engine/serving/generation/vocabulary_row.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <limits>
 
+#include "common/base/exp.h"
 #include "common/base/vectorised.h"
 
 namespace graft::worker::engine::generation {
@@ -13,23 +13,6 @@ namespace {
 /// Sums that run side by side; how many of them share a register is the processor's business.
 constexpr size_t kLanes = 16;
 static_assert(kBlockTokens % kLanes == 0);
-
-[[gnu::always_inline]] inline float Exp(float x) {
-  constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer.
-  const float bounded = x < -87.0F ? -87.0F : x;
-  const float shifted = bounded * 1.44269504088896341F + kShift;
-  const float n = shifted - kShift;
-  const float r = (bounded - n * 0.693359375F) + n * 2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r + 1.0F;
-  const float power = std::bit_cast<float>((std::bit_cast<int32_t>(shifted) << 23) + 0x3F800000);
-  return x < -87.0F ? 0.0F : p * power;
-}
 
 /// As a tree, for a chain would wait for each addition.
 [[gnu::always_inline]] inline double SumOfLanes(const float* lanes) {

@@ -2,7 +2,6 @@
 """Language models' folders that can't be read as they are: quantised by other programs, cut, half copied. Server and engine each refuse
 them with a sentence that names the file and the field or tensor, and go on serving.
 """
-import argparse
 import json
 import shutil
 import struct
@@ -12,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from live_graft import Graft  # noqa: E402
+from live_graft import Graft, parse_paths  # noqa: E402
 
 QUERY = "model.layers.0.self_attn.q_proj.weight"
 SIZES = {"F32": 4, "I32": 4, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8}
@@ -182,11 +181,7 @@ def ask_engine(program, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--bin", type=Path, required=True)
-    parser.add_argument("--adapter-logits", type=Path, required=True)
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "source", "bin", "adapter-logits")
     good = options.source / "tests/golden/decoders/base-llama"
     adapter = options.source / "tests/golden/decoders/llama-lora"
     faults = []

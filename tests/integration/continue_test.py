@@ -4,14 +4,13 @@
 A version is trained to be sure of its labels; a job that continues it with one step of a tiny learning rate must give
 the same logits, and one with the same step that doesn't continue it must not.
 """
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from live_graft import Graft  # noqa: E402
+from live_graft import Graft, parse_paths  # noqa: E402
 from tiny_model import write_base  # noqa: E402
 
 TEXTS = ["w1 w3 w5", "w11 w13 w15"]
@@ -55,9 +54,7 @@ def run(bin_folder, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", type=Path, required=True, help="folder with graft, graft-server and graft-worker")
-    arguments = parser.parse_args()
+    arguments = parse_paths(__doc__, "bin")
     with tempfile.TemporaryDirectory(prefix="graft-continue-") as folder:
         run(arguments.bin, Path(folder))
 

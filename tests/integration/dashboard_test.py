@@ -5,7 +5,6 @@ The server trains two jobs, answers requests and generates texts; its worker is 
 retries and swaps have something to show. Then each query must have an answer with a finite number in it.
 Exit code 77: skipped, with a sentence that says what is missing.
 """
-import argparse
 import json
 import math
 import os
@@ -22,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from live_graft import SKIPPED, Graft, Process, poll  # noqa: E402
+from live_graft import SKIPPED, Graft, Process, parse_paths, poll  # noqa: E402
 
 TEXTS = {"fruit": "apple banana cherry melon grape orange lemon peach", "tool": "hammer saw drill wrench pliers file chisel level"}
 
@@ -227,10 +226,7 @@ def run(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True, help="the project's folder")
-    parser.add_argument("--bin", type=Path, required=True, help="folder with graft, graft-server and graft-worker")
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "source", "bin")
     options.source, options.bin = options.source.resolve(), options.bin.resolve()
     return run(options)
 

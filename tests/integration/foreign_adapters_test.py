@@ -4,7 +4,6 @@
 Makers beside this file, each run in its own reference environment, write the folders and say what is to come of each; all are
 imported into one live server. Exit code 77: skipped, with a sentence that says what is missing.
 """
-import argparse
 import json
 import math
 import os
@@ -15,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from live_graft import SKIPPED, Graft  # noqa: E402
+from live_graft import SKIPPED, Graft, parse_paths  # noqa: E402
 
 TOLERANCE = 2e-4  # Of the standard deviation of the logits; both sides compute in fp32.
 TEXTS = ["w1 w2 w3", "w40 w7 w7 w19 w80 w5", "w91", "w30 w31 w32 w33 w34 w35 w36 w37 w38 w39 w60 w61"]  # The makers' own.
@@ -60,10 +59,7 @@ def check(graft, row):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--bin", type=Path, required=True)
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "source", "bin")
     cache = Path(os.environ.get("GRAFT_CACHE", Path.home() / ".cache" / "graft"))
     for _, environment, _ in MAKERS:
         if not (cache / environment / "bin/python").exists():

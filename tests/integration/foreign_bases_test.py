@@ -5,7 +5,6 @@ For each row of foreign_bases.py's table: token ids equal to AutoTokenizer's fro
 version of transformers that can load it; and the first token's last state equal to the model's, over a live server. Rows that
 aren't read are refused with the words that the table states. Exit code 77: skipped, with a sentence that says what is missing.
 """
-import argparse
 import json
 import math
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from foreign_bases import CUT, EMBEDDED, LOADS, PAIR, TABLE, TEXTS  # noqa: E402
-from live_graft import SKIPPED, Graft  # noqa: E402
+from live_graft import SKIPPED, Graft, parse_paths  # noqa: E402
 from oracles import find_oracles  # noqa: E402
 
 MAKER = Path(__file__).with_name("foreign_bases.py")
@@ -95,10 +94,7 @@ def check_refused(name, graft, words):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", type=Path, required=True)
-    parser.add_argument("--tokenize-lines", type=Path, required=True)
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "bin", "tokenize-lines")
     oracles = find_oracles()
     if oracles is None:
         return SKIPPED

@@ -6,7 +6,6 @@ Makers beside this file, run in PEFT's reference environment, write the folders 
 into one live server and exported again, and the engine computes logits of what was exported. Exit code 77: skipped, with a sentence
 that says what is missing.
 """
-import argparse
 import json
 import math
 import os
@@ -17,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from live_graft import SKIPPED, Graft  # noqa: E402
+from live_graft import SKIPPED, Graft, parse_paths  # noqa: E402
 from oracles import find_oracles  # noqa: E402
 
 TOLERANCE = 1e-4  # Of the standard deviation of a text's logits; both sides compute in fp32.
@@ -143,11 +142,7 @@ class Table:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--bin", type=Path, required=True)
-    parser.add_argument("--adapter-logits", type=Path, required=True)
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "source", "bin", "adapter-logits")
     oracles = find_oracles()
     if oracles is None:
         return SKIPPED

@@ -4,7 +4,6 @@
 What a stream's parts say, that one seed gives one text, that many clients are served at once, that a chat keeps its conversation,
 that scores are those that the text was generated with, what the metrics count, and what a small cache bounds.
 """
-import argparse
 import concurrent.futures
 import json
 import os
@@ -16,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from live_graft import Graft, poll  # noqa: E402
+from live_graft import Graft, parse_paths, poll  # noqa: E402
 
 BASE = "base-llama"
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "decoders"
@@ -133,9 +132,7 @@ def check_metrics(graft, texts):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", type=Path, required=True, help="folder with graft, graft-server and graft-worker")
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "bin")
     with tempfile.TemporaryDirectory(prefix="graft-generate-") as name:
         folder = Path(name)
         shutil.copytree(GOLDEN / BASE, folder / "bases" / BASE)

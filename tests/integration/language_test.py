@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Language models' jobs through the whole service: plain texts, completions and conversations are submitted, checked, trained,
 evaluated and continued by real processes, and what can't be trained on is refused with its lines."""
-import argparse
 import json
 import random
 import subprocess
@@ -13,7 +12,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "support"), str(TESTS / "integration")]
 import tiny_llama  # noqa: E402
 import tiny_model  # noqa: E402
-from live_graft import DEADLINE, Graft, poll  # noqa: E402
+from live_graft import DEADLINE, Graft, parse_paths, poll  # noqa: E402
 
 JOB = ("--method", "lora", "--set", "rank=8", "--max-steps", "60", "--batch-size", "8", "--lr", "0.01", "--precision", "FP32",
        "--validation-fraction", "0.2", "--hp", "evaluations_per_epoch=0.5")
@@ -219,9 +218,7 @@ def check_refusals(graft, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", type=Path, required=True, help="folder with graft-server, graft-worker and graft")
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "bin")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tiny_llama.write_base(folder / "bases" / "llama")

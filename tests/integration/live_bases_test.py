@@ -5,7 +5,6 @@ Added, replaced and removed bases are served, listed and refused as they are now
 that is overwritten or cut is never used half old and half new, and kills nobody; of two jobs that make one adapter on two bases
 the second never trains; an adapter's figures are those of the state that was kept.
 """
-import argparse
 import json
 import shutil
 import struct
@@ -18,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import tiny_model  # noqa: E402
-from live_graft import Graft, poll  # noqa: E402
+from live_graft import Graft, parse_paths, poll  # noqa: E402
 
 SOON = 10  # Seconds within which a change on disk is known.
 
@@ -219,9 +218,7 @@ def run(bin_folder, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", type=Path, required=True, help="folder with graft, graft-server and graft-worker")
-    arguments = parser.parse_args()
+    arguments = parse_paths(__doc__, "bin")
     with tempfile.TemporaryDirectory(prefix="graft-bases-") as folder:
         run(arguments.bin, Path(folder))
 

@@ -5,7 +5,6 @@ For both families: graft trains a job, exports its version, and the library comp
 an adapter, saves it, graft imports it and classifies. Nothing in between but the libraries' own load and save.
 Exit code 77: skipped, with a sentence that says what is missing.
 """
-import argparse
 import math
 import random
 import shutil
@@ -15,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from live_graft import SKIPPED, Graft  # noqa: E402
+from live_graft import SKIPPED, Graft, parse_paths  # noqa: E402
 from oracles import ask_oracle, find_oracles  # noqa: E402
 
 ORACLE = Path(__file__).with_name("reference_oracle.py")
@@ -93,10 +92,7 @@ def check(what, ours, theirs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--bin", type=Path, required=True)
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "source", "bin")
     pythons = find_oracles()
     if pythons is None:
         return SKIPPED

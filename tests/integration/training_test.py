@@ -5,7 +5,6 @@ graft trains 200 steps and exports the version; a job of one step at a vanishing
 library (PEFT, AdapterHub, transformers) loads that, sees the same batches, and its tensors, losses and logits are compared.
 Exit code 77: skipped, with a sentence that says what is missing.
 """
-import argparse
 import json
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import philox  # noqa: E402
-from live_graft import SKIPPED, Graft  # noqa: E402
+from live_graft import SKIPPED, Graft, parse_paths  # noqa: E402
 from oracles import ask_oracle, find_oracles  # noqa: E402
 from reference_test import LABELS, write_data  # noqa: E402
 
@@ -110,10 +109,7 @@ def train(graft, folder, adapter, family, data, rate, submit):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--bin", type=Path, required=True)
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "source", "bin")
     pythons = find_oracles()
     if pythons is None:
         return SKIPPED

@@ -5,7 +5,6 @@ For every golden decoder base, so with each rope, window, bias and head: graft t
 a classifier, and LoRA, which is merged. The engine's logits of a `full` version are compared with both libraries', and what version 4
 makes of a merged model with what 5 does. Exit code 77: skipped, with a sentence that says what is missing.
 """
-import argparse
 import json
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "support"), str(TESTS / "integration")]
 from foreign_decoders_test import LABELS, difference  # noqa: E402
-from live_graft import SKIPPED, Graft  # noqa: E402
+from live_graft import SKIPPED, Graft, parse_paths  # noqa: E402
 from oracles import ask_oracle, find_oracles  # noqa: E402
 
 ORACLE = Path(__file__).with_name("whole_models_oracle.py")
@@ -72,11 +71,7 @@ def export_all(graft, bases, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--bin", type=Path, required=True)
-    parser.add_argument("--adapter-logits", type=Path, required=True)
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "source", "bin", "adapter-logits")
     pythons = find_oracles()
     if pythons is None:
         return SKIPPED

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """A worker's OpenMP threads sleep where they wait, whoever starts it, unless its user says otherwise."""
-import argparse
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from live_graft import Graft, Process, poll  # noqa: E402
+from live_graft import Graft, Process, parse_paths, poll  # noqa: E402
 
 NAMES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
@@ -41,9 +40,7 @@ def expect(what, found, wanted):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", type=Path, required=True)
-    options = parser.parse_args()
+    options = parse_paths(__doc__, "bin")
     for name in NAMES:
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory() as temp:

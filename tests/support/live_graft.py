@@ -2,12 +2,26 @@
 
 Standard library only. Every wait is a poll with a deadline; every process ends with the test.
 """
+import argparse
 import json
 import subprocess
 import time
+from pathlib import Path
 
 DEADLINE = 120  # Seconds that any one thing may take; a busy machine needs some of it.
 SKIPPED = 77    # Exit code that ctest reads as "skipped".
+
+
+PATHS = {"source": "the project's folder", "bin": "folder with graft, graft-server and graft-worker",
+         "adapter-logits": "the program of that name", "tokenize-lines": "the program of that name"}
+
+
+def parse_paths(description, *names):
+    """A test's options, each a path that must be given."""
+    parser = argparse.ArgumentParser(description=description)
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=True, help=PATHS[name])
+    return parser.parse_args()
 
 
 def poll(what, condition, deadline=DEADLINE, pause=0.05):

@@ -13,8 +13,8 @@ import sys
 import tempfile
 import threading
 
-import run
 import philox  # Where run.py looks for modules.
+import sides
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "training"))
 from jobs import Language  # noqa: E402
@@ -55,7 +55,7 @@ class Bench:
         with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
             json.dump(job, file)
             file.flush()
-            return run.ask_graft(self.chosen, BASE, file.name, self.files, folder)
+            return sides.ask_graft(self.chosen, BASE, file.name, self.files, folder)
 
     def peer(self, name, seed, values, orders):
         method = PEERS[name]
@@ -73,13 +73,13 @@ class Bench:
         with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
             json.dump(task, file)
             file.flush()
-            return run.ask([python, pathlib.Path(__file__).with_name("language_loop.py"), file.name])
+            return sides.ask([python, pathlib.Path(__file__).with_name("language_loop.py"), file.name])
 
     def run(self, name, seed):
         if name.startswith("graft "):
             return self.graft(name.removeprefix("graft "), seed)
         peer, _, exchange = name.partition(" from ")
-        return self.peer(peer, seed, *run.EXCHANGES.get(exchange, (False, False)))
+        return self.peer(peer, seed, *sides.EXCHANGES.get(exchange, (False, False)))
 
 
 def report(results, what):

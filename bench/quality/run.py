@@ -21,7 +21,6 @@ import math
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -29,12 +28,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
+import language  # noqa: E402
 import philox  # noqa: E402
+from sides import EXCHANGES, ask, ask_graft  # noqa: E402
 
 CACHE = pathlib.Path(os.environ.get("GRAFT_CACHE", pathlib.Path.home() / ".cache" / "graft"))
 BASE = "minilm"
 EPOCHS, BATCH, RATE, RANK, ALPHA, MAX_LENGTH = 3, 16, 1e-3, 8, 16, 128
-EXCHANGES = {"graft's initial values": (True, False), "graft's orders": (False, True), "both": (True, True)}
 
 
 def options():
@@ -122,21 +122,6 @@ class Bench:
         return self.peer(seed, *EXCHANGES.get(name.removeprefix("PEFT from "), (False, False)))
 
 
-def ask(command):
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        program = next(pathlib.Path(word).name for word in command if not pathlib.Path(word).name.startswith("python"))
-        raise RuntimeError(f"{program} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def ask_graft(chosen, base, job, files, folder):
-    """Loss and accuracy on the second of the files; with a folder the version is written there instead."""
-    figures = ask([chosen.graft, "--device", chosen.device, "--threads", str(chosen.threads), "--warmup", "0",
-                   *(["--test", files[1]] if folder is None else ["--write", folder]), chosen.bases, base, job, files[0]])
-    return {"loss": figures["test_loss"], "accuracy": figures["test_accuracy"]} if folder is None else None
-
-
 def rank_test(a, b):
     """Mann-Whitney's U of a, and the two-sided p of a U so far from its mean (normal, with a correction for ties)."""
     values = sorted(a + b)
@@ -208,7 +193,6 @@ def main():
     chosen = options()
     kind = Bench
     if chosen.job == "language":
-        import language
         kind = language.Bench
     names = [*kind.names, *(f"{peer} from {name}" for peer in kind.names if not peer.startswith("graft")
                             for name in EXCHANGES if chosen.exchange)]

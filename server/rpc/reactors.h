@@ -2,6 +2,7 @@
 /// Makes gRPC reactors of coroutines (see call.h). Unary, ServerStream and ClientStream are called
 /// by a generated service's methods, on a gRPC thread; the object frees itself in OnDone.
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -10,6 +11,7 @@
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -88,11 +90,12 @@ class ServerStreamReactor final : public grpc::ServerWriteReactor<Response>,
     message_ = std::move(message);
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(
         [this](auto handler) {
-          // A client that reads nothing must not outlive its deadline, and a write can't be taken
-          // back: the call is cut off. A drain leaves it the server's grace to read.
+          // A client that reads nothing must not outlive its deadline for long, and a write can't be
+          // taken back: the call is cut off. One that reads is told why the call ends. A drain
+          // leaves it the server's grace to read.
           if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
             slot.assign([this](asio::cancellation_type) {
-              if (!state_->draining()) context_->TryCancel();
+              if (!state_->draining()) CutOffSoon();
             });
           }
           pending_->Await(std::move(handler));
@@ -101,15 +104,29 @@ class ServerStreamReactor final : public grpc::ServerWriteReactor<Response>,
         asio::use_awaitable);
   }
   void OnWriteDone(bool ok) override {
-    asio::post(state_->runtime().io(), [pending = pending_, ok] { pending->Complete(ok); });
+    asio::post(state_->runtime().io(), [this, pending = pending_, ok] {
+      if (cut_off_) std::exchange(cut_off_, nullptr)->cancel();
+      pending->Complete(ok);  // Last: it may end the call, and this with it.
+    });
   }
   void OnCancel() override { state_->Cancel(); }
   void OnDone() override { delete this; }
 
  private:
+  static constexpr std::chrono::milliseconds kTimeToRead{500};
+
+  void CutOffSoon() {
+    cut_off_ = std::make_shared<asio::steady_timer>(state_->runtime().io(), kTimeToRead);
+    cut_off_->async_wait([this, timer = std::weak_ptr(cut_off_)](boost::system::error_code) {
+      // Where it is still the one, the write is still on its way.
+      if (const auto same = timer.lock(); same && same == cut_off_) context_->TryCancel();
+    });
+  }
+
   grpc::CallbackServerContext* const context_;  ///< Valid until OnDone.
   std::shared_ptr<CallState> state_;
   std::shared_ptr<PendingOp> pending_ = std::make_shared<PendingOp>();
+  std::shared_ptr<asio::steady_timer> cut_off_;  ///< Set while an interrupted write waits.
   Response message_;
 };
 

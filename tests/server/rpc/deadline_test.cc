@@ -91,6 +91,29 @@ TEST_F(DeadlineTest, WatcherThatReadsNothingIsSentAway) {
   EXPECT_EQ(ended[0].second, StatusCode::kDeadlineExceeded);
 }
 
+TEST_F(DeadlineTest, ReaderOfAStreamIsToldThatItsTimeIsUp) {
+  options_.max_duration = milliseconds(100);
+  stream_ = [](CallContext&, const graft::v1::WatchJobRequest&,
+               StreamWriter<graft::v1::JobEvent>& writer) -> Awaitable<Status> {
+    graft::v1::JobEvent event;
+    event.set_warning(std::string(1 << 20, 'x'));
+    while (co_await writer.Write(event)) {
+    }
+    co_return CancelledError("");
+  };
+  for (int i = 0; i < 5; ++i) {
+    grpc::ClientContext context;
+    auto reader = jobs_->WatchJob(&context, {});
+    graft::v1::JobEvent event;
+    while (reader->Read(&event)) {
+    }
+
+    const grpc::Status status = reader->Finish();
+
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED) << status.error_message();
+  }
+}
+
 TEST_F(DeadlineTest, AnswerReachedInTimeIsNotTakenBack) {
   options_.max_duration = milliseconds(30);
   unary_ = [](CallContext& call, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {

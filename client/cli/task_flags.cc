@@ -40,6 +40,20 @@ std::string ClassifierFlag(const SpecFlags& flags) {
   return flags.label_column.empty() ? "" : "--label-column";
 }
 
+StatusOr<std::string> ReadTemplate(const std::string& path) {
+  const std::string flag = "--chat-template " + Printable(path);
+  std::ifstream file(path);
+  std::stringstream read;
+  read << file.rdbuf();
+  if (!file) return UsageError(flag + " can't be read");
+  std::string text = read.str();
+  if (text.empty())
+    return UsageError(flag + " has no template; leave the flag out to have the base's");
+  if (const size_t at = FirstInvalidUtf8(text); at != std::string::npos)
+    return UsageError(flag + " isn't UTF-8 at byte " + std::to_string(at));
+  return text;
+}
+
 /// What --spec's file has of the same names is replaced.
 Status SetVariables(const std::vector<std::string>& pairs, google::protobuf::Struct& variables) {
   GRAFT_ASSIGN_OR_RETURN(const auto read, ReadTemplateVariables(pairs));
@@ -61,11 +75,7 @@ Status SetLanguage(const SpecFlags& flags, CausalLanguageModeling& language) {
     language.set_loss_on(loss_on);
   }
   if (!flags.chat_template.empty()) {
-    std::ifstream file(flags.chat_template);
-    std::stringstream text;
-    text << file.rdbuf();
-    if (!file) return UsageError("--chat-template " + flags.chat_template + " can't be read");
-    language.set_chat_template(text.str());
+    GRAFT_ASSIGN_OR_RETURN(*language.mutable_chat_template(), ReadTemplate(flags.chat_template));
   }
   if (!flags.template_variables.empty()) {
     GRAFT_RETURN_IF_ERROR(

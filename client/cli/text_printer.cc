@@ -12,6 +12,8 @@ namespace {
 using graft::v1::GenerateResponse;
 
 /// "generation.top_p" -> "--top-p"
+constexpr std::string_view kChat = "chat.";
+
 std::string FlagOf(const std::string& field) {
   constexpr std::string_view kPrefix = "generation.";
   std::string name = field.starts_with(kPrefix) ? field.substr(kPrefix.size()) : field;
@@ -75,8 +77,20 @@ std::string TextPrinter::Shown(const std::string& text) const {
 void TextPrinter::Warn(const GenerateResponse& part) {
   if (has_warned_ || part.settings_without_effect().empty()) return;
   has_warned_ = true;
-  std::vector<std::string> flags;
-  for (const std::string& field : part.settings_without_effect()) flags.push_back(FlagOf(field));
+  std::vector<std::string> flags, unread;
+  for (const std::string& field : part.settings_without_effect()) {
+    if (field.starts_with(kChat)) {
+      unread.push_back(Printable(field.substr(kChat.size())));
+    } else {
+      flags.push_back(FlagOf(field));
+    }
+  }
+  if (!unread.empty()) {
+    context_.err << "warning: the chat template doesn't read " << Listed(unread)
+                 << (unread.size() == 1 ? ", which changes" : ", which change") << " nothing"
+                 << std::endl;
+  }
+  if (flags.empty()) return;
   context_.err << "warning: the base's own temperature is 0, at which the likeliest token is "
                   "always chosen, so "
                << Listed(flags) << (flags.size() == 1 ? " changes" : " change")

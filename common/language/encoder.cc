@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/templates/turns.h"
+#include "common/templates/unread.h"
 
 namespace graft::language {
 namespace {
@@ -54,6 +55,7 @@ StatusOr<templates::Conversation> ReadConversation(const datasets::Example& exam
 struct Encoder::Chat {
   templates::ChatTemplate chat_template;
   templates::RenderOptions render;
+  templates::Parts unread;  ///< By this template.
 
   /// With all of its text if every token is learned.
   StatusOr<templates::TrainingText> Render(templates::Conversation conversation,
@@ -93,7 +95,9 @@ StatusOr<std::unique_ptr<const Encoder>> Encoder::Create(const tokenizers::Token
     render.special_tokens = own.chat.special_tokens;
     render.variables = OrderedJson(own.chat.variables);
     render.now = own.chat.now;
-    encoder->chat_ = std::make_unique<const Chat>(Chat{*std::move(parsed), std::move(render)});
+    templates::Parts unread = templates::UnreadParts(*parsed);
+    encoder->chat_ = std::make_unique<const Chat>(
+        Chat{*std::move(parsed), std::move(render), std::move(unread)});
   }
   return std::unique_ptr<const Encoder>(std::move(encoder));
 }
@@ -160,6 +164,17 @@ StatusOr<std::vector<int32_t>> Encoder::EncodePrompt(const std::string& prompt) 
   tokenizers::EncodeOptions options = kUncut;
   options.special_tokens = false;  // The template wrote them.
   return tokenizer_.Encode(rendered.text, options).ids;
+}
+
+StatusOr<std::vector<std::string>> Encoder::Unread(const datasets::Example& example) const {
+  if (chat_ == nullptr || chat_->unread.empty()) return std::vector<std::string>();
+  GRAFT_ASSIGN_OR_RETURN(const templates::Conversation conversation, ReadConversation(example));
+  return templates::PartsOf(conversation, chat_->unread);
+}
+
+std::vector<std::string> Encoder::UnreadVariables() const {
+  if (chat_ == nullptr) return {};
+  return templates::UnreadVariables(chat_->chat_template, chat_->render.variables);
 }
 
 StatusOr<Encoded> Encoder::Encode(const datasets::Example& example) const {

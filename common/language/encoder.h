@@ -67,6 +67,12 @@ class Encoder {
   /// Errors: as ChatTemplate::Render.
   StatusOr<std::vector<int32_t>> EncodePrompt(const std::string& prompt) const;
 
+  /// What a conversation has that its template doesn't read, by templates::PartsOf's names.
+  /// Errors: DataLoss if it isn't JSON.
+  StatusOr<std::vector<std::string>> Unread(const datasets::Example& example) const;
+  /// The variables that the template of conversations doesn't read.
+  std::vector<std::string> UnreadVariables() const;
+
  private:
   struct Chat;
   Encoder(const tokenizers::Tokenizer& tokenizer, EncoderOptions options);

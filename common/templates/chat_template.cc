@@ -79,7 +79,9 @@ StatusOr<ConversationRenderer> ConversationRenderer::Create(const ChatTemplate& 
   for (const auto& item : options.variables.items()) {
     const std::string& name = item.key();
     for (const char* taken : {"messages", "tools", "documents", "add_generation_prompt"}) {
-      if (name == taken) return Misformed("variables." + name, "isn't a further variable");
+      if (name == taken)
+        return Misformed("variables." + name,
+                         "can't be set: the template has it from the conversation itself");
     }
     GRAFT_ASSIGN_OR_RETURN(Value value,
                            Converted(item.value(), "variables." + Printable(name), options.limits));

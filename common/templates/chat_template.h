@@ -64,6 +64,10 @@ class ChatTemplate {
 
   /// True if the template says itself what the assistant writes ({% generation %}).
   bool marks_generation() const { return program_->marks_generation; }
+  /// True if `name` stands anywhere in the source. A field or variable that doesn't isn't read.
+  bool Names(std::string_view name) const {
+    return program_->source.find(name) != std::string::npos;
+  }
 
  private:
   friend class ConversationRenderer;

@@ -1,6 +1,7 @@
 #include "server/intake/language_counts.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -63,6 +64,8 @@ class SplitCounter {
         continue;
       }
       if (encoded->is_too_long) too_long_.Add(example.line);
+      GRAFT_ASSIGN_OR_RETURN(const auto unread, encoder_.Unread(example));
+      for (const std::string& part : unread) unread_[part].Add(example.line);
       if (encoded->parts.empty()) dropped_.Add(example.line);
       for (const language::Part& part : encoded->parts) {
         lengths.push_back(static_cast<int32_t>(part.ids.size()));
@@ -93,7 +96,17 @@ class SplitCounter {
                       Printable(status.message(), 400)});
   }
 
+  void TellUnread(size_t all) {
+    for (const auto& [part, lines] : unread_) {
+      report_.warnings.push_back(
+          "the chat template doesn't read " + part + ", which " + lines.Of(all, name_) +
+          (lines.count() == 1 ? " has" : " have") + lines.Where() +
+          ": the model never sees them; give a template that writes them (--chat-template FILE)");
+    }
+  }
+
   void Tell(size_t all) {
+    TellUnread(all);
     if (too_long_.count() > 0) {
       const bool is_split = shape_ == datasets::Shape::kText;
       report_.warnings.push_back(
@@ -124,6 +137,7 @@ class SplitCounter {
   const std::string name_;
   datasets::Report& report_;
   Lines too_long_, dropped_;
+  std::map<std::string, Lines> unread_;  ///< By what the template doesn't read.
   bool refused_ = false;
 };
 
@@ -172,6 +186,10 @@ StatusOr<TokenCounts> CountLanguage(const datasets::IngestedDataset& dataset,
     report.warnings.push_back(
         "task.causal_lm.chat_template has no effect on training: the data holds no conversations; "
         "those with the version will be read with it");
+  }
+  for (const std::string& path : encoder->UnreadVariables()) {
+    report.warnings.push_back("task.causal_lm.chat_template_" + Printable(path) +
+                              " has no effect: the chat template doesn't name it");
   }
   TokenCounts counts;
   GRAFT_ASSIGN_OR_RETURN(const auto samples, language::EncodeSamples(*encoder, setup.training,

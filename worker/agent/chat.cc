@@ -1,6 +1,7 @@
 #include "worker/agent/chat.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "common/base/json.h"
@@ -8,6 +9,7 @@
 #include "common/base/utf8.h"
 #include "common/datasets/chat.h"
 #include "common/templates/clock.h"
+#include "common/templates/unread.h"
 
 namespace graft::worker::agent {
 namespace {
@@ -93,18 +95,19 @@ StatusOr<templates::Conversation> ToConversation(const Chat& chat) {
   return conversation;
 }
 
-StatusOr<std::string> ChatRenderer::Render(const templates::ChatFiles& files, const Chat& chat,
-                                           const Json& variables) {
+StatusOr<RenderedChat> ChatRenderer::Render(const templates::ChatFiles& files, const Chat& chat,
+                                            const Json& variables) {
   GRAFT_ASSIGN_OR_RETURN(const templates::Conversation conversation, ToConversation(chat));
   templates::RenderOptions options;
   options.add_generation_prompt = true;
   options.special_tokens = files.special_tokens;
   options.now = templates::ClockNow();
-  options.variables = OrderedJson(variables);
+  OrderedJson own = OrderedJson::object();
   for (const auto& [name, text] : chat.variables()) {
-    GRAFT_ASSIGN_OR_RETURN(options.variables[name],
-                           agent::Parsed(text, "chat.variables." + Printable(name)));
+    GRAFT_ASSIGN_OR_RETURN(own[name], agent::Parsed(text, "chat.variables." + Printable(name)));
   }
+  options.variables = OrderedJson(variables);
+  options.variables.update(own);
   const StatusOr<std::string> source =
       templates::ChooseTemplate(files, /*has_tools=*/!chat.tools().empty());
   if (source.status().code() == StatusCode::kNotFound) {
@@ -117,7 +120,12 @@ StatusOr<std::string> ChatRenderer::Render(const templates::ChatFiles& files, co
   GRAFT_ASSIGN_OR_RETURN(const templates::ChatTemplate chat_template, Parsed(*source));
   StatusOr<templates::Rendered> rendered = chat_template.Render(conversation, options);
   if (!rendered.ok()) return RenameFields(rendered.status(), BelowChat);
-  return std::move(rendered->text);
+  RenderedChat result{std::move(rendered->text),
+                      templates::PartsOf(conversation, templates::UnreadParts(chat_template))};
+  std::ranges::move(templates::UnreadVariables(chat_template, own),
+                    std::back_inserter(result.unread));
+  for (std::string& path : result.unread) path.insert(0, "chat.");
+  return result;
 }
 
 StatusOr<templates::ChatTemplate> ChatRenderer::Parsed(const std::string& source) {

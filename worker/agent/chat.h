@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/json.h"
 #include "common/base/status.h"
@@ -21,6 +22,12 @@ namespace graft::worker::agent {
 /// what it should be.
 StatusOr<templates::Conversation> ToConversation(const graft::v1::Chat& chat);
 
+struct RenderedChat {
+  std::string text;
+  /// What the template can't read of the chat, by path: "chat.tools", "chat.variables.style".
+  std::vector<std::string> unread;
+};
+
 /// Renders chats up to where the model's answer begins. Keeps the templates that it parsed last.
 /// Thread safety: thread-safe. A template may take seconds: not for a thread that others wait for.
 class ChatRenderer {
@@ -29,8 +36,8 @@ class ChatRenderer {
   /// Errors: as ToConversation's; FailedPrecondition with reason NO_CHAT_TEMPLATE if there is none;
   /// InvalidArgument with one of ChatTemplate's reasons if it can't be parsed or says no, at
   /// "chat_template", or at the path below "chat" of the field that it can't read.
-  StatusOr<std::string> Render(const templates::ChatFiles& files, const graft::v1::Chat& chat,
-                               const Json& variables = Json::object());
+  StatusOr<RenderedChat> Render(const templates::ChatFiles& files, const graft::v1::Chat& chat,
+                                const Json& variables = Json::object());
 
  private:
   StatusOr<templates::ChatTemplate> Parsed(const std::string& source);

@@ -1,5 +1,7 @@
 /// What EngineService does of language models.
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/base/guard.h"
@@ -54,26 +56,30 @@ void EngineService::Begin(const Text& text) {
   });
 }
 
-StatusOr<engine::GenerateRequest> EngineService::Prompt(const Text& text) {
+StatusOr<EngineService::Prompted> EngineService::Prompt(const Text& text) {
   const pb::EngineGenerateRequest& asked = *text.request;
   if (text.call->abandoned()) return CancelledError("nobody waits for the answer any more");
-  engine::GenerateRequest request;
+  Prompted prompted;
+  engine::GenerateRequest& request = prompted.request;
   request.version = asked.version().sha256();
   if (request.version.empty()) request.base = asked.base();
   request.settings = FromProto(asked.generation());
   request.abandoned = [call = text.call] { return call->abandoned(); };
   if (!asked.has_chat()) {
     request.prompt = asked.prompt();
-    return request;
+    return prompted;
   }
   GRAFT_ASSIGN_OR_RETURN(const engine::ChatForm form,
                          engine_.ChatFormOf(request.base, request.version));
-  GRAFT_ASSIGN_OR_RETURN(request.prompt, chats_.Render(form.files, asked.chat(), form.variables));
+  GRAFT_ASSIGN_OR_RETURN(RenderedChat chat,
+                         chats_.Render(form.files, asked.chat(), form.variables));
+  request.prompt = std::move(chat.text);
+  prompted.unread = std::move(chat.unread);
   request.special_tokens = false;  // The template wrote them.
-  return request;
+  return prompted;
 }
 
-void EngineService::Write(const Text& text, StatusOr<engine::GenerateRequest> request) {
+void EngineService::Write(const Text& text, StatusOr<Prompted> prompted) {
   const auto end = [this, text](const Status& status) {
     // It left memory while its chat was rendered.
     if (IsNotResident(status) && text.loads > 1) {
@@ -83,11 +89,15 @@ void EngineService::Write(const Text& text, StatusOr<engine::GenerateRequest> re
     }
     text.call->End(Answer(text.request->has_chat() ? RenameFields(status, AtChat) : status));
   };
-  if (!request.ok()) return end(request.status());
+  if (!prompted.ok()) return end(prompted.status());
   engine_.Generate(
-      *std::move(request),
-      [text, first = true](engine::GeneratedPiece piece) mutable {
-        if (std::exchange(first, false) && text.answered) text.answered();
+      std::move(prompted->request),
+      [text, first = true,
+       unread = std::move(prompted->unread)](engine::GeneratedPiece piece) mutable {
+        if (std::exchange(first, false)) {
+          if (text.answered) text.answered();
+          std::ranges::move(unread, std::back_inserter(piece.without_effect));
+        }
         text.call->Push(std::move(piece));
       },
       [end](const StatusOr<engine::GenerateResult>& result) { end(result.status()); });

@@ -85,10 +85,14 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   };
   /// Has the text written once what it needs is in memory, or ends its call.
   void Begin(const Text& text);
+  struct Prompted {
+    engine::GenerateRequest request;
+    std::vector<std::string> unread;  ///< What of a chat its template can't read, by path.
+  };
   /// What the engine is asked for; renders a chat.
-  StatusOr<engine::GenerateRequest> Prompt(const Text& text);
+  StatusOr<Prompted> Prompt(const Text& text);
   /// Hands a text to the engine, and ends its call.
-  void Write(const Text& text, StatusOr<engine::GenerateRequest> request);
+  void Write(const Text& text, StatusOr<Prompted> prompted);
   /// A Score call, which lives until its reactor is finished.
   struct Scoring {
     grpc::CallbackServerContext* context;

@@ -35,7 +35,7 @@ std::string Position(std::string_view source, size_t at) {
   const std::string_view before = source.substr(0, at);
   const auto line = std::count(before.begin(), before.end(), '\n') + 1;
   const size_t begin = before.rfind('\n') + 1;  // 0 if there is none.
-  return "line " + std::to_string(line) + ", column " +
+  return "the chat template's line " + std::to_string(line) + ", column " +
          std::to_string(NumCodes(before.substr(begin)) + 1);
 }
 

@@ -97,6 +97,13 @@ TEST_F(SpecFlagsTest, FlagsOfTwoTasksAreRefused) {
   EXPECT_THAT(Refused({"--task", "translation"}), HasSubstr("causal_lm"));
   EXPECT_THAT(Refused({"--loss-on", "some"}), HasSubstr("answers or all"));
   EXPECT_THAT(Refused({"--chat-template", "/nonexistent"}), HasSubstr("can't be read"));
+  EXPECT_THAT(Refused({"--chat-template", "/dev/null"}), HasSubstr("has no template; leave"));
+  EXPECT_THAT(Refused({"--chat-template", "/tmp"}), HasSubstr("has no template; leave"));
+  const auto folder = TempFolder::Create();
+  ASSERT_TRUE(folder.ok());
+  const std::string latin = folder->path() / "latin.jinja";
+  ASSERT_TRUE(WriteFileDurably(latin, "{{ 'caf\xe9' }}").ok());
+  EXPECT_THAT(Refused({"--chat-template", latin}), HasSubstr("isn't UTF-8 at byte 7"));
   EXPECT_THAT(Refused({"--template-variable", "=x"}), HasSubstr("NAME=VALUE"));
 }
 

@@ -177,6 +177,16 @@ TEST_F(TextTest, FlagsThatChangeNothingAreToldOnceWithWhatToDo) {
   EXPECT_THAT(json.out, HasSubstr("settings_without_effect"));
 }
 
+TEST_F(TextTest, WhatTheChatTemplateDoesntReadIsTold) {
+  server_.without_effect = {"generation.seed", "chat.messages.tool_calls", "chat.variables.x"};
+
+  EXPECT_EQ(Run({"generate", "--adapter", "a", "one"}).err,
+            "warning: the chat template doesn't read messages.tool_calls and variables.x, which "
+            "change nothing\n"
+            "warning: the base's own temperature is 0, at which the likeliest token is always "
+            "chosen, so --seed changes nothing; say --temperature 1 to have texts drawn\n");
+}
+
 TEST_F(TextTest, PromptsComeFromStandardInputToo) {
   const Typed typed("first\nsecond\n");
 

@@ -67,7 +67,8 @@ TEST(ParseErrorsTest, EachIsToldWithItsPlaceWhenTheTemplateIsParsed) {
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
     EXPECT_EQ(ReasonOf(status), "TEMPLATE_SYNTAX");
     EXPECT_EQ(status.details()[0].field, "chat_template");
-    EXPECT_THAT(status.message(), StartsWith(fault.at)) << fault.source;
+    EXPECT_THAT(status.message(), StartsWith("the chat template's " + std::string(fault.at)))
+        << fault.source;
     EXPECT_THAT(status.message(), HasSubstr(fault.what)) << fault.source;
   }
 }
@@ -101,7 +102,8 @@ TEST(RenderErrorsTest, EachIsToldWithItsPlace) {
     const Status status = Render(fault.source).status();
     ASSERT_FALSE(status.ok()) << fault.source;
     EXPECT_EQ(ReasonOf(status), "TEMPLATE_FAILED") << fault.source;
-    EXPECT_THAT(status.message(), StartsWith(fault.at)) << fault.source;
+    EXPECT_THAT(status.message(), StartsWith("the chat template's " + std::string(fault.at)))
+        << fault.source;
     EXPECT_THAT(status.message(), HasSubstr(fault.what)) << fault.source;
   }
 }
@@ -114,7 +116,7 @@ TEST(RenderErrorsTest, TheTemplatesOwnRefusalIsToldInQuotes) {
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(ReasonOf(status), "TEMPLATE_REFUSED");
   EXPECT_EQ(status.message(),
-            "line 1, column 19: the template refuses this conversation: "
+            "the chat template's line 1, column 19: the template refuses this conversation: "
             "\"Roles must\\nalternate: \\u202euser\"");
 }
 

@@ -136,6 +136,30 @@ TEST(LanguageCountsTest, WhatIsCutAndLeftOutIsToldWithItsLines) {
                                     "out (lines 2, 3, 4, 5, 6, 7, 8, 9 and 4 more)")));
 }
 
+TEST(LanguageCountsTest, WhatTheTemplateDoesntReadIsTold) {
+  datasets::IngestedDataset dataset;
+  dataset.shape = Shape::kMessages;
+  dataset.train = {At(1, Chat("a", "b"), R"([{"type":"function"}])"), At(2, Chat("a", "b"))};
+  dataset.validation = {At(3, R"([{"role":"user","content":"a"},{"role":"assistant","content":"b",)"
+                              R"("reasoning_content":"c"}])")};
+  LanguageSetup setup = SetupOf(20, kTemplate);
+  setup.training.chat_template_variables = {{"enable_thinking", false}};
+
+  EXPECT_THAT(
+      Count(dataset, setup).report.warnings,
+      ElementsAre("task.causal_lm.chat_template_variables.enable_thinking has no effect: the chat "
+                  "template doesn't name it",
+                  "the chat template doesn't read tools, which 1 of 2 train examples has (line 1): "
+                  "the model never sees them; give a template that writes them "
+                  "(--chat-template FILE)",
+                  HasSubstr("doesn't read messages.reasoning_content, which 1 of 1 validation")));
+
+  setup.training.chat_template = std::string(kTemplate) +
+                                 "{% if false %}{{ tools }}{{ messages[0].reasoning }}"
+                                 "{{ enable_thinking }}{% endif %}";
+  EXPECT_THAT(Count(dataset, setup).report.warnings, IsEmpty());
+}
+
 TEST(LanguageCountsTest, ASplitWithNothingToLearnIsAFault) {
   datasets::IngestedDataset dataset;
   dataset.shape = Shape::kMessages;

@@ -39,7 +39,8 @@ templates::ChatFiles Files(const std::string& source) {
 }
 
 StatusOr<std::string> Render(const std::string& source, const Chat& chat) {
-  return ChatRenderer().Render(Files(source), chat);
+  GRAFT_ASSIGN_OR_RETURN(RenderedChat rendered, ChatRenderer().Render(Files(source), chat));
+  return std::move(rendered.text);
 }
 
 TEST(ChatTest, ATemplateSeesWhatWasSentInItsOrder) {
@@ -163,6 +164,20 @@ TEST(ChatTest, FaultsOfATemplateAreTold) {
               HasSubstr("no system message"));
 }
 
+TEST(ChatTest, WhatTheTemplateDoesntReadIsToldButNotOfTheVersionsOwnVariables) {
+  Chat chat = Hello();
+  chat.add_tools(R"({"type": "function", "function": {"name": "add"}})");
+  (*chat.mutable_variables())["style"] = "1";
+  const Json own = {{"mood", "calm"}};
+
+  const auto plain = ChatRenderer().Render(Files("{{ messages[0].content }}"), chat, own);
+  const auto full = ChatRenderer().Render(Files("{{ tools }}{{ style }}"), chat, own);
+
+  ASSERT_TRUE(plain.ok() && full.ok()) << plain.status() << full.status();
+  EXPECT_THAT(plain->unread, testing::ElementsAre("chat.tools", "chat.variables.style"));
+  EXPECT_THAT(full->unread, testing::IsEmpty());
+}
+
 TEST(ChatTest, WithoutATemplateAPromptIsAskedFor) {
   const auto text = ChatRenderer().Render({}, Hello());
 
@@ -177,7 +192,7 @@ TEST(ChatTest, ManyTemplatesAreRenderedByOneRendererEachAsItself) {
     for (int i = 0; i < 50; ++i) {
       const std::string mark = std::to_string(i) + ":";
       const auto text = renderer.Render(Files(mark + "{{ messages[0].content }}"), Hello());
-      EXPECT_THAT(*text, StartsWith(mark));
+      EXPECT_THAT(text->text, StartsWith(mark));
     }
   }
 }

@@ -135,7 +135,10 @@ void Engine::Impl::TellNeed(const TrainRequest& request, at::ScalarType compute,
   if (!input.ok()) return;
   (*input)->request.spec = request.spec;
   const DataSchedule schedule((*input)->train, request.spec->hyperparameters);
-  observer.OnMemory(LeastNeed(**input, LargestPassOf(**input, schedule)));
+  const BaseMemory memory = (*base)->memory();
+  // Reading may use what is kept for passes, which the most that a job can have is without.
+  const int64_t to_read = memory.tensors + memory.loading - ledger_->for_passes();
+  observer.OnMemory(std::max(to_read, LeastNeed(**input, LargestPassOf(**input, schedule))));
 }
 
 Status Engine::Impl::Train(TrainRequest request, std::shared_ptr<TrainObserver> observer) {

@@ -171,7 +171,7 @@ class LoadTest : public ::testing::Test {
     return done->get_future();
   }
 
-  TrainRequest Job(const Json& method, int64_t steps) const {
+  TrainRequest Job(const Json& method, int64_t steps, int batch_size = 8, int words = 120) const {
     const fs::path base = folder_.path() / "base-bert";
     const auto checkpoint = Must(safetensors::Checkpoint::Open(base));
     const families::Layout layout =
@@ -181,7 +181,7 @@ class LoadTest : public ::testing::Test {
     spec.adapter = "test";
     spec.task.kind = tasks::Kind::kCausalLanguageModeling;
     spec.method = Must(methods::ParseMethod(method.begin().key(), method.begin().value()));
-    spec.hyperparameters.batch_size = 8;
+    spec.hyperparameters.batch_size = batch_size;
     spec.hyperparameters.max_steps = static_cast<int>(steps);
     spec.hyperparameters.max_length = 128;
     spec.hyperparameters.precision = spec::Precision::kFp32;
@@ -190,7 +190,7 @@ class LoadTest : public ::testing::Test {
     data->shape = datasets::Shape::kText;
     for (int i = 0; i < 16; ++i) {
       datasets::Example& example = data->train.emplace_back();
-      for (int word = 0; word < 120; ++word) example.text += " a";
+      for (int word = 0; word < words; ++word) example.text += " a";
     }
     return MakeRequest(
         std::make_shared<const spec::JobSpec>(Must(spec::Resolve(std::move(spec), layout))),
@@ -201,6 +201,25 @@ class LoadTest : public ::testing::Test {
   std::atomic<bool> end_ = false;
   std::atomic<int64_t> pieces_ = 0;
 };
+
+TEST_F(LoadTest, ABaseThatFitsButCantBeReadCountsAsMoreThanThereIs) {
+  const Json lora = {{"lora", {{"rank", 2}}}};
+  const auto roomy = MakeEngine(int64_t{2} << 30, folder_.path());
+  const auto known = std::make_shared<NeedsRecorder>();
+  ASSERT_TRUE(RunJob(*roomy, Job(lora, 1, 1, 4), known).ok());
+  // An eighth is for passes, reading among them, which takes half as much again as the embeddings.
+  const auto engine = MakeEngine(known->needs / 7 * 8 + 4096, folder_.path());
+  ASSERT_GE(engine->job_memory().most_bytes, known->needs);
+  const auto recorder = std::make_shared<NeedsRecorder>();
+
+  const Status status = engine->Train(Job(lora, 1, 1, 4), recorder);
+
+  ASSERT_THAT(status.message(), ::testing::StartsWith("reading the base base-bert needs "));
+  EXPECT_GT(recorder->needs, engine->job_memory().most_bytes)
+      << "else it would be given to this worker again and again";
+  const auto enough = MakeEngine(recorder->needs / 7 * 8 + 4096, folder_.path());
+  EXPECT_TRUE(RunJob(*enough, Job(lora, 1, 1, 4)).ok());
+}
 
 TEST_F(LoadTest, TheLedgerTellsWhatTheAllocatorCounts) {
   InstallCpuAllocator();

@@ -96,6 +96,7 @@ class Ledger : public std::enable_shared_from_this<Ledger> {
   Figures figures() const;
   /// What another kind than passes could take if so many bytes of what is held left first.
   int64_t FreeIfLeft(int64_t bytes) const;
+  int64_t for_passes() const { return options_.for_passes; }
   /// What can be held but by passes if nothing else is and no other process is there.
   int64_t capacity() const { return options_.budget - options_.for_passes; }
   void ResetPeak();

@@ -106,6 +106,16 @@ std::string VersionHash(const Identity& identity,
   return Sha256Hex(Json{{"identity", IdentityJson(identity)}, {"files", file_hashes}}.dump());
 }
 
+tasks::LanguageTraining TrainingOf(const tasks::TaskSpec& identity, const Json& job) {
+  const Json spec = job.is_object() ? job.value("spec", Json()) : Json();
+  const Json task = spec.is_object() ? spec.value("task", Json()) : Json();
+  const StatusOr<tasks::TaskSpec> read = tasks::Parse(task.is_object() ? task : Json::object());
+  tasks::LanguageTraining training = read.ok() ? read->language : tasks::LanguageTraining();
+  if (const Json& own = identity.language.chat_template_variables; !own.empty())
+    training.chat_template_variables = own;
+  return training;
+}
+
 Manifest Seal(const Identity& identity, const Record& record, Files& files) {
   Manifest manifest{
       .identity = identity, .record = record, .file_hashes = HashFiles(files), .sha256 = {}};
@@ -126,9 +136,15 @@ Manifest Seal(const Identity& identity, const Record& record, Files& files) {
 StatusOr<Header> ReadHeader(const Files& files) {
   GRAFT_ASSIGN_OR_RETURN(const Json json, ReadManifestJson(files));
   const Json& identity = json["identity"];
-  Header header{
-      json["base"], identity["base_fingerprint"], identity["precision"], identity["tokenizer"], {}};
+  Header header{json["base"],
+                identity["base_fingerprint"],
+                identity["precision"],
+                identity["tokenizer"],
+                {},
+                {}};
   for (const auto& [name, hash] : json["files"].items()) header.files.push_back(name);
+  GRAFT_ASSIGN_OR_RETURN(const tasks::TaskSpec task, ReadTask(identity));
+  header.template_variables = TrainingOf(task, json.value("job", Json())).chat_template_variables;
   return header;
 }
 

@@ -53,6 +53,11 @@ struct Manifest {
 std::string VersionHash(const Identity& identity,
                         const std::map<std::string, std::string>& file_hashes);
 
+/// How a version's language model was trained, as far as its record says. The template variables
+/// are the identity's; a version that was made before those were in it has them in its record
+/// alone.
+tasks::LanguageTraining TrainingOf(const tasks::TaskSpec& identity, const Json& job);
+
 /// Adds graft.json to weight and config files; returns the manifest that it holds.
 Manifest Seal(const Identity& identity, const Record& record, Files& files);
 
@@ -66,6 +71,7 @@ StatusOr<Manifest> Open(const Files& files, const families::Layout& layout);
 struct Header {
   std::string base, base_fingerprint, precision, tokenizer;
   std::vector<std::string> files;  ///< The version's, graft.json not among them.
+  Json template_variables;         ///< Of its chats; an object.
 };
 StatusOr<Header> ReadHeader(const Files& files);
 

@@ -103,6 +103,7 @@ int64_t RowsAtOnce(Kind kind, int64_t width) {
 TaskSpec TaskSpec::OfVersion() const {
   TaskSpec task = *this;
   task.language = {};
+  task.language.chat_template_variables = language.chat_template_variables;
   return task;
 }
 

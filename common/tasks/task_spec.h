@@ -67,7 +67,8 @@ struct TaskSpec {
   /// {"sequence_classification": {"label_names": [...]}}; language models' fields only where they
   /// aren't their defaults.
   Json ToJson() const;
-  /// What a version of it is: without how it was trained.
+  /// What a version of it is: without how it was trained, but with what its chats begin with (their
+  /// template is a file of its own).
   TaskSpec OfVersion() const;
 
   friend bool operator==(const TaskSpec&, const TaskSpec&) = default;

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "common/artifacts/artifact.h"
 #include "common/base/failpoint.h"
 #include "common/base/ids.h"
 #include "common/base/sha256.h"
@@ -188,6 +189,20 @@ StatusOr<Prepared> Intake::Prepare(const std::string& tenant, const spec::JobSpe
   return prepared;
 }
 
+StatusOr<Intake::Continued> Intake::ReadContinued(const std::string& prefix) const {
+  Continued continued;
+  auto chat_template = objects_.Get(prefix + std::string(templates::kChatTemplateFile));
+  if (!chat_template.ok() && chat_template.status().code() != StatusCode::kNotFound)
+    return chat_template.status();
+  if (chat_template.ok()) continued.chat_template = *std::move(chat_template);
+  const std::string name(artifacts::kManifestName);
+  GRAFT_ASSIGN_OR_RETURN(std::string manifest, objects_.Get(prefix + name));
+  GRAFT_ASSIGN_OR_RETURN(artifacts::Header header,
+                         artifacts::ReadHeader({{name, std::move(manifest)}}));
+  continued.variables = std::move(header.template_variables);
+  return continued;
+}
+
 StatusOr<TokenCounts> Intake::CountLanguageTokens(const datasets::IngestedDataset& dataset,
                                                   const PrepareOptions& options, const Base& base,
                                                   Turns::Turn& turn, spec::JobSpec& spec,
@@ -196,12 +211,13 @@ StatusOr<TokenCounts> Intake::CountLanguageTokens(const datasets::IngestedDatase
                       .max_length = spec.hyperparameters.max_length,
                       .now = templates::ClockAt(options.create_time / 1'000'000),
                       .continued_template = {}};
-  if (!options.init_from_prefix.empty()) {
-    auto continued =
-        objects_.Get(options.init_from_prefix + std::string(templates::kChatTemplateFile));
-    if (!continued.ok() && continued.status().code() != StatusCode::kNotFound)
-      return continued.status();
-    if (continued.ok()) setup.continued_template = *std::move(continued);
+  if (!options.init_from_prefix.empty() && setup.training.chat_template.empty()) {
+    GRAFT_ASSIGN_OR_RETURN(Continued continued, ReadContinued(options.init_from_prefix));
+    setup.continued_template = std::move(continued.chat_template);
+    // The job's own win.
+    continued.variables.update(setup.training.chat_template_variables);
+    spec.task.language.chat_template_variables = continued.variables;
+    setup.training.chat_template_variables = std::move(continued.variables);
   }
   GRAFT_ASSIGN_OR_RETURN(const std::string chosen, ChooseChatTemplate(dataset, setup, base));
   spec.task.language.chat_template = chosen;

@@ -86,7 +86,14 @@ class Intake {
   StatusOr<datasets::IngestSpec> Resolve(const std::string& tenant,
                                          const spec::DatasetSpec& dataset, tasks::Kind kind,
                                          const StopFlag& stop, Turns::Turn& turn) const;
-  /// Errors: as ChooseChatTemplate and CountLanguage.
+  /// How the version under `prefix`, which a job continues, renders chats.
+  struct Continued {
+    std::string chat_template;  ///< Empty: it has none of its own.
+    Json variables = Json::object();
+  };
+  StatusOr<Continued> ReadContinued(const std::string& prefix) const;
+  /// Sets in `spec` the chat template and the variables that it uses.
+  /// Errors: as ReadContinued, ChooseChatTemplate and CountLanguage.
   StatusOr<TokenCounts> CountLanguageTokens(const datasets::IngestedDataset& dataset,
                                             const PrepareOptions& options, const Base& base,
                                             Turns::Turn& turn, spec::JobSpec& spec,

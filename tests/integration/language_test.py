@@ -99,6 +99,12 @@ def check_jobs(graft, folder):
     assert same_text["evaluations"] == chats["evaluations"]
     continued = train(graft, "continued", *data, "--init-from", "other@1")
     assert continued["spec"]["task"]["causal_lm"]["chat_template"] == other.read_text()
+    moody = train(graft, "moody", *data, "--chat-template", other, "--template-variable", "mood=calm")
+    assert moody["evaluations"] == same_text["evaluations"], "the template doesn't read it"
+    assert moody["adapter_version_sha256"] != same_text["adapter_version_sha256"]
+    for arguments, mood in (((), "calm"), (("--template-variable", "mood=sad"), "sad")):
+        later = train(graft, f"later-{mood}", *data, "--init-from", "moody@1", *arguments)
+        assert later["spec"]["task"]["causal_lm"]["chat_template_variables"] == {"mood": mood}, later["spec"]
     everything = train(graft, "everything", *data, "--loss-on", "all")
     assert int(everything["facts"]["loss_tokens"]) > int(chats["facts"]["loss_tokens"])
     judged = graft.run("evaluate", "chats@1", folder / "chat.jsonl")

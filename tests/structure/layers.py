@@ -75,7 +75,7 @@ LAYERS = {
     "server/core": Layer("common", "json"),
     "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),
     "server/supervisor": Layer("common server/core", "boost spdlog json"),
-    "server/intake": Layer("common common/templates common/language server/core", "spdlog json"),
+    "server/intake": Layer("common common/artifacts common/templates common/language server/core", "spdlog json"),
     "server/rpc": Layer("common common/artifacts proto server/core server/intake", RPC),
     "server/http": Layer("common server/core server/intake server/rpc proto", RPC),
     "server/app": Layer(

@@ -175,6 +175,24 @@ TEST(ReadHeaderTest, ReadsWhatChoosesABase) {
   EXPECT_EQ(header->base, "tiny");
   EXPECT_EQ(header->base_fingerprint, Sha256Hex("base"));
   EXPECT_EQ(header->precision, "fp32");
+  EXPECT_EQ(header->template_variables, Json::object());
+}
+
+TEST(ReadHeaderTest, TemplateVariablesAreTheIdentitysElseThoseOfItsJob) {
+  Identity identity = TinyIdentity();
+  identity.task = {};
+  identity.task.kind = tasks::Kind::kCausalLanguageModeling;
+  Record record;
+  record.job["spec"]["task"]["causal_lm"]["chat_template_variables"] = {{"a", 1}};
+  const auto variables = [&] {
+    Files files;
+    Seal(identity, record, files);
+    return ReadHeader(files)->template_variables;
+  };
+  EXPECT_EQ(variables(), Json({{"a", 1}}));
+
+  identity.task.language.chat_template_variables = {{"b", 2}};
+  EXPECT_EQ(variables(), Json({{"b", 2}}));
 }
 
 }  // namespace

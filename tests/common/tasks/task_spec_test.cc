@@ -84,10 +84,13 @@ TEST(TaskSpecTest, HowLongSamplesAreIsOfSamplesAlone) {
   }
 }
 
-TEST(TaskSpecTest, AVersionSaysNothingOfHowItWasTrained) {
-  const TaskSpec task = Must(Language({{"loss_on", "ALL"}, {"samples", {"x"}}}));
+TEST(TaskSpecTest, AVersionSaysNothingOfHowItWasTrainedButWhatItsChatsHave) {
+  Json fields = {{"loss_on", "ALL"}, {"samples", {"x"}}};
+  EXPECT_EQ(Must(Language(fields)).OfVersion().ToJson(), Language(Json::object()));
 
-  EXPECT_EQ(task.OfVersion().ToJson(), Language(Json::object()));
+  const Json variables = {{"chat_template_variables", {{"enable_thinking", false}}}};
+  fields.update(variables);
+  EXPECT_EQ(Must(Language(fields)).OfVersion().ToJson(), Language(variables));
   EXPECT_EQ(Classification({"a", "b"}).OfVersion(), Classification({"a", "b"}));
 }
 

@@ -22,14 +22,6 @@ Status CheckTokenizer(const artifacts::Identity& identity, const Base& base) {
       .AddDetail({"TOKENIZER_MISMATCH", {}, 0, {}, {}});
 }
 
-/// How the job of a record trained a language model; the defaults if it doesn't say.
-tasks::LanguageTraining TrainingOf(const Json& job) {
-  const Json spec = job.is_object() ? job.value("spec", Json()) : Json();
-  const Json task = spec.is_object() ? spec.value("task", Json()) : Json();
-  const StatusOr<tasks::TaskSpec> read = tasks::Parse(task.is_object() ? task : Json::object());
-  return read.ok() ? read->language : tasks::LanguageTraining();
-}
-
 }  // namespace
 
 StatusOr<ArtifactHeader> ReadArtifactHeader(const Files& files) {
@@ -52,7 +44,7 @@ StatusOr<LoadedArtifact> ReadArtifact(const Files& files, const Base& base) {
   GRAFT_ASSIGN_OR_RETURN(loaded.adapter, MakeAdapter(manifest.identity.method, base.layout(),
                                                      manifest.identity.task, base.device()));
   loaded.trained_for = manifest.identity.task;
-  loaded.trained_for.language = TrainingOf(manifest.record.job);
+  loaded.trained_for.language = artifacts::TrainingOf(manifest.identity.task, manifest.record.job);
   ParameterSet& parameters = loaded.adapter->parameters();
   GRAFT_ASSIGN_OR_RETURN(const auto bound, artifacts::BindTensors(files, parameters.specs()));
   const at::NoGradGuard no_grad;

@@ -1,8 +1,13 @@
 #include "common/command_line/command_line.h"
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <optional>
 #include <sstream>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
 
 #include <CLI/CLI.hpp>
 
@@ -30,6 +35,46 @@ CLI::Option* TakeLiterally(CLI::Option* option) {
   return option->transform([](const std::string& text) { return Unmarked(text); });
 }
 
+/// What `text` says is no whole number of this type, or empty. CLI11 takes "-1" for a large number
+/// and what is too large for the largest.
+template <typename Whole>
+std::string WholeFault(const std::string& text) {
+  Whole value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc() && stop == end) return {};
+  return Quoted(text, 60) + " isn't a whole number from " +
+         std::to_string(std::numeric_limits<Whole>::min()) + " to " +
+         std::to_string(std::numeric_limits<Whole>::max());
+}
+
+template <typename T>
+struct NumberOf {
+  using Type = T;
+};
+template <typename T>
+struct NumberOf<std::optional<T>> {
+  using Type = T;
+};
+
+/// "1.5G" as bytes; empty if it says no size.
+std::optional<int64_t> SizeOf(std::string_view text) {
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  if (error != std::errc()) return std::nullopt;
+  std::string unit = AsciiLower(std::string(stop, end));
+  std::erase(unit, ' ');
+  if (unit.ends_with("ib") && unit.size() == 3) unit.erase(1);
+  if (unit.ends_with('b')) unit.pop_back();
+  constexpr std::string_view kUnits = "kmgt";
+  const size_t power = unit.size() == 1 ? kUnits.find(unit.front()) : std::string_view::npos;
+  if (!unit.empty() && power == std::string_view::npos) return std::nullopt;
+  for (size_t i = 0; !unit.empty() && i <= power; ++i) number *= 1024;
+  if (!(number >= 0 && number < 0x1p63)) return std::nullopt;
+  return static_cast<int64_t>(number);
+}
+
 }  // namespace
 
 Option Option::Required() { return Option(option_->required()); }
@@ -51,7 +96,13 @@ Option Option::SplitAt(char delimiter) { return Option(option_->delimiter(delimi
 Option Option::OneAtATime() { return Option(option_->allow_extra_args(false)); }
 
 Option Option::InBytes() {
-  return Option(option_->transform(CLI::AsSizeValue(/*kb_is_1000=*/false)));
+  const auto to_bytes = [](std::string& text) -> std::string {
+    const std::optional<int64_t> bytes = SizeOf(text);
+    if (!bytes) return Quoted(text, 60) + " isn't a size; say for example 16G, 1.5G or 512M";
+    text = std::to_string(*bytes);
+    return {};
+  };
+  return Option(option_->transform(CLI::Validator(to_bytes, "SIZE")));
 }
 
 Option Option::OrVariable(const std::string& variable) {
@@ -83,7 +134,11 @@ Command Command::AddCommand(const std::string& name, const std::string& help) {
 
 template <typename Value>
 Option Command::Add(const std::string& name, Value& value, const std::string& help) {
-  return Option(TakeLiterally(command_->add_option(name, value, help)));
+  CLI::Option* option = TakeLiterally(command_->add_option(name, value, help));
+  using Number = typename NumberOf<Value>::Type;
+  // Behind what transforms it.
+  if constexpr (std::is_integral_v<Number>) option->check(WholeFault<Number>);
+  return Option(option);
 }
 template Option Command::Add(const std::string&, std::string&, const std::string&);
 template Option Command::Add(const std::string&, std::vector<std::string>&, const std::string&);

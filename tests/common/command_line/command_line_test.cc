@@ -92,8 +92,15 @@ TEST(CommandLineTest, EachTextIsTakenAsItIs) {
 
 TEST(CommandLineTest, WhatIsOutOfBoundsIsAFaultThatNamesTheOption) {
   const std::vector<std::vector<std::string>> lines = {
-      {"--whole", "11"}, {"--whole", "1.5"},    {"--real", "0.4"}, {"--word", "green"},
-      {"--size", "12Q"}, {"--unknown", "much"}, {"--whole"},       {"stray"},
+      {"--whole", "11"},  {"--whole", "1.5"},
+      {"--real", "0.4"},  {"--word", "green"},
+      {"--size", "12Q"},  {"--unknown", "much"},
+      {"--whole"},        {"stray"},
+      {"--size", "-5"},   {"--size", "9999999T"},
+      {"--size", ""},     {"--size", "G"},
+      {"--seed", "-1"},   {"--seed", "18446744073709551616"},
+      {"--seed", "0x1"},  {"--steps", "9223372036854775808"},
+      {"--steps", "1e3"}, {"--steps", ""},
   };
   for (const std::vector<std::string>& arguments : lines) {
     CommandLine line("prog", "1.2.3", "what it does");
@@ -101,6 +108,10 @@ TEST(CommandLineTest, WhatIsOutOfBoundsIsAFaultThatNamesTheOption) {
     double real = 0;
     std::string word;
     uint64_t size = 0;
+    std::optional<uint64_t> seed;
+    int64_t steps = 0;
+    line.root().Add("--seed", seed, "a number");
+    line.root().Add("--steps", steps, "a number");
     line.root().Add("--whole", whole, "a number").Between(1, 10);
     line.root().Add("--real", real, "a number").Between(0.5, 1.0);
     line.root().Add("--word", word, "a word").OneOf({"red", "blue"});
@@ -113,6 +124,40 @@ TEST(CommandLineTest, WhatIsOutOfBoundsIsAFaultThatNamesTheOption) {
     EXPECT_THAT(answer->message, HasSubstr(arguments.front()));
     EXPECT_THAT(answer->text, HasSubstr("--help"));
   }
+}
+
+TEST(CommandLineTest, SizesAreReadWithTheirUnits) {
+  for (const auto& [text, bytes] :
+       std::vector<std::pair<std::string, uint64_t>>{{"0", 0},
+                                                     {"4096", 4096},
+                                                     {"2k", 2048},
+                                                     {"1.5G", 3ULL << 29},
+                                                     {"16 GiB", 16ULL << 30},
+                                                     {"3MB", 3ULL << 20},
+                                                     {"1T", 1ULL << 40},
+                                                     {"7B", 7}}) {
+    CommandLine line("prog", "1.2.3", "what it does");
+    uint64_t size = 1;
+    line.root().Add("--size", size, "bytes").InBytes();
+
+    const auto answer = line.Parse({"--size", text});
+
+    EXPECT_FALSE(answer.has_value()) << answer->text;
+    EXPECT_EQ(size, bytes) << text;
+  }
+}
+
+TEST(CommandLineTest, TheLargestNumbersAreTaken) {
+  CommandLine line("prog", "1.2.3", "what it does");
+  std::optional<uint64_t> seed;
+  int64_t steps = 0;
+  line.root().Add("--seed", seed, "a number");
+  line.root().Add("--steps", steps, "a number");
+
+  ASSERT_FALSE(line.Parse({"--seed", "18446744073709551615", "--steps", "-9223372036854775808"}));
+
+  EXPECT_EQ(seed, UINT64_MAX);
+  EXPECT_EQ(steps, INT64_MIN);
 }
 
 TEST(CommandLineTest, HelpShowsDefaultsAndTheVersionIsAnAnswer) {

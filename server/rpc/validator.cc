@@ -30,6 +30,12 @@ Status CheckBaseIsAsChecked(const core::Job& job, const intake::Base& base) {
       .AddDetail({"BASE_CHANGED", "base", 0, {}, {}});
 }
 
+/// True if nobody waits for its validation any more. A job that this has just queued or failed
+/// isn't: its end is being told.
+bool IsUnwanted(const core::Job& job) {
+  return job.state == core::JobState::kCancelled || job.state == core::JobState::kPaused;
+}
+
 }  // namespace
 
 void Validator::Start() {
@@ -78,15 +84,32 @@ Awaitable<void> Validator::Look(std::shared_ptr<Children> children) {
   query.states = {core::JobState::kValidating};
   query.order = core::JobQuery::Order::kRunFirst;
   query.limit = kLook;
-  auto list = [query](Transaction& tx) { return tx.ListJobs(query); };
-  const StatusOr<std::vector<core::Job>> jobs =
-      co_await Read(backend_.runtime, backend_.store, std::move(list));
-  if (!jobs.ok()) {
-    spdlog::warn("cannot look for jobs to validate: {}", jobs.status().message());
+  struct Found {
+    std::vector<core::Job> validating;
+    std::vector<core::JobKey> unwanted;  ///< Of those that run.
+  };
+  auto find = [query, running = running_](Transaction& tx) -> StatusOr<Found> {
+    Found result;
+    GRAFT_ASSIGN_OR_RETURN(result.validating, tx.ListJobs(query));
+    for (const core::JobKey& key : running) {
+      const StatusOr<core::Job> job = tx.GetJob(key);
+      if (!job.ok() && job.status().code() != StatusCode::kNotFound) return job.status();
+      if (!job.ok() || IsUnwanted(*job)) result.unwanted.push_back(key);
+    }
+    return result;
+  };
+  const StatusOr<Found> found = co_await Read(backend_.runtime, backend_.store, std::move(find));
+  if (!found.ok()) {
+    spdlog::warn("cannot look for jobs to validate: {}", found.status().message());
     co_return;
   }
-  if (jobs->size() < kLook) ForgetAllBut(*jobs);
-  for (const core::Job& job : *jobs) {
+  for (const core::JobKey& key : found->unwanted) {
+    // Its place is free once its work has noticed.
+    if (const auto child = children->signals.find(key); child != children->signals.end())
+      std::shared_ptr(child->second)->emit(asio::cancellation_type::terminal);
+  }
+  if (found->validating.size() < kLook) ForgetAllBut(found->validating);
+  for (const core::Job& job : found->validating) {
     const auto hold = not_before_.find(job.key);
     if (static_cast<int>(running_.size()) >= options_.max_running || running_.contains(job.key) ||
         (hold != not_before_.end() && steady_clock::now() < hold->second)) {

@@ -112,6 +112,18 @@ def check_jobs(graft, folder):
     return texts
 
 
+def check_cancelled_validations(graft, folder):
+    """A validation ends when its job is cancelled: as many as run at a time don't keep the next one waiting for minutes."""
+    rows = write_lines(folder / "many.jsonl", [chat(f"question {i}", "answer") for i in range(20_000)])
+    slow = folder / "slow.jinja"
+    slow.write_text("{% for i in range(60000) %}{% endfor %}" + tiny_llama.TEMPLATE)
+    arguments = ("submit", "--base", "llama", *JOB, "--train", rows, "--messages-column", "messages", "--chat-template", slow)
+    names = [graft.run(*arguments, "--adapter", f"slow-{i}", "--seed", str(i))["name"] for i in range(4)]
+    for name in names:
+        graft.run("cancel", name)
+    train(graft, "after", "--train", folder / "chat.jsonl", "--messages-column", "messages")
+
+
 def check_words(graft, folder):
     """What a person sees."""
     seen = text_of(graft, "submit", "--base", "llama", "--adapter", "seen", *JOB, "--train", folder / "chat.jsonl",
@@ -237,7 +249,7 @@ def main():
         tiny_model.write_base(folder / "bases" / "bert")
         write_data(folder)
         with Graft(options.bin, folder / "bases", folder) as graft:
-            for check in (check_jobs, check_words, check_samples, check_exports, check_warnings,
+            for check in (check_jobs, check_cancelled_validations, check_words, check_samples, check_exports, check_warnings,
                           check_refusals):
                 check(graft, folder)
                 print(check.__name__, "passed", flush=True)

@@ -53,8 +53,10 @@ int Run(const Config& config) {
             << std::endl;
 
   const int signal = WaitForSignal(signals);
-  spdlog::info("{}: finishing what is under way; a second signal ends at once",
-               signal == SIGINT ? "interrupted" : "asked to stop");
+  if (!(*server)->failed()) {
+    spdlog::info("{}: finishing what is under way; a second signal ends at once",
+                 signal == SIGINT ? "interrupted" : "asked to stop");
+  }
   const auto end_at_once = [signals] {
     WaitForSignal(signals);
     spdlog::warn("a second signal: ending at once");
@@ -64,7 +66,7 @@ int Run(const Config& config) {
   StartThread(end_at_once, [](const Status&) { ::_exit(1); }).detach();
   (*server)->Stop();
   spdlog::info("stopped");
-  return 0;
+  return (*server)->failed() ? 1 : 0;
 }
 
 }  // namespace

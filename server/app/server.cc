@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <csignal>
 
+#include <atomic>
 #include <charconv>
 #include <future>
 #include <mutex>
@@ -145,7 +147,10 @@ struct Server::Parts {
   mutable std::mutex ports_mutex;            ///< One writer of the files of ports at a time.
   std::vector<WorkerTarget> worker_metrics;  ///< Guarded by ports_mutex once they run.
   bool stopped = false;
+  std::atomic<bool> failed = false;
 
+  /// No worker will run: ends this process in order.
+  void Refused(const std::string& why);
   Status OpenStores();
   Status Listen();
   Status StartWorkers();
@@ -241,10 +246,21 @@ Status Server::Parts::StartWorkers() {
     options.places.push_back(std::move(place));
   }
   launcher.emplace(runtime.io());
-  supervisor.emplace(runtime.io(), *launcher, std::move(options),
-                     [this](const std::string& worker) { housekeeping->WorkerDied(worker); });
+  supervisor.emplace(
+      runtime.io(), *launcher, std::move(options),
+      [this](const std::string& worker) { housekeeping->WorkerDied(worker); },
+      [this](const std::string& why) { Refused(why); });
   OnIo([this] { supervisor->Start(); });
   return OkStatus();
+}
+
+void Server::Parts::Refused(const std::string& why) {
+  if (failed.exchange(true)) return;
+  spdlog::error(
+      "graft-worker refuses its settings, which this server's environment and flags gave it: {}; "
+      "correct them and start the server again",
+      why);
+  ::kill(::getpid(), SIGTERM);
 }
 
 std::vector<std::string> Server::Parts::MetricsArguments(size_t worker) {
@@ -310,6 +326,7 @@ Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Server::~Server() = default;
 
 int Server::grpc_port() const { return parts_->server->port(); }
+bool Server::failed() const { return parts_->failed; }
 int Server::metrics_port() const { return parts_->metrics_port; }
 
 void Server::Stop() {

@@ -27,6 +27,8 @@ class Server {
   /// taken up by the next start.
   void Stop();
 
+  /// True once it can't go on, which it logged; then it sends SIGTERM to this process.
+  bool failed() const;
   int grpc_port() const;
   int metrics_port() const;  ///< 0: not served.
 

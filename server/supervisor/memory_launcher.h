@@ -14,13 +14,14 @@ class MemoryLauncher : public WorkerLauncher {
  public:
   struct Process {
     WorkerCommand command;
+    OnLine on_line;
     OnExit on_exit;
     bool terminated = false;
   };
 
-  StatusOr<int> Launch(const WorkerCommand& command, OnLine, OnExit on_exit) override {
+  StatusOr<int> Launch(const WorkerCommand& command, OnLine on_line, OnExit on_exit) override {
     if (!next_error_.ok()) return std::exchange(next_error_, OkStatus());
-    processes_[++last_] = {command, std::move(on_exit), false};
+    processes_[++last_] = {command, std::move(on_line), std::move(on_exit), false};
     launched_.push_back(command);
     if (on_launch) on_launch(last_);
     return last_;

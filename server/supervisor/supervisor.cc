@@ -11,6 +11,12 @@ namespace graft::server::supervisor {
 
 using std::chrono::steady_clock;
 
+namespace {
+
+constexpr int kSettingsRefused = 2;  // graft-worker's exit code.
+
+}  // namespace
+
 struct Supervisor::Slot {
   Slot(Place p, RestartPolicy::Options restart, boost::asio::io_context& io)
       : place(std::move(p)), policy(restart), timer(io) {}
@@ -20,6 +26,7 @@ struct Supervisor::Slot {
   std::string worker_id;
   int handle = 0;  ///< 0: no process.
   steady_clock::time_point started;
+  std::string first_line;  ///< That it printed.
 };
 
 std::string NewWorkerId(const std::string& device) {
@@ -30,11 +37,12 @@ std::string NewWorkerId(const std::string& device) {
 }
 
 Supervisor::Supervisor(boost::asio::io_context& io, WorkerLauncher& launcher, Options options,
-                       OnLost on_lost)
+                       OnLost on_lost, OnRefused on_refused)
     : io_(io),
       launcher_(launcher),
       options_(std::move(options)),
       on_lost_(std::move(on_lost)),
+      on_refused_(std::move(on_refused)),
       drain_timer_(io) {
   for (const Place& place : options_.places) {
     slots_.push_back(std::make_unique<Slot>(place, options_.restart, io_));
@@ -55,6 +63,7 @@ int Supervisor::num_running() const {
 void Supervisor::Launch(Slot& slot) {
   slot.worker_id = NewWorkerId(slot.place.device);
   slot.started = steady_clock::now();
+  slot.first_line.clear();
   WorkerCommand command{options_.binary, options_.arguments, slot.worker_id};
   command.arguments.insert(command.arguments.end(), slot.place.arguments.begin(),
                            slot.place.arguments.end());
@@ -66,14 +75,21 @@ void Supervisor::Launch(Slot& slot) {
                            {"--device", slot.place.device, "--worker-id", slot.worker_id});
   auto handle = launcher_.Launch(
       command,
-      [id = slot.worker_id](const std::string& line) { spdlog::info("[{}] {}", id, line); },
-      [this, &slot](WorkerExit exit) {
-        slot.handle = 0;
-        Ended(slot, exit.ToString());
-      });
+      [&slot, id = slot.worker_id](const std::string& line) {
+        if (slot.first_line.empty()) slot.first_line = line;
+        spdlog::info("[{}] {}", id, line);
+      },
+      [this, &slot](WorkerExit exit) { Exited(slot, exit); });
   if (!handle.ok()) return Ended(slot, handle.status().ToString());
   slot.handle = *handle;
   spdlog::info("worker {} started on {} (pid {})", slot.worker_id, slot.place.device, slot.handle);
+}
+
+void Supervisor::Exited(Slot& slot, const WorkerExit& exit) {
+  slot.handle = 0;
+  if (exit.exit_code != kSettingsRefused || stopping_) return Ended(slot, exit.ToString());
+  on_lost_(slot.worker_id);
+  on_refused_(slot.first_line);
 }
 
 void Supervisor::Ended(Slot& slot, const std::string& how) {

@@ -2,8 +2,8 @@
 /// Keeps one worker process per device alive: starts them, restarts what ends, stops them in order.
 /// Thread safety: confined to the io thread.
 ///
-/// A slot's life: waiting -> running -> (ends) -> waiting for its restart -> running ...; Stop
-/// leads to ended from each.
+/// A slot's life: waiting -> running -> (ends) -> waiting for its restart -> running ...; Stop, and
+/// a refusal of its settings, lead to ended.
 
 #include <chrono>
 #include <functional>
@@ -37,9 +37,12 @@ class Supervisor {
   };
   /// Called with a worker's id when its process ended, before it is started anew under another id.
   using OnLost = std::function<void(const std::string& worker_id)>;
+  /// Called with the first line that a worker printed which refused its own arguments or
+  /// environment (exit code 2): these stay what they are, so it isn't started again.
+  using OnRefused = std::function<void(const std::string& why)>;
 
-  Supervisor(boost::asio::io_context& io, WorkerLauncher& launcher, Options options,
-             OnLost on_lost);
+  Supervisor(boost::asio::io_context& io, WorkerLauncher& launcher, Options options, OnLost on_lost,
+             OnRefused on_refused);
   ~Supervisor();
 
   void Start();
@@ -54,6 +57,7 @@ class Supervisor {
  private:
   struct Slot;
   void Launch(Slot& slot);
+  void Exited(Slot& slot, const WorkerExit& exit);
   void Ended(Slot& slot, const std::string& how);
   void CheckStopped();
 
@@ -61,6 +65,7 @@ class Supervisor {
   WorkerLauncher& launcher_;
   const Options options_;
   OnLost on_lost_;
+  OnRefused on_refused_;
   std::vector<std::unique_ptr<Slot>> slots_;
   boost::asio::steady_timer drain_timer_;
   std::function<void()> stopped_;

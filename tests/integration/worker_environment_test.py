@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A worker's OpenMP threads sleep where they wait, whoever starts it, unless its user says otherwise."""
+"""What the environment says to workers: their OpenMP threads sleep where they wait, whoever starts them, unless their user says
+otherwise; and a server whose workers refuse what it says ends, and says why."""
 import os
 import sys
 import tempfile
@@ -39,6 +40,18 @@ def expect(what, found, wanted):
     assert found == wanted, f"{what}: {found}, not {wanted}"
 
 
+def check_refused(server, folder):
+    command = [server, "--data", folder / "data", "--bases", folder / "bases", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0",
+               "--metrics", "none", "--workers", "1"]
+    refused = Process("refused", command, folder, {**os.environ, "GRAFT_MEMORY": "much"})
+    try:
+        expect("GRAFT_MEMORY=much", poll("the server's end", lambda: (refused.child.poll(),) if refused.child.poll() is not None
+                                         else None), (1,))
+        assert 'refuses its settings' in refused.text() and '--memory: "much" isn\'t a size' in refused.text(), refused.text()
+    finally:
+        refused.stop()
+
+
 def main():
     options = parse_paths(__doc__, "bin")
     for name in NAMES:
@@ -63,6 +76,7 @@ def main():
             assert name_of(worker.child.pid) == "graft-worker"
         finally:
             worker.stop()
+        check_refused(options.bin.resolve() / "graft-server", folder)
     return 0
 
 

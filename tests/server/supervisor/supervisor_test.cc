@@ -26,8 +26,9 @@ class SupervisorTest : public testing::Test {
     for (std::string& device : devices) options.places.push_back({std::move(device), {"--own"}});
     options.restart = {milliseconds(1), milliseconds(2), hours(1)};
     options.drain = drain;
-    supervisor_.emplace(io_, launcher_, options,
-                        [this](const std::string& id) { lost_.push_back(id); });
+    supervisor_.emplace(
+        io_, launcher_, options, [this](const std::string& id) { lost_.push_back(id); },
+        [this](const std::string& why) { refused_.push_back(why); });
     return *supervisor_;
   }
   std::string WorkerId(size_t launch) { return launcher_.launched().at(launch).arguments.back(); }
@@ -41,7 +42,7 @@ class SupervisorTest : public testing::Test {
   boost::asio::io_context io_;
   MemoryLauncher launcher_;
   std::optional<Supervisor> supervisor_;
-  std::vector<std::string> lost_;
+  std::vector<std::string> lost_, refused_;
 };
 
 TEST_F(SupervisorTest, StartsOneWorkerForEachDevice) {
@@ -53,6 +54,21 @@ TEST_F(SupervisorTest, StartsOneWorkerForEachDevice) {
               ElementsAre("--bases", "/bases", "--own", "--device", "cuda:1", "--worker-id"));
   EXPECT_TRUE(arguments.back().starts_with("cuda-1-")) << arguments.back();
   EXPECT_EQ(supervisor_->num_running(), 2);
+}
+
+TEST_F(SupervisorTest, AWorkerThatRefusesItsSettingsIsNotStartedAgain) {
+  Make({"cpu"}).Start();
+  const auto& [handle, process] = *launcher_.processes().begin();
+  process.on_line("--memory: \"abc\" isn't a size");
+  process.on_line("Run with --help");
+
+  launcher_.Exit(handle, {.exit_code = 2});
+  io_.run();
+
+  EXPECT_THAT(refused_, ElementsAre("--memory: \"abc\" isn't a size"));
+  EXPECT_THAT(lost_, ElementsAre(WorkerId(0)));
+  EXPECT_THAT(launcher_.launched(), SizeIs(1));
+  EXPECT_EQ(supervisor_->num_running(), 0);
 }
 
 TEST_F(SupervisorTest, EndedWorkerIsReportedAndStartedUnderANewId) {
@@ -72,7 +88,8 @@ TEST_F(SupervisorTest, ArgumentsAtStartAreAskedAnewBeforeEachStart) {
                               return std::vector<std::string>{"--start", std::to_string(++starts)};
                             }});
   options.restart = {milliseconds(1), milliseconds(2), hours(1)};
-  supervisor_.emplace(io_, launcher_, options, [](const std::string&) {});
+  supervisor_.emplace(io_, launcher_, options, [](const std::string&) {},
+                      [](const std::string&) {});
 
   supervisor_->Start();
   launcher_.Exit(1, {0, 9});

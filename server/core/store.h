@@ -7,12 +7,27 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "common/base/status.h"
 #include "server/core/rows.h"
 
 namespace graft::server::core {
+
+/// A place among the jobs that wait: that of a job there, whether it still waits or not.
+struct RunPlace {
+  int priority = 0;
+  TimeUs create_time = 0;
+  JobKey key;
+};
+
+/// Of a Job or a RunPlace: compares as JobQuery::Order::kRunFirst sorts. Borrows from `of`.
+template <typename T>
+auto RunOrder(const T& of) {
+  using Key = std::tuple<int64_t, TimeUs, const std::string&, const std::string&>;
+  return Key(-int64_t{of.priority}, of.create_time, of.key.id, of.key.tenant);
+}
 
 /// Which jobs: all conditions that are set must hold.
 struct JobQuery {
@@ -25,10 +40,11 @@ struct JobQuery {
   std::optional<TimeUs> ready_at;              ///< Its not_before isn't later.
   enum class Order {
     kNewestFirst,       ///< Id descending.
-    kRunFirst,          ///< Priority descending, create_time, id.
+    kRunFirst,          ///< Priority descending, create_time, id, tenant.
     kLeaseExpiryFirst,  ///< Expiry (no lease: 0), id.
   } order = Order::kNewestFirst;
   std::string after_id;  ///< kNewestFirst only: ids strictly below (ids sort by time).
+  std::optional<RunPlace> after_place;  ///< kRunFirst only: those strictly behind it.
   size_t limit = 50;
 };
 

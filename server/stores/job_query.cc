@@ -26,9 +26,11 @@ bool Matches(const Job& job, const JobQuery& query) {
   const bool ready = !query.ready_at || job.not_before <= *query.ready_at;
   const bool follows = query.order != JobQuery::Order::kNewestFirst || query.after_id.empty() ||
                        job.key.id < query.after_id;
+  const bool is_behind = query.order != JobQuery::Order::kRunFirst || !query.after_place ||
+                         core::RunOrder(*query.after_place) < core::RunOrder(job);
   return same(query.tenant, job.key.tenant) && same(query.adapter, job.adapter) &&
          same(query.base, job.base) && same(query.lease_worker, job.lease.worker) && has_labels &&
-         expires && ready && follows;
+         expires && ready && follows && is_behind;
 }
 
 bool ComesBefore(JobQuery::Order order, const Job& a, const Job& b) {
@@ -36,8 +38,7 @@ bool ComesBefore(JobQuery::Order order, const Job& a, const Job& b) {
     case JobQuery::Order::kNewestFirst:
       return std::tie(b.key.id, b.key.tenant) < std::tie(a.key.id, a.key.tenant);
     case JobQuery::Order::kRunFirst:
-      return std::tie(b.priority, a.create_time, a.key.id, a.key.tenant) <
-             std::tie(a.priority, b.create_time, b.key.id, b.key.tenant);
+      return core::RunOrder(a) < core::RunOrder(b);
     case JobQuery::Order::kLeaseExpiryFirst:
       return std::tie(a.lease.expiry, a.key.id, a.key.tenant) <
              std::tie(b.lease.expiry, b.key.id, b.key.tenant);

@@ -16,8 +16,15 @@ using core::JobKey;
 using core::JobQuery;
 using core::Version;
 
+/// Which of the jobs behind a query's after_place.
+enum class Behind { kAny, kOfItsPriority, kOfLowerOnes };
+
+bool HasPlace(const JobQuery& query) {
+  return query.order == JobQuery::Order::kRunFirst && query.after_place.has_value();
+}
+
 /// States are written as numbers: only so do partial indexes serve.
-std::string Where(const JobQuery& query) {
+std::string Where(const JobQuery& query, Behind behind = Behind::kAny) {
   std::string where = " WHERE 1";
   if (!query.states.empty()) {
     std::string states;
@@ -39,10 +46,17 @@ std::string Where(const JobQuery& query) {
   if (query.order == JobQuery::Order::kNewestFirst && !query.after_id.empty()) {
     where += " AND id < ?";
   }
+  if (HasPlace(query)) {
+    const std::string lower = "priority < ?";
+    const std::string same = "priority = ? AND (create_time, id, tenant) > (?, ?, ?)";
+    if (behind == Behind::kOfItsPriority) return where + " AND " + same;
+    if (behind == Behind::kOfLowerOnes) return where + " AND " + lower;
+    where += " AND (" + lower + " OR (" + same + "))";
+  }
   return where;
 }
 
-void BindWhere(Statement& statement, const JobQuery& query) {
+void BindWhere(Statement& statement, const JobQuery& query, Behind behind = Behind::kAny) {
   if (!query.tenant.empty()) statement.Bind(query.tenant);
   if (!query.base.empty()) statement.Bind(query.base);
   if (!query.adapter.empty()) statement.Bind(query.adapter);
@@ -53,6 +67,12 @@ void BindWhere(Statement& statement, const JobQuery& query) {
   if (query.order == JobQuery::Order::kNewestFirst && !query.after_id.empty()) {
     statement.Bind(query.after_id);
   }
+  if (!HasPlace(query)) return;
+  const core::RunPlace& place = *query.after_place;
+  if (behind != Behind::kOfItsPriority) statement.Bind(int64_t{place.priority});
+  if (behind == Behind::kOfLowerOnes) return;
+  statement.Bind(int64_t{place.priority}).Bind(place.create_time);
+  statement.Bind(place.key.id).Bind(place.key.tenant);
 }
 
 /// The planner knows no row counts and would rather sort ten thousand rows than take one of these.
@@ -121,6 +141,17 @@ StatusOr<Row> ReadOne(Statement& statement, StatusOr<Row> (*parse)(std::string_v
 
 int64_t Limit(size_t limit) { return static_cast<int64_t>(std::min<size_t>(limit, INT32_MAX)); }
 
+/// Of one state, or of any; the first `limit`.
+StatusOr<std::vector<Job>> ListSome(Sqlite& db, const JobQuery& query, Behind behind,
+                                    size_t limit) {
+  GRAFT_ASSIGN_OR_RETURN(Statement list,
+                         db.Prepare("SELECT doc" + From(query) + Where(query, behind) +
+                                    OrderBy(query.order) + " LIMIT ?"));
+  BindWhere(list, query, behind);
+  list.Bind(Limit(limit));
+  return ReadAll<Job>(list, &JobFromJson);
+}
+
 Status ChangedMeanwhile(const std::string& what, const std::string& id) {
   return AbortedError(what + " " + id + " was changed meanwhile; read it again, then retry");
 }
@@ -164,11 +195,15 @@ StatusOr<std::vector<Job>> SqliteTransaction::ListJobs(const JobQuery& query) {
     if (all.size() > query.limit) all.resize(query.limit);
     return all;
   }
-  GRAFT_ASSIGN_OR_RETURN(Statement list, db_.Prepare("SELECT doc" + From(query) + Where(query) +
-                                                     OrderBy(query.order) + " LIMIT ?"));
-  BindWhere(list, query);
-  list.Bind(Limit(query.limit));
-  return ReadAll<Job>(list, &JobFromJson);
+  if (!HasPlace(query)) return ListSome(db_, query, Behind::kAny, query.limit);
+  // Those behind a place are no range of an index, for priorities fall and the rest rises: two are.
+  GRAFT_ASSIGN_OR_RETURN(std::vector<Job> jobs,
+                         ListSome(db_, query, Behind::kOfItsPriority, query.limit));
+  if (jobs.size() >= query.limit) return jobs;
+  GRAFT_ASSIGN_OR_RETURN(std::vector<Job> lower,
+                         ListSome(db_, query, Behind::kOfLowerOnes, query.limit - jobs.size()));
+  std::move(lower.begin(), lower.end(), std::back_inserter(jobs));
+  return jobs;
 }
 
 StatusOr<int64_t> SqliteTransaction::CountJobs(const JobQuery& query) {

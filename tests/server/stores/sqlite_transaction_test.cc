@@ -82,6 +82,20 @@ TEST_F(SqliteTransactionTest, AWorkersClaim) {
   ExpectCheap("jobs_run", 200);
 }
 
+TEST_F(SqliteTransactionTest, WhatAWorkerLooksAtNextFarBack) {
+  JobQuery query;
+  query.states = {JobState::kQueued};
+  query.base = "gpt2";
+  query.order = JobQuery::Order::kRunFirst;
+  query.after_place = {.priority = 1, .create_time = 1990, .key = {"default", "job-11990"}};
+  query.limit = 4;
+
+  List(query, 4);
+
+  ExpectCheap("priority = ?", 200);
+  ExpectCheap("priority < ?", 200);
+}
+
 TEST_F(SqliteTransactionTest, TheNextJobsToValidate) {
   JobQuery query;
   query.states = {JobState::kValidating};

@@ -160,6 +160,45 @@ TEST_P(StoreQueriesTest, JobsThatAreNotReadyYetAreLeftOut) {
   EXPECT_THAT(List(query), ElementsAre("a"));
 }
 
+TEST_P(StoreQueriesTest, TheJobsBehindAPlaceAreThoseThatRunAfterIt) {
+  const auto put = [&](const std::string& id, int priority, TimeUs created,
+                       const std::string& tenant = "default") {
+    Job job = NewJobRow(id, tenant);
+    job.state = JobState::kQueued;
+    job.priority = priority;
+    job.create_time = created;
+    ASSERT_TRUE(Put(job).ok());
+  };
+  put("a", 0, 30);
+  put("b", 5, 20);
+  put("c", 5, 10);
+  put("d", -5, 5);
+  put("e", 0, 30);
+  put("e", 0, 30, "other");
+  JobQuery query;
+  query.states = {JobState::kQueued};
+  query.base = "minilm";
+  query.order = JobQuery::Order::kRunFirst;
+  const auto behind = [&](int priority, TimeUs created, const core::JobKey& key) {
+    query.after_place = {.priority = priority, .create_time = created, .key = key};
+    return List(query);
+  };
+
+  EXPECT_THAT(behind(9, 0, {}), ElementsAre("c", "b", "a", "e", "e", "d"));
+  EXPECT_THAT(behind(5, 10, {"default", "c"}), ElementsAre("b", "a", "e", "e", "d"));
+  EXPECT_THAT(behind(5, 15, {"default", "gone"}), ElementsAre("b", "a", "e", "e", "d"));
+  EXPECT_THAT(behind(0, 30, {"default", "a"}), ElementsAre("e", "e", "d"));
+  EXPECT_THAT(behind(0, 30, {"default", "e"}), ElementsAre("e", "d")) << "of the other tenant";
+  EXPECT_THAT(behind(-5, 5, {"default", "d"}), IsEmpty());
+  query.states.push_back(JobState::kPaused);
+  EXPECT_THAT(behind(5, 20, {"default", "b"}), ElementsAre("a", "e", "e", "d"));
+  query.limit = 2;
+  EXPECT_THAT(behind(5, 10, {"default", "c"}), ElementsAre("b", "a"));
+  query.order = JobQuery::Order::kNewestFirst;
+  query.limit = 50;
+  EXPECT_THAT(List(query), ElementsAre("e", "e", "d", "c", "b", "a")) << "of that order alone";
+}
+
 TEST_P(StoreQueriesTest, PagesFollowEachOtherWithoutGapOrOverlap) {
   std::vector<std::string> expected;
   for (int i = 0; i < 57; ++i) {

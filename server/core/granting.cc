@@ -6,7 +6,6 @@
 #include <ranges>
 #include <set>
 #include <string>
-#include <tuple>
 #include <utility>
 
 #include "server/core/jobs.h"
@@ -15,13 +14,18 @@ namespace graft::server::core {
 namespace {
 
 constexpr size_t kMaxWork = 100;  ///< Jobs that a look finds something to do about: of one write.
-constexpr size_t kMaxPassedOver = 256;  ///< Jobs that don't fit a worker; none behind is found.
-constexpr size_t kMaxRunning = 1000;    ///< Of one worker that are looked at.
-constexpr size_t kMaxAttempts = 1000;   ///< Of one job that are kept; only drains make so many.
+/// Jobs that one look passes over. Each is a row that is read and parsed, some 25 us: a worker's
+/// look through 10,000 would take a quarter of a second, at each change and each second that it
+/// waits.
+constexpr size_t kMaxPassedOver = 256;
+constexpr size_t kMaxPassedOverInFront = 64;  ///< Of these, at the queue's front.
+constexpr size_t kMaxRunning = 1000;          ///< Of one worker that are looked at.
+constexpr size_t kMaxAttempts = 1000;  ///< Of one job that are kept; only drains make so many.
 
-/// The first `limit` jobs that a worker with these bases may run now, the most urgent first.
+/// The first `limit` jobs behind `place` (none: of all) that a worker with these bases may run now,
+/// the most urgent first.
 StatusOr<std::vector<Job>> Candidates(Transaction& tx, const std::vector<std::string>& bases,
-                                      size_t limit) {
+                                      const std::optional<RunPlace>& place, size_t limit) {
   std::vector<Job> candidates;
   // One query a base, so that thousands of queued jobs of other bases are never read.
   for (const std::string& base : std::set<std::string>(bases.begin(), bases.end())) {
@@ -31,14 +35,15 @@ StatusOr<std::vector<Job>> Candidates(Transaction& tx, const std::vector<std::st
     query.base = base;
     query.ready_at = tx.Now();
     query.order = JobQuery::Order::kRunFirst;
+    query.after_place = place;
     query.limit = limit;
     GRAFT_ASSIGN_OR_RETURN(std::vector<Job> found, tx.ListJobs(query));
     std::move(found.begin(), found.end(), std::back_inserter(candidates));
   }
-  std::sort(candidates.begin(), candidates.end(), [](const Job& a, const Job& b) {
-    return std::tie(b.priority, a.create_time, a.key.id) <
-           std::tie(a.priority, b.create_time, b.key.id);
-  });
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Job& a, const Job& b) { return RunOrder(a) < RunOrder(b); });
+  // Behind these, a base of which there are more lacks some.
+  if (candidates.size() > limit) candidates.resize(limit);
   return candidates;
 }
 
@@ -199,29 +204,56 @@ bool MayRunOn(const Job& job, const WorkerAsk& ask, TimeUs now) {
          std::ranges::find(ask.bases, job.base) != ask.bases.end();
 }
 
+/// One look through the queue.
+struct Look {
+  Granting granting;
+  std::vector<JobKey> jobs = {};       ///< That something is to be done about.
+  std::optional<RunPlace> place = {};  ///< It goes on behind it.
+  size_t seen = 0;
+  bool is_through = false;  ///< None is behind `place`.
+  bool is_over() const { return granting.is_over() || is_through || jobs.size() >= kMaxWork; }
+};
+
+/// Goes on until the look is over or has passed over so many.
+Status PassOver(Transaction& tx, size_t most, const LeaseOptions& options, Look& look) {
+  Granting& granting = look.granting;
+  const auto left = [&] { return most - std::min(most, look.seen - look.jobs.size()); };
+  while (!look.is_over() && left() > 0) {
+    // Many times as many each time, so that those behind many that don't fit are soon found.
+    const size_t limit = std::min(granting.wanted - granting.granted + 8 * look.seen, left());
+    GRAFT_ASSIGN_OR_RETURN(const std::vector<Job> candidates,
+                           Candidates(tx, granting.ask.bases, look.place, limit));
+    for (const Job& job : candidates) {
+      if (look.is_over()) return OkStatus();
+      GRAFT_ASSIGN_OR_RETURN(const Decision decision, Decide(tx, job, granting, options));
+      if (decision.kind != Decision::Kind::kPass) look.jobs.push_back(job.key);
+      ++look.seen;
+      // The next look must find again what the worker is kept for.
+      if (!granting.is_kept) look.place = RunPlace{job.priority, job.create_time, job.key};
+    }
+    look.is_through = candidates.size() < limit && !granting.is_over();
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
-StatusOr<std::vector<JobKey>> FindWork(Transaction& tx, const WorkerAsk& ask,
-                                       const LeaseOptions& options) {
+StatusOr<Work> FindWork(Transaction& tx, const WorkerAsk& ask, const LeaseOptions& options) {
   GRAFT_ASSIGN_OR_RETURN(Granting granting, Begin(tx, ask));
-  std::vector<JobKey> work;
-  std::set<JobKey> seen;
-  while (!granting.is_over() && seen.size() <= kMaxPassedOver + work.size() &&
-         work.size() < kMaxWork) {
-    // Many times as many each time, so that those behind many that don't fit are soon found.
-    const size_t most = seen.size() + granting.wanted - granting.granted +
-                        std::min(8 * seen.size(), kMaxPassedOver);
-    GRAFT_ASSIGN_OR_RETURN(std::vector<Job> candidates, Candidates(tx, ask.bases, most));
-    std::erase_if(candidates, [&](const Job& job) { return seen.contains(job.key); });
-    if (candidates.empty()) break;
-    for (const Job& job : candidates) {
-      if (granting.is_over() || work.size() >= kMaxWork) break;
-      GRAFT_ASSIGN_OR_RETURN(const Decision decision, Decide(tx, job, granting, options));
-      if (decision.kind != Decision::Kind::kPass) work.push_back(job.key);
-      seen.insert(job.key);
-    }
+  Look look{.granting = std::move(granting)};
+  GRAFT_RETURN_IF_ERROR(PassOver(tx, kMaxPassedOverInFront, options, look));
+  std::optional<QueueWalk> walk = ask.walk;
+  if (!look.is_over()) {
+    const bool is_ahead = walk && RunOrder(*look.place) < RunOrder(walk->place);
+    if (!is_ahead) walk = QueueWalk{*look.place, 0};
+    look.place = walk->place;
+    const size_t granted = look.granting.granted;
+    GRAFT_RETURN_IF_ERROR(PassOver(tx, kMaxPassedOver, options, look));
+    const bool has_found = look.granting.granted > granted || look.granting.is_kept;
+    walk = QueueWalk{*look.place, walk->looks + (has_found ? -1 : 1)};
   }
-  return work;
+  if (look.is_through || (walk && walk->looks <= 0)) walk.reset();
+  return Work{.jobs = std::move(look.jobs), .walk = std::move(walk)};
 }
 
 StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,

@@ -11,12 +11,26 @@
 
 namespace graft::server::core {
 
+/// How far a worker's looks through the queue have come, of which each sees only a part.
+struct QueueWalk {
+  RunPlace place;  ///< They go on behind it.
+  /// Those that found none that goes or is waited for, less those that did. At 0 it ends.
+  int looks = 0;
+};
+
 struct WorkerAsk {
   std::string worker;
   std::vector<std::string> bases;  ///< That it can load.
   int max_leases = 1;
   std::optional<WorkerMemory> memory = {};  ///< If it isn't told, no job is held back for its size.
   std::vector<WorkerPlace> places = {};     ///< All that are there, the asking one too.
+  std::optional<QueueWalk> walk = {};       ///< Work::walk of its last look; none: a new one.
+};
+
+/// What a look through the queue found.
+struct Work {
+  std::vector<JobKey> jobs;  ///< About which AcquireLeases would do something now, in its order.
+  std::optional<QueueWalk> walk;  ///< For this worker's next look.
 };
 
 struct AcquiredLeases {
@@ -24,10 +38,16 @@ struct AcquiredLeases {
   std::vector<Job> refused;  ///< FAILED now, rather than at the end of a run for nothing.
 };
 
-/// The jobs about which AcquireLeases would do something for this worker now, in its order. Only
-/// reads: thousands that wait are looked through without holding writers up.
-StatusOr<std::vector<JobKey>> FindWork(Transaction& tx, const WorkerAsk& ask,
-                                       const LeaseOptions& options);
+/// Finds what there is to do for this worker. Only reads: thousands that wait are looked through
+/// without holding writers up.
+///
+/// One look passes over a few hundred jobs at most: some at the queue's front, for what is urgent
+/// is found at once, and then some behind where the last look stopped. So a worker comes to
+/// whatever fits it, behind however many that don't. What came meanwhile in front of that place, or
+/// has room only since, is found when the walk begins anew: at the queue's end, or once as many
+/// looks have found something as it took to get there. So it is overtaken for no longer than a walk
+/// takes.
+StatusOr<Work> FindWork(Transaction& tx, const WorkerAsk& ask, const LeaseOptions& options);
 
 /// QUEUED -> RUNNING for up to `max_leases` jobs, highest priority first, then oldest; jobs that
 /// wait after a kRetry are passed over. Each gets the next token and a new attempt.
@@ -45,8 +65,8 @@ StatusOr<std::vector<JobKey>> FindWork(Transaction& tx, const WorkerAsk& ask,
 /// and those behind it go first; so they do on a worker that is too small for it. If no worker that
 /// takes jobs could hold it, it says so, once; and again what it waits for when that changes.
 ///
-/// `work`: what FindWork found. Each of it is looked at again as it is now, with the worker's
-/// memory as `ask` tells it now; what came meanwhile is for the next poll.
+/// `work`: the jobs that FindWork found. Each of it is looked at again as it is now, with the
+/// worker's memory as `ask` tells it now; what came meanwhile is for the next poll.
 StatusOr<AcquiredLeases> AcquireLeases(Transaction& tx, const WorkerAsk& ask,
                                        const std::vector<JobKey>& work,
                                        const LeaseOptions& options);

@@ -201,18 +201,20 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
       ask.places = backend_.workers.Places();
     };
     tell();
+    ask.walk = backend_.workers.WalkOf(request.worker_id());
     auto find = [ask, options = LeaseOptions()](Transaction& tx) {
       return core::FindWork(tx, ask, options);
     };
-    GRAFT_CO_ASSIGN_OR_RETURN(const std::vector<core::JobKey> work,
+    GRAFT_CO_ASSIGN_OR_RETURN(core::Work work,
                               co_await Read(backend_.runtime, backend_.store, std::move(find)));
     // The worker may have died, and been told dead, while this call waited for it.
     if (!backend_.workers.Touch(request.worker_id())) co_return NotFoundError("register first");
-    if (!work.empty()) {
+    backend_.workers.SetWalk(request.worker_id(), std::move(work.walk));
+    if (!work.jobs.empty()) {
       // As it is when the write is queued: no older than what that will find in the store.
       tell();
-      auto acquire = [ask, work, options = LeaseOptions()](Transaction& tx) {
-        return core::AcquireLeases(tx, ask, work, options);
+      auto acquire = [ask, jobs = std::move(work.jobs), options = LeaseOptions()](Transaction& tx) {
+        return core::AcquireLeases(tx, ask, jobs, options);
       };
       GRAFT_CO_ASSIGN_OR_RETURN(
           const core::AcquiredLeases acquired,

@@ -68,6 +68,7 @@ void WorkerHub::Register(const graft::internal::v1::RegisterRequest& request) {
   registrations_[id] = request;
   draining_[id] = false;
   memory_.erase(id);  // Of a process that may be another one.
+  walks_.erase(id);
   std::vector<std::string> bases(request.bases().begin(), request.bases().end());
   std::sort(bases.begin(), bases.end());
   table_.Put({id, std::move(bases), {}, false}, SystemClock().Now());
@@ -121,6 +122,16 @@ void WorkerHub::SetMemory(const std::string& worker_id,
   if (!is_late) memory_[worker_id] = memory;
 }
 
+std::optional<core::QueueWalk> WorkerHub::WalkOf(const std::string& worker_id) const {
+  const auto walk = walks_.find(worker_id);
+  return walk != walks_.end() ? std::optional(walk->second) : std::nullopt;
+}
+
+void WorkerHub::SetWalk(const std::string& worker_id, std::optional<core::QueueWalk> walk) {
+  walks_.erase(worker_id);
+  if (walk && Knows(worker_id)) walks_.emplace(worker_id, *std::move(walk));
+}
+
 void WorkerHub::Update(const graft::internal::v1::RenewLeasesRequest& request) {
   std::vector<std::string> resident;
   for (const auto& base : request.resident()) resident.push_back(base.id());
@@ -140,6 +151,7 @@ void WorkerHub::Remove(const std::string& worker_id) {
   links_.erase(worker_id);
   registrations_.erase(worker_id);
   memory_.erase(worker_id);
+  walks_.erase(worker_id);
   draining_.erase(worker_id);
   Changed();
 }

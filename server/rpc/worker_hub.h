@@ -16,6 +16,7 @@
 #include "common/spec/job_spec.h"
 #include "graft/internal/v1/coordinator.pb.h"
 #include "graft/internal/v1/engine.grpc.pb.h"
+#include "server/core/granting.h"
 #include "server/core/room.h"
 #include "server/core/routing.h"
 #include "server/intake/estimate.h"
@@ -61,6 +62,10 @@ class WorkerHub {
   std::vector<core::WorkerPlace> Places() const;
   /// Unless newer figures came before.
   void SetMemory(const std::string& worker_id, const graft::internal::v1::JobMemory& memory);
+  /// How far the worker's looks through the queue have come: it outlives its polls, not its
+  /// process.
+  std::optional<core::QueueWalk> WalkOf(const std::string& worker_id) const;
+  void SetWalk(const std::string& worker_id, std::optional<core::QueueWalk> walk);
   /// What lies in the worker's folder now.
   void SetBases(const std::string& worker_id, std::vector<std::string> bases);
   std::vector<std::string> BasesOf(const std::string& worker_id) const {
@@ -146,6 +151,7 @@ class WorkerHub {
   /// As they registered, with the bases that they have now.
   std::map<std::string, graft::internal::v1::RegisterRequest> registrations_;
   std::map<std::string, graft::internal::v1::JobMemory> memory_;
+  std::map<std::string, core::QueueWalk> walks_;
   std::map<std::string, bool> draining_;
   std::set<std::string> reported_bases_;
   std::unordered_set<asio::steady_timer*> waiting_;  ///< Of AwaitChange.

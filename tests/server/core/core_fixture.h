@@ -77,8 +77,8 @@ class CoreFixture : public testing::Test {
   }
   StatusOr<AcquiredLeases> AcquireFor(const WorkerAsk& ask) {
     return Do([&](Transaction& tx) -> StatusOr<AcquiredLeases> {
-      GRAFT_ASSIGN_OR_RETURN(const std::vector<JobKey> work, FindWork(tx, ask, options_));
-      return AcquireLeases(tx, ask, work, options_);
+      GRAFT_ASSIGN_OR_RETURN(const Work work, FindWork(tx, ask, options_));
+      return AcquireLeases(tx, ask, work.jobs, options_);
     });
   }
   Job Running(const NewJob& asked = Asked()) {

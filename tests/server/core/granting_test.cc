@@ -55,7 +55,8 @@ class LeasesByRoomTest : public CoreFixture {
   std::vector<JobKey> Find(const WorkerAsk& ask) {
     std::vector<JobKey> work;
     const Status found = store_.ReadNow([&](Transaction& tx) -> Status {
-      GRAFT_ASSIGN_OR_RETURN(work, FindWork(tx, ask, options_));
+      GRAFT_ASSIGN_OR_RETURN(Work look, FindWork(tx, ask, options_));
+      work = std::move(look.jobs);
       return OkStatus();
     });
     EXPECT_TRUE(found.ok()) << found;

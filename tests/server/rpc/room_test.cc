@@ -64,6 +64,36 @@ TEST_F(RoomTest, AJobWaitsForAWorkerThatHasRoomForIt) {
   EXPECT_EQ(roomy.AcquireOne().attempt(), 1);
 }
 
+TEST_F(RoomTest, AWorkersPollsGoOnThroughAQueueOfJobsThatDontFitIt) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  const v1::Job small = QueuedNeeding(1000);
+  const Status queued = store_.WriteNow([&](core::Transaction& tx) -> Status {
+    GRAFT_ASSIGN_OR_RETURN(core::Job row, tx.GetJob({"default", small.name().substr(5)}));
+    row.request_id.clear();
+    row.priority = 1;
+    row.facts.peak_memory_bytes = worker.memory_bytes + 1;
+    for (int i = 0; i < 1000; ++i) {
+      row.key.id = "large-" + std::to_string(i);
+      row.revision = 0;
+      row.num_events = 0;
+      GRAFT_RETURN_IF_ERROR(tx.PutJob(row, {}));
+    }
+    return OkStatus();
+  });
+  ASSERT_TRUE(queued.ok()) << queued;
+  TellFree(worker, 2000);
+
+  std::vector<std::string> leased;
+  for (int i = 0; i < 10 && leased.empty(); ++i) {
+    pb::AcquireLeasesResponse granted;
+    ASSERT_TRUE(worker.Acquire(0, &granted).ok());
+    for (const pb::Lease& lease : granted.leases()) leased.push_back("jobs/" + lease.job_id());
+  }
+
+  EXPECT_EQ(leased, std::vector{small.name()});
+}
+
 class FastPollTest : public ServerFixture {
   void Configure() override { limits_.poll = milliseconds(20); }
 };

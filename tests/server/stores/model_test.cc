@@ -131,7 +131,7 @@ class ModelTest : public testing::TestWithParam<Kind> {
         Do(AnyServer(), [&](Transaction& tx) { return core::FindWork(tx, ask, options_); });
     ASSERT_TRUE(work.ok()) << work.status();
     const auto jobs = Do(AnyServer(), [&](Transaction& tx) {
-      return core::AcquireLeases(tx, ask, *work, options_);
+      return core::AcquireLeases(tx, ask, work->jobs, options_);
     });
     ASSERT_TRUE(jobs.ok()) << jobs.status();
     EXPECT_TRUE(jobs->refused.empty());  // An adapter's name says its base here.

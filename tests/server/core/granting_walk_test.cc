@@ -160,6 +160,24 @@ TEST_F(QueueWalkTest, ALargeOneFarBackIsWaitedForOnceItHasBeenPassedOver) {
   EXPECT_THAT(LookOn(6), ElementsAre(large));
 }
 
+TEST_F(QueueWalkTest, AWorkerThatIsKeptForOneFarBackFindsWhatCameInFrontOfThat) {
+  const JobKey running = QueuedNeeding(kGiB, /*priority=*/3);
+  ASSERT_THAT(Look(), ElementsAre(running));
+  QueueMany(100, kNever, /*priority=*/2);
+  QueueMany(900, kNever, /*priority=*/1);
+  const JobKey large = QueuedNeeding(8 * kGiB);
+  QueuedNeeding(kMiB);
+  for (int i = 0; i < 30; ++i) ASSERT_THAT(Look(), IsEmpty()) << "it is kept";
+  const JobKey late = QueuedNeeding(kMiB, /*priority=*/2);
+
+  EXPECT_THAT(LookOn(12), ElementsAre(late));
+  for (const JobKey& key : {running, late}) {
+    ASSERT_TRUE(Complete(Ended(Get(key), Outcome::kFailed)).ok());
+  }
+  ask_.memory->free_bytes = 8 * kGiB;
+  EXPECT_THAT(LookOn(6), ElementsAre(large));
+}
+
 TEST_F(QueueWalkTest, AWalkThatIsThroughBeginsAnew) {
   QueueMany(300, kNever);
   const JobKey large = QueuedNeeding(8 * kGiB);

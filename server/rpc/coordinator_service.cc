@@ -151,6 +151,18 @@ StatusOr<core::Version> VersionOf(const pb::CompleteLeaseRequest& request,
   return version;
 }
 
+/// Tells metrics and the log what a poll of `worker` made of jobs.
+void Note(Probe& probe, const std::string& worker, const core::AcquiredLeases& acquired) {
+  for (const core::Job& job : acquired.refused) {
+    NoteTransition(probe, job);
+    spdlog::info("job {} is FAILED before it began: {}", job.key.id, job.error->message);
+  }
+  for (const core::Job& job : acquired.granted) {
+    NoteTransition(probe, job);
+    spdlog::info("job {} goes to {} (attempt {})", job.key.id, worker, job.attempts.size());
+  }
+}
+
 }  // namespace
 
 core::LeaseOptions CoordinatorService::LeaseOptions() const {
@@ -220,15 +232,8 @@ Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::AcquireLeases
           const core::AcquiredLeases acquired,
           co_await Write(backend_.runtime, backend_.store, std::move(acquire)));
       if (!acquired.granted.empty()) GRAFT_FAILPOINT("server.after_lease_granted");
-      for (const core::Job& job : acquired.refused) {
-        NoteTransition(backend_.probe, job);
-        spdlog::info("job {} is FAILED before it began: {}", job.key.id, job.error->message);
-      }
-      for (const core::Job& job : acquired.granted) {
-        NoteTransition(backend_.probe, job);
-        spdlog::info("job {} goes to {} (attempt {})", job.key.id, ask.worker, job.attempts.size());
-        *response.add_leases() = LeaseOf(job);
-      }
+      Note(backend_.probe, ask.worker, acquired);
+      for (const core::Job& job : acquired.granted) *response.add_leases() = LeaseOf(job);
       if (response.leases_size() > 0) co_return response;
     }
     const auto left = std::chrono::ceil<milliseconds>(give_up - std::chrono::steady_clock::now());

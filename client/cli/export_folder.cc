@@ -9,6 +9,13 @@
 namespace graft::cli {
 namespace {
 
+/// True for what transformers, PEFT or AdapterHub look for in a model's folder.
+bool IsOfAModel(std::string_view name) {
+  return artifacts::MayBeRead(name, /*is_version=*/true) || name.ends_with(".safetensors") ||
+         name.ends_with(".safetensors.index.json") || name.ends_with(".bin") ||
+         name == "generation_config.json";
+}
+
 Status GivenUp() { return CancelledError("the export was given up"); }
 
 }  // namespace
@@ -51,19 +58,44 @@ Status ExportFolder::Add(const std::string& file, std::string_view bytes) {
                                   "; nothing was written");
     }
     const std::filesystem::path path = folder_ / file;
-    GRAFT_RETURN_IF_ERROR(MakeFolder(path.parent_path()));
-    GRAFT_ASSIGN_OR_RETURN(FileWriter writer, FileWriter::Open(path));
-    open = files_.emplace(file, std::move(writer)).first;
+    GRAFT_RETURN_IF_ERROR(Here(MakeFolder(path.parent_path())));
+    StatusOr<FileWriter> writer = FileWriter::Open(path);
+    GRAFT_RETURN_IF_ERROR(Here(writer.status()));
+    open = files_.emplace(file, *std::move(writer)).first;
   }
-  return open->second.Append(bytes);
+  return Here(open->second.Append(bytes));
+}
+
+Status ExportFolder::Here(Status status) {
+  if (!status.ok()) has_failed_ = true;
+  return status;
+}
+
+Status ExportFolder::CheckNoOther() const {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder_, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (files_.contains(name) || !IsOfAModel(name)) continue;
+    return FailedPreconditionError(
+        folder_.string() + " holds " + Printable(name, 200) +
+        ", which isn't of this export and would be read with it; remove it or give another folder");
+  }
+  return OkStatus();
 }
 
 Status ExportFolder::Finish() {
   const std::lock_guard lock(mutex_);
   if (given_up_) return GivenUp();
-  for (auto& [name, writer] : files_) GRAFT_RETURN_IF_ERROR(writer.Finish());
+  GRAFT_RETURN_IF_ERROR(Here(CheckNoOther()));
+  for (auto& [name, writer] : files_) GRAFT_RETURN_IF_ERROR(Here(writer.Finish()));
   made_.clear();
   return OkStatus();
+}
+
+bool ExportFolder::has_failed() const {
+  const std::lock_guard lock(mutex_);
+  return has_failed_;
 }
 
 size_t ExportFolder::num_files() const {

@@ -1,4 +1,5 @@
 #include <unistd.h>
+#include <csignal>
 
 #include <cstdlib>
 #include <iostream>
@@ -17,6 +18,7 @@ std::string Variable(const char* name) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  ::signal(SIGXFSZ, SIG_IGN);  // A limit on the size of files is a full disk, not an end.
   return graft::cli::Run(
       {argv + 1, argv + argc},
       {Variable("GRAFT_SERVER"), Variable("GRAFT_TOKEN"), ::isatty(STDOUT_FILENO) != 0,

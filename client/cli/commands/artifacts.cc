@@ -51,7 +51,10 @@ int Export(Context& context, const std::string& name, const fs::path& folder, bo
   }
   ExportFolder files(folder);
   const auto version = Fetch(context, name, merged, files);
-  if (!version.ok()) return Refuse(context, version.status());
+  if (!version.ok()) {
+    const int code = Refuse(context, version.status());
+    return files.has_failed() ? kNotWritten : code;
+  }
   if (context.json) {
     PrintJson(context, *version);
   } else {

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <chrono>
@@ -12,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "../fake_server.h"
+#include "client/cli/context.h"
 #include "common/base/file.h"
 
 extern char** environ;
@@ -119,6 +121,54 @@ TEST_F(ExportFolderTest, AnInterruptThatIsIgnoredDoesNotEndAnExport) {
   EXPECT_EQ(run.Wait(), 0);
   EXPECT_THAT(Below(out), ElementsAre("adapter_config.json"));
   EXPECT_EQ(*ReadFile(out / "adapter_config.json"), "{\"a\": 1}");
+}
+
+TEST_F(ExportFolderTest, ALimitOnTheSizeOfFilesIsAFullDisk) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_FSIZE, &limit);
+  const rlimit small{4, limit.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  Export run(server_, temp_.path() / "out");
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+
+  const int status = run.Wait();
+
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == kNotWritten) << status;
+  EXPECT_THAT(Below(temp_.path()), IsEmpty());
+}
+
+TEST_F(ExportFolderTest, WhatWouldBeReadWithAnExportIsInItsWay) {
+  for (const char* other : {"adapter_config.json", "graft.json", "model-00001-of-00002.safetensors",
+                            "pytorch_model.bin", "model.safetensors.index.json",
+                            "generation_config.json", "tokenizer.json"}) {
+    const fs::path out = temp_.path() / other;
+    ASSERT_TRUE(WriteFileDurably(out / other, "{}").ok());
+    ASSERT_TRUE(WriteFileDurably(out / "config.json", "of an earlier export").ok());
+    ExportFolder folder(out);
+    ASSERT_TRUE(folder.Add("config.json", "{}").ok());
+    ASSERT_TRUE(folder.Add("model.safetensors", "x").ok());
+
+    const Status status = folder.Finish();
+
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << other;
+    EXPECT_THAT(status.message(), testing::HasSubstr("holds " + std::string(other)));
+    EXPECT_TRUE(folder.has_failed());
+    folder.Restart();
+    EXPECT_THAT(Below(out), testing::UnorderedElementsAre("config.json", other));
+    EXPECT_EQ(*ReadFile(out / "config.json"), "of an earlier export");
+  }
+}
+
+TEST_F(ExportFolderTest, WhatNoReaderOfModelsLooksAtStays) {
+  for (const char* other : {"README.md", ".gitattributes", "notes.json"})
+    ASSERT_TRUE(WriteFileDurably(temp_.path() / other, "mine").ok());
+  ExportFolder folder(temp_.path());
+  ASSERT_TRUE(folder.Add("model.safetensors", "x").ok());
+
+  EXPECT_TRUE(folder.Finish().ok());
+
+  EXPECT_FALSE(folder.has_failed());
+  EXPECT_THAT(Below(temp_.path()), testing::SizeIs(4));
 }
 
 TEST_F(ExportFolderTest, AnUnfinishedOneTakesAwayEveryFolderThatItMade) {

@@ -48,8 +48,15 @@ class Checker : public nlohmann::json_sax<Json> {
     return true;
   }
   bool parse_error(std::size_t position, const std::string&,
-                   const nlohmann::detail::exception&) override {
+                   const nlohmann::detail::exception& exception) override {
+    constexpr int kNumberOverflow = 406;
     error_ = "not valid JSON at byte " + std::to_string(position);
+    if (exception.id == kNumberOverflow) error_ += ", where a number is too large for 64 bits";
+    if (std::string_view(exception.what()).find("surrogate") != std::string_view::npos) {
+      error_ +=
+          ", where \\u names half a character (a lone surrogate), as a cut text has it; write both "
+          "halves or none";
+    }
     const std::string_view rest =
         text_.substr(std::min(text_.size(), std::max<size_t>(position, 1) - 1));
     if (rest.starts_with("NaN") || rest.starts_with("Infinity"))

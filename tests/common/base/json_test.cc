@@ -59,6 +59,10 @@ TEST(ParseJsonTest, NumbersThatOnlyPythonWritesAreNamed) {
   for (const char* text : {R"({"a": NaN})", R"([1, Infinity])", R"({"a": -Infinity})"}) {
     EXPECT_THAT(Refusal(text).message(), HasSubstr("NaN or Infinity, which Python writes")) << text;
   }
+  for (const char* text : {R"({"a": "\ud83d"})", R"(["x\ude00"])", R"(["\ud83dx"])"})
+    EXPECT_THAT(Refusal(text).message(), HasSubstr("half a character (a lone surrogate)")) << text;
+  for (const char* text : {"[1e400]", R"({"a": -1e999})"})
+    EXPECT_THAT(Refusal(text).message(), HasSubstr("a number is too large")) << text;
 }
 
 TEST(ParseJsonTest, RefusesBytesThatAreNotUtf8) {

@@ -66,22 +66,31 @@ bool OnlyArrays(const AnyJson& object) {
   return std::all_of(object.begin(), object.end(), [](const AnyJson& v) { return v.is_array(); });
 }
 
-/// The name of a list of objects in `object`; empty if there is none.
+/// Lists of objects in `object`.
+struct Lists {
+  std::string examples, turns;  ///< Names; empty if there is none.
+};
+
 template <typename AnyJson>
-std::string ListOfObjects(const AnyJson& object) {
+Lists ListsOf(const AnyJson& object) {
+  Lists lists;
   for (const auto& [name, value] : object.items()) {
-    // A chat's turns are no examples.
-    if (value.is_array() && !value.empty() && value.front().is_object() && name != "messages")
-      return name;
+    if (!value.is_array() || value.empty() || !value.front().is_object()) continue;
+    const bool is_turn = value.front().contains("role") || value.front().contains("from");
+    std::string& list = is_turn ? lists.turns : lists.examples;
+    if (list.empty()) list = name;
   }
-  return {};
+  return lists;
 }
 
-/// What to do if the examples are a list within `object`; empty if there is none.
+/// What to do if the chat of `object` has another name, or the examples are a list within it, which
+/// may be unless it stands in one itself; empty if neither.
 template <typename AnyJson>
-std::string ListHint(const AnyJson& object) {
-  const std::string list = ListOfObjects(object);
-  if (list.empty()) return {};
+std::string ListHint(const AnyJson& object, bool in_array) {
+  const auto [list, turns] = ListsOf(object);
+  if (!turns.empty())
+    return "; if conversations are in " + Quoted(turns) + ", name it in messages_column";
+  if (in_array || list.empty()) return {};
   return "; if the examples are in " + Quoted(list) + ", write one a line: jq -c '.[" +
          Quoted(list) + "][]' FILE > data.jsonl";
 }
@@ -306,7 +315,7 @@ ReadStep JsonlReader::ToValues(std::string_view text, const AnyJson& object, int
   const bool is_first = !std::exchange(has_object_, true);
   if (is_first && !HasOneGroup(Keys(object), options_)) {
     fault = MissingColumns(options_.any_of, Keys(object), line);
-    if (!in_array_) fault.message += ListHint(object);
+    fault.message += ListHint(object, in_array_);
     broke_off_ = true;
     return ReadStep::kFault;
   }
@@ -321,7 +330,7 @@ ReadStep JsonlReader::ToValues(std::string_view text, const AnyJson& object, int
     if (at == object.end()) {
       if (!column.is_required) continue;
       fault = MissingColumn(column.name, Keys(object), line);
-      if (is_first && !in_array_) fault.message += ListHint(object);
+      if (is_first) fault.message += ListHint(object, in_array_);
       // The first line stands for the file: a wrong column name is one fault, not one a line.
       broke_off_ = is_first;
       return ReadStep::kFault;

@@ -80,6 +80,14 @@ std::string Listed(const std::vector<std::string>& columns) {
   return list;
 }
 
+/// What to do if one of the columns differs from `name` in case only; empty if none does.
+std::string AsWritten(std::string_view name, const std::vector<std::string>& columns) {
+  for (const std::string& column : columns) {
+    if (Folded(column) == Folded(name)) return "; name it as it is written, " + Quoted(column);
+  }
+  return {};
+}
+
 }  // namespace
 
 ErrorDetail MissingColumns(const std::vector<std::vector<std::string>>& groups,
@@ -90,7 +98,10 @@ ErrorDetail MissingColumns(const std::vector<std::vector<std::string>>& groups,
     for (size_t j = 0; j < groups[i].size(); ++j)
       wanted += (j > 0 ? " with " : "") + Quoted(groups[i][j]);
   }
-  const std::string list = Listed(columns);
+  std::string list = Listed(columns);
+  for (const std::vector<std::string>& group : groups) {
+    for (const std::string& name : group) list += AsWritten(name, columns);
+  }
   return {"COLUMN_MISSING",
           {},
           line,
@@ -101,12 +112,7 @@ ErrorDetail MissingColumns(const std::vector<std::vector<std::string>>& groups,
 
 ErrorDetail MissingColumn(std::string_view name, const std::vector<std::string>& columns,
                           int64_t line) {
-  std::string list = Listed(columns);
-  for (const std::string& column : columns) {
-    if (Folded(column) != Folded(name)) continue;
-    list += "; name it as it is written, " + Quoted(column);
-    break;
-  }
+  const std::string list = Listed(columns) + AsWritten(name, columns);
   return {"COLUMN_MISSING",
           {},
           line,

@@ -13,6 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 struct Outcome {
   Report report;
@@ -103,6 +104,29 @@ TEST(LanguageReaderTest, DataOfNoShapeIsToldWhatThereIs) {
                 HasSubstr("no column \"messages\", \"prompt\" with \"completion\" or \"text\"; the "
                           "columns are \"instruction\", \"output\""));
     EXPECT_THAT(outcome.report.errors[0].message, HasSubstr("prompt_column, completion_column"));
+  }
+}
+
+TEST(LanguageReaderTest, ConversationsUnderAnotherNameAreToldHowToNameThem) {
+  for (const auto& [line, advice] : std::vector<std::pair<std::string, std::string>>{
+           {R"({"conversations":[{"from":"human","value":"a"}]})",
+            "if conversations are in \"conversations\", name it in messages_column"},
+           {R"({"chat":[{"role":"user","content":"a"}]})", "are in \"chat\", name it"},
+           {R"({"Messages":[{"role":"user","content":"a"}]})",
+            "name it as it is written, \"Messages\""},
+           {R"({"Text":"a"})", "name it as it is written, \"Text\""},
+           {R"({"rows":[{"text":"a"}]})", "jq -c '.[\"rows\"][]'"}}) {
+    for (const bool in_array : {false, true}) {
+      const Outcome outcome = Read(SpecOf("a.json", in_array ? "[" + line + "]" : line + "\n"));
+
+      ASSERT_EQ(outcome.report.errors.size(), 1U) << line;
+      const std::string& message = outcome.report.errors.front().message;
+      if (in_array && advice.starts_with("jq")) {
+        EXPECT_THAT(message, Not(HasSubstr("jq"))) << line;
+      } else {
+        EXPECT_THAT(message, HasSubstr(advice)) << line;
+      }
+    }
   }
 }
 

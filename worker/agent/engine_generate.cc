@@ -75,7 +75,7 @@ StatusOr<EngineService::Prompted> EngineService::Prompt(const Text& text) {
                          chats_.Render(form.files, asked.chat(), form.variables));
   request.prompt = std::move(chat.text);
   prompted.unread = std::move(chat.unread);
-  request.special_tokens = false;  // The template wrote them.
+  request.is_chat = true;
   return prompted;
 }
 

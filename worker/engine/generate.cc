@@ -32,19 +32,21 @@ void Engine::Impl::Generate(GenerateRequest request, std::function<void(Generate
     work->on = std::move(model.on);
     const Base& base = *work->on.base;
     work->settings = std::move(request.settings);
+    // Of what was asked for: the base's own was checked when it was read.
+    GRAFT_RETURN_IF_ERROR(generation::Validate(
+        work->settings,
+        {.vocabulary = base.layout().vocab_size, .context_tokens = base.layout().max_positions}));
     without_effect = SettingsWithoutEffect(base.generation_config(), work->settings);
     SetDefaults(base.generation_config(), work->settings);
     // Without a seed every text is another.
     if (!work->settings.seed) work->settings.seed = DrawSeed();
-    GRAFT_RETURN_IF_ERROR(generation::Validate(
-        work->settings,
-        {.vocabulary = base.layout().vocab_size, .context_tokens = base.layout().max_positions}));
     // One token more than fits tells that it doesn't.
     work->prompt = base.tokenizer()
                        .Encode(request.prompt,
                                {.max_length = static_cast<int>(base.layout().max_positions) + 1,
-                                .special_tokens = request.special_tokens})
+                                .special_tokens = !request.is_chat})
                        .ids;
+    work->continues_prompt = !request.is_chat;
     if (work->prompt.empty())
       return InvalidArgumentError("the prompt has no token; write something").At("prompt");
     if (static_cast<int64_t>(work->prompt.size()) < base.layout().max_positions) return OkStatus();

@@ -205,7 +205,7 @@ void ExpectAnswers(Engine& engine, const VersionId& version, const char* name) {
         rows[i]["prompt_ids"].get<std::vector<int32_t>>());
     GenerateRequest request = Greedy(version.empty() ? kBase : "", prompts[i], 64);
     request.version = version;
-    request.special_tokens = false;
+    request.is_chat = true;
     answers.push_back(Ask(engine, std::move(request)));
   }
   int ties = 0, tokens = 0;
@@ -307,12 +307,14 @@ TEST(RealDataTest, Stories260KIsContinuedAsItsReferenceContinuesIt) {
     std::vector<int32_t> tokens = tokenizer->Encode(prompt, {}).ids;
     const auto rest = static_cast<int64_t>(whole.size() - tokens.size());
 
-    std::future<Answer> answer = Ask(*engine, Greedy("hf-derived", prompt, rest));
-    const std::vector<int32_t> made = TokensOf(answer);
+    const Answer answer = Ask(*engine, Greedy("hf-derived", prompt, rest)).get();
+    ASSERT_TRUE(answer.status.ok()) << answer.status;
+    const std::vector<int32_t>& made = answer.texts.at(0).tokens;
 
     tokens.insert(tokens.end(), made.begin(), made.end());
     EXPECT_EQ(tokens, whole) << prompt;
     EXPECT_EQ(tokenizer->Decode(tokens, {}), golden[text].get<std::string>());
+    EXPECT_EQ(prompt + answer.texts.at(0).text, golden[text].get<std::string>());
   }
 }
 

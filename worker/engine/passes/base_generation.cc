@@ -88,10 +88,22 @@ Status BaseGeneration::Add(std::shared_ptr<GenerationWork> work) {
   for (int32_t i = 0; i < n; ++i) {
     SequenceState& sequence = request.sequences.emplace_back();
     sequence.tokens = request.work->prompt;
-    sequence.text = on_.base->tokenizer().StartDecode({.special_tokens = false});
+    sequence.text = StartText(*request.work);
     sequence.stop.emplace(stopping, *request.stop_strings, max_new_tokens);
   }
   return OkStatus();
+}
+
+std::unique_ptr<tokenizers::DecodeStream> BaseGeneration::StartText(
+    const GenerationWork& work) const {
+  auto text = on_.base->tokenizer().StartDecode({.special_tokens = false});
+  if (!work.continues_prompt) return text;
+  // As many as surely end with a whole character, of up to four tokens.
+  constexpr size_t kTokensBefore = 8;
+  const size_t prompt = work.prompt.size();
+  for (size_t i = prompt - std::min(prompt, kTokensBefore); i < prompt; ++i)
+    (void)text->Push(work.prompt[i]);
+  return text;
 }
 
 BaseGeneration::Requests::iterator BaseGeneration::End(Requests::iterator request,

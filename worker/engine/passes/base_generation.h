@@ -84,6 +84,8 @@ class BaseGeneration {
   /// Takes a token into its sequence, tells its text, and ends it if it is over.
   void Take(Request& request, const generation::SequenceId& id, const generation::Choice& choice,
             StepFigures& figures);
+  /// Decodes what comes behind the prompt.
+  std::unique_ptr<tokenizers::DecodeStream> StartText(const GenerationWork& work) const;
   Requests::iterator End(Requests::iterator request, const Status& status);
 
   const LoadedBase on_;

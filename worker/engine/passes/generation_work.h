@@ -19,6 +19,9 @@ struct GenerationWork {
   std::shared_ptr<const Adapter> adapter;
   LoadedBase on;
   std::vector<int32_t> prompt;
+  /// The text goes on where the prompt's ends, with the space between them. Else it begins anew, as
+  /// an answer does.
+  bool continues_prompt = false;
   generation::GenerationSettings settings;  ///< Checked; with a seed.
   Abandoned abandoned;
   /// Called on the engine's thread for each piece, then `done` once; they must only hand over.

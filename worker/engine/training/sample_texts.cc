@@ -21,6 +21,7 @@ StatusOr<SamplePlan> PlanSamples(const spec::JobSpec& spec, const Base& base, da
   GRAFT_ASSIGN_OR_RETURN(const auto encoder,
                          language::Encoder::Create(base.tokenizer(), std::move(options)));
   plan.prompts = training.samples;
+  plan.are_chats = shape == datasets::Shape::kMessages;
   plan.max_tokens = training.sample_tokens;
   GRAFT_ASSIGN_OR_RETURN(plan.tokens,
                          language::EncodeSamples(*encoder, training, base.layout().max_positions));
@@ -66,6 +67,7 @@ std::shared_ptr<GenerationWork> SampleTexts::WorkOf(const LoadedBase& on, const 
   work->on = on;
   work->adapter = {std::shared_ptr<const Adapter>(), &adapter};  // The run's; it outlives this.
   work->prompt = plan_.tokens[index];
+  work->continues_prompt = !plan_.are_chats;
   work->settings.sampling.temperature = 0;
   work->settings.stopping.max_tokens = plan_.max_tokens;
   SetDefaults(on.base->generation_config(), work->settings);

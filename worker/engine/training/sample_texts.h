@@ -19,8 +19,9 @@ namespace graft::worker::engine {
 struct SamplePlan {
   std::vector<std::string> prompts;
   std::vector<std::vector<int32_t>> tokens;  ///< Of each prompt.
-  int64_t max_tokens = 0;                    ///< Of each text.
-  int64_t cache_bytes = 0;                   ///< Of keys and values.
+  bool are_chats = false;
+  int64_t max_tokens = 0;   ///< Of each text.
+  int64_t cache_bytes = 0;  ///< Of keys and values.
 };
 
 /// Encodes the samples of a job on data of this shape; none asked for, none planned.

@@ -209,7 +209,9 @@ struct GenerateRequest {
   std::string base;   ///< Either this
   VersionId version;  ///< or this.
   std::string prompt;
-  bool special_tokens = true;  ///< Whether the tokenizer puts its own around the prompt.
+  /// The prompt is a conversation as its template wrote it, special tokens and all: what comes is
+  /// an answer of its own. Else the tokenizer puts its own around it, and what comes continues it.
+  bool is_chat = false;
   /// What is absent is the base's own (generation_config.json), then what the settings say.
   generation::GenerationSettings settings;
   Abandoned abandoned = {};

@@ -82,7 +82,7 @@ std::string Written(Engine& engine, const VersionId& version, const std::string&
   GenerateRequest request;
   request.version = version;
   request.prompt = prompt;
-  request.special_tokens = special_tokens;
+  request.is_chat = !special_tokens;
   request.settings.sampling.temperature = 0;
   request.settings.stopping.max_tokens = 12;
   std::string text;

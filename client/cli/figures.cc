@@ -38,10 +38,4 @@ std::string FirstFigure(const graft::v1::Evaluation& evaluation) {
   return InWords(metrics.begin()->first) + " " + Fixed(metrics.begin()->second, 4);
 }
 
-std::string Accuracy(const graft::v1::Evaluation& evaluation) {
-  const Metrics metrics = MetricsOf(evaluation);
-  const auto accuracy = metrics.find("accuracy");
-  return accuracy == metrics.end() ? "" : Fixed(accuracy->second, 4);
-}
-
 }  // namespace graft::cli

@@ -11,7 +11,5 @@ namespace graft::cli {
 std::string Figures(const graft::v1::Evaluation& evaluation);
 /// The first of its metrics, "accuracy 0.8750".
 std::string FirstFigure(const graft::v1::Evaluation& evaluation);
-/// Its accuracy, "0.8750"; empty if its task has none.
-std::string Accuracy(const graft::v1::Evaluation& evaluation);
 
 }  // namespace graft::cli

@@ -14,11 +14,18 @@ constexpr size_t kChunk = 256 << 10;
 
 StatusOr<graft::v1::Dataset> Client::Upload(const std::string& path,
                                             const std::function<void(int64_t)>& progress) {
-  std::ifstream file(path, std::ios::binary);
-  if (std::error_code error; !file || !std::filesystem::is_regular_file(path, error)) {
-    return NotFoundError("there is no readable file " + path)
-        .AddDetail({std::string(kLocalFault), {}, 0, {}, {}});
+  const auto fault = [](const std::string& what) {
+    return NotFoundError(what).AddDetail({std::string(kLocalFault), {}, 0, {}, {}});
+  };
+  // Before it is opened, where a pipe would wait for a writer.
+  std::error_code error;
+  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) {
+    return fault(path +
+                 " is no file but a pipe, a device or a folder; an upload may have to be repeated, "
+                 "so save the data in a file first");
   }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fault("there is no readable file " + path);
   graft::v1::Dataset dataset;
   bool torn = false;
   const Status status = Retry(options_.stream_timeout, [&](grpc::ClientContext& context) {

@@ -268,15 +268,19 @@ Json JobSpec::ToJson() const {
   return json;
 }
 
+Status CheckHasHead(const std::string& base, tasks::Kind kind, const families::Layout& layout) {
+  if (kind != tasks::Kind::kCausalLanguageModeling || !layout.language_head.empty())
+    return OkStatus();
+  return InvalidArgumentError(base +
+                              " has no language head (lm_head.weight), which causal_lm needs")
+      .At("task.causal_lm", "NO_LANGUAGE_HEAD");
+}
+
 StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout) {
   GRAFT_ASSIGN_OR_RETURN(spec.method, spec.method->Resolve(layout));
   Hyperparameters& hp = spec.hyperparameters;
   const bool is_language = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
-  if (is_language && layout.language_head.empty()) {
-    return InvalidArgumentError(spec.base +
-                                " has no language head (lm_head.weight), which causal_lm needs")
-        .At("task.causal_lm", "NO_LANGUAGE_HEAD");
-  }
+  GRAFT_RETURN_IF_ERROR(CheckHasHead(spec.base, spec.task.kind, layout));
   if (hp.learning_rate <= 0) {
     hp.learning_rate = is_language ? kLanguageLearningRate : spec.method->default_learning_rate();
   }

@@ -98,6 +98,10 @@ StatusOr<JobSpec> FromJson(const Json& json);
 /// of a task of this kind.
 StatusOr<DatasetSpec> DatasetFromJson(const Json& json, tasks::Kind kind = tasks::kDefaultKind);
 
+/// Errors: InvalidArgument at "task.causal_lm" with reason NO_LANGUAGE_HEAD if the task needs a
+/// language head and the base has none.
+Status CheckHasHead(const std::string& base, tasks::Kind kind, const families::Layout& layout);
+
 /// Checks against a base and fills in what depends on it: the method's targets, learning rate,
 /// max_length.
 StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout);

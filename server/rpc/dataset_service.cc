@@ -153,6 +153,8 @@ Awaitable<StatusOr<graft::v1::CheckDatasetResponse>> DatasetService::CheckDatase
     }
     StatusOr<intake::BasePtr> base = co_await backend_.bases.Find(context, request.base());
     if (!base.ok()) co_return Status(base.status()).At("base");
+    GRAFT_CO_RETURN_IF_ERROR(
+        spec::CheckHasHead(request.base(), options.task.kind, (*base)->layout));
     options.base = *std::move(base);
     GRAFT_CO_ASSIGN_OR_RETURN(options.max_length,
                               MaxLength(request.max_length(), options.base->layout));

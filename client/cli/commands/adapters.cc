@@ -29,15 +29,16 @@ int64_t KeptStep(const graft::v1::AdapterVersion& version) {
   return step;
 }
 
-/// Of the state that the version is, on this split; empty if that wasn't evaluated.
-std::string AccuracyOn(const graft::v1::AdapterVersion& version, const std::string& split) {
+/// The first figure of the state that the version is, on this split; empty if that wasn't
+/// evaluated.
+std::string FigureOn(const graft::v1::AdapterVersion& version, const std::string& split) {
   const int64_t kept = KeptStep(version);
-  std::string accuracy;
+  std::string figure;
   for (const auto& e : version.evaluations()) {
-    if (e.split() == split && e.step() == kept && kept > 0 && !Accuracy(e).empty())
-      accuracy = Accuracy(e) + " @ step " + std::to_string(kept);
+    if (e.split() == split && e.step() == kept && kept > 0)
+      figure = FirstFigure(e) + " @ step " + std::to_string(kept);
   }
-  return accuracy;
+  return figure;
 }
 
 int ListAdapters(Context& context) {
@@ -74,8 +75,7 @@ int ShowAdapter(Context& context, const std::string& name) {
     context.out << adapter->name() << " on " << adapter->base()
                 << (adapter->aliases().empty() ? "" : "; ") << Aliases(*adapter) << "\n";
   }
-  Table table({"VERSION", "SHA256", "PARAMETERS", "SIZE", "VALIDATION ACCURACY", "TEST ACCURACY",
-               "CREATED", "FROM"});
+  Table table({"VERSION", "SHA256", "PARAMETERS", "SIZE", "VALIDATION", "TEST", "CREATED", "FROM"});
   do {
     const auto page = context.client->Call(context.client->adapters(), &Stub::ListVersions, list);
     if (!page.ok()) return Refuse(context, page.status());
@@ -83,7 +83,7 @@ int ShowAdapter(Context& context, const std::string& name) {
       if (context.json) PrintJson(context, version);
       table.Add({ShortName(version.name()), version.sha256().substr(0, 12),
                  std::to_string(version.parameters()), Bytes(version.bytes()),
-                 AccuracyOn(version, "validation"), AccuracyOn(version, "test"),
+                 FigureOn(version, "validation"), FigureOn(version, "test"),
                  Age(NowSeconds() - version.create_time().seconds()),
                  version.job().empty() ? "imported" : version.job()});
     }
@@ -118,6 +118,7 @@ int Evaluate(Context& context, const std::string& name, const SpecFlags& flags) 
   const auto& e = answer->evaluation();
   context.out << answer->adapter_version() << " on " << e.examples() << " examples: " << Figures(e)
               << "\n";
+  if (answer->labels().empty()) return kOk;
   Table table({"LABEL", "EXAMPLES", "PRECISION", "RECALL", "F1"});
   for (const auto& label : answer->labels()) {
     table.Add({label.label(), std::to_string(label.examples()), Fixed(label.precision(), 4),

@@ -57,6 +57,8 @@ int Check(Context& context, const SpecFlags& flags, int max_length) {
   if (request.task().kind_case() == graft::v1::Task::KIND_NOT_SET) request.clear_task();
   request.set_base(flags.base);
   request.set_max_length(max_length);
+  if (max_length != 0 && flags.base.empty())
+    return Refuse(context, UsageError("--max-length counts tokens; say whose with --base"));
   if (const Status set = SetDataset(context, flags, *request.mutable_dataset()); !set.ok())
     return Refuse(context, set);
   const auto report = context.client->Call(context.client->datasets(),

@@ -73,7 +73,13 @@ void PrintAttempts(Context& context, const Job& job) {
   for (const auto& a : job.attempts()) {
     context.out << "  attempt " << a.number() << "    "
                 << (a.end_reason().empty() ? "running" : a.end_reason()) << ", steps "
-                << a.first_step() << " to " << a.last_step() << "\n";
+                << a.first_step() << " to ";
+    // How far a running one is may not have been told yet.
+    if (a.end_reason().empty() && a.last_step() < a.first_step()) {
+      context.out << "...\n";
+    } else {
+      context.out << a.last_step() << "\n";
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -93,8 +94,11 @@ int Chat(Context& context, const Flags& flags) {
 
 void PrintScore(Context& context, const graft::v1::ScoreResponse::Score& score,
                 const std::string& text, bool with_tokens) {
-  context.out << Fixed(score.log_probability(), 4) << "  " << score.tokens_size() << " tokens  "
-              << OnOneLine(text) << "\n";
+  // Of the first token of a text without a beginning nothing tells how likely it is.
+  const bool is_known = std::ranges::any_of(
+      score.tokens(), [](const auto& token) { return token.has_log_probability(); });
+  context.out << (is_known ? Fixed(score.log_probability(), 4) : "-") << "  " << score.tokens_size()
+              << (score.tokens_size() == 1 ? " token  " : " tokens  ") << OnOneLine(text) << "\n";
   if (!with_tokens) return;
   for (const auto& token : score.tokens()) {
     context.out << "  " << (token.has_log_probability() ? Fixed(token.log_probability(), 4) : "-")

@@ -188,7 +188,7 @@ TEST_F(CommandTest, AdapterShowsNoFigureThatIsAnothers) {
   const std::string tested = Run({"adapter", "support"}).out;
 
   EXPECT_THAT(unknown, Not(HasSubstr("@ step"))) << "nobody knows which step was kept";
-  EXPECT_THAT(tested, HasSubstr("0.5000 @ step 20     0.2500 @ step 20"))
+  EXPECT_THAT(tested, HasSubstr("accuracy 0.5000 @ step 20  accuracy 0.2500 @ step 20"))
       << "a test is always of the kept state";
 }
 
@@ -224,6 +224,9 @@ TEST_F(CommandTest, JobShowsWhyItsAttemptsEnded) {
   second.set_last_step(15);
 
   EXPECT_THAT(Run({"job", "j1"}).out, HasSubstr("  attempt 2    running, steps 12 to 15\n"));
+
+  server_.job.mutable_attempts(1)->set_last_step(0);
+  EXPECT_THAT(Run({"job", "j1"}).out, HasSubstr("  attempt 2    running, steps 12 to ...\n"));
 }
 
 TEST_F(CommandTest, OnlyAttemptThatDidAllIsNoNews) {

@@ -13,7 +13,6 @@ TEST(FiguresTest, MetricsStandByTheirNamesWithTheLossBehind) {
 
   EXPECT_EQ(Figures(evaluation), "accuracy 0.8750  macro F1 0.5000  loss 0.2500");
   EXPECT_EQ(FirstFigure(evaluation), "accuracy 0.8750");
-  EXPECT_EQ(Accuracy(evaluation), "0.8750");
 }
 
 TEST(FiguresTest, AnOldServersFieldsAreRead) {
@@ -30,7 +29,6 @@ TEST(FiguresTest, ATaskWithoutAccuracyShowsNone) {
 
   EXPECT_EQ(Figures(evaluation), "perplexity 3.0000  token accuracy 0.5000  loss 0.0000");
   EXPECT_EQ(FirstFigure(evaluation), "perplexity 3.0000");
-  EXPECT_EQ(Accuracy(evaluation), "");
 }
 
 }  // namespace

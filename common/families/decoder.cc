@@ -11,6 +11,8 @@
 namespace graft::families {
 namespace {
 
+constexpr int64_t kLeastHeadDim = 2, kMostHeadDim = 512;
+
 /// Sizes, which alone say what the tensors' shapes are.
 Status ReadSizes(const Json& config, const DecoderOptions& options, Layout& layout) {
   ConfigReader read(config);
@@ -25,13 +27,21 @@ Status ReadSizes(const Json& config, const DecoderOptions& options, Layout& layo
   const int64_t head_dim = options.default_head_dim > 0
                                ? options.default_head_dim
                                : layout.hidden / std::max<int64_t>(layout.num_heads, 1);
-  layout.head_dim = read.Integer("head_dim", 2, 512, std::max<int64_t>(head_dim, 0));
+  layout.head_dim =
+      read.Integer("head_dim", kLeastHeadDim, kMostHeadDim, std::max<int64_t>(head_dim, 0));
   layout.intermediate = read.Integer("intermediate_size", 1, 1 << 20);
   layout.vocab_size = read.Integer("vocab_size", 1, 1 << 24);
-  layout.max_positions = read.Integer("max_position_embeddings", 1, 1 << 24);
+  layout.max_positions = read.Integer("max_position_embeddings", 1, kMostPositions);
   layout.norm_eps = read.Number("rms_norm_eps", 0, 1, 1e-6);
   layout.activation = read.Text("hidden_act", "silu");
   GRAFT_RETURN_IF_ERROR(read.status());
+  // What an absent field follows from isn't in the field's range by itself.
+  if (layout.head_dim < kLeastHeadDim || layout.head_dim > kMostHeadDim) {
+    return InvalidArgumentError("config.json: hidden_size / num_attention_heads is " +
+                                std::to_string(layout.head_dim) + ", and head_dim must be from " +
+                                std::to_string(kLeastHeadDim) + " to " +
+                                std::to_string(kMostHeadDim));
+  }
   if (layout.num_heads % layout.num_kv_heads != 0) {
     return InvalidArgumentError(
         "config.json: num_attention_heads isn't a multiple of num_key_value_heads");
@@ -87,8 +97,8 @@ void AddLanguageHead(bool tied, const std::vector<std::string>& checkpoint_tenso
   }
 }
 
-/// See Layout::token_ids. What is none isn't kept: where it matters it is refused (the engine's
-/// reading of end tokens), else nothing depends on it.
+/// See Layout::token_ids. What is none isn't kept: where it matters it is refused (the reading
+/// of end tokens, bases/generation_config.h), else nothing depends on it.
 Json ReadTokenIds(const Json& config) {
   Json ids = Json::object();
   for (const char* name : {"bos_token_id", "eos_token_id", "pad_token_id"}) {

@@ -9,6 +9,9 @@
 
 namespace graft::families {
 
+/// The longest context in tokens that a base may have, however it is stretched.
+inline constexpr int64_t kMostPositions = 1 << 24;
+
 /// What the positions are, and what a longer context would be counted by.
 struct RopeReading {
   Rope rope;

@@ -179,12 +179,12 @@ TEST(DecoderLayoutTest, WhatIsntBuiltIsRefusedByName) {
        [](Json& c) {
          c["rope_scaling"] = {{"type", "linear"}, {"factor", 0}};
        },
-       "factor must be a number over 0"},
+       "rope_scaling.factor must be a number from 0.001 to 1000000"},
       {"an unknown field of a rope",
        [](Json& c) {
          c["rope_scaling"] = {{"type", "linear"}, {"factor", 2}, {"warp", 1}};
        },
-       "\"warp\" isn't known"},
+       "rope_scaling.warp isn't known"},
       {"a theta that is text", [](Json& c) { c["rope_theta"] = "1e6"; }, "rope_theta"},
       {"a part of each head",
        [](Json& c) {
@@ -218,6 +218,18 @@ TEST(DecoderLayoutTest, WhatIsntBuiltIsRefusedByName) {
     EXPECT_THAT(layout.status().message(), HasSubstr(refusal.message)) << refusal.what;
     EXPECT_THAT(layout.status().message(), HasSubstr("config.json")) << refusal.what;
   }
+}
+
+TEST(DecoderLayoutTest, AWidthOfHeadsThatFollowsFromOthersIsInItsRange) {
+  Json narrow = Config("llama");
+  narrow["hidden_size"] = 4;
+  Json wide = Config("llama");
+  wide["hidden_size"] = 65536;
+
+  EXPECT_THAT(Read(narrow).status().message(),
+              HasSubstr("hidden_size / num_attention_heads is 0, and head_dim must be from 2"));
+  EXPECT_THAT(Read(wide).status().message(),
+              HasSubstr("hidden_size / num_attention_heads is 10922"));
 }
 
 TEST(DecoderLayoutTest, LayerTypesThatArentBuiltAreRefused) {

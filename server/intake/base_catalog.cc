@@ -7,6 +7,8 @@
 #include "common/base/ids.h"
 #include "common/base/json.h"
 #include "common/base/utf8.h"
+#include "common/bases/checks.h"
+#include "common/bases/generation_config.h"
 #include "common/safetensors/checkpoint.h"
 #include "common/tokenizers/tokenizer.h"
 
@@ -17,54 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxConfigBytes = 4 << 20;
 constexpr size_t kMaxNamedBases = 20;
-
-bool IsReadable(safetensors::DType dtype) {
-  using safetensors::DType;
-  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 ||
-         dtype == DType::kF64;
-}
-
-Status Lacks(const safetensors::Checkpoint& checkpoint, const std::string& wanted) {
-  for (const std::string& name : checkpoint.names()) {
-    if (!name.ends_with("." + wanted)) continue;
-    return InvalidArgumentError(
-        "its weights call the tensor " + wanted + " " + Quoted(name, 200) +
-        ": they were saved from within another module, such as DistributedDataParallel; save the "
-        "model itself with save_pretrained");
-  }
-  return InvalidArgumentError("its weights lack the tensor " + wanted +
-                              "; copy the model's folder again");
-}
-
-/// A worker would find this out too, but only once a job waits for it.
-Status CheckTensors(const safetensors::Checkpoint& checkpoint, const families::Layout& layout) {
-  for (const families::TensorShape& wanted : layout.tensors) {
-    // A bare model's checkpoint has the names without the family's prefix.
-    const safetensors::TensorInfo* found = checkpoint.Find(wanted.name);
-    if (found == nullptr && wanted.name.starts_with(layout.prefix)) {
-      found = checkpoint.Find(std::string_view(wanted.name).substr(layout.prefix.size()));
-    }
-    if (found == nullptr) return Lacks(checkpoint, wanted.name);
-    if (!IsReadable(found->dtype)) {
-      return InvalidArgumentError("its tensor " + wanted.name + " is " +
-                                  std::string(safetensors::DTypeName(found->dtype)) +
-                                  "; weights in F32, F16, BF16 and F64 are read: save the model "
-                                  "again in one of them");
-    }
-    if (!std::equal(found->shape.begin(), found->shape.end(), wanted.shape.begin(),
-                    wanted.shape.end())) {
-      return InvalidArgumentError("its tensor " + wanted.name +
-                                  " hasn't the shape that config.json implies");
-    }
-  }
-  return OkStatus();
-}
-
-Status CheckTokenizer(const tokenizers::Tokenizer& tokenizer, const families::Layout& layout) {
-  if (tokenizer.vocab_size() <= layout.vocab_size) return OkStatus();
-  return InvalidArgumentError("its tokenizer knows " + std::to_string(tokenizer.vocab_size()) +
-                              " tokens, its embeddings hold " + std::to_string(layout.vocab_size));
-}
 
 /// The object in a small file; an empty one if there is none that can be read.
 Json ObjectIn(const fs::path& path) {
@@ -136,9 +90,14 @@ Status ReadBase(const fs::path& cache, Base& base) {
                          ReadFile(base.folder / "config.json", kMaxConfigBytes));
   GRAFT_ASSIGN_OR_RETURN(const auto checkpoint, safetensors::Checkpoint::Open(base.folder));
   GRAFT_ASSIGN_OR_RETURN(base.layout, families::ReadLayout(config, checkpoint->names()));
-  GRAFT_RETURN_IF_ERROR(CheckTensors(*checkpoint, base.layout));
+  GRAFT_RETURN_IF_ERROR(bases::CheckTensors(*checkpoint, base.layout));
   GRAFT_ASSIGN_OR_RETURN(base.tokenizer, tokenizers::LoadTokenizer(base.folder));
-  GRAFT_RETURN_IF_ERROR(CheckTokenizer(*base.tokenizer, base.layout));
+  GRAFT_RETURN_IF_ERROR(bases::CheckTokenizer(*base.tokenizer, base.layout));
+  // A worker would find all this out too, but only once somebody waits for it.
+  if (!base.layout.language_head.empty()) {
+    GRAFT_RETURN_IF_ERROR(
+        bases::ReadGenerationConfig(base.folder, base.layout.vocab_size).status());
+  }
   auto chat = templates::ReadChatFiles(base.folder);
   base.chat_error = chat.status();
   if (chat.ok()) base.chat = *std::move(chat);

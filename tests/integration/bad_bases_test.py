@@ -132,6 +132,11 @@ def outside(_folder, _names, index):
     index[QUERY] = "../other.safetensors"
 
 
+def unknown_end(folder):
+    (folder / "generation_config.json").unlink()
+    edit_config(folder, eos_token_id=80)
+
+
 # What is done to a copy of the golden base llama, and what the refusal must name.
 ROWS = [
     ("bitsandbytes-4bit", quantised("bitsandbytes", load_in_4bit=True), ["config.json", "quantization_config", "bitsandbytes"]),
@@ -169,10 +174,18 @@ ROWS = [
     ("shard-outside", sharded(outside), ["../other.safetensors"]),
     ("own-code", lambda folder: edit_config(folder, auto_map={"AutoModelForCausalLM": "modeling.Mine"}), ["auto_map"]),
     ("unknown-rope", lambda folder: edit_config(folder, rope_parameters={"rope_type": "longrope", "rope_theta": 1e4}), ["longrope"]),
+    ("fewer-layers", lambda folder: edit_config(folder, num_hidden_layers=2), ["model.layers.2.", "(it says 2 layers)"]),
+    ("more-layers", lambda folder: edit_config(folder, num_hidden_layers=4), ["lack the tensor model.layers.3."]),
+    ("far-yarn", lambda folder: edit_config(folder, rope_parameters={"rope_type": "yarn", "rope_theta": 1e4, "factor": 1e9}),
+     ["config.json: rope_parameters.factor must be a number"]),
+    ("part-of-a-token", lambda folder: (folder / "generation_config.json").write_text('{"do_sample": true, "top_k": 5.5}'),
+     ["generation_config.json: top_k must be a whole number"]),
+    ("cut-generation", lambda folder: (folder / "generation_config.json").write_text('{"do_sample":'), ["generation_config.json"]),
+    ("unknown-end", unknown_end, ["config.json: eos_token_id must be a token"]),
     ("unknown-type", lambda folder: edit_config(folder, model_type="deepseek_v3"), ["deepseek_v3"]),
 ]
-# What the server doesn't look at: it reads no weight's value, and passes over tensors that it has no use for.
-WORKERS_ALONE = ("not-finite", "extra-tensor")
+# What the server doesn't look at: it reads no weight's value.
+WORKERS_ALONE = ("not-finite",)
 
 
 def ask_engine(program, folder):
@@ -194,7 +207,7 @@ def main():
         with Graft(options.bin, folder / "bases", folder) as graft:
             for name, _, words in ROWS:
                 code, engine = ask_engine(options.adapter_logits, folder / "bases" / name)
-                if code != 1 or not all(word in engine for word in words):
+                if code != 1 or not all(word in engine for word in [name, *words]):
                     faults.append(f"{name}: the engine ended with {code} and says: {engine}")
                 code, output, error = graft.call("import", adapter, "--base", name, "--adapter", name)
                 if name in WORKERS_ALONE and code == 0:

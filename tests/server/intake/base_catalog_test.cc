@@ -10,6 +10,7 @@
 
 #include "../rpc/tiny_base.h"
 #include "common/base/file.h"
+#include "common/base/json.h"
 #include "common/safetensors/safetensors.h"
 
 namespace graft::server::intake {
@@ -167,6 +168,34 @@ TEST_F(BaseCatalogTest, WeightsOfATypeThatIsNotReadAreNamed) {
   const Status status = catalog_->Find("tiny").status();
 
   EXPECT_THAT(status.message(), HasSubstr("is I32; weights in F32, F16, BF16 and F64 are read"));
+}
+
+/// What only a worker that loads it could say else.
+TEST_F(BaseCatalogTest, ALanguageModelsFilesThatDontBelongTogetherAreTold) {
+  const auto bases = folder_->path() / "bases";
+  const auto golden = std::filesystem::path(GRAFT_SOURCE_DIR) / "tests/golden/decoders/base-llama";
+  const auto refusal = [&](const std::string& id, const char* file, const std::string& text) {
+    std::filesystem::copy(golden, bases / id);
+    if (file != nullptr) std::ofstream(bases / id / file) << text;
+    return catalog_->Find(id).status().message();
+  };
+  Json config = Json::parse(*ReadFile(golden / "config.json"));
+  Json shallow = config, endless = config;
+  shallow["num_hidden_layers"] = 2;
+  endless["eos_token_id"] = 80;
+
+  EXPECT_EQ(refusal("whole", nullptr, ""), "");
+  EXPECT_THAT(
+      refusal("shallow", "config.json", shallow.dump()),
+      HasSubstr("the base shallow can't be used: its weights hold the tensor model.layers.2."));
+  EXPECT_THAT(refusal("fraction", "generation_config.json", R"({"do_sample": true, "top_k": 5.5})"),
+              HasSubstr("the base fraction can't be used: generation_config.json: top_k must be a "
+                        "whole number from 0 to 16777216; correct it, or take the file away"));
+  std::filesystem::copy(golden, bases / "endless");
+  std::filesystem::remove(bases / "endless/generation_config.json");
+  std::ofstream(bases / "endless/config.json") << endless.dump();
+  EXPECT_THAT(catalog_->Find("endless").status().message(),
+              HasSubstr("the base endless can't be used: config.json: eos_token_id must be"));
 }
 
 TEST_F(BaseCatalogTest, UnknownNamesSayWhatThereIs) {

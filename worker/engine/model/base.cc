@@ -6,7 +6,7 @@
 
 #include "common/base/file.h"
 #include "common/base/sha256.h"
-#include "common/base/utf8.h"
+#include "common/bases/checks.h"
 #include "worker/engine/device/convert.h"
 
 namespace graft::worker::engine {
@@ -36,13 +36,6 @@ std::vector<std::vector<std::string>> FusedGroups(const families::Layout& layout
     if (layout.gated()) add({kGate, kUp});
   }
   return groups;
-}
-
-/// True if the embeddings hold every token type of `encoding`; a family without types ignores them.
-bool HoldsTypes(const tokenizers::Encoding& encoding, const families::Layout& layout) {
-  return layout.type_vocab_size == 0 ||
-         std::all_of(encoding.type_ids.begin(), encoding.type_ids.end(),
-                     [&](int32_t type) { return type < layout.type_vocab_size; });
 }
 
 /// True if capitals are small letters to the tokenizer.
@@ -79,14 +72,12 @@ StatusOr<std::shared_ptr<const Base>> Base::Describe(const std::string& id, cons
 
 Status Base::Read(const std::function<Status()>& rest) {
   stamp_ = FolderStamp(folder_);
-  const auto read = [&]() -> Status {
-    GRAFT_ASSIGN_OR_RETURN(const std::string config, ReadFile(folder_ / "config.json", 1 << 20));
-    GRAFT_ASSIGN_OR_RETURN(checkpoint_, safetensors::Checkpoint::Open(folder_));
-    GRAFT_ASSIGN_OR_RETURN(layout_, families::ReadLayout(config, checkpoint_->names()));
-    GRAFT_RETURN_IF_ERROR(LoadTexts());
-    return rest();
-  };
-  Status status = read();
+  Status status = ReadFolder();
+  if (status.ok()) {
+    status = rest();
+  } else {
+    status = Status(status.code(), "the base " + id_ + ": " + status.message());
+  }
   // Config, tokenizer and weights are of one state of the folder or of none; this also explains
   // whatever was found wrong.
   if (!IsCurrent()) {
@@ -94,6 +85,14 @@ Status Base::Read(const std::function<Status()>& rest) {
                             (status.ok() ? "" : " (" + status.message() + ")") + "; try again");
   }
   return status;
+}
+
+Status Base::ReadFolder() {
+  GRAFT_ASSIGN_OR_RETURN(const std::string config, ReadFile(folder_ / "config.json", 1 << 20));
+  GRAFT_ASSIGN_OR_RETURN(checkpoint_, safetensors::Checkpoint::Open(folder_));
+  GRAFT_ASSIGN_OR_RETURN(layout_, families::ReadLayout(config, checkpoint_->names()));
+  GRAFT_RETURN_IF_ERROR(bases::CheckTensors(*checkpoint_, layout_));
+  return LoadTexts();
 }
 
 at::ScalarType Base::TypeOf(const families::TensorShape& tensor) const {
@@ -134,18 +133,8 @@ bool Base::IsCurrent() const { return FolderStamp(folder_) == stamp_; }
 
 Status Base::LoadTexts() {
   GRAFT_ASSIGN_OR_RETURN(tokenizer_, tokenizers::LoadTokenizer(folder_));
-  if (tokenizer_->vocab_size() > layout_.vocab_size) {
-    return InvalidArgumentError(
-        "the base " + id_ + ": its tokenizer knows " + std::to_string(tokenizer_->vocab_size()) +
-        " tokens, its embeddings hold " + std::to_string(layout_.vocab_size));
-  }
-  // The types stand in the templates, whatever the texts are.
-  if (!HoldsTypes(tokenizer_->Encode("a", {}), layout_)) {
-    return InvalidArgumentError("the base " + id_ +
-                                ": its tokenizer gives a text other token types than the " +
-                                std::to_string(layout_.type_vocab_size) + " of its embeddings");
-  }
-  knows_pairs_ = HoldsTypes(tokenizer_->EncodePair("a", "b", {}), layout_);
+  GRAFT_RETURN_IF_ERROR(bases::CheckTokenizer(*tokenizer_, layout_));
+  knows_pairs_ = bases::HoldsTypes(tokenizer_->EncodePair("a", "b", {}), layout_);
   if (!layout_.language_head.empty()) {
     GRAFT_ASSIGN_OR_RETURN(generation_, ReadGenerationConfig(folder_, layout_.vocab_size));
     chat_files_ = templates::ReadChatFiles(folder_);
@@ -174,32 +163,13 @@ Status Base::CheckKnowsPairs(const std::string& field) const {
 }
 
 std::string Base::StoredName(std::string_view name) const {
-  if (checkpoint_->Find(name) != nullptr) return std::string(name);
-  if (!name.starts_with(layout_.prefix)) return {};
-  const std::string_view bare = name.substr(layout_.prefix.size());
-  return checkpoint_->Find(bare) != nullptr ? std::string(bare) : std::string();
-}
-
-Status Base::CheckSpare(std::string_view name) const {
-  // Heads of other tasks lie beside a decoder's body; within it everything has a use.
-  constexpr std::string_view kBare[] = {"layers.", "embed_tokens.", "norm."};
-  const bool in_body = name.starts_with(layout_.prefix) ||
-                       std::any_of(std::begin(kBare), std::end(kBare),
-                                   [&](std::string_view bare) { return name.starts_with(bare); });
-  // Frequencies that old checkpoints keep; config.json says them too.
-  if (!layout_.causal || !in_body || name.ends_with("rotary_emb.inv_freq")) return OkStatus();
-  return InvalidArgumentError("the base " + id_ + " has the tensor " + Printable(name) +
-                              ", which its config.json doesn't account for");
+  return bases::StoredName(*checkpoint_, layout_, name);
 }
 
 Status Base::LoadTensors(const std::function<Status()>& between) {
   std::unordered_map<std::string, const families::TensorShape*> wanted;
-  for (const families::TensorShape& tensor : layout_.tensors) {
-    const std::string stored = StoredName(tensor.name);
-    if (stored.empty())
-      return NotFoundError("the base " + id_ + " lacks the tensor " + tensor.name);
-    wanted[stored] = &tensor;
-  }
+  for (const families::TensorShape& tensor : layout_.tensors)
+    wanted[StoredName(tensor.name)] = &tensor;
   safetensors::FingerprintBuilder fingerprint;
   for (const std::string& name : checkpoint_->names()) {
     if (between) GRAFT_RETURN_IF_ERROR(between());
@@ -207,7 +177,6 @@ Status Base::LoadTensors(const std::function<Status()>& between) {
     const auto found = wanted.find(name);
     std::string hash;
     if (found == wanted.end()) {
-      GRAFT_RETURN_IF_ERROR(CheckSpare(name));
       GRAFT_ASSIGN_OR_RETURN(hash, checkpoint_->Hash(name));
     } else {
       GRAFT_ASSIGN_OR_RETURN(const std::string bytes, checkpoint_->Read(name));
@@ -230,10 +199,6 @@ Status Base::Place(const families::TensorShape& wanted, std::string_view dtype,
                                 read.status().message());
   }
   at::Tensor value = *std::move(read);
-  if (value.sizes() != at::IntArrayRef(wanted.shape)) {
-    return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name +
-                                " hasn't the shape that config.json implies");
-  }
   value = value.to(TypeOf(wanted));
   if (!AllFinite(value)) {
     return InvalidArgumentError("the base " + id_ + ": the tensor " + wanted.name +

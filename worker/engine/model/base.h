@@ -37,10 +37,10 @@ class Base {
   /// bytes that were read, never one that was written down; costs a pass of SHA-256 over them.
   /// `between`, if set, is called before each tensor, and ends the work with its error; `admit` may
   /// be empty.
-  /// Errors: NotFound if a file or tensor is missing; DataLoss or InvalidArgument if one is broken,
-  /// has the wrong shape or a value that isn't finite (also after the cast), or if the tokenizer
-  /// gives ids that the embeddings don't hold; Unimplemented for an unknown family; Unavailable
-  /// if a file was changed while it was read; what `admit` says.
+  /// Errors: NotFound if a file is missing; DataLoss or InvalidArgument if one is broken, a tensor
+  /// is missing, of no use, or has the wrong shape or a value that isn't finite (also after the
+  /// cast), or if the tokenizer gives ids that the embeddings don't hold; Unimplemented for an
+  /// unknown family; Unavailable if a file was changed while it was read; what `admit` says.
   static StatusOr<std::shared_ptr<const Base>> Load(const std::string& id,
                                                     const std::filesystem::path& folder,
                                                     at::ScalarType compute, at::Device device,
@@ -95,14 +95,12 @@ class Base {
   Status Read(const std::function<Status()>& rest);
   /// The type in which a tensor is held.
   at::ScalarType TypeOf(const families::TensorShape& tensor) const;
-  /// Checks the tokenizer against the embeddings.
+  /// All but the tensors' numbers. Errors: sentences that don't name the base.
+  Status ReadFolder();
   Status LoadTexts();
-  /// InvalidArgument if a tensor that the layout doesn't name should be there for something.
-  Status CheckSpare(std::string_view name) const;
   /// Reads every tensor once: for its hash, and for the device if the layout names it.
   Status LoadTensors(const std::function<Status()>& between);
-  /// The checkpoint's name of a tensor, which may lack the family's prefix ("bert."); empty if it
-  /// has none such.
+  /// See bases::StoredName.
   std::string StoredName(std::string_view name) const;
   Status Place(const families::TensorShape& wanted, std::string_view dtype,
                const std::vector<int64_t>& shape, std::string_view bytes);

@@ -1,9 +1,9 @@
 #pragma once
-/// What a base says of generating text: generation_config.json, else the end tokens of config.json.
-/// Source: transformers' GenerationConfig.
+/// What a base says of generating text, as the settings of a request that says nothing.
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "common/base/status.h"
@@ -26,9 +26,7 @@ std::vector<std::string> SettingsWithoutEffect(const GenerationConfig& base,
 /// Fills in what `settings` leave to the base.
 void SetDefaults(const GenerationConfig& base, generation::GenerationSettings& settings);
 
-/// Fields that graft knows nothing of are left aside: a request can't ask for them either.
-/// Errors: InvalidArgument if a field that it reads is of a wrong type or out of range, naming file
-/// and field.
+/// Reads a base's folder. Errors: as bases::ReadGenerationConfig.
 StatusOr<GenerationConfig> ReadGenerationConfig(const std::filesystem::path& folder,
                                                 int64_t vocabulary);
 

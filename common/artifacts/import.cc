@@ -17,10 +17,14 @@ namespace {
 constexpr std::string_view kConfigName = "adapter_config.json";
 /// Tokens of a text, where nothing says how many: a classifier's, and a language model's.
 constexpr int kUsualLength = 512, kUsualLanguageLength = 2048;
-constexpr const char* kChangesNothing =
-    "the adapter changes nothing of the base: all that it adds is multiplied by zeros. It was "
-    "saved "
-    "before it was trained, or its trained weights were lost on saving; only its head answers";
+/// What is said of an adapter that changes nothing.
+std::string ChangesNothingOf(const tasks::TaskSpec& task) {
+  const bool classifies = task.kind == tasks::Kind::kSequenceClassification;
+  return std::string(
+             "the adapter changes nothing of the base: all that it adds is multiplied by zeros. It "
+             "was saved before it was trained, or its trained weights were lost on saving; ") +
+         (classifies ? "only its head answers" : "it writes what the base writes");
+}
 
 bool IsPickledWeights(std::string_view name) {
   // What Trainer keeps beside the weights to continue a run.
@@ -122,7 +126,7 @@ StatusOr<Imported> ImportSealed(const ImportRequest& request, const families::La
   const auto specs = manifest.identity.method->Tensors(layout, task);
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs));
   if (ChangesNothing(*manifest.identity.method, layout, bound))
-    imported.warnings.emplace_back(kChangesNothing);
+    imported.warnings.push_back(ChangesNothingOf(task));
   return imported;
 }
 
@@ -340,7 +344,7 @@ StatusOr<Imported> Import(const ImportRequest& request, const families::Layout& 
   const auto specs = method.method->Tensors(layout, identity.task);
   GRAFT_ASSIGN_OR_RETURN(const auto bound, BindTensors(files, specs, method.renamed_keys));
   if (ChangesNothing(*identity.method, layout, bound))
-    imported.warnings.emplace_back(kChangesNothing);
+    imported.warnings.push_back(ChangesNothingOf(identity.task));
   GRAFT_ASSIGN_OR_RETURN(Files sealed, Rewritten(bound, identity, request, layout));
   GRAFT_RETURN_IF_ERROR(TakeChatTemplate(request, identity, files, sealed, imported));
   imported.manifest =

@@ -6,6 +6,7 @@
 #include "common/base/utf8.h"
 #include "common/methods/bottleneck.h"
 #include "common/methods/lora.h"
+#include "common/spec/default_learning_rate.h"
 
 namespace graft::spec {
 namespace {
@@ -46,6 +47,8 @@ class Finder {
   }
 
  private:
+  bool IsLanguage() const { return spec_.task.kind == tasks::Kind::kCausalLanguageModeling; }
+
   void Say(std::string sentence) { found_.push_back(std::move(sentence)); }
 
   void LearningRate() {
@@ -67,8 +70,9 @@ class Finder {
     }
     if (hp_.learning_rate <= kLeastLearningRate) {
       Say("learning_rate is " + Text(hp_.learning_rate) +
-          ", so small that fp32 weights stay as they are; usual for this method is " +
-          Text(spec_.method->default_learning_rate()));
+          ", so small that fp32 weights stay as they are; usual for " +
+          (IsLanguage() ? "language models" : "this method") + " is " +
+          Text(DefaultLearningRate(spec_.task, *spec_.method)));
     }
   }
 
@@ -211,7 +215,8 @@ class Finder {
   void Bottleneck() {
     const auto* bottleneck = dynamic_cast<const methods::BottleneckSpec*>(spec_.method.get());
     if (bottleneck == nullptr) return;
-    if (bottleneck->freeze_head() && spec_.init_from.empty()) {
+    if (IsLanguage()) HeadOfALanguageModel(*bottleneck);
+    if (!IsLanguage() && bottleneck->freeze_head() && spec_.init_from.empty()) {
       Say("method.bottleneck.freeze_head leaves a new head at the random values that it starts "
           "from; it is for experiments");
     }
@@ -228,6 +233,17 @@ class Finder {
           ", which has no effect with init_from: the weights are those of " +
           Quoted(spec_.init_from));
     }
+  }
+
+  void HeadOfALanguageModel(const methods::BottleneckSpec& bottleneck) {
+    const std::string none =
+        ", which has no effect: a language model answers by its base's layer to the vocabulary, "
+        "and "
+        "has no head beside it";
+    if (bottleneck.freeze_head()) Say("method.bottleneck.freeze_head is true" + none);
+    const families::HeadForm form = bottleneck.head_form(layout_);
+    if (form != families::HeadForm::Default(layout_))
+      Say("method.bottleneck.head is " + Quoted(form.ToText()) + none);
   }
 
   bool SizeIsIdle(const methods::BottleneckSpec& bottleneck) const {

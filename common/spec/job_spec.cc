@@ -9,6 +9,7 @@
 #include "common/base/fields.h"
 #include "common/base/ids.h"
 #include "common/base/utf8.h"
+#include "common/spec/default_learning_rate.h"
 
 namespace graft::spec {
 namespace {
@@ -16,7 +17,6 @@ namespace {
 const std::vector<std::string> kSchedules = {"LINEAR", "COSINE", "CONSTANT"};
 // Defaults.
 constexpr int64_t kMaxLength = 512, kLanguageMaxLength = 2048;
-constexpr double kLanguageLearningRate = 2e-4;
 
 const std::vector<std::string> kPrecisions = {"AUTO", "FP32", "BF16"};
 
@@ -281,9 +281,7 @@ StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout) {
   Hyperparameters& hp = spec.hyperparameters;
   const bool is_language = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
   GRAFT_RETURN_IF_ERROR(CheckHasHead(spec.base, spec.task.kind, layout));
-  if (hp.learning_rate <= 0) {
-    hp.learning_rate = is_language ? kLanguageLearningRate : spec.method->default_learning_rate();
-  }
+  if (hp.learning_rate <= 0) hp.learning_rate = DefaultLearningRate(spec.task, *spec.method);
   if (hp.max_length == 0) {
     hp.max_length = DefaultMaxLength(spec.task.kind, layout);
   }

@@ -80,6 +80,24 @@ TEST(ImportLanguageTest, BecomesAVersionWithoutLabels) {
   EXPECT_EQ(Json::parse(files["adapter_config.json"])["task_type"], "CAUSAL_LM");
 }
 
+TEST(ImportLanguageTest, AnAdapterOfZerosIsTold) {
+  const auto method = *(*methods::ParseMethod("lora", {{"rank", 2}}))->Resolve(TinyLlama());
+  std::vector<Tensor> tensors;
+  for (const methods::TensorSpec& spec : method->Tensors(TinyLlama(), kLanguage)) {
+    tensors.push_back({spec.key, spec.shape,
+                       std::string(static_cast<size_t>(spec.shape[0] * spec.shape[1]) * 4, 0)});
+  }
+  Files files = LanguageFolder();
+  files[kWeights] = Pack(tensors);
+
+  const Imported imported = MustImport(files);
+
+  ASSERT_EQ(imported.warnings.size(), 1U);
+  EXPECT_THAT(imported.warnings[0], HasSubstr("changes nothing of the base"));
+  EXPECT_THAT(imported.warnings[0], HasSubstr("; it writes what the base writes"));
+  EXPECT_THAT(imported.warnings[0], Not(HasSubstr("head")));
+}
+
 TEST(ImportLanguageTest, AnExportedVersionKeepsItsHash) {
   Files files = LanguageFolder();
   files["chat_template.jinja"] = "{{ messages[0].content }}";

@@ -41,11 +41,13 @@ std::vector<std::string> Warnings(const Json& change, bool has_validation) {
   if (has_validation) json["dataset"]["validation_fraction"] = 0.1;
   if (change.contains("method")) json.erase("method");
   json.merge_patch(change);
-  const families::Layout layout = families::MustRead(families::TinyBertConfig());
+  const bool is_language = json.contains("task");
+  const families::Layout layout = families::MustRead(
+      is_language ? families::TinyLlamaConfig(/*tied=*/true) : families::TinyBertConfig());
   auto spec = Resolve(Must(json), layout);
   EXPECT_TRUE(spec.ok()) << spec.status() << " " << change;
   if (!spec.ok()) return {};
-  spec->task = tasks::Labels(2);
+  if (!is_language) spec->task = tasks::Labels(2);
   const Hyperparameters& hp = spec->hyperparameters;
   RunSize run = Usual();
   if (!has_validation) run.validation_examples = 0;
@@ -58,6 +60,12 @@ std::vector<std::string> Warnings(const Json& change, bool has_validation) {
 Json Hp(Json fields) { return {{"hyperparameters", std::move(fields)}}; }
 Json Lora(Json fields) { return {{"method", {{"lora", std::move(fields)}}}}; }
 Json Bottleneck(Json fields) { return {{"method", {{"bottleneck", std::move(fields)}}}}; }
+
+/// The same of a language model's job.
+Json Language(Json change) {
+  change["task"]["causal_lm"] = Json::object();
+  return change;
+}
 
 std::vector<Row> Rows() {
   return {
@@ -120,6 +128,17 @@ std::vector<Row> Rows() {
        Lora({{"rank", 2}, {"rslora", true}})},
       {"a head left at random", Bottleneck({{"freeze_head", true}, {"size", 8}}), "random values",
        Bottleneck({{"size", 8}})},
+      {"a language model's rate below the weights' last bit",
+       Language(Hp({{"learning_rate", 1e-10}})), "usual for language models is 0.0002",
+       Language(Hp({{"learning_rate", 1e-5}}))},
+      {"a head left as it is that isn't there",
+       Language(Bottleneck({{"freeze_head", true}, {"size", 8}})),
+       "method.bottleneck.freeze_head is true, which has no effect: a language model",
+       Language(Bottleneck({{"size", 8}}))},
+      {"the form of a head that isn't there",
+       Language(Bottleneck({{"head", "first-token:tanh"}, {"size", 8}})),
+       "method.bottleneck.head is \"first-token:tanh\", which has no effect",
+       Bottleneck({{"head", "first-token:tanh"}, {"size", 8}})},
       {"first values of weights that are there",
        [] {
          Json json = Bottleneck({{"init_std", 0.1}, {"size", 8}});

@@ -8,6 +8,7 @@
 #include "common/families/language_head.h"
 #include "common/methods/overlay.h"
 #include "common/methods/peft_config.h"
+#include "common/methods/saved_modules.h"
 
 namespace graft::methods {
 namespace {
@@ -18,14 +19,6 @@ constexpr const char* kKeyPrefix = "base_model.model.";
 const std::vector<std::string>& BiasNames() {
   static const auto* names = new std::vector<std::string>{"none", "all", "lora_only"};
   return *names;
-}
-
-/// True if `path` lies in a module that `name` names by its path or the path's end.
-bool LiesIn(const std::string& path, const std::string& name) {
-  for (size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', dot + 1)) {
-    if (IsOrEndsWith(path.substr(0, dot), name)) return true;
-  }
-  return false;
 }
 
 /// PEFT's modules_to_save: the last names of what the head trains.
@@ -163,7 +156,7 @@ StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(
       // both.
       if (head.in_base || !IsOrEndsWith(head.path, target)) continue;
       return InvalidArgumentError("method.lora.target_modules: " + Quoted(target) +
-                                  " also names the head's " + head.path +
+                                  " also names a classifier head's " + head.path +
                                   ", which is trained whole; name the layers in full: " + known)
           .At("method.lora.target_modules");
     }
@@ -184,20 +177,7 @@ StatusOr<std::shared_ptr<const MethodSpec>> LoraSpec::Resolve(
   }
   GRAFT_RETURN_IF_ERROR(CheckPattern(rank_pattern_, "rank_pattern", adapted));
   GRAFT_RETURN_IF_ERROR(CheckPattern(alpha_pattern_, "alpha_pattern", adapted));
-  for (const std::string& module : modules_to_save_) {
-    const auto bad = [&](const std::string& what) {
-      return InvalidArgumentError("method.lora.modules_to_save: " + Quoted(module) + " " + what)
-          .At("method.lora.modules_to_save");
-    };
-    for (const families::Linear& linear : adapted) {
-      if (LiesIn(linear.path + ".", module))
-        return bad("holds " + linear.path + ", which is adapted; it is either, not both");
-    }
-    const bool found = std::any_of(
-        layout.tensors.begin(), layout.tensors.end(),
-        [&](const families::TensorShape& tensor) { return LiesIn(tensor.name, module); });
-    if (!found) return bad("is no module of this base (the head is trained and saved anyhow)");
-  }
+  GRAFT_RETURN_IF_ERROR(CheckSavedModules(modules_to_save_, adapted, layout));
   return std::shared_ptr<const MethodSpec>(std::move(spec));
 }
 
@@ -225,7 +205,7 @@ bool LoraSpec::Replaces(const families::TensorShape& tensor, bool bias_of_adapte
   if (biases_ == Biases::kAll && tensor.name.ends_with(".bias")) return true;
   if (biases_ == Biases::kAdapted && bias_of_adapted) return true;
   return std::any_of(modules_to_save_.begin(), modules_to_save_.end(),
-                     [&](const std::string& module) { return LiesIn(tensor.name, module); });
+                     [&](const std::string& module) { return LiesInModule(tensor.name, module); });
 }
 
 std::vector<TensorSpec> LoraSpec::Tensors(const families::Layout& layout,
@@ -283,15 +263,18 @@ std::map<std::string, std::string> LoraSpec::ConfigFiles(const families::Layout&
   const auto shortest = [](double alpha) {
     return alpha == std::floor(alpha) ? Json(static_cast<int64_t>(alpha)) : Json(alpha);
   };
-  std::vector<std::string> saved = HeadModules(HeadFor(layout, context.task));
+  std::vector<std::string> own;
   for (const std::string& module : modules_to_save_) {
     // PEFT would give the embeddings a copy of their own and leave the head as it was. Unnamed, the
     // file's tensor goes into the one that both are.
     const bool tied = context.task.kind == tasks::Kind::kCausalLanguageModeling &&
                       families::TiesLanguageHead(layout) &&
                       IsOrEndsWith(layout.embeddings.words, module);
-    if (!tied) saved.push_back(module);
+    if (!tied) own.push_back(module);
   }
+  std::vector<std::string> saved = PeftSavedNames(own, layout);
+  for (std::string& name : HeadModules(HeadFor(layout, context.task)))
+    saved.push_back(std::move(name));
   std::sort(saved.begin(), saved.end());
   Json config = ConstantPeftFields();
   config["alpha_pattern"] = Json::object();

@@ -27,6 +27,9 @@ FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 # Maker and its environment.
 MAKERS = (("foreign_decoders_peft.py", "peft"), ("foreign_decoders_trainers.py", "peft"), ("foreign_decoders_adapterhub.py", "adapters"))
 BOTTLENECKS = MAKERS[-1][0]
+# What graft trains whole beside a LoRA: names of which PEFT, that compares paths' ends, takes more than graft does.
+TRAINED = [("llama", "norm,input_layernorm"), ("qwen2", "norm,embed_tokens"), ("mistral", "norm,mlp,up_proj,lm_head"),
+           ("qwen3", "model.norm,1.mlp")]
 COUNTS = (58, 30)  # Folders that load with equal logits, and those that are refused: README says how many.
 
 
@@ -141,6 +144,29 @@ class Table:
                 self.faults.append(f"{row['name']} merged renders {answer['chat']!r}")
 
 
+    def check_trained(self, python):
+        """PEFT with modules that graft trained whole, against the engine."""
+        texts = self.folder / "texts.jsonl"
+        texts.write_text("".join(json.dumps({"text": f"the {a} is on the {b}."}) + "\n" for a in ("cat", "hat") for b in ("bed", "sea")))
+        rows = []
+        for base, modules in TRAINED:
+            name = f"trained-{base}"
+            self.graft.train("--base", base, "--adapter", name, "--method", "lora", "--task", "causal_lm", "--train", texts,
+                             "--max-steps", "5", "--lr", "1e-2", "--precision", "FP32", "--set", "rank=2",
+                             "--set", f"modules_to_save={modules}")
+            self.graft.run("export", name + "@1", self.folder / "exported" / name)
+            self.graft.run("export", "--merged", name + "@1", self.folder / "merged" / name)
+            rows.append({"name": name, "base": base, "classifies": False})
+        for answer, row in self.read(python, MAKERS[0][0], rows):
+            ours = engine_logits(self.options.adapter_logits, self.folder / "bases" / row["base"], answer["folder"])
+            error = difference(answer["logits"], ours)
+            print(f"{row['name']:26} PEFT reads it with logits {error:.1e} apart", flush=True)
+            if error > TOLERANCE:
+                self.faults.append(f"PEFT reads {row['name']} otherwise: {error:.1e}")
+            if (error := difference(answer["merged_logits"], answer["merged_by_peft"])) > MERGED_TOLERANCE:
+                self.faults.append(f"{row['name']} merged differs by {error:.1e}")
+
+
 def main():
     options = parse_paths(__doc__, "source", "bin", "adapter-logits")
     oracles = find_oracles()
@@ -157,6 +183,7 @@ def main():
             table.check_rows(rows)
             table.check_exports(oracles["peft"])
             table.check_bottlenecks(oracles["adapters"])
+            table.check_trained(oracles["peft"])
     print(f"merged models differ by up to {table.merged:.1e} of the logits' deviation")
     print(f"{len(table.loaded)} folders load with equal logits, {len(table.refused)} are refused as written down")
     assert not table.faults, table.faults

@@ -279,7 +279,6 @@ Status CheckHasHead(const std::string& base, tasks::Kind kind, const families::L
 StatusOr<JobSpec> Resolve(JobSpec spec, const families::Layout& layout) {
   GRAFT_ASSIGN_OR_RETURN(spec.method, spec.method->Resolve(layout));
   Hyperparameters& hp = spec.hyperparameters;
-  const bool is_language = spec.task.kind == tasks::Kind::kCausalLanguageModeling;
   GRAFT_RETURN_IF_ERROR(CheckHasHead(spec.base, spec.task.kind, layout));
   if (hp.learning_rate <= 0) hp.learning_rate = DefaultLearningRate(spec.task, *spec.method);
   if (hp.max_length == 0) {

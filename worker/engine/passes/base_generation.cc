@@ -96,13 +96,23 @@ Status BaseGeneration::Add(std::shared_ptr<GenerationWork> work) {
 
 std::unique_ptr<tokenizers::DecodeStream> BaseGeneration::StartText(
     const GenerationWork& work) const {
-  auto text = on_.base->tokenizer().StartDecode({.special_tokens = false});
+  const tokenizers::Tokenizer& tokenizer = on_.base->tokenizer();
+  auto text = tokenizer.StartDecode({.special_tokens = false});
   if (!work.continues_prompt) return text;
-  // As many as surely end with a whole character, of up to four tokens.
-  constexpr size_t kTokensBefore = 8;
-  const size_t prompt = work.prompt.size();
-  for (size_t i = prompt - std::min(prompt, kTokensBefore); i < prompt; ++i)
-    (void)text->Push(work.prompt[i]);
+  // What comes behind a token that is text begins none. The last that holds nothing back: of a
+  // character in bytes, what is held would be told with the next token.
+  constexpr size_t kMostLooked = 64;
+  const size_t size = work.prompt.size();
+  for (size_t i = 1; i <= std::min(size, kMostLooked); ++i) {
+    const int32_t token = work.prompt[size - i];
+    const auto probe = tokenizer.StartDecode({.special_tokens = false});
+    const bool shows = !probe->Push(token).empty();
+    if (!probe->Finish().empty()) continue;
+    // A space that begins a text isn't shown, but is one: a special token would be shown here.
+    if (!shows && !tokenizer.Decode({token}, {.special_tokens = true}).empty()) continue;
+    (void)text->Push(token);
+    break;
+  }
   return text;
 }
 

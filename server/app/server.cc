@@ -146,7 +146,7 @@ struct Server::Parts {
   int metrics_port = 0;
   mutable std::mutex ports_mutex;            ///< One writer of the files of ports at a time.
   std::vector<WorkerTarget> worker_metrics;  ///< Guarded by ports_mutex once they run.
-  bool stopped = false;
+  std::atomic<bool> stopped = false;
   std::atomic<bool> failed = false;
 
   /// No worker will run: ends this process in order.
@@ -255,7 +255,7 @@ Status Server::Parts::StartWorkers() {
 }
 
 void Server::Parts::Refused(const std::string& why) {
-  if (failed.exchange(true)) return;
+  if (stopped || failed.exchange(true)) return;
   spdlog::error(
       "graft-worker refuses its settings, which this server's environment and flags gave it: {}; "
       "correct them and start the server again",
@@ -331,8 +331,7 @@ int Server::metrics_port() const { return parts_->metrics_port; }
 
 void Server::Stop() {
   Parts& p = *parts_;
-  if (p.stopped) return;
-  p.stopped = true;
+  if (p.stopped.exchange(true)) return;
   const milliseconds grace = Milliseconds(p.config.drain_seconds);
   if (p.server != nullptr) p.server->SetServing(false);
   p.OnIo([&] {

@@ -11,7 +11,8 @@
 
 namespace graft::server::app {
 
-/// Thread safety: Start and Stop from one thread.
+/// Sends SIGTERM to this process once it can't go on (see failed): whoever starts it waits for
+/// that. Thread safety: Start and Stop from one thread.
 class Server {
  public:
   /// Starts everything; once it returns, calls are accepted and `<data>/ports.json` tells where,
@@ -27,7 +28,7 @@ class Server {
   /// taken up by the next start.
   void Stop();
 
-  /// True once it can't go on, which it logged; then it sends SIGTERM to this process.
+  /// True once it can't go on, which it logged.
   bool failed() const;
   int grpc_port() const;
   int metrics_port() const;  ///< 0: not served.

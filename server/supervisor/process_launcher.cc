@@ -6,12 +6,14 @@
 #include <unistd.h>
 #include <csignal>
 
+#include <chrono>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/process/args.hpp>
 #include <boost/process/async.hpp>
 #include <boost/process/async_pipe.hpp>
@@ -30,6 +32,8 @@ namespace bp = boost::process;
 
 /// A worker that writes without line breaks must not fill the server's memory.
 constexpr size_t kMaxLine = 16 * 1024;
+
+constexpr std::chrono::seconds kPatience{1};
 
 struct ChildSetup : bp::extend::handler {
   template <typename Executor>
@@ -53,8 +57,17 @@ std::string WorkerExit::ToString() const {
 }
 
 struct ProcessLauncher::Process {
-  explicit Process(boost::asio::io_context& io) : output(io) {}
+  explicit Process(boost::asio::io_context& io) : output(io), patience(io) {}
+  /// Tells its end: once all that it printed was read, or soon if another process holds its output.
+  void Tell() {
+    patience.cancel();
+    if (auto end = std::exchange(tell, nullptr)) end();
+  }
+
   bp::async_pipe output;
+  bool is_read = false;        ///< All of it.
+  std::function<void()> tell;  ///< Set from its end on, until it is told.
+  boost::asio::steady_timer patience;
   bp::child child;
   std::string buffer;
   OnLine on_line;
@@ -80,7 +93,12 @@ StatusOr<int> ProcessLauncher::Launch(const WorkerCommand& command, OnLine on_li
     } else {
       result.exit_code = WEXITSTATUS(status);
     }
-    on_exit(result);
+    process->tell = [on_exit, result] { on_exit(result); };
+    if (process->is_read) return process->Tell();
+    process->patience.expires_after(kPatience);
+    process->patience.async_wait([process](const boost::system::error_code& error) {
+      if (!error) process->Tell();
+    });
   };
   std::error_code error;
   process->child = bp::child(bp::exe = command.binary, bp::args = command.arguments,
@@ -102,7 +120,8 @@ void ProcessLauncher::ReadLines(std::shared_ptr<Process> process) {
         if (error == boost::asio::error::not_found) size = self.buffer.size();  // A very long line.
         if (error && error != boost::asio::error::not_found) {
           if (!self.buffer.empty()) self.on_line(std::exchange(self.buffer, {}));
-          return;
+          self.is_read = true;
+          return self.Tell();
         }
         std::string line = self.buffer.substr(0, size);
         self.buffer.erase(0, size);

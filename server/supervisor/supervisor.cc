@@ -27,6 +27,7 @@ struct Supervisor::Slot {
   int handle = 0;  ///< 0: no process.
   steady_clock::time_point started;
   std::string first_line;  ///< That it printed.
+  bool has_run = false;    ///< One of them took its settings.
 };
 
 std::string NewWorkerId(const std::string& device) {
@@ -87,9 +88,11 @@ void Supervisor::Launch(Slot& slot) {
 
 void Supervisor::Exited(Slot& slot, const WorkerExit& exit) {
   slot.handle = 0;
-  if (exit.exit_code != kSettingsRefused || stopping_) return Ended(slot, exit.ToString());
+  const bool is_refusal = exit.exit_code == kSettingsRefused;
+  slot.has_run |= !is_refusal;
+  if (slot.has_run || stopping_) return Ended(slot, exit.ToString());
   on_lost_(slot.worker_id);
-  on_refused_(slot.first_line);
+  on_refused_(slot.first_line.empty() ? exit.ToString() : slot.first_line);
 }
 
 void Supervisor::Ended(Slot& slot, const std::string& how) {

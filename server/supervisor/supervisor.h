@@ -38,7 +38,8 @@ class Supervisor {
   /// Called with a worker's id when its process ended, before it is started anew under another id.
   using OnLost = std::function<void(const std::string& worker_id)>;
   /// Called with the first line that a worker printed which refused its own arguments or
-  /// environment (exit code 2): these stay what they are, so it isn't started again.
+  /// environment (exit code 2) and isn't started again: as long as none of its place ended
+  /// otherwise before, for then they were all right.
   using OnRefused = std::function<void(const std::string& why)>;
 
   Supervisor(boost::asio::io_context& io, WorkerLauncher& launcher, Options options, OnLost on_lost,

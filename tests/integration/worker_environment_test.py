@@ -40,14 +40,14 @@ def expect(what, found, wanted):
     assert found == wanted, f"{what}: {found}, not {wanted}"
 
 
-def check_refused(server, folder):
+def check_refused(server, folder, variable, value, why):
     command = [server, "--data", folder / "data", "--bases", folder / "bases", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0",
                "--metrics", "none", "--workers", "1"]
-    refused = Process("refused", command, folder, {**os.environ, "GRAFT_MEMORY": "much"})
+    refused = Process(f"refused-{variable}", command, folder, {**os.environ, variable: value})
     try:
-        expect("GRAFT_MEMORY=much", poll("the server's end", lambda: (refused.child.poll(),) if refused.child.poll() is not None
+        expect(f"{variable}={value}", poll("the server's end", lambda: (refused.child.poll(),) if refused.child.poll() is not None
                                          else None), (1,))
-        assert 'refuses its settings' in refused.text() and '--memory: "much" isn\'t a size' in refused.text(), refused.text()
+        assert f"gave it: {why}" in refused.text(), refused.text()
     finally:
         refused.stop()
 
@@ -76,7 +76,9 @@ def main():
             assert name_of(worker.child.pid) == "graft-worker"
         finally:
             worker.stop()
-        check_refused(options.bin.resolve() / "graft-server", folder)
+        server = options.bin.resolve() / "graft-server"
+        check_refused(server, folder, "GRAFT_MEMORY", "much", '--memory: "much" isn\'t a size')
+        check_refused(server, folder, "GRAFT_KV_MEMORY", "0", "graft-worker: --kv-memory must be at least 1")
     return 0
 
 

@@ -242,6 +242,8 @@ int main(int argc, char** argv) {
     return Fail(InvalidArgumentError("--server and --bases are needed; --help tells more"), 2);
   }
   if (const Status local = CheckAddresses(flags); !local.ok()) return Fail(local, 2);
+  if (const Status room = engine::CheckKeyValueBytes(OptionsOf(flags).max_kv_bytes); !room.ok())
+    return Fail(room, 2);
   FollowSupervisor(flags.supervised_by);
   spdlog::set_default_logger(spdlog::stderr_color_mt("worker"));
   spdlog::set_level(spdlog::level::from_str(flags.log_level));

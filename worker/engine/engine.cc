@@ -243,6 +243,12 @@ JobMemory Engine::Impl::job_memory() const {
   return memory;
 }
 
+Status CheckKeyValueBytes(int64_t bytes) {
+  if (bytes >= 1) return OkStatus();
+  return InvalidArgumentError(
+      "--kv-memory must be at least 1: what is generated over a base needs keys and values");
+}
+
 StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe probe) {
   GRAFT_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(options.device));
   std::error_code error;
@@ -250,10 +256,7 @@ StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe pr
     return NotFoundError("--bases " + options.bases.string() +
                          " is not a folder; it must hold one sub-folder a HuggingFace model");
   }
-  if (options.max_kv_bytes < 1) {
-    return InvalidArgumentError(
-        "--kv-memory must be at least 1: what is generated over a base needs keys and values");
-  }
+  GRAFT_RETURN_IF_ERROR(CheckKeyValueBytes(options.max_kv_bytes));
   return Guarded([&]() -> StatusOr<std::unique_ptr<Engine>> {
     ConfigureTorch(options.threads);
     if (options.memory_bytes <= 0) options.memory_bytes = DefaultMemoryBytes(device);

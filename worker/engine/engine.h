@@ -37,6 +37,9 @@ struct EngineOptions {
   int64_t max_kv_bytes = int64_t{1} << 30;
 };
 
+/// Errors: InvalidArgument if EngineOptions::max_kv_bytes can't be so many.
+Status CheckKeyValueBytes(int64_t bytes);
+
 struct DeviceFacts {
   std::string device, name;
   int64_t memory_bytes = 0;  ///< All of it.

@@ -34,6 +34,7 @@ class SupervisorTest : public testing::Test {
   std::string WorkerId(size_t launch) { return launcher_.launched().at(launch).arguments.back(); }
   /// Runs until `n` processes were launched in all.
   void RunUntilLaunched(size_t n) {
+    io_.restart();
     while (launcher_.launched().size() < n && io_.run_one() > 0) {
     }
     ASSERT_EQ(launcher_.launched().size(), n);
@@ -71,6 +72,17 @@ TEST_F(SupervisorTest, AWorkerThatRefusesItsSettingsIsNotStartedAgain) {
   EXPECT_EQ(supervisor_->num_running(), 0);
 }
 
+TEST_F(SupervisorTest, SettingsThatWereTakenOnceAreNotWhatIsWrong) {
+  Make({"cpu"}).Start();
+  launcher_.Exit(1, {0, 9});
+  RunUntilLaunched(2);
+
+  launcher_.Exit(2, {.exit_code = 2});
+  RunUntilLaunched(3);
+
+  EXPECT_THAT(refused_, testing::IsEmpty());
+}
+
 TEST_F(SupervisorTest, EndedWorkerIsReportedAndStartedUnderANewId) {
   Make({"cpu"}).Start();
 
@@ -88,8 +100,8 @@ TEST_F(SupervisorTest, ArgumentsAtStartAreAskedAnewBeforeEachStart) {
                               return std::vector<std::string>{"--start", std::to_string(++starts)};
                             }});
   options.restart = {milliseconds(1), milliseconds(2), hours(1)};
-  supervisor_.emplace(io_, launcher_, options, [](const std::string&) {},
-                      [](const std::string&) {});
+  supervisor_.emplace(
+      io_, launcher_, options, [](const std::string&) {}, [](const std::string&) {});
 
   supervisor_->Start();
   launcher_.Exit(1, {0, 9});

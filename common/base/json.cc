@@ -52,7 +52,8 @@ class Checker : public nlohmann::json_sax<Json> {
     constexpr int kNumberOverflow = 406;
     error_ = "not valid JSON at byte " + std::to_string(position);
     if (exception.id == kNumberOverflow) error_ += ", where a number is too large for 64 bits";
-    if (std::string_view(exception.what()).find("surrogate") != std::string_view::npos) {
+    if (std::string_view(exception.what()).find("invalid string: surrogate U+") !=
+        std::string_view::npos) {
       error_ +=
           ", where \\u names half a character (a lone surrogate), as a cut text has it; write both "
           "halves or none";

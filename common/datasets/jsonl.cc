@@ -66,31 +66,29 @@ bool OnlyArrays(const AnyJson& object) {
   return std::all_of(object.begin(), object.end(), [](const AnyJson& v) { return v.is_array(); });
 }
 
-/// Lists of objects in `object`.
-struct Lists {
-  std::string examples, turns;  ///< Names; empty if there is none.
-};
-
+/// True for a turn of a chat, in OpenAI's form or ShareGPT's.
 template <typename AnyJson>
-Lists ListsOf(const AnyJson& object) {
-  Lists lists;
-  for (const auto& [name, value] : object.items()) {
-    if (!value.is_array() || value.empty() || !value.front().is_object()) continue;
-    const bool is_turn = value.front().contains("role") || value.front().contains("from");
-    std::string& list = is_turn ? lists.turns : lists.examples;
-    if (list.empty()) list = name;
-  }
-  return lists;
+bool IsTurn(const AnyJson& object) {
+  return object.contains("role") || (object.contains("from") && object.contains("value"));
 }
 
-/// What to do if the chat of `object` has another name, or the examples are a list within it, which
-/// may be unless it stands in one itself; empty if neither.
+/// The name of a list of objects in `object`; empty if there is none.
 template <typename AnyJson>
-std::string ListHint(const AnyJson& object, bool in_array) {
-  const auto [list, turns] = ListsOf(object);
-  if (!turns.empty())
-    return "; if conversations are in " + Quoted(turns) + ", name it in messages_column";
-  if (in_array || list.empty()) return {};
+std::string ListOfObjects(const AnyJson& object) {
+  for (const auto& [name, value] : object.items()) {
+    // A chat's turns are no examples.
+    if (value.is_array() && !value.empty() && value.front().is_object() && !IsTurn(value.front()) &&
+        name != "messages")
+      return name;
+  }
+  return {};
+}
+
+/// What to do if the examples are a list within `object`; empty if there is none.
+template <typename AnyJson>
+std::string ListHint(const AnyJson& object) {
+  const std::string list = ListOfObjects(object);
+  if (list.empty()) return {};
   return "; if the examples are in " + Quoted(list) + ", write one a line: jq -c '.[" +
          Quoted(list) + "][]' FILE > data.jsonl";
 }
@@ -315,7 +313,7 @@ ReadStep JsonlReader::ToValues(std::string_view text, const AnyJson& object, int
   const bool is_first = !std::exchange(has_object_, true);
   if (is_first && !HasOneGroup(Keys(object), options_)) {
     fault = MissingColumns(options_.any_of, Keys(object), line);
-    fault.message += ListHint(object, in_array_);
+    if (!in_array_) fault.message += ListHint(object);
     broke_off_ = true;
     return ReadStep::kFault;
   }
@@ -330,7 +328,7 @@ ReadStep JsonlReader::ToValues(std::string_view text, const AnyJson& object, int
     if (at == object.end()) {
       if (!column.is_required) continue;
       fault = MissingColumn(column.name, Keys(object), line);
-      if (is_first) fault.message += ListHint(object, in_array_);
+      if (is_first && !in_array_) fault.message += ListHint(object);
       // The first line stands for the file: a wrong column name is one fault, not one a line.
       broke_off_ = is_first;
       return ReadStep::kFault;

@@ -35,17 +35,20 @@ CLI::Option* TakeLiterally(CLI::Option* option) {
   return option->transform([](const std::string& text) { return Unmarked(text); });
 }
 
-/// What `text` says is no whole number of this type, or empty. CLI11 takes "-1" for a large number
-/// and what is too large for the largest.
+/// Says what is wrong if `text` is no whole number of this type; else writes it as CLI11 reads it
+/// rightly, which takes "-1" for a large number, "010" for 8 and what is too large for the largest.
 template <typename Whole>
-std::string WholeFault(const std::string& text) {
+std::string ToWhole(std::string& text) {
   Whole value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error == std::errc() && stop == end) return {};
-  return Quoted(text, 60) + " isn't a whole number from " +
-         std::to_string(std::numeric_limits<Whole>::min()) + " to " +
-         std::to_string(std::numeric_limits<Whole>::max());
+  if (error == std::errc::result_out_of_range) {
+    return Quoted(text, 60) + " is beyond " + std::to_string(std::numeric_limits<Whole>::min()) +
+           " to " + std::to_string(std::numeric_limits<Whole>::max());
+  }
+  if (error != std::errc() || stop != end) return Quoted(text, 60) + " isn't a whole number";
+  text = std::to_string(value);
+  return {};
 }
 
 template <typename T>
@@ -136,8 +139,8 @@ template <typename Value>
 Option Command::Add(const std::string& name, Value& value, const std::string& help) {
   CLI::Option* option = TakeLiterally(command_->add_option(name, value, help));
   using Number = typename NumberOf<Value>::Type;
-  // Behind what transforms it.
-  if constexpr (std::is_integral_v<Number>) option->check(WholeFault<Number>);
+  if constexpr (std::is_integral_v<Number>)
+    option->transform(CLI::Validator(ToWhole<Number>, std::string()));
   return Option(option);
 }
 template Option Command::Add(const std::string&, std::string&, const std::string&);

@@ -158,6 +158,10 @@ TEST(CommandLineTest, TheLargestNumbersAreTaken) {
 
   EXPECT_EQ(seed, UINT64_MAX);
   EXPECT_EQ(steps, INT64_MIN);
+
+  ASSERT_FALSE(line.Parse({"--seed", "010", "--steps", "08"}));
+  EXPECT_EQ(seed, 10U);
+  EXPECT_EQ(steps, 8);
 }
 
 TEST(CommandLineTest, HelpShowsDefaultsAndTheVersionIsAnAnswer) {

@@ -11,9 +11,10 @@ namespace {
 
 /// True for what transformers, PEFT or AdapterHub look for in a model's folder.
 bool IsOfAModel(std::string_view name) {
+  const bool is_pickle = name.starts_with("pytorch_model") || name.starts_with("adapter_model");
   return artifacts::MayBeRead(name, /*is_version=*/true) || name.ends_with(".safetensors") ||
-         name.ends_with(".safetensors.index.json") || name.ends_with(".bin") ||
-         name == "generation_config.json";
+         name.ends_with(".safetensors.index.json") || (is_pickle && name.ends_with(".bin")) ||
+         name == "generation_config.json" || name.ends_with(".jinja");
 }
 
 Status GivenUp() { return CancelledError("the export was given up"); }
@@ -72,14 +73,17 @@ Status ExportFolder::Here(Status status) {
 }
 
 Status ExportFolder::CheckNoOther() const {
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(folder_, error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (files_.contains(name) || !IsOfAModel(name)) continue;
-    return FailedPreconditionError(
-        folder_.string() + " holds " + Printable(name, 200) +
-        ", which isn't of this export and would be read with it; remove it or give another folder");
+  const std::string more = std::string(artifacts::kMoreTemplatesFolder) + "/";
+  for (const std::string& below : {std::string(), more}) {
+    std::error_code error;
+    for (std::filesystem::directory_iterator it(folder_ / below, error), end; !error && it != end;
+         it.increment(error)) {
+      const std::string name = below + it->path().filename().string();
+      if (files_.contains(name) || !IsOfAModel(name)) continue;
+      return FailedPreconditionError(folder_.string() + " holds " + Printable(name, 200) +
+                                     ", which isn't of this export and would be read with it; "
+                                     "remove it or give another folder");
+    }
   }
   return OkStatus();
 }

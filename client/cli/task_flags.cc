@@ -1,5 +1,6 @@
 /// The part of a spec's flags that says what is trained: --task and what goes with it.
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -42,6 +43,8 @@ std::string ClassifierFlag(const SpecFlags& flags) {
 
 StatusOr<std::string> ReadTemplate(const std::string& path) {
   const std::string flag = "--chat-template " + Printable(path);
+  if (std::error_code error; std::filesystem::is_directory(path, error))
+    return UsageError(flag + " is a folder; give the template's file");
   std::ifstream file(path);
   std::stringstream read;
   read << file.rdbuf();

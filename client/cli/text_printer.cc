@@ -11,9 +11,9 @@ namespace {
 
 using graft::v1::GenerateResponse;
 
-/// "generation.top_p" -> "--top-p"
 constexpr std::string_view kChat = "chat.";
 
+/// "generation.top_p" -> "--top-p"
 std::string FlagOf(const std::string& field) {
   constexpr std::string_view kPrefix = "generation.";
   std::string name = field.starts_with(kPrefix) ? field.substr(kPrefix.size()) : field;

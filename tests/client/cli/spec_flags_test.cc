@@ -98,7 +98,7 @@ TEST_F(SpecFlagsTest, FlagsOfTwoTasksAreRefused) {
   EXPECT_THAT(Refused({"--loss-on", "some"}), HasSubstr("answers or all"));
   EXPECT_THAT(Refused({"--chat-template", "/nonexistent"}), HasSubstr("can't be read"));
   EXPECT_THAT(Refused({"--chat-template", "/dev/null"}), HasSubstr("has no template; leave"));
-  EXPECT_THAT(Refused({"--chat-template", "/tmp"}), HasSubstr("has no template; leave"));
+  EXPECT_THAT(Refused({"--chat-template", "/tmp"}), HasSubstr("is a folder; give"));
   const auto folder = TempFolder::Create();
   ASSERT_TRUE(folder.ok());
   const std::string latin = folder->path() / "latin.jinja";

@@ -139,6 +139,7 @@ Encoded Encoder::EncodeCompletion(const datasets::Example& example) const {
 
 StatusOr<Encoded> Encoder::EncodeConversation(const datasets::Example& example) const {
   GRAFT_ASSIGN_OR_RETURN(templates::Conversation conversation, ReadConversation(example));
+  std::vector<std::string> unread = templates::PartsOf(conversation, chat_->unread);
   GRAFT_ASSIGN_OR_RETURN(const templates::TrainingText text,
                          chat_->Render(std::move(conversation), options_.loss_on));
   GRAFT_ASSIGN_OR_RETURN(const auto located, tokenizer_.Locate(text.text));
@@ -150,7 +151,9 @@ StatusOr<Encoded> Encoder::EncodeConversation(const datasets::Example& example) 
     ids.push_back(token.id);
     is_learned.push_back(range != text.loss.end() && range->begin < token.end);
   }
-  return Cut(ids, is_learned, options_.max_length);
+  Encoded encoded = Cut(ids, is_learned, options_.max_length);
+  encoded.unread = std::move(unread);
+  return encoded;
 }
 
 StatusOr<std::vector<int32_t>> Encoder::EncodePrompt(const std::string& prompt) const {
@@ -164,12 +167,6 @@ StatusOr<std::vector<int32_t>> Encoder::EncodePrompt(const std::string& prompt) 
   tokenizers::EncodeOptions options = kUncut;
   options.special_tokens = false;  // The template wrote them.
   return tokenizer_.Encode(rendered.text, options).ids;
-}
-
-StatusOr<std::vector<std::string>> Encoder::Unread(const datasets::Example& example) const {
-  if (chat_ == nullptr || chat_->unread.empty()) return std::vector<std::string>();
-  GRAFT_ASSIGN_OR_RETURN(const templates::Conversation conversation, ReadConversation(example));
-  return templates::PartsOf(conversation, chat_->unread);
 }
 
 std::vector<std::string> Encoder::UnreadVariables() const {

@@ -43,6 +43,8 @@ struct Encoded {
   std::vector<Part> parts;  ///< None: nothing of it would be learned. Else each has a target.
   bool is_too_long =
       false;  ///< Of more than max_length tokens: split if it is plain text, else cut.
+  /// What a conversation has that its template doesn't read, by templates::PartsOf's names.
+  std::vector<std::string> unread;
 };
 
 /// Thread safety: const; borrows the tokenizer.
@@ -67,9 +69,6 @@ class Encoder {
   /// Errors: as ChatTemplate::Render.
   StatusOr<std::vector<int32_t>> EncodePrompt(const std::string& prompt) const;
 
-  /// What a conversation has that its template doesn't read, by templates::PartsOf's names.
-  /// Errors: DataLoss if it isn't JSON.
-  StatusOr<std::vector<std::string>> Unread(const datasets::Example& example) const;
   /// The variables that the template of conversations doesn't read.
   std::vector<std::string> UnreadVariables() const;
 

@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kMaxWork = 100;  ///< Jobs that a look finds something to do about: of one write.
 /// Jobs that one look passes over. Each is a row that is read and parsed, some 25 us: a worker's
 /// look through 10,000 would take a quarter of a second, at each change and each second that it
-/// waits.
+/// waits. As many are read of each of its bases.
 constexpr size_t kMaxPassedOver = 256;
 constexpr size_t kMaxPassedOverInFront = 64;  ///< Of these, at the queue's front.
 constexpr size_t kMaxRunning = 1000;          ///< Of one worker that are looked at.

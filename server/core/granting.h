@@ -14,7 +14,8 @@ namespace graft::server::core {
 /// How far a worker's looks through the queue have come, of which each sees only a part.
 struct QueueWalk {
   RunPlace place;  ///< They go on behind it.
-  /// Those that found none that goes or is waited for, less those that did. At 0 it ends.
+  /// Looks behind the front that found nothing to grant or to wait for, less those that did; at 0
+  /// the walk ends.
   int looks = 0;
 };
 

@@ -218,6 +218,8 @@ StatusOr<TokenCounts> Intake::CountLanguageTokens(const datasets::IngestedDatase
     continued.variables.update(setup.training.chat_template_variables);
     spec.task.language.chat_template_variables = continued.variables;
     setup.training.chat_template_variables = std::move(continued.variables);
+    // Together they may be too large.
+    GRAFT_RETURN_IF_ERROR(tasks::Parse(spec.task.ToJson()).status());
   }
   GRAFT_ASSIGN_OR_RETURN(const std::string chosen, ChooseChatTemplate(dataset, setup, base));
   spec.task.language.chat_template = chosen;

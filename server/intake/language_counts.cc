@@ -64,8 +64,7 @@ class SplitCounter {
         continue;
       }
       if (encoded->is_too_long) too_long_.Add(example.line);
-      GRAFT_ASSIGN_OR_RETURN(const auto unread, encoder_.Unread(example));
-      for (const std::string& part : unread) unread_[part].Add(example.line);
+      for (const std::string& part : encoded->unread) unread_[part].Add(example.line);
       if (encoded->parts.empty()) dropped_.Add(example.line);
       for (const language::Part& part : encoded->parts) {
         lengths.push_back(static_cast<int32_t>(part.ids.size()));
@@ -101,7 +100,7 @@ class SplitCounter {
       report_.warnings.push_back(
           "the chat template doesn't read " + part + ", which " + lines.Of(all, name_) +
           (lines.count() == 1 ? " has" : " have") + lines.Where() +
-          ": the model never sees them; give a template that writes them (--chat-template FILE)");
+          ": the model never sees that; give a template that writes it (--chat-template FILE)");
     }
   }
 

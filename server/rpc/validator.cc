@@ -30,8 +30,8 @@ Status CheckBaseIsAsChecked(const core::Job& job, const intake::Base& base) {
       .AddDetail({"BASE_CHANGED", "base", 0, {}, {}});
 }
 
-/// True if nobody waits for its validation any more. A job that this has just queued or failed
-/// isn't: its end is being told.
+/// True if nobody waits for its validation any more. Not of a job that its validation has just
+/// queued or failed: that is only noting its end.
 bool IsUnwanted(const core::Job& job) {
   return job.state == core::JobState::kCancelled || job.state == core::JobState::kPaused;
 }
@@ -211,7 +211,7 @@ Awaitable<void> Validator::Validate(core::JobKey key) {
   Awaitable<StatusOr<intake::Prepared>> work = Prepare(*job);
   const StatusOr<intake::Prepared> prepared = co_await WhileRenewing(key, token, std::move(work));
 
-  // Told to stop: the next start takes it up.
+  // Told to stop, and the next start takes it up; or its job was cancelled or paused.
   if (prepared.status().code() == StatusCode::kCancelled) co_return;
   if (!prepared.ok() && WorthRetrying(key, prepared.status())) {
     spdlog::warn("job {} can't be validated now and is tried again: {}", key.id,

@@ -150,7 +150,7 @@ TEST(LanguageCountsTest, WhatTheTemplateDoesntReadIsTold) {
       ElementsAre("task.causal_lm.chat_template_variables.enable_thinking has no effect: the chat "
                   "template doesn't name it",
                   "the chat template doesn't read tools, which 1 of 2 train examples has (line 1): "
-                  "the model never sees them; give a template that writes them "
+                  "the model never sees that; give a template that writes it "
                   "(--chat-template FILE)",
                   HasSubstr("doesn't read messages.reasoning_content, which 1 of 1 validation")));
 

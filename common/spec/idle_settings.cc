@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "common/base/utf8.h"
+#include "common/families/language_head.h"
 #include "common/methods/bottleneck.h"
 #include "common/methods/lora.h"
 #include "common/spec/default_learning_rate.h"
@@ -207,9 +208,21 @@ class Finder {
           ": what is beyond it adds parameters but nothing that can be learned");
       break;
     }
+    if (!IsLanguage() && TrainsLanguageHead()) {
+      Say(std::string("method.lora.modules_to_save names ") + families::kLanguageHead +
+          ", which has no effect: a classifier doesn't compute the layer to the vocabulary");
+    }
     if (lora->rslora() && lora->rank() == 1) {
       Say("method.lora.rslora has no effect at rank 1: alpha / sqrt(1) is alpha / 1");
     }
+  }
+
+  bool TrainsLanguageHead() const {
+    const auto tensors = spec_.method->Tensors(layout_, spec_.task);
+    return std::any_of(tensors.begin(), tensors.end(), [](const methods::TensorSpec& tensor) {
+      return tensor.overrides_base &&
+             tensor.name.starts_with(std::string(families::kLanguageHead) + ".");
+    });
   }
 
   void Bottleneck() {

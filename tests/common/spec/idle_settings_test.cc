@@ -158,6 +158,26 @@ TEST(IdleSettingsTest, EachIsTold) {
   }
 }
 
+TEST(IdleSettingsTest, AClassifierThatTrainsTheLayerToTheVocabularyIsTold) {
+  Json json = Minimal();
+  json["method"] = {{"lora", {{"modules_to_save", {"lm_head"}}}}};
+  const families::Layout layout =
+      families::MustRead(families::TinyLlamaConfig(/*tied=*/false), {"lm_head.weight"});
+  const auto warnings = [&](const Json& job) {
+    auto spec = Resolve(Must(job), layout);
+    EXPECT_TRUE(spec.ok()) << spec.status();
+    if (spec->task.kind == tasks::Kind::kSequenceClassification) spec->task = tasks::Labels(2);
+    RunSize run = Usual();
+    run.micro_batches = 7;
+    run.total_steps = 21;
+    return FindIdleSettings(*spec, layout, run);
+  };
+
+  EXPECT_THAT(warnings(json), testing::ElementsAre(
+                                  HasSubstr("modules_to_save names lm_head, which has no effect")));
+  EXPECT_THAT(warnings(Language(json)), testing::IsEmpty());
+}
+
 TEST(IdleSettingsTest, WhatTakesEffectIsNot) {
   for (const Row& row : Rows())
     EXPECT_THAT(Warnings(row.works, row.has_validation), testing::IsEmpty()) << row.shows;

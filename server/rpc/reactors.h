@@ -113,7 +113,7 @@ class ServerStreamReactor final : public grpc::ServerWriteReactor<Response>,
   void OnDone() override { delete this; }
 
  private:
-  static constexpr std::chrono::milliseconds kTimeToRead{500};
+  static constexpr std::chrono::milliseconds kTimeToRead{2000};
 
   void CutOffSoon() {
     cut_off_ = std::make_shared<asio::steady_timer>(state_->runtime().io(), kTimeToRead);

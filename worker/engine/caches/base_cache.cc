@@ -80,10 +80,9 @@ StatusOr<LoadedBase> BaseCache::Load(const Key& key, const std::function<Status(
     };
     StatusOr<std::shared_ptr<const Base>> base =
         Base::Load(id, folder_ / id, compute, device_, between, admit);
-    // As the server says it: no other try reads a torn file better.
+    // No other try reads a torn file better.
     if (base.status().code() == StatusCode::kDataLoss) {
-      return FailedPreconditionError("the base " + id +
-                                     " can't be used: " + base.status().message())
+      return FailedPreconditionError(base.status().message())
           .AddDetail({"BASE_UNUSABLE", "base", 0, {}, {}});
     }
     GRAFT_RETURN_IF_ERROR(base.status());

@@ -38,6 +38,12 @@ std::vector<std::vector<std::string>> FusedGroups(const families::Layout& layout
   return groups;
 }
 
+Status Named(const std::string& id, const Status& status) {
+  Status named(status.code(), "the base " + id + ": " + status.message());
+  for (const ErrorDetail& detail : status.details()) named.AddDetail(detail);
+  return named;
+}
+
 /// True if capitals are small letters to the tokenizer.
 bool MakesSmall(const tokenizers::Tokenizer& tokenizer) {
   const auto ids = [&](std::string_view text) { return tokenizer.Encode(text, {}).ids; };
@@ -76,7 +82,7 @@ Status Base::Read(const std::function<Status()>& rest) {
   if (status.ok()) {
     status = rest();
   } else {
-    status = Status(status.code(), "the base " + id_ + ": " + status.message());
+    status = Named(id_, status);
   }
   // Config, tokenizer and weights are of one state of the folder or of none; this also explains
   // whatever was found wrong.
@@ -177,12 +183,15 @@ Status Base::LoadTensors(const std::function<Status()>& between) {
     const auto found = wanted.find(name);
     std::string hash;
     if (found == wanted.end()) {
-      GRAFT_ASSIGN_OR_RETURN(hash, checkpoint_->Hash(name));
+      StatusOr<std::string> read = checkpoint_->Hash(name);
+      if (!read.ok()) return Named(id_, read.status());
+      hash = *std::move(read);
     } else {
-      GRAFT_ASSIGN_OR_RETURN(const std::string bytes, checkpoint_->Read(name));
-      hash = Sha256Hex(bytes);
+      const StatusOr<std::string> bytes = checkpoint_->Read(name);
+      if (!bytes.ok()) return Named(id_, bytes.status());
+      hash = Sha256Hex(*bytes);
       GRAFT_RETURN_IF_ERROR(
-          Place(*found->second, safetensors::DTypeName(info.dtype), info.shape, bytes));
+          Place(*found->second, safetensors::DTypeName(info.dtype), info.shape, *bytes));
       if (tensors_.at(found->second->name).scalar_type() != at::kFloat) hashes_[name] = hash;
     }
     fingerprint.Add(name, info, hash);

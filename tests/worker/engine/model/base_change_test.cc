@@ -132,6 +132,8 @@ TEST_F(BaseChangeTest, AJobOnACutFileFailsWithThatReason) {
     EXPECT_EQ(full.code(), StatusCode::kFailedPrecondition) << full;
     EXPECT_EQ(ReasonOf(full), "BASE_UNUSABLE");
     EXPECT_THAT(full.message(), HasSubstr("model.safetensors"));
+    EXPECT_EQ(full.message().find("the base "), 0U) << full;
+    EXPECT_EQ(full.message().rfind("the base "), 0U) << "named once: " << full;
     EXPECT_EQ(Embed().code(), StatusCode::kFailedPrecondition);
   }
 }

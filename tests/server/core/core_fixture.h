@@ -57,17 +57,26 @@ class CoreFixture : public testing::Test {
   StatusOr<Job> Claim(const JobKey& key, const std::string& server = "server-1") {
     return Do([&](Transaction& tx) { return ClaimValidation(tx, key, server, 10 * kSecond); });
   }
-  StatusOr<Job> Validated(const JobKey& key) {
+  StatusOr<Job> Validated(const JobKey& key, const JobFacts& facts = {}) {
     return Do([&](Transaction& tx) -> StatusOr<Job> {
       GRAFT_ASSIGN_OR_RETURN(const Job job, tx.GetJob(key));
-      return FinishValidation(tx, key, job.lease.token, "data", {}, {});
+      return FinishValidation(tx, key, job.lease.token, "data", facts, {});
     });
   }
-  JobKey Queued(const NewJob& asked = Asked()) {
+  JobKey Queued(const NewJob& asked = Asked(), const JobFacts& facts = {}) {
     const JobKey key = Create(asked);
     EXPECT_TRUE(Claim(key).ok());
-    EXPECT_TRUE(Validated(key).ok());
+    EXPECT_TRUE(Validated(key, facts).ok());
     return key;
+  }
+  /// One that needs so much of a worker's memory.
+  JobKey QueuedNeeding(int64_t bytes, int priority = 0, const std::string& tenant = "default") {
+    NewJob asked = Asked();
+    asked.priority = priority;
+    asked.tenant = tenant;
+    JobFacts facts;
+    facts.peak_memory_bytes = bytes;
+    return Queued(asked, facts);
   }
   std::vector<Job> Acquire(const std::string& worker = "worker-1", int max = 1,
                            const std::vector<std::string>& bases = {"minilm"}) {

@@ -20,19 +20,6 @@ constexpr int64_t kGiB = int64_t{1} << 30;
 /// Leases by a worker that tells its memory: 8 GiB for jobs.
 class LeasesByRoomTest : public CoreFixture {
  protected:
-  JobKey QueuedNeeding(int64_t bytes, int priority = 0) {
-    NewJob asked = Asked();
-    asked.priority = priority;
-    const JobKey key = Create(asked);
-    EXPECT_TRUE(Claim(key).ok());
-    EXPECT_TRUE(Do([&](Transaction& tx) -> StatusOr<Job> {
-                  GRAFT_ASSIGN_OR_RETURN(const Job job, tx.GetJob(key));
-                  JobFacts facts;
-                  facts.peak_memory_bytes = bytes;
-                  return FinishValidation(tx, key, job.lease.token, "data", facts, {});
-                }).ok());
-    return key;
-  }
   static WorkerPlace Place(const std::string& worker, int64_t most, const char* base = "minilm") {
     return {.worker = worker, .bases = {base}, .most_bytes = most};
   }

@@ -22,20 +22,6 @@ constexpr int64_t kNever = 9 * kGiB;  ///< More than the worker has.
 /// Looks of one worker that has 8 GiB for jobs, of which requests have one.
 class QueueWalkTest : public CoreFixture {
  protected:
-  JobKey QueuedNeeding(int64_t bytes, int priority = 0, const std::string& tenant = "default") {
-    NewJob asked = Asked();
-    asked.priority = priority;
-    asked.tenant = tenant;
-    const JobKey key = Create(asked);
-    EXPECT_TRUE(Claim(key).ok());
-    EXPECT_TRUE(Do([&](Transaction& tx) -> StatusOr<Job> {
-                  GRAFT_ASSIGN_OR_RETURN(const Job job, tx.GetJob(key));
-                  JobFacts facts;
-                  facts.peak_memory_bytes = bytes;
-                  return FinishValidation(tx, key, job.lease.token, "data", facts, {});
-                }).ok());
-    return key;
-  }
   /// Of several clients.
   void QueueMany(int count, int64_t bytes, int priority = 0) {
     for (int i = 0; i < count; ++i)

@@ -17,6 +17,15 @@ class DeadlineTest : public CallFixture {
       co_await Forever();
       co_return BaseModel();
     };
+    // Without end.
+    stream_ = [](CallContext&, const graft::v1::WatchJobRequest&,
+                 StreamWriter<graft::v1::JobEvent>& writer) -> Awaitable<Status> {
+      graft::v1::JobEvent event;
+      event.set_warning(std::string(1 << 20, 'x'));
+      while (co_await writer.Write(event)) {
+      }
+      co_return CancelledError("");
+    };
   }
 };
 
@@ -74,14 +83,6 @@ TEST_F(DeadlineTest, UploaderThatSendsNothingIsSentAway) {
 
 TEST_F(DeadlineTest, WatcherThatReadsNothingIsSentAway) {
   options_.max_duration = milliseconds(200);
-  stream_ = [](CallContext&, const graft::v1::WatchJobRequest&,
-               StreamWriter<graft::v1::JobEvent>& writer) -> Awaitable<Status> {
-    graft::v1::JobEvent event;
-    event.set_warning(std::string(1 << 20, 'x'));
-    while (co_await writer.Write(event)) {
-    }
-    co_return CancelledError("");
-  };
   grpc::ClientContext context;
   auto reader = jobs_->WatchJob(&context, {});
 
@@ -93,14 +94,6 @@ TEST_F(DeadlineTest, WatcherThatReadsNothingIsSentAway) {
 
 TEST_F(DeadlineTest, ReaderOfAStreamIsToldThatItsTimeIsUp) {
   options_.max_duration = milliseconds(100);
-  stream_ = [](CallContext&, const graft::v1::WatchJobRequest&,
-               StreamWriter<graft::v1::JobEvent>& writer) -> Awaitable<Status> {
-    graft::v1::JobEvent event;
-    event.set_warning(std::string(1 << 20, 'x'));
-    while (co_await writer.Write(event)) {
-    }
-    co_return CancelledError("");
-  };
   for (int i = 0; i < 5; ++i) {
     grpc::ClientContext context;
     auto reader = jobs_->WatchJob(&context, {});

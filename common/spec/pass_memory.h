@@ -23,6 +23,13 @@ struct PassShape {
 struct PassNumbers {
   bool is_bf16 = false;  ///< Else fp32.
   bool widens = false;   ///< bf16 operands of large products are turned into fp32 first.
+  bool rounds = false;   ///< What is wanted in fp32 comes from products that round it to bf16.
+
+  int64_t element_bytes() const { return is_bf16 ? 2 : 4; }
+  /// Of a number that is carried from sublayer to sublayer: a decoder's is in fp32 in any case.
+  int64_t residual_bytes(const families::Layout& layout) const {
+    return layout.causal ? 4 : element_bytes();
+  }
 };
 
 /// Bytes of tensors at the moment when they are most, beside the base and the cache; within a

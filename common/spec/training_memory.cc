@@ -92,8 +92,9 @@ Trained TrainedIn(const families::Layout& layout, int64_t layer,
   return trained;
 }
 
-/// Elements a row of a whole layer that backward reads.
-int64_t KeptByLayer(const families::Layout& layout, const Trained& trained) {
+/// Bytes a row of a whole layer that backward reads.
+int64_t KeptByLayer(const families::Layout& layout, const Trained& trained,
+                    const PassNumbers& numbers) {
   const int64_t hidden = layout.hidden, inner = layout.intermediate;
   const int64_t q = layout.num_heads * layout.head_dim, kv = layout.num_kv_heads * layout.head_dim;
   const auto reads = [&](std::initializer_list<LinearRole> any) {
@@ -102,27 +103,30 @@ int64_t KeptByLayer(const families::Layout& layout, const Trained& trained) {
   };
   using enum LinearRole;
   // The layer's input stays in any case, and so does what a norm behind the last sum reads.
-  int64_t kept = trained.own + (layout.causal ? 1 : 2) * hidden;
+  int64_t residual = (layout.causal ? 1 : 2) * hidden, kept = trained.own;
   if (trained.first <= Place::kProjections) kept += q + 2 * kv;
   if (trained.first <= Place::kProjections && layout.head_norms) kept += q + kv;
-  if (trained.first <= Place::kAttentionSum) kept += hidden;
+  if (trained.first <= Place::kAttentionSum) residual += hidden;
   if (trained.first <= Place::kWide) kept += (layout.gated() ? 2 : 1) * inner;
   if (layout.causal && reads({kQuery, kKey, kValue})) kept += hidden;
   if (reads({kAttentionOutput})) kept += q;
   if (reads({kGate, kUp})) kept += hidden;
   if (reads({kDown})) kept += inner;
-  return kept;
+  return kept * numbers.element_bytes() + residual * numbers.residual_bytes(layout);
 }
 
-/// Elements of the gradients that are there while a layer goes backward through what is wide, or
+/// Bytes of the gradients that are there while a layer goes backward through what is wide, or
 /// through attention over `places`.
-int64_t GradientsOfLayer(const families::Layout& layout, int64_t rows, int64_t places) {
+int64_t GradientsOfLayer(const families::Layout& layout, int64_t rows, int64_t places,
+                         const PassNumbers& numbers) {
+  const int64_t element = numbers.element_bytes();
   const int64_t q = layout.num_heads * layout.head_dim;
   const int64_t kv = 2 * layout.num_kv_heads * layout.head_dim;
-  const int64_t wide = 2 * layout.hidden + (layout.gated() ? 3 : 2) * layout.intermediate;
+  const int64_t wide = (layout.gated() ? 3 : 2) * layout.intermediate * element +
+                       layout.hidden * (element + numbers.residual_bytes(layout));
   // Of shared rows: queries', keys' and values' apart, and both once more where they are joined.
   const int64_t joined = places > 0 ? 2 * (q + kv) : 0;
-  return std::max(rows * wide, rows * (2 * q + kv + joined) + places * kv);
+  return std::max(rows * wide, (rows * (2 * q + kv + joined) + places * kv) * element);
 }
 
 /// Width of the widest output: of a head's layers, or the hidden states.
@@ -206,7 +210,7 @@ LargestPass LargestPassOf(const Hyperparameters& hyperparameters, std::vector<Ex
 TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layout& layout,
                                       const LargestPass& pass, const PassNumbers& numbers,
                                       bool keeps_inputs) {
-  const int64_t element = numbers.is_bf16 ? 2 : kFp32;
+  const int64_t element = numbers.element_bytes();
   const std::vector<methods::TensorSpec> tensors = spec.method->Tensors(layout, spec.task);
   int64_t stored = 0, matrices = 0;
   int lowest = static_cast<int>(layout.num_layers);
@@ -229,28 +233,30 @@ TrainingMemory EstimateTrainingMemory(const JobSpec& spec, const families::Layou
     // Of the last layer only what the wanted rows need is computed.
     const bool is_last = layer + 1 == layout.num_layers;
     const int64_t rows = is_last ? pass.wanted : pass.tokens;
-    const int64_t inputs = pass.tokens * layout.hidden;
+    const int64_t input = layout.hidden * numbers.residual_bytes(layout);
+    const int64_t inputs = pass.tokens * input;
     Trained trained = TrainedIn(layout, layer, tensors, drops);
     if (layer > lowest) trained.first = Place::kInput;
-    const int64_t kept = rows * KeptByLayer(layout, trained) +
-                         (pass.tokens - rows) * (layout.hidden + kv) + only_keys * kv;
-    memory.activations += (keeps_inputs ? inputs : kept) * element;
-    largest =
-        std::max(largest, (keeps_inputs ? kept - inputs : 0) +
-                              GradientsOfLayer(layout, rows, only_keys > 0 ? pass.places : 0));
+    const int64_t keys = (pass.tokens - rows + only_keys) * kv * element;
+    const int64_t kept =
+        rows * KeptByLayer(layout, trained, numbers) + (pass.tokens - rows) * input + keys;
+    const int64_t gradients =
+        GradientsOfLayer(layout, rows, only_keys > 0 ? pass.places : 0, numbers);
+    memory.activations += keeps_inputs ? inputs : kept;
+    largest = std::max(largest, (keeps_inputs ? kept - inputs : 0) + gradients);
   }
   // Copies of what is trained in the type that passes compute in.
   if (numbers.is_bf16) memory.activations += matrices * element;
   const int64_t loss = LossBytes(spec, layout, pass.wanted, element);
-  memory.scratch = std::max(largest * element, loss);
+  memory.scratch = std::max(largest, loss);
+  if (lowest > 0) memory.evaluation = PassBytes(layout, {.tokens = pass.tokens}, numbers);
   if (pass.evaluated > 0) {
     const int64_t width = OutputWidth(spec, layout);
-    memory.evaluation = PassBytes(
-        layout,
-        {.tokens = pass.evaluated,
-         .outputs = 2 * std::min(pass.evaluated, tasks::RowsAtOnce(spec.task.kind, width)),
-         .width = width},
-        numbers);
+    const PassShape shape = {
+        .tokens = pass.evaluated,
+        .outputs = 2 * std::min(pass.evaluated, tasks::RowsAtOnce(spec.task.kind, width)),
+        .width = width};
+    memory.evaluation = std::max(memory.evaluation, PassBytes(layout, shape, numbers));
   }
   return memory;
 }

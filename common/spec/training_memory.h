@@ -55,7 +55,8 @@ struct TrainingMemory {
   int64_t states = 0;  ///< Parameters, their gradients, the optimizer's moments, the best state.
   int64_t activations = 0;  ///< What forward keeps for backward.
   int64_t scratch = 0;      ///< Of the layer or the part of the loss that is being computed.
-  int64_t evaluation = 0;   ///< Of a pass that evaluates: when nothing is kept for backward.
+  /// Of what keeps nothing for backward: an evaluation's pass, or layers below the trained ones.
+  int64_t evaluation = 0;
   /// Beside the base.
   int64_t of_job() const { return states + std::max(activations + scratch, evaluation); }
   int64_t total() const { return base + of_job(); }

@@ -103,7 +103,9 @@ void Estimate(const spec::JobSpec& spec, const families::Layout& layout, const T
   pass.evaluated = std::min(std::max(tokens.validation, tokens.test), spec::kEvaluationTokens);
   const auto need_in = [&](bool is_bf16) {
     const int64_t sample_cache = spec::SampleCacheBytes(spec, layout, tokens.samples, is_bf16);
-    const spec::PassNumbers numbers = {.is_bf16 = is_bf16, .widens = is_bf16 && machine.widens};
+    const spec::PassNumbers numbers = {.is_bf16 = is_bf16,
+                                       .widens = is_bf16 && machine.widens,
+                                       .rounds = is_bf16 && machine.rounds};
     const auto peak = [&](bool keeps_inputs) {
       const spec::TrainingMemory memory =
           spec::EstimateTrainingMemory(spec, layout, pass, numbers, keeps_inputs);

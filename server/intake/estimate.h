@@ -21,6 +21,7 @@ struct Machine {
       0;  ///< Measured, in the precision that the job would use; 0: unknown, and so are seconds.
   bool bf16 = false;    ///< The job would use bf16: its base is held in it.
   bool widens = false;  ///< And its products would run over operands widened to fp32.
+  bool rounds = false;  ///< And they round what is wanted in fp32.
 };
 
 /// Lengths in tokens of one epoch's examples.

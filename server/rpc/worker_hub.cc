@@ -186,7 +186,8 @@ std::vector<intake::Machine> WorkerHub::MachinesFor(const std::string& base,
     machines.push_back({.memory_bytes = place.most_bytes,
                         .gflops = bf16 ? worker.bf16_gflops() : worker.fp32_gflops(),
                         .bf16 = bf16,
-                        .widens = bf16 && !worker.fast_bf16() && worker.device() == "cpu"});
+                        .widens = bf16 && !worker.fast_bf16() && worker.device() == "cpu",
+                        .rounds = bf16 && worker.rounds_sums()});
   }
   return machines;
 }

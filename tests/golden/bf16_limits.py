@@ -3,7 +3,8 @@
 
     HF_HUB_OFFLINE=1 oracle-peft/bin/python tests/golden/bf16_limits.py build/ci/smollm2/smollm2 tests/golden/smollm2/logits.json
 
-The figure is the root mean square of the differences in standard deviations of the logits, over the first texts of the file.
+The figure is the root mean square of the differences in standard deviations of the logits, over the first texts of the file; a third
+argument says how many, 12 if it isn't there.
 Everything but what a row names is computed in fp32.
 """
 import copy
@@ -13,7 +14,6 @@ import sys
 import torch
 import transformers
 
-TEXTS = 12
 INTO_RESIDUAL = ("o_proj", "down_proj")
 VARIANTS = {
     "inputs of products": {"outputs": None},
@@ -44,9 +44,10 @@ def add_hooks(model, outputs, residual=False):
 
 
 def main():
-    folder, texts = sys.argv[1:]
+    folder, texts = sys.argv[1:3]
+    count = int(sys.argv[3]) if len(sys.argv) > 3 else 12
     with open(texts, encoding="utf-8") as file:
-        rows = json.load(file)[:TEXTS]
+        rows = json.load(file)[:count]
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
 
     def logits(of):

@@ -95,6 +95,7 @@ bool Agent::RegisterUntilDone() {
   request.set_job_bytes(engine_.job_memory().most_bytes);
   request.set_threads(facts.threads);
   request.set_fast_bf16(facts.fast_bf16);
+  request.set_rounds_sums(facts.rounds_sums);
   request.set_bf16_gflops(facts.bf16_gflops);
   request.set_fp32_gflops(facts.fp32_gflops);
   request.set_build(options_.build);

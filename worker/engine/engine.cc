@@ -269,6 +269,7 @@ StatusOr<std::unique_ptr<Engine>> Engine::Create(EngineOptions options, Probe pr
     facts.memory_bytes = TotalMemoryBytes(device);
     facts.threads = at::get_num_threads();
     facts.fast_bf16 = HasFastBf16(device);
+    facts.rounds_sums = RoundsSums(at::kBFloat16, device);
     facts.fp32_gflops = MeasureGflops(device, at::kFloat);
     facts.bf16_gflops = facts.fast_bf16 ? MeasureGflops(device, at::kBFloat16) : facts.fp32_gflops;
     impl->loop_.Start();

@@ -45,6 +45,7 @@ struct DeviceFacts {
   int64_t memory_bytes = 0;  ///< All of it.
   int threads = 0;
   bool fast_bf16 = false;
+  bool rounds_sums = false;  ///< See RoundsSums, of bf16.
   double bf16_gflops = 0, fp32_gflops = 0;
 };
 

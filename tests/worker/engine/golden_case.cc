@@ -176,4 +176,21 @@ GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute,
   return golden;
 }
 
+GoldenCase LoadRoundedCase(const std::string& name, const std::string& folder) {
+  GoldenCase golden = LoadGoldenCase(name, at::kFloat, folder);
+  const GoldenCase narrow = LoadGoldenCase(name, at::kBFloat16, folder);
+  for (const families::TensorShape& tensor : golden.base->layout().tensors)
+    at::Tensor(golden.base->Tensor(tensor.name)).copy_(narrow.base->Tensor(tensor.name));
+  for (const methods::TensorSpec& spec : golden.adapter->parameters().specs()) {
+    // A head's own tensors stay in fp32, and so do norms.
+    const bool is_rounded = spec.overrides_base
+                                ? narrow.base->Tensor(spec.name).scalar_type() == at::kBFloat16
+                                : spec.layer != families::kAboveLayers;
+    const at::Tensor tensor = golden.adapter->parameters().Get(spec.name);
+    if (is_rounded) at::Tensor(tensor).copy_(tensor.to(at::kBFloat16));
+  }
+  golden.model = Must(MakeModel(*golden.base));
+  return golden;
+}
+
 }  // namespace graft::worker::engine::testing

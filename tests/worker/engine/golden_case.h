@@ -56,4 +56,7 @@ GoldenCase LoadGoldenCase(const std::string& name, at::ScalarType compute = at::
                           const std::function<void(Json& config)>& change = {},
                           at::Device device = at::kCPU);
 
+/// The same in fp32, of weights that are rounded as a bf16 base and its adapter round them.
+GoldenCase LoadRoundedCase(const std::string& name, const std::string& folder = GoldenFolder());
+
 }  // namespace graft::worker::engine::testing

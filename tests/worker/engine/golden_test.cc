@@ -120,6 +120,8 @@ TEST_P(GoldenTest, Bf16LogitsStayNearThoseOfFp32) {
   const double reference = testing::Bf16ErrorOfReference(narrow);
   EXPECT_LE(error, std::max(kBf16Tolerance, kOfReferences * reference));
   RecordProperty("bf16", testing::Shown(error));
+  const at::Tensor rounded = logits(testing::LoadRoundedCase(GetParam()));
+  RecordProperty("bf16_weights", testing::Shown(testing::Bf16Error(rounded, wide)));
   RecordProperty("reference_bf16", testing::Shown(reference));
 }
 

@@ -33,6 +33,7 @@
 #include "worker/engine/device/cpu_memory.h"
 #include "worker/engine/engine.h"
 #include "worker/engine/families/families.h"
+#include "worker/engine/kernels/products.h"
 #include "worker/engine/passes/forward_pass.h"
 
 namespace graft::worker::engine {
@@ -47,8 +48,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kBase = "smollm2";
 constexpr double kTolerance = 1e-4;  ///< Of the logits' standard deviation.
-/// How far transformers' own bf16 is from its fp32 on twelve of the texts.
-constexpr double kBf16OfTransformers = 2.57e-2;
+/// How far bf16 may be from fp32 on twelve of the texts; transformers' own is 2.6e-2. 9.8e-3 were
+/// measured, and 1.3e-2 where products round their sums; the rest is for other orders of summing.
+constexpr double kBf16Tolerance = 1.2e-2, kWhereProductsRound = 1.5e-2;
 constexpr double kMostTies = 0.02;  ///< Answers that part at a tie, of all.
 
 Json Golden(const std::string& name) {
@@ -151,7 +153,7 @@ TEST(SmolLm2Test, LogitsOfFiftyTextsAreTransformers) {
   RecordProperty("largest_difference_of_deviation", std::to_string(worst));
 }
 
-/// Root mean square, in standard deviations; 1e-2 would be better, and is nobody's.
+/// Root mean square, in standard deviations.
 TEST(SmolLm2Test, Bf16LogitsStayNearThoseOfFp32) {
   if (Bases().empty()) GTEST_SKIP() << "scripts/setup.sh brings smollm2";
   constexpr size_t kTexts = 12;
@@ -169,7 +171,7 @@ TEST(SmolLm2Test, Bf16LogitsStayNearThoseOfFp32) {
   const at::Tensor wide = logits(at::kFloat);
   const double error = testing::Bf16Error(logits(at::kBFloat16), wide);
 
-  EXPECT_LE(error, 1.1 * kBf16OfTransformers);
+  EXPECT_LE(error, RoundsSums(at::kBFloat16, at::kCPU) ? kWhereProductsRound : kBf16Tolerance);
   RecordProperty("bf16", testing::Shown(error));
 }
 

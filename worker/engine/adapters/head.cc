@@ -12,7 +12,7 @@ at::Tensor NarrowLogits(const at::Tensor& x, const families::HeadLinear& linear,
                         const WeightSet& weights) {
   const at::ScalarType compute = weights.base().compute();
   const at::Tensor weight = weights.Get(linear.path + ".weight").to(compute);
-  return WidenedLinear(x.to(compute), weight);
+  return Linear(x.to(compute), weight, {}, at::kFloat);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "worker/engine/families/sites.h"
 #include "worker/engine/kernels/activation.h"
 #include "worker/engine/kernels/norm.h"
+#include "worker/engine/kernels/products.h"
 #include "worker/engine/kernels/rope.h"
 
 namespace graft::worker::engine {
@@ -45,15 +46,15 @@ DecoderModel::DecoderModel(const Base& base)
   }
 }
 
-at::Tensor DecoderModel::Embed(const Pass& pass) const { return pass.Embed(words_); }
+at::Tensor DecoderModel::Embed(const Pass& pass) const { return pass.Embed(words_).to(at::kFloat); }
 
 at::Tensor DecoderModel::NormHeads(const at::Tensor& x, int64_t first, int64_t heads,
                                    const std::optional<Weight>& norm, const Pass& pass) const {
   if (!norm) return x;
   const int64_t size = layers_.front().attention.head_dim, begin = first * size;
   const at::Tensor part = x.narrow(1, begin, heads * size).reshape({-1, size});
-  const at::Tensor normed =
-      RmsNorm(part, pass.weights().Get(*norm), norm_eps_).view({x.size(0), heads * size});
+  const at::Tensor normed = RmsNorm(part, pass.weights().Get(*norm), norm_eps_, x.scalar_type())
+                                .view({x.size(0), heads * size});
   const int64_t end = begin + heads * size;
   return at::cat({x.narrow(1, 0, begin), normed, x.narrow(1, end, x.size(1) - end)}, 1);
 }
@@ -79,22 +80,31 @@ at::Tensor DecoderModel::Attended(int64_t index, const at::Tensor& normed, const
   return pass.AttendWanted(index, q, kv, shape);
 }
 
+at::Tensor DecoderModel::FeedForward(const LayerParts& layer, const at::Tensor& normed,
+                                     const Pass& pass, const RowSet& rows) const {
+  // A tape keeps the gate and what it lets through, so there both are rounded: half as large.
+  const bool rounds =
+      at::GradMode::is_enabled() || RoundsSums(normed.scalar_type(), normed.device());
+  const at::Tensor gate_up =
+      pass.Linear(layer.gate_up, normed, rows, rounds ? normed.scalar_type() : at::kFloat);
+  return Gated(gate_up, activation_, normed.scalar_type());
+}
+
 at::Tensor DecoderModel::Layer(int64_t index, const at::Tensor& hidden, const Pass& pass,
                                const RowSet& rows) const {
   const LayerParts& layer = layers_[static_cast<size_t>(index)];
   const auto norm = [&](const Weight& weight, const at::Tensor& x) {
-    return RmsNorm(x, pass.weights().Get(weight), norm_eps_);
+    return RmsNorm(x, pass.weights().Get(weight), norm_eps_, pass.weights().base().compute());
   };
   // The norms stand in front, so nothing stands behind a sum.
   const Norm none = [](const at::Tensor& x) { return x; };
 
   const at::Tensor attended = Attended(index, norm(layer.attention_norm, hidden), pass, rows);
   const at::Tensor x = rows.all() ? hidden : hidden.index_select(0, rows.index_R);
-  const at::Tensor attention_out = pass.Linear(layer.attention_output, attended, rows);
+  const at::Tensor attention_out = pass.Linear(layer.attention_output, attended, rows, at::kFloat);
   const at::Tensor middle = pass.Sublayer(layer.attention_sublayer, x, attention_out, none, rows);
-  const at::Tensor gate_up =
-      pass.Linear(layer.gate_up, norm(layer.feed_forward_norm, middle), rows);
-  const at::Tensor narrowed = pass.Linear(layer.down, Gated(gate_up, activation_), rows);
+  const at::Tensor inner = FeedForward(layer, norm(layer.feed_forward_norm, middle), pass, rows);
+  const at::Tensor narrowed = pass.Linear(layer.down, inner, rows, at::kFloat);
   const at::Tensor out = pass.Sublayer(layer.feed_forward_sublayer, middle, narrowed, none, rows);
   return index + 1 == num_layers() ? norm(final_norm_, out) : out;
 }

@@ -34,6 +34,9 @@ class DecoderModel : public Model {
   /// Attention's rows in front of its output projection.
   at::Tensor Attended(int64_t index, const at::Tensor& normed, const Pass& pass,
                       const RowSet& rows) const;
+  /// The feed-forward's rows in front of its second projection.
+  at::Tensor FeedForward(const LayerParts& layer, const at::Tensor& normed, const Pass& pass,
+                         const RowSet& rows) const;
   /// Norms the heads [first, first + heads) of x, if the family does. Shapes: x [R, any heads].
   at::Tensor NormHeads(const at::Tensor& x, int64_t first, int64_t heads,
                        const std::optional<Weight>& norm, const Pass& pass) const;

@@ -1,5 +1,6 @@
 #pragma once
-/// Products of bf16 matrices of many rows, by kernels of graft's own: what training computes. The
+/// Products of bf16 matrices of many rows, by kernels of graft's own: what training computes, and
+/// what long passes that serve want in fp32. The
 /// second operand is laid out for the instruction at hand while it is read, a panel at a time, so
 /// that nothing is kept beside the weights and nothing depends on earlier calls.
 ///

@@ -1,6 +1,8 @@
 #include "worker/engine/kernels/bottlenecks.h"
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <ATen/ops/baddbmm.h>
@@ -9,6 +11,7 @@
 #include "worker/engine/device/team.h"
 #include "worker/engine/kernels/activation.h"
 #include "worker/engine/kernels/row_products.h"
+#include "worker/engine/kernels/two_types.h"
 #include "worker/engine/kernels/vectorised.h"
 
 namespace graft::worker::engine {
@@ -97,15 +100,32 @@ std::vector<Task> TasksOf(const std::vector<Place>& places, const Width& width) 
   return tasks;
 }
 
-template <typename T>
+/// A task's rows of `x` as the network reads them, and their stride: themselves, or rounded in the
+/// thread's own memory until its next call.
+template <typename T, typename End>
+std::pair<const T*, int64_t> RowsRead(const Task& task, const at::Tensor& x) {
+  const End* rows = x.const_data_ptr<End>() + task.row_begin * x.stride(0);
+  if constexpr (std::is_same_v<T, End>) {
+    return {rows, x.stride(0)};
+  } else {
+    thread_local std::vector<T> narrow;
+    const int64_t width = x.size(1);
+    narrow.resize(static_cast<size_t>(task.rows() * width));
+    for (int64_t row = 0; row < task.rows(); ++row)
+      StoreRow(narrow.data() + row * width, rows + row * x.stride(0), width);
+    return {narrow.data(), width};
+  }
+}
+
+template <typename T, typename End>
 void Shrink(const Task& task, const SublayerEnd& end, float* middle, cpu::ColumnsFunction columns) {
   const Bottleneck& change = *task.place->group->change;
-  const at::Tensor& x = end[change.reads];
-  columns({.x = x.const_data_ptr<T>() + task.row_begin * x.stride(0),
+  const auto [x, x_stride] = RowsRead<T, End>(task, end[change.reads]);
+  columns({.x = x,
            .w = change.down_ZD.const_data_ptr<T>(),
            .bias = change.down_bias_Z.const_data_ptr<T>(),
            .y = middle + task.middle(),
-           .x_stride = x.stride(0),
+           .x_stride = x_stride,
            .w_stride = change.down_ZD.stride(0),
            .y_stride = task.place->stride,
            .rows = task.rows(),
@@ -131,7 +151,7 @@ at::Tensor Activated(const at::Tensor& middle, const std::vector<Place>& places,
   return activated;
 }
 
-template <typename T>
+template <typename T, typename End>
 void Widen(const Task& task, const SublayerEnd& end, const T* middle, const at::Tensor& y,
            cpu::ColumnsFunction columns) {
   const Bottleneck& change = *task.place->group->change;
@@ -155,13 +175,13 @@ void Widen(const Task& task, const SublayerEnd& end, const T* middle, const at::
     };
     for (size_t i = 0; i < end.size(); ++i) {
       if (change.adds[i] != 0)
-        AddRow(of_row, end[i].const_data_ptr<T>() + at(end[i].stride(0)), change.adds[i], width);
+        AddRow(of_row, end[i].const_data_ptr<End>() + at(end[i].stride(0)), change.adds[i], width);
     }
-    StoreRow(y.mutable_data_ptr<T>() + at(y.stride(0)), of_row, width);
+    StoreRow(y.mutable_data_ptr<End>() + at(y.stride(0)), of_row, width);
   }
 }
 
-template <typename T>
+template <typename T, typename End>
 void Run(const at::Tensor& y, const SublayerEnd& end, std::span<const BottleneckGroup> groups,
          cpu::ColumnsFunction columns) {
   const std::vector<Place> places = PlacesOf(groups);
@@ -170,14 +190,15 @@ void Run(const at::Tensor& y, const SublayerEnd& end, std::span<const Bottleneck
       TasksOf(places, [](const Bottleneck& change) { return change.down_ZD.size(0); });
   auto* middle_data = middle.mutable_data_ptr<float>();
   cpu::ForEachChunk(static_cast<int64_t>(down.size()), [&](int64_t i) {
-    Shrink<T>(down[static_cast<size_t>(i)], end, middle_data, columns);
+    Shrink<T, End>(down[static_cast<size_t>(i)], end, middle_data, columns);
   });
-  const at::Tensor activated = Activated(middle, places, y.scalar_type());
+  const at::Tensor activated =
+      Activated(middle, places, groups.front().change->up_DZ.scalar_type());
   const T* activated_data = activated.const_data_ptr<T>();
   const std::vector<Task> up =
       TasksOf(places, [](const Bottleneck& change) { return change.up_DZ.size(0); });
   cpu::ForEachChunk(static_cast<int64_t>(up.size()), [&](int64_t i) {
-    Widen<T>(up[static_cast<size_t>(i)], end, activated_data, y, columns);
+    Widen<T, End>(up[static_cast<size_t>(i)], end, activated_data, y, columns);
   });
 }
 
@@ -215,10 +236,11 @@ void ApplyBatched(const at::Tensor& y, const SublayerEnd& end,
     }
     return at::baddbmm(at::stack(biases).unsqueeze(1), x, at::stack(weights).transpose(1, 2));
   };
-  const at::Tensor middle =
-      project(part(end[form.reads]), &Bottleneck::down_ZD, &Bottleneck::down_bias_Z);
+  const at::Tensor read = part(end[form.reads]).to(form.down_ZD.scalar_type());
+  const at::Tensor middle = project(read, &Bottleneck::down_ZD, &Bottleneck::down_bias_Z);
   at::Tensor sum =
-      project(Activate(middle, form.activation), &Bottleneck::up_DZ, &Bottleneck::up_bias_D);
+      project(Activate(middle, form.activation), &Bottleneck::up_DZ, &Bottleneck::up_bias_D)
+          .to(y.scalar_type());
   for (size_t i = 0; i < end.size(); ++i) {
     if (form.adds[i] != 0) sum.add_(part(end[i]), form.adds[i]);
   }
@@ -239,14 +261,12 @@ void ApplyBottlenecksByProducts(const at::Tensor& y, const SublayerEnd& end,
 void ApplyBottlenecks(const at::Tensor& y, const SublayerEnd& end,
                       std::span<const BottleneckGroup> groups) {
   if (groups.empty()) return;
-  const cpu::ColumnsFunction columns =
-      y.is_cpu() ? cpu::RowColumns(y.scalar_type(), at::kFloat) : nullptr;
+  const at::ScalarType type = groups.front().change->up_DZ.scalar_type();
+  const cpu::ColumnsFunction columns = y.is_cpu() ? cpu::RowColumns(type, at::kFloat) : nullptr;
   if (columns == nullptr) return ApplyBottlenecksByProducts(y, end, groups);
-  if (y.scalar_type() == at::kBFloat16) {
-    Run<c10::BFloat16>(y, end, groups, columns);
-  } else {
-    Run<float>(y, end, groups, columns);
-  }
+  cpu::WithTypes(y.scalar_type(), type, [&](auto end_tag, auto tag) {
+    Run<decltype(tag), decltype(end_tag)>(y, end, groups, columns);
+  });
 }
 
 }  // namespace graft::worker::engine

@@ -42,8 +42,8 @@ struct BottleneckGroup {
 /// y[rows] = up(act(down(end[reads]))) + sum of adds[i] end[i], of each group; other rows stay. On
 /// the CPU with sums in fp32 and the network's middle rounded to the type; a row's results depend
 /// on that row alone. No group's numbers reach another's rows. Not differentiable. Shapes: y [T,
-/// D], which may be one of the end's. Requires: one type; what the groups use of the end is
-/// defined; no two groups meet.
+/// D], which may be one of the end's. Requires: the networks in one type, y and the end in one
+/// type: the networks' or fp32; what the groups use of the end is defined; no two groups meet.
 void ApplyBottlenecks(const at::Tensor& y, const SublayerEnd& end,
                       std::span<const BottleneckGroup> groups);
 

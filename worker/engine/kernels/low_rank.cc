@@ -8,6 +8,7 @@
 #include "worker/engine/device/team.h"
 #include "worker/engine/kernels/products.h"
 #include "worker/engine/kernels/row_products.h"
+#include "worker/engine/kernels/two_types.h"
 #include "worker/engine/kernels/vectorised.h"
 
 namespace graft::worker::engine {
@@ -19,8 +20,8 @@ constexpr int64_t kRowsATask = 32;
 constexpr int64_t kColumnsAtOnce = 64;
 
 /// y += sum_r u[r] b[r], b's rows `stride` apart.
-template <typename T>
-[[gnu::always_inline]] inline void Expand(T* y, const float* u, const T* b, int64_t stride,
+template <typename Y, typename T>
+[[gnu::always_inline]] inline void Expand(Y* y, const float* u, const T* b, int64_t stride,
                                           int64_t rank, int64_t n) {
   for (int64_t begin = 0; begin < n; begin += kColumnsAtOnce) {
     const int64_t count = std::min(kColumnsAtOnce, n - begin);
@@ -49,13 +50,17 @@ GRAFT_VECTORISED void ExpandRow(c10::BFloat16* y, const float* u, const c10::BFl
                                 int64_t stride, int64_t rank, int64_t n) {
   Expand(y, u, b, stride, rank, n);
 }
+GRAFT_VECTORISED void ExpandRow(float* y, const float* u, const c10::BFloat16* b, int64_t stride,
+                                int64_t rank, int64_t n) {
+  Expand(y, u, b, stride, rank, n);
+}
 
 struct Task {
   const LowRankGroup* group;
   int64_t begin, end;  ///< Rows.
 };
 
-template <typename T>
+template <typename Y, typename T>
 void Run(const Task& task, const at::Tensor& y, const at::Tensor& x, cpu::ColumnsFunction shrink) {
   const LowRank& change = *task.group->change;
   const int64_t rank = change.a_RD.size(0), rows = task.end - task.begin;
@@ -73,7 +78,7 @@ void Run(const Task& task, const at::Tensor& y, const at::Tensor& x, cpu::Column
          0, rank);
   const auto scaling = static_cast<float>(change.scaling);
   for (float& value : u) value *= scaling;
-  T* to = y.mutable_data_ptr<T>() + task.begin * y.stride(0) + task.group->column_begin;
+  Y* to = y.mutable_data_ptr<Y>() + task.begin * y.stride(0) + task.group->column_begin;
   for (int64_t row = 0; row < rows; ++row) {
     ExpandRow(to + row * y.stride(0), u.data() + row * rank, change.b_RF.const_data_ptr<T>(),
               change.b_RF.stride(0), rank, task.group->column_end - task.group->column_begin);
@@ -152,11 +157,9 @@ void AddLowRank(const at::Tensor& y, const at::Tensor& x, std::span<const LowRan
   }
   cpu::ForEachChunk(static_cast<int64_t>(tasks.size()), [&](int64_t i) {
     const Task& task = tasks[static_cast<size_t>(i)];
-    if (x.scalar_type() == at::kBFloat16) {
-      Run<c10::BFloat16>(task, y, x, shrink);
-    } else {
-      Run<float>(task, y, x, shrink);
-    }
+    cpu::WithTypes(y.scalar_type(), x.scalar_type(), [&](auto sum_tag, auto tag) {
+      Run<decltype(sum_tag), decltype(tag)>(task, y, x, shrink);
+    });
   });
 }
 

@@ -25,8 +25,8 @@ struct LowRankGroup {
 /// y[rows, columns] += scaling (x[rows] A^T) B of each group. On the CPU with sums in fp32, rounded
 /// once where they meet y; a row's results depend on that row alone. No group's numbers reach
 /// another's rows. Not differentiable.
-/// Shapes: x [T, D], y [T, at least F]. Requires: one type; no two groups meet in y; ranks and
-/// widths are the matrices'.
+/// Shapes: x [T, D], y [T, at least F]. Requires: x and the changes in one type, y in that or fp32;
+/// no two groups meet in y; ranks and widths are the matrices'.
 void AddLowRank(const at::Tensor& y, const at::Tensor& x, std::span<const LowRankGroup> groups);
 
 /// The same by libtorch's products, on any device: groups of one shape that lie one behind the

@@ -1,5 +1,5 @@
 #pragma once
-/// Norms over rows in the compute type with weights that stay in fp32.
+/// Norms over rows with weights that stay in fp32.
 
 #include "worker/engine/device/tensor.h"
 
@@ -12,8 +12,10 @@ namespace graft::worker::engine {
 at::Tensor LayerNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, const at::Tensor& bias_D,
                      double eps);
 
-/// x / sqrt(mean(x^2) + eps) * weight; differentiable in both. Shapes and numerics as above.
+/// x / sqrt(mean(x^2) + eps) * weight, rounded once to `out`; differentiable in both. Shapes and
+/// numerics as above. Requires: x in fp32 or `out`'s type, which is fp32 or bf16.
 /// Source: arXiv:1910.07467; transformers' LlamaRMSNorm.
-at::Tensor RmsNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, double eps);
+at::Tensor RmsNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, double eps,
+                   at::ScalarType out);
 
 }  // namespace graft::worker::engine

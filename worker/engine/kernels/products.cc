@@ -89,20 +89,20 @@ bool Widens(const at::Tensor& a) { return WidensProducts(a) && a.size(0) >= kFew
 at::Tensor Wide(const at::Tensor& x) { return x.to(at::kFloat); }
 
 at::Tensor WideLinear(const at::Tensor& x, const at::Tensor& weight,
-                      const std::optional<at::Tensor>& bias) {
+                      const std::optional<at::Tensor>& bias, at::ScalarType type) {
   const at::Tensor w_t = Wide(weight).t();
-  return (bias ? at::addmm(Wide(*bias), Wide(x), w_t) : at::mm(Wide(x), w_t)).to(x.scalar_type());
+  return (bias ? at::addmm(Wide(*bias), Wide(x), w_t) : at::mm(Wide(x), w_t)).to(type);
 }
 
 /// Widens in backward again rather than keep fp32 copies of x and the weights on the tape.
 class WideLinearFunction : public torch::autograd::Function<WideLinearFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
-                            const std::optional<at::Tensor>& bias) {
+                            const std::optional<at::Tensor>& bias, at::ScalarType type) {
     // A frozen weight needs no x for its gradient.
     ctx->save_for_backward({weight.requires_grad() ? x : at::Tensor(), weight});
     ctx->saved_data["has_bias"] = bias.has_value();
-    return WideLinear(x, weight, bias);
+    return WideLinear(x, weight, bias, type);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -111,7 +111,7 @@ class WideLinearFunction : public torch::autograd::Function<WideLinearFunction> 
     const at::Tensor& weight = saved[1];
     const at::ScalarType type = weight.scalar_type();
     const at::Tensor dy = Wide(grads[0]);
-    variable_list result(3);
+    variable_list result(4);
     if (ctx->needs_input_grad(0)) result[0] = at::mm(dy, Wide(weight)).to(type);
     if (ctx->needs_input_grad(1)) result[1] = at::mm(dy.t(), Wide(x)).to(type);
     if (NeedsBias(ctx)) result[2] = dy.sum(0).to(type);
@@ -134,23 +134,27 @@ bool WidensProducts(at::ScalarType type, at::Device device, int64_t rows) {
   return device.is_cpu() && type == at::kBFloat16 && !CpuHasFastBf16() && rows >= kFewRows;
 }
 
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  const bool taped = IsTaped(x, weight, bias);
-  if (!taped && cpu::TakesRowProducts(x, weight))
-    return cpu::RowProducts(x, weight, bias, x.scalar_type());
-  const auto optional = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
-  if (taped && TakesBlocks(x, weight.t()))
-    return BlockLinearFunction::apply(x, weight, optional, x.scalar_type());
-  if (!Widens(x)) return at::linear(x, weight, optional);
-  return taped ? WideLinearFunction::apply(x, weight, optional) : WideLinear(x, weight, optional);
+bool RoundsSums(at::ScalarType operands, at::Device device) {
+  if (operands != at::kBFloat16) return false;
+  return !device.is_cpu() || (CpuHasFastBf16() && !cpu::HasBlockProducts());
 }
 
-at::Tensor WidenedLinear(const at::Tensor& x, const at::Tensor& weight) {
-  if (!IsTaped(x, weight, {}) && cpu::TakesRowProducts(x, weight))
-    return cpu::RowProducts(x, weight, {}, at::kFloat);
-  if (IsTaped(x, weight, {}) && TakesBlocks(x, weight.t()))
-    return BlockLinearFunction::apply(x, weight, std::optional<at::Tensor>(), at::kFloat);
-  return Linear(x, weight, {}).to(at::kFloat);
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return Linear(x, weight, bias, x.scalar_type());
+}
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                  at::ScalarType type) {
+  const bool taped = IsTaped(x, weight, bias);
+  if (!taped && cpu::TakesRowProducts(x, weight)) return cpu::RowProducts(x, weight, bias, type);
+  const auto optional = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
+  if (TakesBlocks(x, weight.t())) {
+    if (taped) return BlockLinearFunction::apply(x, weight, optional, type);
+    if (type != x.scalar_type()) return Blocks(x, weight.t(), bias, type);
+  }
+  if (!Widens(x)) return at::linear(x, weight, optional).to(type);
+  return taped ? WideLinearFunction::apply(x, weight, optional, type)
+               : WideLinear(x, weight, optional, type);
 }
 
 at::Tensor Product(const at::Tensor& a, const at::Tensor& b) {
@@ -165,6 +169,8 @@ void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
     Blocks(a, b, {}, out, alpha, true);
   } else if (Widens(a)) {
     out.add_(at::mm(Wide(a), Wide(b)), alpha);
+  } else if (out.scalar_type() != a.scalar_type()) {
+    out.add_(at::mm(a, b), alpha);
   } else {
     at::Tensor to = out;
     to.addmm_(a, b, 1, alpha);

@@ -23,16 +23,20 @@ bool WidensProducts(at::ScalarType type, at::Device device, int64_t rows);
 /// Shapes: x [T, D], weight [F, D], bias [F] or undefined; returns [T, F]. Requires: one type.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
-/// x W^T in fp32, rounded to x's type only where no kernel gives the sums themselves.
-/// Differentiable. Shapes: as above.
-at::Tensor WidenedLinear(const at::Tensor& x, const at::Tensor& weight);
+/// The same in `type`: x's, or fp32, into which sums go as they are, except where RoundsSums.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                  at::ScalarType type);
+/// Whether products of operands of the type are rounded to it though fp32 is asked for: no kernel
+/// there gives the sums. Of fewer than 64 rows they may be elsewhere too.
+bool RoundsSums(at::ScalarType operands, at::Device device);
 
 /// a b in the operands' type. Not differentiable.
 /// Shapes: a [M, K], b [K, N]; returns [M, N]. Requires: one type.
 at::Tensor Product(const at::Tensor& a, const at::Tensor& b);
 
 /// out += alpha a b. Not differentiable.
-/// Shapes: a [M, K], b [K, N], out [M, N], which may be a view. Requires: one type.
+/// Shapes: a [M, K], b [K, N], out [M, N], which may be a view. Requires: a and b of one type, out
+/// of theirs or fp32.
 void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha = 1);
 
 /// Measured speed of a 1024^3 product, in 1e9 floating-point operations a second; for estimates.

@@ -4,6 +4,7 @@
 
 #include "worker/engine/device/autograd.h"
 #include "worker/engine/kernels/norm.h"
+#include "worker/engine/kernels/two_types.h"
 #include "worker/engine/kernels/vectorised.h"
 
 namespace graft::worker::engine {
@@ -13,8 +14,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 /// Returns 1 / sqrt(mean(x^2) + eps).
-template <typename T>
-[[gnu::always_inline]] inline float Forward(const T* x, const float* weight, T* y, int64_t n,
+template <typename In, typename Out>
+[[gnu::always_inline]] inline float Forward(const In* x, const float* weight, Out* y, int64_t n,
                                             float eps) {
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -25,8 +26,8 @@ template <typename T>
   return inverse;
 }
 
-template <typename T>
-[[gnu::always_inline]] inline void Backward(const T* dy, const T* x, const float* weight, T* dx,
+template <typename In, typename Out>
+[[gnu::always_inline]] inline void Backward(const Out* dy, const In* x, const float* weight, In* dx,
                                             int64_t n, float inverse) {
   float dot = 0;
 #pragma omp simd reduction(+ : dot)
@@ -45,6 +46,10 @@ GRAFT_VECTORISED float ForwardRow(const c10::BFloat16* x, const float* w, c10::B
                                   int64_t n, float eps) {
   return Forward(x, w, y, n, eps);
 }
+GRAFT_VECTORISED float ForwardRow(const float* x, const float* w, c10::BFloat16* y, int64_t n,
+                                  float eps) {
+  return Forward(x, w, y, n, eps);
+}
 GRAFT_VECTORISED void BackwardRow(const float* dy, const float* x, const float* w, float* dx,
                                   int64_t n, float inverse) {
   Backward(dy, x, w, dx, n, inverse);
@@ -53,25 +58,22 @@ GRAFT_VECTORISED void BackwardRow(const c10::BFloat16* dy, const c10::BFloat16* 
                                   c10::BFloat16* dx, int64_t n, float inverse) {
   Backward(dy, x, w, dx, n, inverse);
 }
+GRAFT_VECTORISED void BackwardRow(const c10::BFloat16* dy, const float* x, const float* w,
+                                  float* dx, int64_t n, float inverse) {
+  Backward(dy, x, w, dx, n, inverse);
+}
 
 constexpr int64_t kRowsATask = 16;
 
-/// Calls `body(T{})` for the rows' type.
-template <typename Body>
-void Dispatch(const at::Tensor& like, const Body& body) {
-  if (like.scalar_type() == at::kBFloat16) return body(c10::BFloat16{});
-  TORCH_CHECK(like.scalar_type() == at::kFloat, "RmsNorm takes float32 or bfloat16");
-  body(float{});
-}
-
 /// `inverse`: [T], each row's, for a backward pass; null where none follows.
-at::Tensor ForwardRows(const at::Tensor& x, const at::Tensor& weight, double eps, float* inverse) {
-  at::Tensor y = at::empty_like(x);
+at::Tensor ForwardRows(const at::Tensor& x, const at::Tensor& weight, double eps,
+                       at::ScalarType out, float* inverse) {
+  at::Tensor y = at::empty(x.sizes(), x.options().dtype(out));
   const int64_t n = x.size(1);
-  Dispatch(x, [&](auto tag) {
-    using T = decltype(tag);
-    const T* from = x.const_data_ptr<T>();
-    T* to = y.mutable_data_ptr<T>();
+  cpu::WithTypes(x.scalar_type(), out, [&](auto in_tag, auto out_tag) {
+    using Out = decltype(out_tag);
+    const auto* from = x.const_data_ptr<decltype(in_tag)>();
+    Out* to = y.mutable_data_ptr<Out>();
     const auto* w = weight.const_data_ptr<float>();
     at::parallel_for(0, x.size(0), kRowsATask, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) {
@@ -86,10 +88,10 @@ at::Tensor ForwardRows(const at::Tensor& x, const at::Tensor& weight, double eps
 class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x_in, const at::Tensor& weight,
-                            double eps) {
+                            double eps, at::ScalarType out) {
     const at::Tensor x = x_in.contiguous();
     at::Tensor inverse_T = at::empty({x.size(0)}, x.options().dtype(at::kFloat));
-    const at::Tensor y = ForwardRows(x, weight, eps, inverse_T.mutable_data_ptr<float>());
+    const at::Tensor y = ForwardRows(x, weight, eps, out, inverse_T.mutable_data_ptr<float>());
     ctx->save_for_backward({x, weight, inverse_T});
     return y;
   }
@@ -98,16 +100,17 @@ class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &inverse_T = saved[2];
     const at::Tensor dy = grads[0].contiguous();
-    variable_list result(3);
+    variable_list result(4);
     if (ctx->needs_input_grad(0)) {
       result[0] = at::empty_like(x);
-      Dispatch(x, [&](auto tag) {
-        using T = decltype(tag);
+      cpu::WithTypes(x.scalar_type(), dy.scalar_type(), [&](auto in_tag, auto out_tag) {
+        using In = decltype(in_tag);
+        using Out = decltype(out_tag);
         const int64_t n = x.size(1);
-        T* to = result[0].mutable_data_ptr<T>();
+        In* to = result[0].mutable_data_ptr<In>();
         at::parallel_for(0, x.size(0), kRowsATask, [&](int64_t begin, int64_t end) {
           for (int64_t t = begin; t < end; ++t) {
-            BackwardRow(dy.const_data_ptr<T>() + t * n, x.const_data_ptr<T>() + t * n,
+            BackwardRow(dy.const_data_ptr<Out>() + t * n, x.const_data_ptr<In>() + t * n,
                         weight.const_data_ptr<float>(), to + t * n, n,
                         inverse_T.const_data_ptr<float>()[t]);
           }
@@ -123,11 +126,15 @@ class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
 
 }  // namespace
 
-at::Tensor RmsNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, double eps) {
-  if (!x_TD.is_cpu())
-    return at::rms_norm(x_TD, weight_D.sizes(), weight_D.to(x_TD.scalar_type()), eps);
-  if (!at::GradMode::is_enabled()) return ForwardRows(x_TD.contiguous(), weight_D, eps, nullptr);
-  return RmsNormFunction::apply(x_TD, weight_D, eps);
+at::Tensor RmsNorm(const at::Tensor& x_TD, const at::Tensor& weight_D, double eps,
+                   at::ScalarType out) {
+  if (!x_TD.is_cpu()) {
+    const at::Tensor weight = weight_D.to(x_TD.scalar_type());
+    return at::rms_norm(x_TD, weight_D.sizes(), weight, eps).to(out);
+  }
+  if (!at::GradMode::is_enabled())
+    return ForwardRows(x_TD.contiguous(), weight_D, eps, out, nullptr);
+  return RmsNormFunction::apply(x_TD, weight_D, eps, out);
 }
 
 }  // namespace graft::worker::engine

@@ -44,15 +44,16 @@ void BottleneckAdapter::Initialise(uint64_t seed) {
 }
 
 at::Tensor BottleneckAdapter::ApplySublayer(const SublayerCall& call) const {
-  const auto& [sublayer, x_in, d, norm, rows] = call;
+  const auto& [sublayer, x_in, d, norm, compute, rows] = call;
   const std::string& prefix = prefixes_[sublayer];
-  const auto project = [&](const at::Tensor& x, const char* layer) {
-    return Linear(x, parameters_.Get(prefix + layer + ".weight").to(x.scalar_type()),
-                  parameters_.Get(prefix + layer + ".bias").to(x.scalar_type()));
+  const auto project = [&](const at::Tensor& x, const char* layer, at::ScalarType to) {
+    return Linear(x.to(compute), parameters_.Get(prefix + layer + ".weight").to(compute),
+                  parameters_.Get(prefix + layer + ".bias").to(compute), to);
   };
   const bool normed = spec_->placement() == methods::BottleneckPlacement::kPfeiffer;
   const at::Tensor h = normed ? norm(x_in + d) : spec_->parallel() ? x_in : d;
-  at::Tensor a = project(Activate(project(h, "adapter_down"), spec_->activation()), "adapter_up");
+  const at::Tensor middle = Activate(project(h, "adapter_down", compute), spec_->activation());
+  at::Tensor a = project(middle, "adapter_up", d.scalar_type());
   if (spec_->scaling() != 1) a = a * spec_->scaling();
   if (spec_->trained_scaling() != methods::TrainedScaling::kNone)
     a = a * parameters_.Get(prefix + "scaling").to(a.scalar_type());

@@ -42,14 +42,14 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const at::Tensor& dy = grads[0];
     const auto saved = ctx->get_saved_variables();
     const auto scalings = ctx->saved_data["scalings"].toDoubleVector();
     const auto columns = ctx->saved_data["columns"].toIntVector();
     const at::Tensor& x = saved[0];
+    const at::Tensor dy = grads[0].to(x.scalar_type());
     const bool needs_dx = ctx->needs_input_grad(1);
     at::Tensor dx;
-    variable_list result = {dy, at::Tensor(), at::Tensor(), at::Tensor()};
+    variable_list result = {grads[0], at::Tensor(), at::Tensor(), at::Tensor()};
     for (size_t i = 0; i * 2 < columns.size(); ++i) {
       const at::Tensor& a = saved[1 + 3 * i];
       const at::Tensor& b = saved[2 + 3 * i];

@@ -35,8 +35,9 @@ bool Pass::AddLowRanks(const LinearSite& site, const at::Tensor& x, const RowSet
   return others;
 }
 
-at::Tensor Pass::Linear(const LinearSite& site, const at::Tensor& x, const RowSet& rows) const {
-  at::Tensor y = engine::Linear(x, weights_.Get(site.weight), weights_.Get(site.bias));
+at::Tensor Pass::Linear(const LinearSite& site, const at::Tensor& x, const RowSet& rows,
+                        at::ScalarType type) const {
+  at::Tensor y = engine::Linear(x, weights_.Get(site.weight), weights_.Get(site.bias), type);
   const bool serves = !at::GradMode::is_enabled();
   if (serves && !AddLowRanks(site, x, rows, y)) return y;
   const auto wraps = [&](const Segment& segment) {
@@ -103,7 +104,7 @@ at::Tensor Pass::ApplySublayer(const Segment& segment, size_t sublayer, const at
   const RowOwner* owner = segment.owner.adapter;
   if (owner == nullptr || !owner->WrapsSublayer(sublayer)) return norm(x_part + d_part);
   const RowContext context = batch_.Context(segment, rows);
-  return owner->ApplySublayer({sublayer, x_part, d_part, norm, context});
+  return owner->ApplySublayer({sublayer, x_part, d_part, norm, weights_.base().compute(), context});
 }
 
 at::Tensor Pass::ServeSublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,

@@ -22,7 +22,12 @@ class Pass {
   /// The first hidden state's part from the tokens: their rows of `table`.
   at::Tensor Embed(const Weight& table) const;
   /// The site's GEMM over `rows`, then each owner's change at the site's slices.
-  at::Tensor Linear(const LinearSite& site, const at::Tensor& x, const RowSet& rows) const;
+  at::Tensor Linear(const LinearSite& site, const at::Tensor& x, const RowSet& rows) const {
+    return Linear(site, x, rows, x.scalar_type());
+  }
+  /// The same in `type`: x's or fp32. See engine::Linear.
+  at::Tensor Linear(const LinearSite& site, const at::Tensor& x, const RowSet& rows,
+                    at::ScalarType type) const;
   /// norm(x_in + d), or what a row's owner makes of it. `sublayer` indexes Layout::sublayers.
   at::Tensor Sublayer(size_t sublayer, const at::Tensor& x_in, const at::Tensor& d,
                       const Norm& norm, const RowSet& rows) const;

@@ -51,12 +51,14 @@ struct LinearCall {
 
 using Norm = std::function<at::Tensor(const at::Tensor&)>;
 
-/// The end of a residual sublayer, norm(x_in + d), for one owner's t rows. Shapes: [t, D].
+/// The end of a residual sublayer, norm(x_in + d), for one owner's t rows. Shapes: [t, D], of one
+/// type: that of products, or fp32 where the residual is in it.
 struct SublayerCall {
   size_t sublayer;         ///< Index into Layout::sublayers.
   const at::Tensor& x_in;  ///< What the residual carries past the sublayer.
   const at::Tensor& d;     ///< Output of its last projection.
   const Norm& norm;        ///< Behind the sum; of a family that norms in front, the identity.
+  at::ScalarType compute;  ///< What products take.
   const RowContext& rows;
 };
 

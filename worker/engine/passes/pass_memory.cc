@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <string>
 
-#include "common/spec/pass_memory.h"
 #include "worker/engine/kernels/attention_cached.h"
 #include "worker/engine/kernels/products.h"
 
@@ -24,6 +23,12 @@ AttentionShape WidestAttention(const families::Layout& layout) {
 
 }  // namespace
 
+spec::PassNumbers NumbersOf(const Base& base, int64_t rows) {
+  return {.is_bf16 = base.compute() == at::kBFloat16,
+          .widens = WidensProducts(base.compute(), base.device(), rows),
+          .rounds = RoundsSums(base.compute(), base.device())};
+}
+
 StatusOr<Holding> ReservePass(Ledger& ledger, const Base& base,
                               const std::vector<Sequence>& sequences, const PassOutputs& outputs) {
   spec::PassShape shape{.outputs = outputs.rows, .width = outputs.width};
@@ -37,9 +42,7 @@ StatusOr<Holding> ReservePass(Ledger& ledger, const Base& base,
   }
   shape.attention +=
       CachedAttentionBytes(cached, WidestAttention(base.layout()), base.compute(), base.device());
-  const bool widens = WidensProducts(base.compute(), base.device(), shape.tokens);
-  const int64_t bytes = spec::PassBytes(
-      base.layout(), shape, {.is_bf16 = base.compute() == at::kBFloat16, .widens = widens});
+  const int64_t bytes = spec::PassBytes(base.layout(), shape, NumbersOf(base, shape.tokens));
   return ledger.Reserve(MemoryKind::kScratch, bytes,
                         "a pass of " + std::to_string(shape.tokens) + " tokens");
 }

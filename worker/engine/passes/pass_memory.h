@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/spec/pass_memory.h"
 #include "worker/engine/device/ledger.h"
 #include "worker/engine/model/base.h"
 #include "worker/engine/model/batch.h"
@@ -14,6 +15,9 @@ namespace graft::worker::engine {
 struct PassOutputs {
   int64_t rows = 0, width = 0;
 };
+
+/// How a pass over the base computes so many rows.
+spec::PassNumbers NumbersOf(const Base& base, int64_t rows);
 
 /// Errors: as Ledger::Reserve.
 StatusOr<Holding> ReservePass(Ledger& ledger, const Base& base,

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "worker/engine/kernels/products.h"
+#include "worker/engine/passes/pass_memory.h"
 #include "worker/engine/training/evaluation.h"
 #include "worker/engine/training/train_run.h"
 
@@ -17,11 +17,9 @@ int64_t RoomFor(const TrainInput& input, spec::LargestPass pass, Tape tape) {
   pass.evaluated = std::max(SplitEvaluation::LargestPass(input.validation),
                             SplitEvaluation::LargestPass(input.test));
   const Base& base = *input.base;
-  const spec::PassNumbers numbers = {
-      .is_bf16 = base.compute() == at::kBFloat16,
-      .widens = WidensProducts(base.compute(), base.device(), pass.evaluated)};
-  const spec::TrainingMemory memory = spec::EstimateTrainingMemory(
-      *input.request.spec, base.layout(), pass, numbers, tape == Tape::kInputs);
+  const spec::TrainingMemory memory =
+      spec::EstimateTrainingMemory(*input.request.spec, base.layout(), pass,
+                                   NumbersOf(base, pass.evaluated), tape == Tape::kInputs);
   return std::max(memory.of_job(), memory.states + input.samples.cache_bytes);
 }
 

@@ -123,9 +123,10 @@ TEST_F(BlockProductsTest, LinearAndItsGradientTakeThem) {
   y.backward(dy);
   EXPECT_LE(Excess(x.grad(), at::matmul(dy.to(at::kDouble), w.to(at::kDouble)), 40), 0);
   x.mutable_grad() = at::Tensor();
-  const at::Tensor wide = WidenedLinear(x, w);
+  const at::Tensor wide = Linear(x, w, b, at::kFloat);
   ASSERT_EQ(wide.scalar_type(), at::kFloat);
-  EXPECT_LE(Excess(wide, at::linear(x.to(at::kDouble), w.to(at::kDouble)), 64), 0);
+  EXPECT_LE(Excess(wide, at::linear(x.to(at::kDouble), w.to(at::kDouble), b.to(at::kDouble)), 64),
+            0);
   wide.backward(dy.to(at::kFloat));
   EXPECT_LE(Excess(x.grad(), at::matmul(dy.to(at::kDouble), w.to(at::kDouble)), 40), 0);
 }

@@ -34,8 +34,9 @@ SublayerEnd MakeEnd(int64_t rows, at::ScalarType type) {
   return {Random({rows, kWidth}, type), Random({rows, kWidth}, type), Random({rows, kWidth}, type)};
 }
 
-/// (type, kernel)
-class BottlenecksTest : public testing::TestWithParam<std::tuple<at::ScalarType, Function>> {
+/// (type of the networks, that of the end, kernel)
+class BottlenecksTest
+    : public testing::TestWithParam<std::tuple<at::ScalarType, at::ScalarType, Function>> {
  protected:
   void SetUp() override {
     at::manual_seed(3);
@@ -48,9 +49,10 @@ class BottlenecksTest : public testing::TestWithParam<std::tuple<at::ScalarType,
     networks_[4].activation = "mish";
   }
   static at::ScalarType type() { return std::get<0>(GetParam()); }
+  static at::ScalarType end_type() { return std::get<1>(GetParam()); }
   static void Apply(const at::Tensor& y, const SublayerEnd& end,
                     const std::vector<BottleneckGroup>& groups) {
-    std::get<1>(GetParam())(y, end, groups);
+    std::get<Function>(GetParam())(y, end, groups);
   }
   /// Rows of nobody lie behind the second owner's.
   std::vector<BottleneckGroup> Groups(const std::vector<int64_t>& rows) const {
@@ -89,8 +91,8 @@ TEST_P(BottlenecksTest, EachGroupGetsItsOwnAndTheRestNothing) {
        {std::vector<int64_t>{1, 1, 1, 1, 1}, {2, 2, 2, 2, 2}, {1, 40, 7, 1, 70}}) {
     const std::vector<BottleneckGroup> groups = Groups(rows);
     const int64_t all = groups.back().row_end + 2;
-    const SublayerEnd end = MakeEnd(all, type());
-    const at::Tensor y = Random({all, kWidth}, type()), before = y.clone();
+    const SublayerEnd end = MakeEnd(all, end_type());
+    const at::Tensor y = Random({all, kWidth}, end_type()), before = y.clone();
 
     Apply(y, end, groups);
 
@@ -105,9 +107,23 @@ TEST_P(BottlenecksTest, EachGroupGetsItsOwnAndTheRestNothing) {
   }
 }
 
+TEST_P(BottlenecksTest, WhatIsAddedIsntRounded) {
+  Bottleneck& network = networks_[0];
+  network.up_DZ.zero_();
+  network.up_bias_D.zero_();
+  const SublayerEnd end = MakeEnd(3, end_type());
+  const at::Tensor y = Random({3, kWidth}, end_type());
+
+  Apply(y, end, {{0, 3, &network}});
+
+  const at::Tensor sum = end[kEndInput].to(at::kFloat) + end[kEndOutput].to(at::kFloat);
+  const double ulp = end_type() == at::kFloat ? 0 : 1.0 / 128;
+  EXPECT_LE(((y.to(at::kFloat) - sum).abs() - sum.abs() * ulp).max().item<double>(), 0);
+}
+
 TEST_P(BottlenecksTest, TheEndMayBeWrittenOver) {
   const std::vector<BottleneckGroup> groups = Groups({3, 1, 33, 1, 1});
-  const SublayerEnd end = MakeEnd(44, type());
+  const SublayerEnd end = MakeEnd(44, end_type());
   for (size_t i = 0; i < end.size(); ++i) {
     const at::Tensor apart = end[i].clone();
     Apply(apart, end, groups);
@@ -122,8 +138,8 @@ TEST_P(BottlenecksTest, TheEndMayBeWrittenOver) {
 
 TEST_P(BottlenecksTest, OneAdaptersNanStaysInItsRows) {
   const std::vector<BottleneckGroup> groups = Groups({1, 1, 1, 1, 1});
-  const SublayerEnd end = MakeEnd(9, type());
-  const at::Tensor y = Random({9, kWidth}, type()), clean = y.clone();
+  const SublayerEnd end = MakeEnd(9, end_type());
+  const at::Tensor y = Random({9, kWidth}, end_type()), clean = y.clone();
   Apply(clean, end, groups);
   networks_[1].down_ZD.fill_(NAN);
   networks_[3].up_bias_D.fill_(INFINITY);
@@ -137,22 +153,27 @@ TEST_P(BottlenecksTest, OneAdaptersNanStaysInItsRows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(TypesAndKernels, BottlenecksTest,
-                         testing::Combine(testing::Values(at::kFloat, at::kBFloat16),
+                         testing::Combine(testing::Values(at::kFloat), testing::Values(at::kFloat),
                                           testing::Values(&ApplyBottlenecks,
                                                           &ApplyBottlenecksByProducts)));
+INSTANTIATE_TEST_SUITE_P(
+    NarrowTypesAndKernels, BottlenecksTest,
+    testing::Combine(testing::Values(at::kBFloat16), testing::Values(at::kFloat, at::kBFloat16),
+                     testing::Values(&ApplyBottlenecks, &ApplyBottlenecksByProducts)));
 
-/// (type, activation)
+/// (type of the networks, that of the end, activation)
 class BottleneckRowsTest
-    : public testing::TestWithParam<std::tuple<at::ScalarType, std::string_view>> {};
+    : public testing::TestWithParam<std::tuple<at::ScalarType, at::ScalarType, std::string_view>> {
+};
 
 TEST_P(BottleneckRowsTest, ARowsBitsDontDependOnThoseBesideIt) {
-  const auto& [type, activation] = GetParam();
+  const auto& [type, end_type, activation] = GetParam();
   constexpr int64_t kRows = 600;  // Their middle is activated in several parts.
   Bottleneck network = MakeNetwork(50, type), other = MakeNetwork(7, type);
   network.activation = activation;
   other.activation = "tanh";
-  const SublayerEnd end = MakeEnd(kRows, type);
-  const at::Tensor together = at::zeros({kRows, kWidth}, type), alone = together.clone();
+  const SublayerEnd end = MakeEnd(kRows, end_type);
+  const at::Tensor together = at::zeros({kRows, kWidth}, end_type), alone = together.clone();
   const std::vector<BottleneckGroup> all = {{0, 5, &other}, {5, kRows, &network}};
   ApplyBottlenecks(together, end, all);
   for (int64_t row = 5; row < kRows; row += 7) {
@@ -164,11 +185,16 @@ TEST_P(BottleneckRowsTest, ARowsBitsDontDependOnThoseBesideIt) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(TypesAndActivations, BottleneckRowsTest,
-                         testing::Combine(testing::Values(at::kFloat, at::kBFloat16),
-                                          testing::Values("relu", "gelu", "silu", "tanh",
-                                                          "gelu_new", "sigmoid", "leaky_relu",
-                                                          "relu6", "mish", "quick_gelu")));
+constexpr std::string_view kActivations[] = {"relu",     "gelu",      "silu",       "tanh",
+                                             "gelu_new", "sigmoid",   "leaky_relu", "relu6",
+                                             "mish",     "quick_gelu"};
+INSTANTIATE_TEST_SUITE_P(Activations, BottleneckRowsTest,
+                         testing::Combine(testing::Values(at::kFloat), testing::Values(at::kFloat),
+                                          testing::ValuesIn(kActivations)));
+INSTANTIATE_TEST_SUITE_P(NarrowActivations, BottleneckRowsTest,
+                         testing::Combine(testing::Values(at::kBFloat16),
+                                          testing::Values(at::kFloat, at::kBFloat16),
+                                          testing::ValuesIn(kActivations)));
 
 }  // namespace
 }  // namespace graft::worker::engine

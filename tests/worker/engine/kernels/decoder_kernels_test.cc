@@ -23,6 +23,11 @@ class DecoderKernelsTest : public ::testing::TestWithParam<at::ScalarType> {
     at::Tensor wide = narrow.to(at::kDouble);
     return {narrow.requires_grad_(true), wide.requires_grad_(true)};
   }
+  /// Types of what becomes the parameter's.
+  static std::vector<at::ScalarType> Inputs() {
+    if (GetParam() == at::kFloat) return {at::kFloat};
+    return {GetParam(), at::kFloat};
+  }
   void ExpectClose(const at::Tensor& actual, const at::Tensor& expected, const char* what) {
     ASSERT_EQ(actual.sizes(), expected.sizes()) << what;
     const double tolerance = GetParam() == at::kFloat ? 3e-6 : 2e-2;
@@ -33,42 +38,50 @@ class DecoderKernelsTest : public ::testing::TestWithParam<at::ScalarType> {
 };
 
 TEST_P(DecoderKernelsTest, RmsNormIsItsFormula) {
-  for (const int64_t width : {1, 7, 48, 577}) {
-    const auto [x, x_wide] = Leaves({33, width}, 1, GetParam());
-    const auto [weight, weight_wide] = Leaves({width}, 2, at::kFloat);
-    const auto [dy, dy_wide] = Leaves({33, width}, 3, GetParam());
+  for (const at::ScalarType in : Inputs()) {
+    for (const int64_t width : {1, 7, 48, 577}) {
+      const auto [x, x_wide] = Leaves({33, width}, 1, in);
+      const auto [weight, weight_wide] = Leaves({width}, 2, at::kFloat);
+      const auto [dy, dy_wide] = Leaves({33, width}, 3, GetParam());
 
-    const at::Tensor y = RmsNorm(x, weight, 1e-5);
-    const at::Tensor y_wide =
-        x_wide * at::rsqrt(x_wide.pow(2).mean({1}, true) + 1e-5) * weight_wide;
+      const at::Tensor y = RmsNorm(x, weight, 1e-5, GetParam());
+      const at::Tensor y_wide =
+          x_wide * at::rsqrt(x_wide.pow(2).mean({1}, true) + 1e-5) * weight_wide;
+      y.backward(dy.detach());
+      y_wide.backward(dy_wide.detach());
+
+      EXPECT_EQ(y.scalar_type(), GetParam());
+      EXPECT_EQ(x.grad().scalar_type(), in);
+      ExpectClose(y, y_wide, "y");
+      // A row of one is all but constant.
+      if (width > 1) ExpectClose(x.grad(), x_wide.grad(), "dx");
+      ExpectClose(weight.grad(), weight_wide.grad(), "dw");
+    }
+  }
+}
+
+TEST_P(DecoderKernelsTest, GatedIsSiluTimesUp) {
+  for (const at::ScalarType in : Inputs()) {
+    const auto [x, x_wide] = Leaves({29, 2 * 37}, 4, in);
+    const auto [dy, dy_wide] = Leaves({29, 37}, 5, GetParam());
+
+    const at::Tensor y = Gated(x, "silu", GetParam());
+    const at::Tensor y_wide = at::silu(x_wide.narrow(1, 0, 37)) * x_wide.narrow(1, 37, 37);
     y.backward(dy.detach());
     y_wide.backward(dy_wide.detach());
 
     EXPECT_EQ(y.scalar_type(), GetParam());
     ExpectClose(y, y_wide, "y");
-    if (width > 1) ExpectClose(x.grad(), x_wide.grad(), "dx");  // A row of one is all but constant.
-    ExpectClose(weight.grad(), weight_wide.grad(), "dw");
+    ExpectClose(x.grad(), x_wide.grad(), "dx");
+    const at::NoGradGuard no_grad;
+    EXPECT_TRUE(Gated(x, "silu", GetParam()).equal(y));
   }
-}
-
-TEST_P(DecoderKernelsTest, GatedIsSiluTimesUp) {
-  const auto [x, x_wide] = Leaves({29, 2 * 37}, 4, GetParam());
-  const auto [dy, dy_wide] = Leaves({29, 37}, 5, GetParam());
-
-  const at::Tensor y = Gated(x, "silu");
-  const at::Tensor y_wide = at::silu(x_wide.narrow(1, 0, 37)) * x_wide.narrow(1, 37, 37);
-  y.backward(dy.detach());
-  y_wide.backward(dy_wide.detach());
-
-  EXPECT_EQ(y.scalar_type(), GetParam());
-  ExpectClose(y, y_wide, "y");
-  ExpectClose(x.grad(), x_wide.grad(), "dx");
 }
 
 TEST_P(DecoderKernelsTest, GatedTakesOtherActivations) {
   const auto [x, x_wide] = Leaves({5, 2 * 8}, 6, GetParam());
 
-  ExpectClose(Gated(x, "gelu_new"),
+  ExpectClose(Gated(x, "gelu_new", GetParam()),
               at::gelu(x_wide.narrow(1, 0, 8), "tanh") * x_wide.narrow(1, 8, 8), "y");
 }
 
@@ -77,7 +90,7 @@ TEST_P(DecoderKernelsTest, GatedOfHugeValuesIsFinite) {
   x.copy_(at::ones({1, 4}, at::kFloat) * 1e4);
   x.select(1, 0).fill_(-1e4);
 
-  const at::Tensor y = Gated(x, "silu");
+  const at::Tensor y = Gated(x, "silu", GetParam());
 
   EXPECT_EQ(y[0][0].item<float>(), 0);
   EXPECT_NEAR(y[0][1].item<float>(), 1e8, 1e6);
@@ -108,6 +121,19 @@ TEST_P(DecoderKernelsTest, RotateTurnsTheHalvesOfTheFirstHeadsOnly) {
 
 INSTANTIATE_TEST_SUITE_P(Types, DecoderKernelsTest, ::testing::Values(at::kFloat, at::kBFloat16),
                          [](const auto& param) { return std::string(c10::toString(param.param)); });
+
+TEST(DecoderKernelsTypesTest, WhatIsReadInFp32IsRoundedOnce) {
+  const at::Tensor x = at::empty({4, 2 * 40}, at::kFloat), weight = at::empty({2 * 40}, at::kFloat);
+  FillNormal(x, 1.5, 0, 11, 10);
+  FillNormal(weight, 1.5, 0, 11, 2);
+
+  EXPECT_TRUE(RmsNorm(x, weight, 1e-5, at::kBFloat16)
+                  .equal(RmsNorm(x, weight, 1e-5, at::kFloat).to(at::kBFloat16)));
+  EXPECT_TRUE(
+      Gated(x, "silu", at::kBFloat16).equal(Gated(x, "silu", at::kFloat).to(at::kBFloat16)));
+  EXPECT_TRUE(
+      Gated(x, "gelu", at::kBFloat16).equal(Gated(x, "gelu", at::kFloat).to(at::kBFloat16)));
+}
 
 }  // namespace
 }  // namespace graft::worker::engine

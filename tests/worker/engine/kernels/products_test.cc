@@ -56,6 +56,28 @@ TEST_P(ProductsTest, LinearGivesAFrozenWeightNoGradient) {
   ExpectRoundedOnce(x.grad(), at::mm(dy.to(at::kDouble), w.to(at::kDouble)));
 }
 
+/// Rounded only where no kernel gives the sums.
+void ExpectSums(const at::Tensor& got, const at::Tensor& operand, const at::Tensor& exact) {
+  EXPECT_EQ(got.scalar_type(), at::kFloat);
+  const bool rounds = operand.scalar_type() == at::kBFloat16 &&
+                      (operand.size(0) < 64 || RoundsSums(at::kBFloat16, at::kCPU));
+  ExpectRoundedOnce(rounds ? got.to(at::kBFloat16) : got, exact);
+}
+
+TEST_P(ProductsTest, LinearGivesItsSumsInFp32) {
+  const at::Tensor x = Make({rows(), 96}), w = Make({40, 96}), b = Make({40});
+  const at::Tensor exact = at::linear(x.to(at::kDouble), w.to(at::kDouble), b.to(at::kDouble));
+  ExpectSums(Linear(x, w, b, at::kFloat), x, exact);
+  ExpectSums(Linear(x, w, {}, at::kFloat), x, exact - b.to(at::kDouble));
+
+  const at::Tensor leaf = x.clone().requires_grad_(true), dy = Make({rows(), 40});
+  const at::Tensor taped = Linear(leaf, w, b, at::kFloat);
+  ExpectSums(taped, x, exact);
+  taped.backward(dy.to(at::kFloat));
+  EXPECT_EQ(leaf.grad().scalar_type(), x.scalar_type());
+  ExpectRoundedOnce(leaf.grad(), at::mm(dy.to(at::kDouble), w.to(at::kDouble)));
+}
+
 TEST_P(ProductsTest, ProductTakesViews) {
   const at::Tensor a = Make({rows(), 96}), b = Make({40, 96});
   ExpectRoundedOnce(Product(a, b.t()), at::mm(a.to(at::kDouble), b.to(at::kDouble).t()));
@@ -65,19 +87,26 @@ TEST_P(ProductsTest, ProductTakesViews) {
 
 TEST_P(ProductsTest, AddProductChangesItsColumnsAlone) {
   const at::Tensor a = Make({rows(), 8}), b = Make({8, 40});
-  const at::Tensor all = Make({rows(), 120});
-  const at::Tensor before = all.clone();
-  AddProduct(all.narrow(1, 40, 40), a, b, 0.5);
-  EXPECT_TRUE(all.narrow(1, 0, 40).equal(before.narrow(1, 0, 40)));
-  EXPECT_TRUE(all.narrow(1, 80, 40).equal(before.narrow(1, 80, 40)));
-  const at::Tensor exact =
-      before.narrow(1, 40, 40).to(at::kDouble) + 0.5 * at::mm(a.to(at::kDouble), b.to(at::kDouble));
-  ExpectRoundedOnce(all.narrow(1, 40, 40), exact);
+  for (const at::ScalarType type : {a.scalar_type(), at::kFloat}) {
+    const at::Tensor all = Make({rows(), 120}).to(type);
+    const at::Tensor before = all.clone();
+    AddProduct(all.narrow(1, 40, 40), a, b, 0.5);
+    EXPECT_TRUE(all.narrow(1, 0, 40).equal(before.narrow(1, 0, 40)));
+    EXPECT_TRUE(all.narrow(1, 80, 40).equal(before.narrow(1, 80, 40)));
+    const at::Tensor added = 0.5 * at::mm(a.to(at::kDouble), b.to(at::kDouble));
+    const at::Tensor exact = before.narrow(1, 40, 40).to(at::kDouble) + added;
+    // Where no kernel gives the sums, what is added is rounded.
+    const at::Tensor slack = type == a.scalar_type() ? at::zeros_like(added) : added.abs() / 256;
+    const at::Tensor got = all.narrow(1, 40, 40).to(at::kDouble);
+    const double ulp = type == at::kFloat ? 1e-6 : 1.0 / 256;
+    const at::Tensor bound = exact.abs() * ulp + slack + 1e-4;
+    EXPECT_LE(((got - exact).abs() - bound).max().item<double>(), 0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(TypesAndRows, ProductsTest,
                          testing::Combine(testing::Values(at::kFloat, at::kBFloat16),
-                                          testing::Values(3, 63, 64, 300)));
+                                          testing::Values(3, 63, 64, 300, 400)));
 
 }  // namespace
 }  // namespace graft::worker::engine

@@ -77,7 +77,8 @@ TEST_P(RowProductsTest, LinearTakesThemForWhatHasNoGradient) {
   const at::Tensor expected = cpu::RowProducts(x, w.detach(), {}, x.scalar_type());
   EXPECT_TRUE(Linear(x, w.detach(), {}).equal(expected));
   EXPECT_TRUE(Linear(x, w, {}).requires_grad());
-  EXPECT_TRUE(WidenedLinear(x, w.detach()).equal(cpu::RowProducts(x, w.detach(), {}, at::kFloat)));
+  EXPECT_TRUE(
+      Linear(x, w.detach(), {}, at::kFloat).equal(cpu::RowProducts(x, w.detach(), {}, at::kFloat)));
 }
 
 INSTANTIATE_TEST_SUITE_P(TypesAndDepths, RowProductsTest,

@@ -21,8 +21,8 @@
 #include "worker/engine/adapters/initialise.h"
 #include "worker/engine/device/cpu_memory.h"
 #include "worker/engine/families/families.h"
-#include "worker/engine/kernels/products.h"
 #include "worker/engine/methods/methods.h"
+#include "worker/engine/passes/pass_memory.h"
 #include "worker/engine/training/evaluation.h"
 #include "worker/engine/training/schedule.h"
 #include "worker/engine/training/train_pass.h"
@@ -48,11 +48,6 @@ class TrainingMemoryTest : public ::testing::TestWithParam<const char*> {
   TempFolder folder_;
   double worst_ = 0;  ///< Distance from what was measured, relative to it.
 };
-
-spec::PassNumbers NumbersOf(at::ScalarType compute) {
-  return {.is_bf16 = compute == at::kBFloat16,
-          .widens = WidensProducts(compute, at::kCPU, kSequences * kLength)};
-}
 
 TokenizedSplit MakeSplit(Data kind, bool is_causal) {
   TokenizedSplit data;
@@ -100,6 +95,7 @@ TEST_P(TrainingMemoryTest, IsWhatWasToldBefore) {
                                {{"lora", {{"rank", 16}, {"target_modules", {"all-linear"}}}}},
                                {{"bottleneck", {{"size", 32}}}},
                                {{"bottleneck", {{"size", 32}, {"placement", "PFEIFFER"}}}},
+                               {{"last_layers", {{"num_layers", 1}}}},
                                {{"last_layers", {{"num_layers", 2}}}},
                                {{"full", Json::object()}}};
   if (family == "qwen3") methods.resize(3);  // It differs from llama in its layers alone.
@@ -124,8 +120,8 @@ TEST_P(TrainingMemoryTest, IsWhatWasToldBefore) {
             DataSchedule(data, batches).LargestPass(spec.method->SharesBeginnings(layout));
         for (const Tape tape : {Tape::kWhole, Tape::kInputs}) {
           if (tape == Tape::kInputs && compute == at::kBFloat16) continue;  // It halves the other.
-          const auto told = spec::EstimateTrainingMemory(spec, layout, pass, NumbersOf(compute),
-                                                         tape == Tape::kInputs);
+          const auto told = spec::EstimateTrainingMemory(
+              spec, layout, pass, NumbersOf(*base, kSequences * kLength), tape == Tape::kInputs);
           const int64_t measured = Measure(*base, *model, spec, data, tape);
           const double ratio = static_cast<double>(told.total()) / static_cast<double>(measured);
           const std::string what =
@@ -176,7 +172,7 @@ TEST_P(TrainingMemoryTest, SoAreItsEvaluations) {
           Must(Must(methods::ParseMethod("lora", {{"rank", 8}}))->Resolve(base->layout()));
       const spec::TrainingMemory told = spec::EstimateTrainingMemory(
           spec, base->layout(), {.tokens = 1, .wanted = 1, .evaluated = kSequences * kLength},
-          NumbersOf(compute), /*keeps_inputs=*/false);
+          NumbersOf(*base, kSequences * kLength), /*keeps_inputs=*/false);
 
       const int64_t measured = MeasureEvaluation(*base, *model, spec);
 

@@ -1,6 +1,5 @@
 #include "proto/report.h"
-
-#include "proto/grpc_status.h"
+#include "proto/error_info.h"
 
 namespace graft::proto {
 namespace {

@@ -17,11 +17,11 @@
 #include <prometheus/registry.h>
 
 #include "server/app/system_metrics.h"
-#include "server/rpc/probe.h"
+#include "server/calls/probe.h"
 
 namespace graft::server::app {
 
-class PrometheusProbe : public rpc::Probe {
+class PrometheusProbe : public calls::Probe {
  public:
   /// `data` is the data folder, whose disk is watched; empty for none.
   explicit PrometheusProbe(std::filesystem::path data = {});

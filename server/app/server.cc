@@ -24,9 +24,10 @@
 #include "server/app/data_folder.h"
 #include "server/app/prometheus_probe.h"
 #include "server/app/scrape_targets.h"
-#include "server/rpc/housekeeping.h"
+#include "server/background/housekeeping.h"
+#include "server/background/validator.h"
+#include "server/calls/chain.h"
 #include "server/rpc/rpc_server.h"
-#include "server/rpc/validator.h"
 #include "server/stores/memory_store.h"
 #include "server/stores/sqlite_store.h"
 #include "server/supervisor/devices.h"
@@ -124,20 +125,20 @@ struct Server::Parts {
   const Config config;
   DataFolder data;
   PrometheusProbe probe{data.path()};
-  rpc::Runtime runtime;
-  rpc::JobChanges changes{runtime};
-  std::optional<rpc::WorkerHub> workers;
+  calls::Runtime runtime;
+  background::JobChanges changes{runtime};
+  std::optional<background::WorkerHub> workers;
   std::unique_ptr<objects::ObjectStore> objects;
   std::unique_ptr<core::Store> store;
   std::optional<intake::BaseCatalog> catalog;
-  std::optional<rpc::BaseFinder> bases;
+  std::optional<background::BaseFinder> bases;
   std::optional<intake::DatasetSources> sources;
   std::optional<intake::Intake> intake;
-  std::optional<rpc::Backend> backend;
-  rpc::CallHost host{runtime, probe};
-  std::optional<rpc::Services> services;
-  std::optional<rpc::Housekeeping> housekeeping;
-  std::optional<rpc::Validator> validator;
+  std::optional<background::Backend> backend;
+  calls::CallHost host{runtime, probe, calls::MakeChain({})};
+  std::optional<service::Services> services;
+  std::optional<background::Housekeeping> housekeeping;
+  std::optional<background::Validator> validator;
   supervisor::SocketPlace socket;
   std::optional<supervisor::ProcessLauncher> launcher;
   std::optional<supervisor::Supervisor> supervisor;
@@ -186,17 +187,17 @@ Status Server::Parts::OpenStores() {
   sources.emplace(std::move(roots), *objects);
   intake.emplace(*sources, *objects);
 
-  rpc::Limits limits;
+  background::Limits limits;
   limits.max_queued_jobs = config.max_queued_jobs;
   limits.lease = Milliseconds(config.lease_seconds);
   limits.stall = Milliseconds(config.stall_seconds);
-  rpc::WorkerHub::Options hub;
+  background::WorkerHub::Options hub;
   hub.silent_after = limits.lease;
   hub.check_base = [this](std::string base) { return bases->Check(std::move(base)); };
   workers.emplace(runtime, probe, hub);
   workers->set_expecting(config.workers != "none");
-  backend.emplace(rpc::Backend{runtime, probe, *store, *objects, changes, *workers, *bases,
-                               *sources, *intake, limits});
+  backend.emplace(background::Backend{runtime, probe, *store, *objects, changes, *workers, *bases,
+                                      *sources, *intake, limits});
   services.emplace(*backend);
   return OkStatus();
 }
@@ -304,8 +305,8 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
   Parts& parts = *server->parts_;
   const auto start = [&]() -> Status {
     GRAFT_RETURN_IF_ERROR(parts.OpenStores());
-    parts.housekeeping.emplace(*parts.backend, rpc::Housekeeping::Options{});
-    rpc::Validator::Options validation;
+    parts.housekeeping.emplace(*parts.backend, background::Housekeeping::Options{});
+    background::Validator::Options validation;
     validation.server_id = parts.data.server_id();
     parts.validator.emplace(*parts.backend, validation);
     GRAFT_RETURN_IF_ERROR(parts.Listen());

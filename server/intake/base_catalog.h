@@ -38,7 +38,7 @@ using BasePtr = std::shared_ptr<const Base>;
 Status ReadBase(const std::filesystem::path& cache, Base& base);
 
 /// Keeps what was read until a folder's files change. Two callers who ask for a base that must be
-/// read both read it: rpc/base_finder.h has one read for all.
+/// read both read it: background/base_finder.h has one read for all.
 /// Thread safety: thread-safe. Reads disk: not for the io thread.
 class BaseCatalog {
  public:

@@ -23,7 +23,7 @@ namespace {
 
 constexpr size_t kMaxCountedBytes = 4 << 20;
 /// An ingested data set that is older is written again when a job comes to use it, so that nobody
-/// takes it for one that lies about (see server/rpc/collector.h).
+/// takes it for one that lies about (see server/background/collector.h).
 constexpr TimeUs kRenewAfter = TimeUs{3600} * 1'000'000;
 
 /// Gives a data set's memory back to the system: the server should be small when it is idle.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/base/stop_flag.h"
 #include "common/datasets/ingest.h"
 #include "common/objects/object_store.h"
 #include "common/spec/job_spec.h"
@@ -15,7 +16,6 @@
 #include "server/intake/base_catalog.h"
 #include "server/intake/dataset_source.h"
 #include "server/intake/estimate.h"
-#include "server/intake/stop_flag.h"
 #include "server/intake/turns.h"
 
 namespace graft::server::intake {

@@ -1,10 +1,11 @@
 #pragma once
-/// Makes gRPC reactors of coroutines (see call.h). Unary, ServerStream and ClientStream are called
-/// by a generated service's methods, on a gRPC thread; the object frees itself in OnDone.
+/// Makes gRPC reactors of coroutines (see calls/call.h). Unary, ServerStream and ClientStream are
+/// called by a generated service's methods, on a gRPC thread; the object frees itself in OnDone.
 
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include <grpcpp/support/server_callback.h>
@@ -15,87 +16,84 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 
-#include "server/rpc/call.h"
-#include "server/rpc/pending_op.h"
+#include "proto/grpc_status.h"
+#include "server/calls/call.h"
+#include "server/calls/pending_op.h"
+#include "server/calls/streams.h"
+#include "server/calls/worker_access.h"
 
 namespace graft::server::rpc {
 
-/// Sends a server stream's messages, one in flight: the next is built when the last is on its way.
-template <typename Response>
-class StreamWriter {
- public:
-  virtual ~StreamWriter() = default;
-  /// False if the call is broken or was interrupted: return.
-  virtual Awaitable<bool> Write(Response message) = 0;
-};
-
-/// Receives a client stream's messages.
-template <typename Request>
-class StreamReader {
- public:
-  virtual ~StreamReader() = default;
-  /// False at the end. Throws if the call is interrupted. The message is valid until the next Read.
-  virtual Awaitable<bool> Read() = 0;
-  virtual Request& message() = 0;
-};
-
-template <typename Request, typename Response>
-using UnaryBody = std::function<Awaitable<StatusOr<Response>>(CallContext&, const Request&)>;
-template <typename Request, typename Response>
-using ServerStreamBody =
-    std::function<Awaitable<Status>(CallContext&, const Request&, StreamWriter<Response>&)>;
-template <typename Request, typename Response>
-using ClientStreamBody =
-    std::function<Awaitable<StatusOr<Response>>(CallContext&, StreamReader<Request>&)>;
+namespace asio = boost::asio;
 
 namespace internal {
 
-template <typename Response>
-Awaitable<Status> Store(Awaitable<StatusOr<Response>> running, Response* response) {
-  StatusOr<Response> result = co_await std::move(running);
-  if (!result.ok()) co_return result.status();
-  *response = std::move(*result);
-  co_return OkStatus();
+/// What `authorization: Bearer ...` says; empty if nothing does.
+inline std::string_view BearerOf(const grpc::CallbackServerContext& context) {
+  constexpr std::string_view kBearer = "Bearer ";
+  const auto [begin, end] = context.client_metadata().equal_range("authorization");
+  for (auto it = begin; it != end; ++it) {
+    const std::string_view value(it->second.data(), it->second.size());
+    if (value.starts_with(kBearer)) return value.substr(kBearer.size());
+  }
+  return {};
+}
+
+inline std::shared_ptr<calls::CallState> MakeCall(calls::CallHost& host,
+                                                  const calls::CallOptions& options,
+                                                  const grpc::CallbackServerContext& context,
+                                                  const calls::WorkerAccess* access) {
+  calls::Arrival arrival;
+  arrival.deadline = context.deadline();
+  if (access != nullptr) arrival.worker_access = access->Check(BearerOf(context));
+  return std::make_shared<calls::CallState>(host, options, std::move(arrival));
+}
+
+/// Ends the reactor's call with what its method ended with.
+template <typename Reactor>
+calls::CallState::Finish FinishOf(Reactor* reactor) {
+  return [reactor](const Status& status) { reactor->Finish(proto::ToGrpcStatus(status)); };
 }
 
 /// One for all methods: what differs between them is in `body`.
 class UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
-  UnaryReactor(CallHost& host, const CallOptions& options, grpc::CallbackServerContext* context,
-               CallState::Body body)
-      : state_(std::make_shared<CallState>(host, options, *context)) {
-    state_->Start(std::move(body),
-                  [this](grpc::Status status) { this->Finish(std::move(status)); });
+  UnaryReactor(calls::CallHost& host, const calls::CallOptions& options,
+               grpc::CallbackServerContext* context, calls::CallState::Body body,
+               const calls::WorkerAccess* access)
+      : state_(MakeCall(host, options, *context, access)) {
+    state_->Start(std::move(body), FinishOf(this));
   }
   void OnCancel() override { state_->Cancel(); }
   void OnDone() override { delete this; }
 
  private:
-  std::shared_ptr<CallState> state_;
+  std::shared_ptr<calls::CallState> state_;
 };
 
 template <typename Request, typename Response>
 class ServerStreamReactor final : public grpc::ServerWriteReactor<Response>,
-                                  public StreamWriter<Response> {
+                                  public calls::StreamWriter<Response> {
  public:
-  ServerStreamReactor(CallHost& host, const CallOptions& options,
+  ServerStreamReactor(calls::CallHost& host, const calls::CallOptions& options,
                       grpc::CallbackServerContext* context, const Request* request,
-                      ServerStreamBody<Request, Response> body)
-      : context_(context), state_(std::make_shared<CallState>(host, options, *context)) {
+                      calls::ServerStreamBody<Request, Response> body,
+                      const calls::WorkerAccess* access)
+      : context_(context), state_(MakeCall(host, options, *context, access)) {
     state_->Start([this, request, body = std::move(body)](
-                      CallContext& call) { return body(call, *request, *this); },
-                  [this](grpc::Status status) { this->Finish(std::move(status)); });
+                      calls::CallContext& call) { return body(call, *request, *this); },
+                  FinishOf(this));
   }
-  Awaitable<bool> Write(Response message) override {
+  calls::Awaitable<bool> Write(Response message) override {
     message_ = std::move(message);
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(
         [this](auto handler) {
-          // A client that reads nothing must not outlive its deadline for long, and a write can't be
-          // taken back: the call is cut off. One that reads is told why the call ends. A drain
+          // A client that reads nothing must not outlive its deadline for long, and a write can't
+          // be taken back: the call is cut off. One that reads is told why the call ends. A drain
           // leaves it the server's grace to read.
           if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
             slot.assign([this](asio::cancellation_type) {
-              if (!state_->draining()) CutOffSoon();
+              if (state_->interrupt() != calls::Interrupt::kDrain) CutOffSoon();
             });
           }
           pending_->Await(std::move(handler));
@@ -124,25 +122,28 @@ class ServerStreamReactor final : public grpc::ServerWriteReactor<Response>,
   }
 
   grpc::CallbackServerContext* const context_;  ///< Valid until OnDone.
-  std::shared_ptr<CallState> state_;
-  std::shared_ptr<PendingOp> pending_ = std::make_shared<PendingOp>();
+  std::shared_ptr<calls::CallState> state_;
+  std::shared_ptr<calls::PendingOp> pending_ = std::make_shared<calls::PendingOp>();
   std::shared_ptr<asio::steady_timer> cut_off_;  ///< Set while an interrupted write waits.
   Response message_;
 };
 
 template <typename Request, typename Response>
 class ClientStreamReactor final : public grpc::ServerReadReactor<Request>,
-                                  public StreamReader<Request> {
+                                  public calls::StreamReader<Request> {
  public:
-  ClientStreamReactor(CallHost& host, const CallOptions& options,
+  ClientStreamReactor(calls::CallHost& host, const calls::CallOptions& options,
                       grpc::CallbackServerContext* context, Response* response,
-                      ClientStreamBody<Request, Response> body)
-      : state_(std::make_shared<CallState>(host, options, *context)) {
-    state_->Start([this, response, body = std::move(body)](
-                      CallContext& call) { return Store(body(call, *this), response); },
-                  [this](grpc::Status status) { this->Finish(std::move(status)); });
+                      calls::ClientStreamBody<Request, Response> body,
+                      const calls::WorkerAccess* access)
+      : state_(MakeCall(host, options, *context, access)) {
+    state_->Start(
+        [this, response, body = std::move(body)](calls::CallContext& call) {
+          return calls::StoreAnswer(body(call, *this), response);
+        },
+        FinishOf(this));
   }
-  Awaitable<bool> Read() override {
+  calls::Awaitable<bool> Read() override {
     const bool ok = co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(
         [this](auto handler) {
           // A client that sends nothing must not outlive its deadline: an interrupted read ends at
@@ -172,39 +173,47 @@ class ClientStreamReactor final : public grpc::ServerReadReactor<Request>,
   void OnDone() override { delete this; }
 
  private:
-  std::shared_ptr<CallState> state_;
-  std::shared_ptr<PendingOp> pending_ = std::make_shared<PendingOp>();
+  std::shared_ptr<calls::CallState> state_;
+  std::shared_ptr<calls::PendingOp> pending_ = std::make_shared<calls::PendingOp>();
   Request message_;
 };
 
 }  // namespace internal
 
+/// `access`: tells workers of methods of calls::Role::kWorker; null: nobody is one.
 template <typename Request, typename Response>
-grpc::ServerUnaryReactor* Unary(CallHost& host, const CallOptions& options,
+grpc::ServerUnaryReactor* Unary(calls::CallHost& host, const calls::CallOptions& options,
                                 grpc::CallbackServerContext* context, const Request* request,
-                                Response* response, UnaryBody<Request, Response> body) {
-  return new internal::UnaryReactor(host, options, context,
-                                    [request, response, body = std::move(body)](CallContext& call) {
-                                      return internal::Store(body(call, *request), response);
-                                    });
+                                Response* response, calls::UnaryBody<Request, Response> body,
+                                const calls::WorkerAccess* access = nullptr) {
+  return new internal::UnaryReactor(
+      host, options, context,
+      [request, response, body = std::move(body)](calls::CallContext& call) {
+        return calls::StoreAnswer(body(call, *request), response);
+      },
+      access);
 }
 
 template <typename Request, typename Response>
-grpc::ServerWriteReactor<Response>* ServerStream(CallHost& host, const CallOptions& options,
+grpc::ServerWriteReactor<Response>* ServerStream(calls::CallHost& host,
+                                                 const calls::CallOptions& options,
                                                  grpc::CallbackServerContext* context,
                                                  const Request* request,
-                                                 ServerStreamBody<Request, Response> body) {
+                                                 calls::ServerStreamBody<Request, Response> body,
+                                                 const calls::WorkerAccess* access = nullptr) {
   return new internal::ServerStreamReactor<Request, Response>(host, options, context, request,
-                                                              std::move(body));
+                                                              std::move(body), access);
 }
 
 template <typename Request, typename Response>
-grpc::ServerReadReactor<Request>* ClientStream(CallHost& host, const CallOptions& options,
+grpc::ServerReadReactor<Request>* ClientStream(calls::CallHost& host,
+                                               const calls::CallOptions& options,
                                                grpc::CallbackServerContext* context,
                                                Response* response,
-                                               ClientStreamBody<Request, Response> body) {
+                                               calls::ClientStreamBody<Request, Response> body,
+                                               const calls::WorkerAccess* access = nullptr) {
   return new internal::ClientStreamReactor<Request, Response>(host, options, context, response,
-                                                              std::move(body));
+                                                              std::move(body), access);
 }
 
 }  // namespace graft::server::rpc

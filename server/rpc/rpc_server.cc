@@ -32,8 +32,8 @@ void Stop(std::unique_ptr<grpc::Server>& server, std::chrono::milliseconds grace
 
 }  // namespace
 
-StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, CallHost& host,
-                                                      Services& services) {
+StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const Options& options, calls::CallHost& host,
+                                                      service::Services& services) {
   // Held until the process ends: when the last user of gRPC goes away it winds itself up, which can
   // take ten seconds.
   [[maybe_unused]] static const bool held = (grpc_init(), true);

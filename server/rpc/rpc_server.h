@@ -26,8 +26,8 @@ class RpcServer {
 
   /// Starts listening. Health is NOT_SERVING until SetServing(true).
   /// Errors: Unavailable if an address can't be listened on, naming it.
-  static StatusOr<std::unique_ptr<RpcServer>> Start(const Options& options, CallHost& host,
-                                                    Services& services);
+  static StatusOr<std::unique_ptr<RpcServer>> Start(const Options& options, calls::CallHost& host,
+                                                    service::Services& services);
   ~RpcServer();
 
   int port() const { return port_; }

@@ -11,13 +11,13 @@ TEST(StatusTest, EveryCodeCrossesBothWays) {
     const auto ours = static_cast<StatusCode>(code);
 
     EXPECT_EQ(static_cast<int>(ToGrpcCode(ours)), code) << StatusCodeName(ours);
-    EXPECT_EQ(FromGrpcCode(code), ours);
+    EXPECT_EQ(StatusCodeFromNumber(code), ours);
   }
 }
 
 TEST(StatusTest, ForeignCodesBecomeUnknown) {
-  EXPECT_EQ(FromGrpcCode(17), StatusCode::kUnknown);
-  EXPECT_EQ(FromGrpcCode(-1), StatusCode::kUnknown);
+  EXPECT_EQ(StatusCodeFromNumber(17), StatusCode::kUnknown);
+  EXPECT_EQ(StatusCodeFromNumber(-1), StatusCode::kUnknown);
   EXPECT_EQ(ToGrpcCode(static_cast<StatusCode>(99)), grpc::StatusCode::UNKNOWN);
 }
 

@@ -63,6 +63,8 @@ def check_includes(tree):
                 library = layers.library_of(include)
                 if include.startswith("graft/") and include.endswith(".pb.h"):
                     found.setdefault("protobuf", include)
+                    if include.endswith(".grpc.pb.h"):
+                        found.setdefault("grpc", include)
                 elif library:
                     found.setdefault(library, include)
                 elif include in code:

@@ -76,10 +76,17 @@ LAYERS = {
     "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),
     "server/supervisor": Layer("common server/core", "boost spdlog json"),
     "server/intake": Layer("common common/artifacts common/templates common/language server/core", "spdlog json"),
-    "server/rpc": Layer("common common/artifacts proto server/core server/intake", RPC),
-    "server/http": Layer("common server/core server/intake server/rpc proto", RPC),
+    # Calls of any protocol: no gRPC, no messages.
+    "server/calls": Layer("common server/core", "boost openssl spdlog"),
+    "server/background": Layer("common proto server/core server/intake server/calls", "grpc protobuf boost spdlog json"),
+    # Methods are coroutines over messages; what they are called by is another layer's.
+    "server/service": Layer("common common/artifacts proto server/core server/intake server/calls server/background",
+                            "protobuf boost spdlog json"),
+    "server/rpc": Layer("common proto server/calls server/service", "grpc protobuf boost json"),
+    "server/http": Layer("common proto server/calls server/service", "protobuf boost spdlog json openssl"),
     "server/app": Layer(
-        "common common/command_line proto server/core server/stores server/supervisor server/intake server/rpc server/http",
+        "common common/command_line proto server/core server/stores server/supervisor server/intake server/calls "
+        "server/background server/service server/rpc server/http",
         RPC + " prometheus yaml",
     ),
     # The engine's rooms, from the ground up: each includes what stands above it in this list, as far as it says.
@@ -114,7 +121,8 @@ LAYERS = {
 }
 
 # Tests may see what their subject's side sees, and googletest. What stands above the sides may see all.
-_SERVER = "server/core server/stores server/supervisor server/intake server/rpc server/http server/app"
+_SERVER = ("server/core server/stores server/supervisor server/intake server/calls server/background server/service "
+           "server/rpc server/http server/app")
 _WORKER = _rooms(_ROOMS) + " worker/engine worker/agent worker/app"
 LAYERS.update({
     "tests/support": Layer("common", "gtest json"),

@@ -86,12 +86,13 @@ GOOD = {
     "common/base/a.h": "#pragma once\n/// A.\n#include <string>\n",
     "server/core/jobs.h": '#pragma once\n/// Jobs.\n#include "common/base/a.h"\n',
     "server/core/jobs.cc": '#include "server/core/jobs.h"\n',
-    "server/rpc/service.cc": '#include "server/core/jobs.h"\n#include "graft/v1/job.pb.h"\n#include <grpcpp/server.h>\n',
+    "server/service/jobs.cc": '#include "server/core/jobs.h"\n#include "graft/v1/job.pb.h"\n',
+    "server/rpc/service.cc": '#include "graft/v1/job.pb.h"\n#include <grpcpp/server.h>\n',
     "worker/engine/engine.h": "#pragma once\n/// Engine, plain.\n",
     "worker/engine/engine_impl.h": "#pragma once\n/// Tensors.\n#include <ATen/core/Tensor.h>\n",
     "worker/agent/agent.cc": '#include "worker/engine/engine.h"\n#include <grpcpp/channel.h>\n',
     "server/core/CMakeLists.txt": "graft_library(NAME core FILES jobs.cc PUBLIC graft::base)\n",
-    "server/rpc/CMakeLists.txt": "graft_library(NAME rpc FILES service.cc PUBLIC graft::core gRPC::grpc++)\n",
+    "server/rpc/CMakeLists.txt": "graft_library(NAME rpc FILES service.cc PUBLIC gRPC::grpc++)\n",
     "common/base/CMakeLists.txt": "graft_library(NAME base FILES a.cc PUBLIC nlohmann_json::nlohmann_json)\n",
 }
 
@@ -119,6 +120,8 @@ class FixtureTest(unittest.TestCase):
                             "prometheus/counter.h", "spdlog/spdlog.h"),
             "server/stores": ("grpcpp/server.h", "torch/torch.h", "prometheus/counter.h"),
             "server/supervisor": ("grpcpp/server.h", "torch/torch.h", "sqlite3.h"),
+            "server/calls": ("grpcpp/server.h", "google/protobuf/message.h", "torch/torch.h"),
+            "server/service": ("grpcpp/server.h", "graft/v1/job.grpc.pb.h", "torch/torch.h", "sqlite3.h"),
             "server/rpc": ("torch/torch.h", "sqlite3.h", "prometheus/counter.h", "CLI/CLI.hpp"),
             "worker/engine": ("grpcpp/server.h", "google/protobuf/message.h", "boost/asio.hpp", "spdlog/spdlog.h"),
             "worker/agent": ("torch/torch.h", "ATen/ATen.h", "c10/util/Exception.h", "prometheus/counter.h"),
@@ -132,7 +135,8 @@ class FixtureTest(unittest.TestCase):
 
     def test_forbidden_folder_in_each_layer(self):
         cases = (("common", "server/core/jobs.h"), ("server/core", "graft/v1/job.pb.h"),
-                 ("server/core", "server/rpc/x.h"), ("server/stores", "server/rpc/x.h"),
+                 ("server/core", "server/rpc/x.h"), ("server/calls", "graft/v1/job.pb.h"), ("server/calls", "server/service/x.h"),
+                 ("server/service", "server/rpc/x.h"), ("server/background", "server/service/x.h"), ("server/stores", "server/rpc/x.h"),
                  ("server/rpc", "server/stores/x.h"), ("server/rpc", "worker/engine/engine.h"),
                  ("worker/engine", "server/core/jobs.h"), ("worker/agent", "server/core/jobs.h"),
                  ("worker/engine", "worker/agent/x.h"), ("client/lib", "server/core/jobs.h"),

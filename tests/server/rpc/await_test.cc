@@ -1,4 +1,4 @@
-#include "server/rpc/await.h"
+#include "server/calls/await.h"
 
 #include <atomic>
 #include <future>
@@ -18,7 +18,7 @@ class AwaitTest : public testing::Test {
 
   void OnIo(const std::function<void()>& work) {
     Flag done;
-    asio::post(runtime_.io(), [&] {
+    boost::asio::post(runtime_.io(), [&] {
       work();
       done.Set();
     });
@@ -28,28 +28,28 @@ class AwaitTest : public testing::Test {
   template <typename Work>
   void Begin(Work work) {
     // Captures nothing: they would live in the lambda, which is gone when the coroutine goes on.
-    auto body = [](AwaitTest* test, Work w) -> Awaitable<void> {
+    auto body = [](AwaitTest* test, Work w) -> calls::Awaitable<void> {
       test->begun_.Set();
       test->result_ = co_await OnIntake(test->runtime_, std::move(w));
     };
-    asio::co_spawn(
-        runtime_.io(), body(this, std::move(work)),
-        asio::bind_cancellation_slot(signal_.slot(), [this](std::exception_ptr) { ended_.Set(); }));
+    boost::asio::co_spawn(runtime_.io(), body(this, std::move(work)),
+                          boost::asio::bind_cancellation_slot(
+                              signal_.slot(), [this](std::exception_ptr) { ended_.Set(); }));
     ASSERT_TRUE(begun_.Wait());
     OnIo([] {});
   }
   void Cancel() {
-    OnIo([this] { signal_.emit(asio::cancellation_type::terminal); });
+    OnIo([this] { signal_.emit(boost::asio::cancellation_type::terminal); });
   }
   /// Takes every thread for long work until Open.
   void Close() {
-    for (int i = 0; i < Runtime::Options().intake_threads; ++i)
-      asio::post(runtime_.intake(), [gate = gate_] { gate.wait(); });
+    for (int i = 0; i < calls::Runtime::Options().intake_threads; ++i)
+      boost::asio::post(runtime_.intake(), [gate = gate_] { gate.wait(); });
   }
   void Open() { open_.set_value(); }
 
-  Runtime runtime_;
-  asio::cancellation_signal signal_;
+  calls::Runtime runtime_;
+  boost::asio::cancellation_signal signal_;
   Flag begun_, ended_;
   Status result_ = InternalError("no result yet");
   std::promise<void> open_;
@@ -57,7 +57,7 @@ class AwaitTest : public testing::Test {
 };
 
 TEST_F(AwaitTest, LongWorkIsToldThatNobodyWaitsForIt) {
-  Begin([](const intake::StopFlag& stop) -> Status {
+  Begin([](const StopFlag& stop) -> Status {
     while (!stop.IsSet()) std::this_thread::yield();
     return stop.Check();
   });
@@ -71,7 +71,7 @@ TEST_F(AwaitTest, LongWorkIsToldThatNobodyWaitsForIt) {
 TEST_F(AwaitTest, LongWorkThatNobodyWaitsForIsNotBegun) {
   std::atomic<bool> ran = false;
   Close();
-  Begin([&ran](const intake::StopFlag&) -> Status {
+  Begin([&ran](const StopFlag&) -> Status {
     ran = true;
     return OkStatus();
   });
@@ -87,7 +87,7 @@ TEST_F(AwaitTest, LongWorkThatNobodyWaitsForIsNotBegun) {
 TEST_F(AwaitTest, LongWorkThatWaitsWhenTheServerStopsIsNotBegun) {
   std::atomic<bool> ran = false;
   Close();
-  Begin([&ran](const intake::StopFlag&) -> Status {
+  Begin([&ran](const StopFlag&) -> Status {
     ran = true;
     return OkStatus();
   });
@@ -103,7 +103,7 @@ TEST_F(AwaitTest, LongWorkThatWaitsWhenTheServerStopsIsNotBegun) {
 }
 
 TEST_F(AwaitTest, LongWorkThatIsWaitedForGivesItsResult) {
-  Begin([](const intake::StopFlag& stop) -> Status {
+  Begin([](const StopFlag& stop) -> Status {
     return stop.IsSet() ? stop.Check() : NotFoundError("x");
   });
 

@@ -61,16 +61,17 @@ grpc::Status CallFixture::GetBase(graft::v1::BaseModel* reply, const std::string
 
 void CallFixture::OnIo(std::function<void()> work) {
   Flag done;
-  asio::post(runtime_.io(), [&] {
+  boost::asio::post(runtime_.io(), [&] {
     work();
     done.Set();
   });
   ASSERT_TRUE(done.Wait());
 }
 
-Awaitable<void> CallFixture::Forever() {
-  asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::hours(24));
-  co_await timer.async_wait(asio::use_awaitable);
+calls::Awaitable<void> CallFixture::Forever() {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor,
+                                  std::chrono::hours(24));
+  co_await timer.async_wait(boost::asio::use_awaitable);
 }
 
 }  // namespace graft::server::rpc

@@ -15,13 +15,13 @@
 #include "graft/v1/base_model.grpc.pb.h"
 #include "graft/v1/dataset.grpc.pb.h"
 #include "graft/v1/finetuning.grpc.pb.h"
-#include "server/rpc/call.h"
+#include "server/calls/chain.h"
 #include "server/rpc/reactors.h"
 
 namespace graft::server::rpc {
 
 /// Keeps what calls ended with.
-class RecordingProbe : public Probe {
+class RecordingProbe : public calls::Probe {
  public:
   void CallFinished(std::string_view rpc, StatusCode code, double) override {
     const std::lock_guard lock(mutex_);
@@ -73,9 +73,9 @@ class CallFixture : public testing::Test {
  protected:
   CallFixture();
   ~CallFixture() override;
-  using UnaryMethod = UnaryBody<graft::v1::GetBaseRequest, graft::v1::BaseModel>;
-  using StreamMethod = ServerStreamBody<graft::v1::WatchJobRequest, graft::v1::JobEvent>;
-  using UploadMethod = ClientStreamBody<graft::v1::UploadDatasetRequest, graft::v1::Dataset>;
+  using UnaryMethod = calls::UnaryBody<graft::v1::GetBaseRequest, graft::v1::BaseModel>;
+  using StreamMethod = calls::ServerStreamBody<graft::v1::WatchJobRequest, graft::v1::JobEvent>;
+  using UploadMethod = calls::ClientStreamBody<graft::v1::UploadDatasetRequest, graft::v1::Dataset>;
 
   struct UnaryService : graft::v1::BaseModelService::CallbackService {
     explicit UnaryService(CallFixture& f) : fixture(f) {}
@@ -104,12 +104,12 @@ class CallFixture : public testing::Test {
   /// Runs on the io thread and waits for it.
   void OnIo(std::function<void()> work);
   /// Never ends by itself.
-  static Awaitable<void> Forever();
+  static calls::Awaitable<void> Forever();
 
-  Runtime runtime_;
+  calls::Runtime runtime_;
   RecordingProbe probe_;
-  CallHost host_{runtime_, probe_};
-  CallOptions options_{"Test.Method"};
+  calls::CallHost host_{runtime_, probe_, calls::MakeChain({})};
+  calls::CallOptions options_{"Test.Method"};
   UnaryMethod unary_;
   StreamMethod stream_;
   UploadMethod upload_;

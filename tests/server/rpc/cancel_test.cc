@@ -13,7 +13,8 @@ class CancelTest : public CallFixture {
 };
 
 TEST_F(CancelTest, CancelledUnaryCallStopsItsCoroutine) {
-  unary_ = [this](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [this](calls::CallContext&,
+                  const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     begun_.Set();
     co_await Forever();
     co_return BaseModel();
@@ -37,8 +38,8 @@ TEST_F(CancelTest, CancelledUnaryCallStopsItsCoroutine) {
 }
 
 TEST_F(CancelTest, CancelledStreamStopsItsCoroutine) {
-  stream_ = [](CallContext&, const graft::v1::WatchJobRequest&,
-               StreamWriter<JobEvent>& writer) -> Awaitable<Status> {
+  stream_ = [](calls::CallContext&, const graft::v1::WatchJobRequest&,
+               calls::StreamWriter<JobEvent>& writer) -> calls::Awaitable<Status> {
     (void)co_await writer.Write(JobEvent());
     co_await Forever();
     co_return OkStatus();
@@ -56,8 +57,8 @@ TEST_F(CancelTest, CancelledStreamStopsItsCoroutine) {
 
 TEST_F(CancelTest, WatcherThatDoesNotReadHoldsOneMessageOnly) {
   int written = 0;
-  stream_ = [&](CallContext&, const graft::v1::WatchJobRequest&,
-                StreamWriter<JobEvent>& writer) -> Awaitable<Status> {
+  stream_ = [&](calls::CallContext&, const graft::v1::WatchJobRequest&,
+                calls::StreamWriter<JobEvent>& writer) -> calls::Awaitable<Status> {
     JobEvent event;
     event.set_warning(std::string(1 << 20, 'x'));
     begun_.Set();
@@ -78,8 +79,9 @@ TEST_F(CancelTest, WatcherThatDoesNotReadHoldsOneMessageOnly) {
 }
 
 TEST_F(CancelTest, CancelledUploadStopsItsCoroutine) {
-  upload_ = [this](CallContext&, StreamReader<graft::v1::UploadDatasetRequest>& reader)
-      -> Awaitable<StatusOr<graft::v1::Dataset>> {
+  upload_ = [this](calls::CallContext&,
+                   calls::StreamReader<graft::v1::UploadDatasetRequest>& reader)
+      -> calls::Awaitable<StatusOr<graft::v1::Dataset>> {
     begun_.Set();
     while (co_await reader.Read()) {
     }
@@ -98,7 +100,7 @@ TEST_F(CancelTest, CancelledUploadStopsItsCoroutine) {
 }
 
 TEST_F(CancelTest, ThousandCallsCancelledAtOnceAllEnd) {
-  unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [](calls::CallContext&, const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     co_await Forever();
     co_return BaseModel();
   };

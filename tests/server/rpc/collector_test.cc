@@ -1,4 +1,4 @@
-#include "server/rpc/collector.h"
+#include "server/background/collector.h"
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
 
@@ -38,14 +38,14 @@ class CollectorTest : public ServerFixture {
  protected:
   void Collect(TimeUs now = SystemClock().Now()) { CollectIn(store_, now); }
   void CollectIn(core::Store& store, TimeUs now = SystemClock().Now()) {
-    Backend backend{runtime_,  probe_,  store,     objects_, changes_,
-                    *workers_, *bases_, *sources_, *intake_, limits_};
+    background::Backend backend{runtime_,  probe_,  store,     objects_, changes_,
+                                *workers_, *bases_, *sources_, *intake_, limits_};
     StatusOr<int64_t> removed = InternalError("not run");
     // co_spawn wants a result with a default.
-    auto collect = [&backend, now, &removed]() -> Awaitable<void> {
-      removed = co_await CollectOrphans(backend, "default", now);
+    auto collect = [&backend, now, &removed]() -> calls::Awaitable<void> {
+      removed = co_await background::CollectOrphans(backend, "default", now);
     };
-    asio::co_spawn(runtime_.io(), collect(), asio::use_future).get();
+    boost::asio::co_spawn(runtime_.io(), collect(), boost::asio::use_future).get();
     ASSERT_TRUE(removed.ok()) << removed.status();
   }
   std::vector<std::string> Attempts() {
@@ -274,17 +274,20 @@ TEST_F(CollectorTest, JobThatSucceedsWhileRowsAreReadKeepsItsVersion) {
 }
 
 TEST(AttemptKeyTest, TellsJobAndToken) {
-  const auto object = ParseAttemptKey("t", "tenants/t/attempts/job1/17/artifact/a.json");
+  const auto object =
+      background::ParseAttemptKey("t", "tenants/t/attempts/job1/17/artifact/a.json");
   ASSERT_TRUE(object.ok());
   EXPECT_EQ(object->job, "job1");
   EXPECT_EQ(object->token, 17);
   EXPECT_TRUE(object->is_artifact);
   EXPECT_EQ(object->checkpoint_step, -1);
-  EXPECT_EQ(ParseAttemptKey("t", "tenants/t/attempts/job1/17/checkpoints/40")->checkpoint_step, 40);
+  EXPECT_EQ(background::ParseAttemptKey("t", "tenants/t/attempts/job1/17/checkpoints/40")
+                ->checkpoint_step,
+            40);
   for (const char* key :
        {"tenants/t/attempts/job1", "tenants/t/attempts/job1/17", "tenants/t/attempts/job1/x/a",
         "tenants/t/datasets/x/1/y", "tenants/u/attempts/job1/17/a", "tenants/t/attempts//1/a"}) {
-    EXPECT_FALSE(ParseAttemptKey("t", key).ok()) << key;
+    EXPECT_FALSE(background::ParseAttemptKey("t", key).ok()) << key;
   }
 }
 

@@ -108,7 +108,7 @@ TEST_F(CoordinatorTest, OldTokenIsRefused) {
   v1::Job job;
   ASSERT_TRUE(Create(Spec(), &job).ok());
   const pb::Lease old = first.AcquireOne();
-  asio::post(runtime_.io(), [this] { housekeeping_->WorkerDied("w1"); });
+  boost::asio::post(runtime_.io(), [this] { housekeeping_->WorkerDied("w1"); });
   const pb::Lease current = second.AcquireOne();
   ASSERT_GT(current.token(), old.token());
 
@@ -151,8 +151,8 @@ TEST_F(CoordinatorTest, RenewalIsAnsweredBeforeTheReplacedCheckpointIsGone) {
   ASSERT_TRUE(renew(5).ok());
   std::promise<void> go_on;
   const std::shared_future<void> disk_is_slow = go_on.get_future().share();
-  for (int i = 0; i < Runtime::Options().disk_threads; ++i)
-    asio::post(runtime_.disk(), [disk_is_slow] { disk_is_slow.wait(); });
+  for (int i = 0; i < calls::Runtime::Options().disk_threads; ++i)
+    boost::asio::post(runtime_.disk(), [disk_is_slow] { disk_is_slow.wait(); });
 
   const grpc::Status renewed = renew(9);
 

@@ -13,13 +13,14 @@ class DeadlineTest : public CallFixture {
  protected:
   void SetUp() override {
     CallFixture::SetUp();
-    unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+    unary_ = [](calls::CallContext&,
+                const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
       co_await Forever();
       co_return BaseModel();
     };
     // Without end.
-    stream_ = [](CallContext&, const graft::v1::WatchJobRequest&,
-                 StreamWriter<graft::v1::JobEvent>& writer) -> Awaitable<Status> {
+    stream_ = [](calls::CallContext&, const graft::v1::WatchJobRequest&,
+                 calls::StreamWriter<graft::v1::JobEvent>& writer) -> calls::Awaitable<Status> {
       graft::v1::JobEvent event;
       event.set_warning(std::string(1 << 20, 'x'));
       while (co_await writer.Write(event)) {
@@ -49,7 +50,8 @@ TEST_F(DeadlineTest, CallersDeadlineEndsTheWorkOnTheServer) {
 
 TEST_F(DeadlineTest, MethodSeesTheEarlierOfBothDeadlines) {
   milliseconds left{};
-  unary_ = [&](CallContext& call, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [&](calls::CallContext& call,
+               const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     left = call.TimeLeft();
     co_return BaseModel();
   };
@@ -68,8 +70,8 @@ TEST_F(DeadlineTest, MethodSeesTheEarlierOfBothDeadlines) {
 
 TEST_F(DeadlineTest, UploaderThatSendsNothingIsSentAway) {
   options_.max_duration = milliseconds(30);
-  upload_ = [](CallContext&, StreamReader<graft::v1::UploadDatasetRequest>& reader)
-      -> Awaitable<StatusOr<graft::v1::Dataset>> {
+  upload_ = [](calls::CallContext&, calls::StreamReader<graft::v1::UploadDatasetRequest>& reader)
+      -> calls::Awaitable<StatusOr<graft::v1::Dataset>> {
     while (co_await reader.Read()) {
     }
     co_return graft::v1::Dataset();
@@ -109,7 +111,8 @@ TEST_F(DeadlineTest, ReaderOfAStreamIsToldThatItsTimeIsUp) {
 
 TEST_F(DeadlineTest, AnswerReachedInTimeIsNotTakenBack) {
   options_.max_duration = milliseconds(30);
-  unary_ = [](CallContext& call, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [](calls::CallContext& call,
+              const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     // Work that can't be interrupted, like a store's commit, may end behind the deadline.
     while (call.TimeLeft() > milliseconds(0)) {
     }

@@ -19,9 +19,9 @@ class DrainTest : public CallFixture {
 };
 
 TEST_F(DrainTest, StreamsEndUnavailable) {
-  options_.ends_on_drain = true;
-  stream_ = [](CallContext&, const graft::v1::WatchJobRequest&,
-               StreamWriter<JobEvent>& writer) -> Awaitable<Status> {
+  options_.on_drain = calls::OnDrain::kEnd;
+  stream_ = [](calls::CallContext&, const graft::v1::WatchJobRequest&,
+               calls::StreamWriter<JobEvent>& writer) -> calls::Awaitable<Status> {
     (void)co_await writer.Write(JobEvent());
     co_await Forever();
     co_return OkStatus();
@@ -38,7 +38,7 @@ TEST_F(DrainTest, StreamsEndUnavailable) {
 }
 
 TEST_F(DrainTest, NewCallsAreUnavailable) {
-  unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [](calls::CallContext&, const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     co_return BaseModel();
   };
   ASSERT_TRUE(GetBase().ok());
@@ -49,23 +49,23 @@ TEST_F(DrainTest, NewCallsAreUnavailable) {
 }
 
 TEST_F(DrainTest, RefusedInferenceIsCounted) {
-  unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [](calls::CallContext&, const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     co_return BaseModel();
   };
   Drain();
   EXPECT_FALSE(GetBase().ok());
   EXPECT_THAT(probe_.rejected(), testing::IsEmpty());
 
-  options_.rpc = "InferenceService.Classify";
+  options_.cost = calls::Cost::kInference;
   EXPECT_FALSE(GetBase().ok());
 
   EXPECT_THAT(probe_.rejected(), testing::ElementsAre("draining"));
 }
 
 TEST_F(DrainTest, WatcherThatReadsAgainIsToldOfTheDrain) {
-  options_.ends_on_drain = true;
-  stream_ = [this](CallContext&, const graft::v1::WatchJobRequest&,
-                   StreamWriter<JobEvent>& writer) -> Awaitable<Status> {
+  options_.on_drain = calls::OnDrain::kEnd;
+  stream_ = [this](calls::CallContext&, const graft::v1::WatchJobRequest&,
+                   calls::StreamWriter<JobEvent>& writer) -> calls::Awaitable<Status> {
     JobEvent event;
     event.set_warning(std::string(1 << 20, 'x'));
     begun_.Set();
@@ -86,9 +86,8 @@ TEST_F(DrainTest, WatcherThatReadsAgainIsToldOfTheDrain) {
 }
 
 TEST_F(DrainTest, WhatWorkersNeedToFinishStillRuns) {
-  options_.runs_while_draining = true;
-  unary_ = [](CallContext& call, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
-    EXPECT_TRUE(call.draining);
+  options_.on_drain = calls::OnDrain::kRun;
+  unary_ = [](calls::CallContext&, const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     co_return BaseModel();
   };
 
@@ -98,11 +97,12 @@ TEST_F(DrainTest, WhatWorkersNeedToFinishStillRuns) {
 }
 
 TEST_F(DrainTest, CallsInFlightFinish) {
-  auto go_on = std::make_shared<asio::steady_timer>(runtime_.io(), std::chrono::hours(1));
-  unary_ = [this, go_on](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  auto go_on = std::make_shared<boost::asio::steady_timer>(runtime_.io(), std::chrono::hours(1));
+  unary_ = [this, go_on](calls::CallContext&,
+                         const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     begun_.Set();
     boost::system::error_code ignored;
-    co_await go_on->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    co_await go_on->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
     co_return BaseModel();
   };
   grpc::ClientContext context;

@@ -18,8 +18,8 @@ using testing::Pair;
 class ErrorTest : public CallFixture {};
 
 TEST_F(ErrorTest, AnswerArrives) {
-  unary_ = [](CallContext& context,
-              const GetBaseRequest& request) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [](calls::CallContext& context,
+              const GetBaseRequest& request) -> calls::Awaitable<StatusOr<BaseModel>> {
     BaseModel model;
     model.set_name(request.name() + " of " + context.tenant);
     co_return model;
@@ -35,7 +35,8 @@ TEST_F(ErrorTest, EveryCodeArrivesWithItsDetails) {
   for (int code = 1; code <= 16; ++code) {
     Status status(static_cast<StatusCode>(code), "what to do");
     status.AddDetail({"REASON", "spec.base", 3, "text", "more"});
-    unary_ = [status](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+    unary_ = [status](calls::CallContext&,
+                      const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
       co_return status;
     };
 
@@ -48,21 +49,21 @@ TEST_F(ErrorTest, EveryCodeArrivesWithItsDetails) {
 }
 
 TEST_F(ErrorTest, ErrorTooLongForTheWireDoesNotHarmTheNextCall) {
-  unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [](calls::CallContext&, const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     Status status = InternalError(std::string(50'000, '\n'));
     for (int i = 0; i < 100; ++i) status.AddDetail({"R", "f", i, "c", std::string(10'000, 'm')});
     co_return status;
   };
   EXPECT_EQ(GetBase().error_code(), grpc::StatusCode::INTERNAL);
 
-  unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [](calls::CallContext&, const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     co_return BaseModel();
   };
   EXPECT_TRUE(GetBase().ok());
 }
 
 TEST_F(ErrorTest, ExceptionBecomesInternalAndKeepsItsTextToTheLog) {
-  unary_ = [](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [](calls::CallContext&, const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     throw std::runtime_error("a secret of the server");
     co_return BaseModel();
   };
@@ -75,8 +76,8 @@ TEST_F(ErrorTest, ExceptionBecomesInternalAndKeepsItsTextToTheLog) {
 }
 
 TEST_F(ErrorTest, ExceptionInAStreamEndsIt) {
-  stream_ = [](CallContext&, const graft::v1::WatchJobRequest&,
-               StreamWriter<graft::v1::JobEvent>& writer) -> Awaitable<Status> {
+  stream_ = [](calls::CallContext&, const graft::v1::WatchJobRequest&,
+               calls::StreamWriter<graft::v1::JobEvent>& writer) -> calls::Awaitable<Status> {
     (void)co_await writer.Write(graft::v1::JobEvent());
     throw std::runtime_error("x");
   };
@@ -90,7 +91,8 @@ TEST_F(ErrorTest, ExceptionInAStreamEndsIt) {
 }
 
 TEST_F(ErrorTest, WorkOnTheDiskThreadsReturnsWhatItReturned) {
-  unary_ = [this](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [this](calls::CallContext&,
+                  const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     auto work = [this]() -> Status {
       EXPECT_FALSE(runtime_.OnIoThread());
       return DataLossError("torn");
@@ -101,7 +103,8 @@ TEST_F(ErrorTest, WorkOnTheDiskThreadsReturnsWhatItReturned) {
   };
   EXPECT_EQ(GetBase().error_code(), grpc::StatusCode::DATA_LOSS);
 
-  unary_ = [this](CallContext&, const GetBaseRequest&) -> Awaitable<StatusOr<BaseModel>> {
+  unary_ = [this](calls::CallContext&,
+                  const GetBaseRequest&) -> calls::Awaitable<StatusOr<BaseModel>> {
     auto work = []() -> Status { throw std::bad_alloc(); };
     co_return co_await OnDisk(runtime_, work);
   };

@@ -333,7 +333,7 @@ TEST_F(GenerateTest, WhatCannotBeScoredIsRefusedByItsPlace) {
 }
 
 class BusyGenerateTest : public GenerateTest {
-  void Configure() override { limits_.max_inference_calls = 1; }
+  void Configure() override { chain_.max_inference_calls = 1; }
 };
 
 TEST_F(BusyGenerateTest, ATextKeepsItsPlaceToItsEnd) {

@@ -108,7 +108,7 @@ TEST_F(RoutingTest, BadRequestsReachNoWorker) {
 }
 
 class BusyTest : public RoutingTest {
-  void Configure() override { limits_.max_inference_calls = 1; }
+  void Configure() override { chain_.max_inference_calls = 1; }
 };
 
 TEST_F(BusyTest, OneTooManyIsRefusedNotQueued) {

@@ -29,6 +29,7 @@ void ServerFixture::Start() {
   store_.OnJobsChanged([this](const std::vector<core::JobKey>& keys) { changes_.Notify(keys); });
   limits_.poll = std::chrono::milliseconds(200);
   Configure();
+  host_.emplace(runtime_, probe_, calls::MakeChain(chain_));
   catalog_.emplace(folder_->path() / "bases", folder_->path() / "cache", read_base_);
   bases_.emplace(runtime_, *catalog_);
   sources_.emplace(roots_.value_or(std::vector{folder_->path() / "data"}), objects_);
@@ -36,16 +37,16 @@ void ServerFixture::Start() {
   hub_options_.check_base = [this](std::string id) { return bases_->Check(std::move(id)); };
   workers_.emplace(runtime_, probe_, hub_options_);
   workers_->set_expecting(expecting_);
-  backend_.emplace(Backend{runtime_, probe_, store_, objects_, changes_, *workers_, *bases_,
-                           *sources_, *intake_, limits_});
+  backend_.emplace(background::Backend{runtime_, probe_, store_, objects_, changes_, *workers_,
+                                       *bases_, *sources_, *intake_, limits_});
   services_.emplace(*backend_);
-  validator_.emplace(*backend_, Validator::Options{"test-server"});
+  validator_.emplace(*backend_, background::Validator::Options{"test-server"});
   housekeeping_options_.expire_every = std::chrono::milliseconds(20);
   housekeeping_.emplace(*backend_, housekeeping_options_);
   RpcServer::Options options;
   options.unix_socket = (folder_->path() / "server.sock").string();
   options.worker_token = worker_token_;
-  auto server = RpcServer::Start(options, host_, *services_);
+  auto server = RpcServer::Start(options, *host_, *services_);
   ASSERT_TRUE(server.ok()) << server.status();
   server_ = std::move(*server);
   server_->SetServing(true);
@@ -63,7 +64,7 @@ void ServerFixture::Start() {
 
 void ServerFixture::OnIo(const std::function<void()>& work) {
   std::promise<void> done;
-  asio::post(runtime_.io(), [&] {
+  boost::asio::post(runtime_.io(), [&] {
     work();
     done.set_value();
   });
@@ -71,7 +72,7 @@ void ServerFixture::OnIo(const std::function<void()>& work) {
 }
 
 void ServerFixture::Drain() {
-  OnIo([this] { host_.Drain(); });
+  OnIo([this] { host_->Drain(); });
 }
 
 void ServerFixture::Stop() {

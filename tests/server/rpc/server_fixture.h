@@ -22,10 +22,11 @@
 #include "graft/v1/dataset.grpc.pb.h"
 #include "graft/v1/finetuning.grpc.pb.h"
 #include "graft/v1/inference.grpc.pb.h"
-#include "server/rpc/backend.h"
-#include "server/rpc/housekeeping.h"
+#include "server/background/backend.h"
+#include "server/background/housekeeping.h"
+#include "server/background/validator.h"
+#include "server/calls/chain.h"
 #include "server/rpc/rpc_server.h"
-#include "server/rpc/validator.h"
 #include "server/stores/memory_store.h"
 #include "tiny_base.h"
 
@@ -34,7 +35,7 @@ namespace graft::server::rpc {
 namespace v1 = graft::v1;
 
 /// Remembers what jobs went through. Thread safe.
-class TransitionProbe : public Probe {
+class TransitionProbe : public calls::Probe {
  public:
   void JobTransition(core::JobState to, std::string_view reason) override {
     const std::lock_guard lock(mutex_);
@@ -76,28 +77,29 @@ class ServerFixture : public testing::Test {
   v1::Job MakeVersion(FakeWorker& worker, char digit, bool promote = false);
 
   std::optional<TempFolder> folder_;
-  Runtime runtime_;
+  calls::Runtime runtime_;
   TransitionProbe probe_;
-  CallHost host_{runtime_, probe_};
-  JobChanges changes_{runtime_};
+  calls::ChainOptions chain_;
+  std::optional<calls::CallHost> host_;
+  background::JobChanges changes_{runtime_};
   stores::MemoryStore store_;
   objects::MemoryObjectStore objects_;
-  Limits limits_;
-  WorkerHub::Options hub_options_;
-  Housekeeping::Options housekeeping_options_;
+  background::Limits limits_;
+  background::WorkerHub::Options hub_options_;
+  background::Housekeeping::Options housekeeping_options_;
   std::optional<std::vector<std::filesystem::path>> roots_;
   std::string worker_token_;
   intake::BaseCatalog::Reader read_base_ = &intake::ReadBase;
   bool expecting_ = false;  ///< Workers, at the start.
   std::optional<intake::BaseCatalog> catalog_;
-  std::optional<BaseFinder> bases_;
+  std::optional<background::BaseFinder> bases_;
   std::optional<intake::DatasetSources> sources_;
   std::optional<intake::Intake> intake_;
-  std::optional<WorkerHub> workers_;
-  std::optional<Backend> backend_;
-  std::optional<Services> services_;
-  std::optional<Validator> validator_;
-  std::optional<Housekeeping> housekeeping_;
+  std::optional<background::WorkerHub> workers_;
+  std::optional<background::Backend> backend_;
+  std::optional<service::Services> services_;
+  std::optional<background::Validator> validator_;
+  std::optional<background::Housekeeping> housekeeping_;
   std::unique_ptr<RpcServer> server_;
   std::string socket_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -2,7 +2,7 @@
 #include <fstream>
 
 #include "server/core/jobs.h"
-#include "server/rpc/convert.h"
+#include "server/service/convert.h"
 #include "server_fixture.h"
 
 namespace graft::server::rpc {
@@ -14,7 +14,7 @@ TEST_F(ServerTest, SecondServerOnOnePortDoesNotStart) {
   RpcServer::Options options;
   options.listen = "127.0.0.1:" + std::to_string(server_->port());
 
-  auto second = RpcServer::Start(options, host_, *services_);
+  auto second = RpcServer::Start(options, *host_, *services_);
 
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.status().code(), StatusCode::kUnavailable);
@@ -92,7 +92,7 @@ TEST_F(ServerTest, ValidatingJobsAreTakenUpAfterARestart) {
   // A job that was accepted just before the server died: durable, and nothing else.
   core::NewJob job;
   job.tenant = "default";
-  auto spec = FromProto(Spec());
+  auto spec = service::FromProto(Spec());
   ASSERT_TRUE(spec.ok());
   auto base = catalog_->Find("tiny");
   ASSERT_TRUE(base.ok());

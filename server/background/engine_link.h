@@ -1,0 +1,64 @@
+#pragma once
+/// A connection to one worker's Engine service. Shared by the calls on it, so that a worker's end
+/// breaks no pointer. Thread safety: confined to the io thread.
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/base/status.h"
+#include "graft/internal/v1/engine.pb.h"
+#include "server/calls/await.h"
+
+namespace graft::server::background {
+
+/// A server stream of another process. Ending a coroutine that reads, or destruction, ends it.
+template <typename Reply>
+class ReplyStream {
+ public:
+  virtual ~ReplyStream() = default;
+  /// The next message; nothing at the end, which status() then tells. Not to be called behind that.
+  virtual calls::Awaitable<std::optional<Reply>> Read() = 0;
+  /// Of the call, with its details. Requires: Read gave nothing.
+  virtual Status status() const = 0;
+};
+
+/// Calls resume on the io thread; cancelling the caller cancels them. Errors: the worker's, with
+/// their details; Unavailable if it is gone.
+class EngineLink {
+ public:
+  using Deadline = std::chrono::system_clock::time_point;
+  template <typename Reply>
+  using Answer = calls::Awaitable<StatusOr<Reply>>;
+
+  /// `address`: what gRPC can dial, "unix:/path" or "host:port".
+  EngineLink(calls::Runtime& runtime, std::string worker_id, const std::string& address);
+  ~EngineLink();
+  EngineLink(const EngineLink&) = delete;
+  EngineLink& operator=(const EngineLink&) = delete;
+
+  const std::string& worker_id() const { return worker_id_; }
+
+  Answer<graft::internal::v1::EngineClassifyResponse> Classify(
+      graft::internal::v1::EngineClassifyRequest request, Deadline deadline);
+  Answer<graft::internal::v1::EngineEmbedResponse> Embed(
+      graft::internal::v1::EngineEmbedRequest request, Deadline deadline);
+  Answer<graft::internal::v1::EngineScoreResponse> Score(
+      graft::internal::v1::EngineScoreRequest request, Deadline deadline);
+  Answer<graft::internal::v1::LoadVersionResponse> LoadVersion(
+      graft::internal::v1::LoadVersionRequest request, Deadline deadline);
+  Answer<graft::internal::v1::EngineEvaluateResponse> EvaluateVersion(
+      graft::internal::v1::EngineEvaluateRequest request, Deadline deadline);
+  /// The call has begun. Must not outlive the link.
+  std::unique_ptr<ReplyStream<graft::internal::v1::EngineGenerateResponse>> Generate(
+      graft::internal::v1::EngineGenerateRequest request, Deadline deadline);
+
+ private:
+  struct Stub;
+  calls::Runtime& runtime_;
+  const std::string worker_id_;
+  const std::unique_ptr<Stub> stub_;
+};
+
+}  // namespace graft::server::background

@@ -1,5 +1,6 @@
 #include "server/background/base_finder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -55,6 +56,15 @@ calls::Awaitable<StatusOr<BasePtr>> BaseFinder::Find(const calls::CallContext& c
 calls::Awaitable<Status> BaseFinder::Check(std::string id) {
   auto look = [&catalog = catalog_, id]() -> Status { return catalog.Check(id); };
   co_return co_await OnDisk(runtime_, std::move(look));
+}
+
+calls::Awaitable<Status> BaseFinder::CheckAdapterName(std::string adapter, std::string field) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::vector<std::string> bases, co_await Names());
+  if (!std::ranges::binary_search(bases, adapter)) co_return OkStatus();
+  co_return InvalidArgumentError("a base is named " + adapter +
+                                 ", and adapters and bases share one name space: a client asks for "
+                                 "either as its model; give the adapter another name")
+      .At(std::move(field), "NAME_OF_A_BASE");
 }
 
 calls::Awaitable<StatusOr<std::vector<std::string>>> BaseFinder::Names() {

@@ -35,6 +35,9 @@ class BaseFinder {
   /// OK while the folder is there and isn't known to be unusable; reads nothing.
   /// Errors: FailedPrecondition with the reason.
   calls::Awaitable<Status> Check(std::string id);
+  /// OK unless a base has this name: adapters and bases share one name space, for a client names
+  /// either as its model. Errors: InvalidArgument at `field`.
+  calls::Awaitable<Status> CheckAdapterName(std::string adapter, std::string field);
   /// The ids there are, sorted.
   calls::Awaitable<StatusOr<std::vector<std::string>>> Names();
   /// Every base that was read since the server started, gone ones too: jobs are on no others.

@@ -256,6 +256,8 @@ calls::Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdap
   }
   const graft::v1::ImportAdapterRequest::Header header = reader.message().header();
   GRAFT_CO_RETURN_IF_ERROR(CheckHeader(header));
+  GRAFT_CO_RETURN_IF_ERROR(
+      co_await backend_.bases.CheckAdapterName(header.adapter(), "header.adapter"));
   FileCollector collector(backend_.limits.max_import_bytes, import_bytes_);
   GRAFT_CO_RETURN_IF_ERROR(co_await Collect(reader, collector));
 

@@ -77,6 +77,8 @@ calls::Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit
     co_return UnimplementedError("checkpoints can't be kept as versions yet; leave it at 0")
         .At("spec.hyperparameters.keep_checkpoints", "NOT_BUILT");
   }
+  GRAFT_CO_RETURN_IF_ERROR(
+      co_await backend_.bases.CheckAdapterName(asked->adapter, "spec.adapter"));
   Admitted admitted;
   admitted.request_hashes = HashesOf(message, *asked);
 

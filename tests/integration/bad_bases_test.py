@@ -209,12 +209,12 @@ def main():
                 code, engine = ask_engine(options.adapter_logits, folder / "bases" / name)
                 if code != 1 or not all(word in engine for word in ["the base base: ", *words]):
                     faults.append(f"{name}: the engine ended with {code} and says: {engine}")
-                code, output, error = graft.call("import", adapter, "--base", name, "--adapter", name)
+                code, output, error = graft.call("import", adapter, "--base", name, "--adapter", "of-" + name)
                 if name in WORKERS_ALONE and code == 0:
                     continue
                 if code == 0 or not all(word in output + error for word in [f"the base {name} can't be used: ", *words]):
                     faults.append(f"{name}: the server ended with {code} and says: {output}{error}")
-            graft.run("import", adapter, "--base", "good", "--adapter", "good")
+            graft.run("import", adapter, "--base", "good", "--adapter", "of-good")
     print(*faults, sep="\n")
     print(f"{len(ROWS)} folders, {len(faults)} answers that aren't as they are to be")
     return 1 if faults else 0

@@ -70,8 +70,8 @@ class Table:
 
     def check(self, row):
         """Why the row isn't as expected; nothing if it is."""
-        name = row["name"]
-        code, output, error = self.graft.call("import", row["folder"], "--base", row["base"], "--adapter", name, *row["arguments"])
+        name, adapter = row["name"], "of-" + row["name"]
+        code, output, error = self.graft.call("import", row["folder"], "--base", row["base"], "--adapter", adapter, *row["arguments"])
         if row["expect"] == "refused":
             if code == 0:
                 return "was imported and is to be refused"
@@ -88,8 +88,8 @@ class Table:
         if row["words"].lower() not in said.lower():
             return f"doesn't say {row['words']!r}: {version}"
         exported = self.folder / "exported" / name
-        self.graft.run("export", name + "@1", exported)
-        code, output, error = self.graft.call("export", "--merged", name + "@1", self.folder / "merged" / name)
+        self.graft.run("export", adapter + "@1", exported)
+        code, output, error = self.graft.call("export", "--merged", adapter + "@1", self.folder / "merged" / name)
         if row["maker"] == BOTTLENECKS and (code == 0 or "has layers of its own" not in output + error):
             return f"was merged, which nobody can: {output}{error}"
         if row["maker"] != BOTTLENECKS and code != 0:

@@ -41,6 +41,8 @@ TEST_F(CreateJobTest, FaultsOfTheSpecNameTheirField) {
        grpc::StatusCode::INVALID_ARGUMENT, "spec.base"},
       {"no adapter", [](auto& s) { s.clear_adapter(); }, grpc::StatusCode::INVALID_ARGUMENT,
        "spec.adapter"},
+      {"a base's name", [](auto& s) { s.set_adapter("tiny"); }, grpc::StatusCode::INVALID_ARGUMENT,
+       "spec.adapter"},
       {"no method", [](auto& s) { s.clear_method(); }, grpc::StatusCode::INVALID_ARGUMENT,
        "spec.method"},
       {"rank 0", [](auto& s) { s.mutable_method()->mutable_lora()->set_rank(0); },

@@ -17,12 +17,12 @@ class ImportTest : public ServerFixture {
 
   /// An import under way.
   struct Stream {
-    explicit Stream(v1::AdapterService::Stub& stub) {
+    explicit Stream(v1::AdapterService::Stub& stub, const std::string& adapter = "support") {
       context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
       writer = stub.ImportAdapter(&context, &version);
       v1::ImportAdapterRequest request;
       request.mutable_header()->set_base("tiny");
-      request.mutable_header()->set_adapter("support");
+      request.mutable_header()->set_adapter(adapter);
       writer->Write(request);
     }
     void Send(size_t bytes) {
@@ -61,6 +61,15 @@ TEST_F(ImportTest, AFolderThatIsTooLargeIsRefused) {
 
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(refused.error_message(), testing::HasSubstr("up to 1000 bytes"));
+}
+
+TEST_F(ImportTest, AnAdapterCantHaveABasesName) {
+  Stream stream(*adapters_, "tiny");
+
+  const grpc::Status refused = stream.End();
+
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(refused.error_message(), testing::HasSubstr("a base is named tiny"));
 }
 
 TEST_F(ImportTest, ImportsUnderWayShareOneBudget) {

@@ -44,13 +44,13 @@ class LiveBasesTest : public ServerFixture {
     v1::EmbedResponse response;
     return inference_->Embed(&context, request, &response);
   }
-  /// A version of the adapter "late" on the base "late".
+  /// A version of the adapter "support" on the base "late".
   void MakeLateVersion() {
     MakeTinyBase(Bases(), "late");
     worker_->HaveInFolder({"late", "tiny"});
     v1::JobSpec spec = Spec();
     spec.set_base("late");
-    spec.set_adapter("late");
+    spec.set_adapter("support");
     spec.set_promote(true);
     v1::Job job;
     ASSERT_TRUE(Create(spec, &job).ok());
@@ -69,7 +69,7 @@ class LiveBasesTest : public ServerFixture {
     grpc::ClientContext context;
     context.set_deadline(system_clock::now() + timeout);
     v1::SetAliasRequest request;
-    request.set_adapter("adapters/late");
+    request.set_adapter("adapters/support");
     request.set_version("1");
     v1::Adapter adapter;
     return adapters_->SetAlias(&context, request, &adapter);
@@ -132,7 +132,7 @@ TEST_F(LiveBasesTest, ADeadlineNamesTheWorkerThatDoesNotAnswer) {
 
   EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_THAT(status.error_message(),
-              HasSubstr("waiting for worker w1 to load adapters/late/versions/1"));
+              HasSubstr("waiting for worker w1 to load adapters/support/versions/1"));
 }
 
 TEST_F(LiveBasesTest, AVersionOfOtherWeightsIsNotContinued) {
@@ -140,7 +140,7 @@ TEST_F(LiveBasesTest, AVersionOfOtherWeightsIsNotContinued) {
   MakeTinyBase(Bases(), "late", /*seed=*/2);
   v1::JobSpec spec = Spec();
   spec.set_base("late");
-  spec.set_init_from("late@1");
+  spec.set_init_from("support@1");
   v1::Job job;
 
   const grpc::Status status = Create(spec, &job);
@@ -158,7 +158,7 @@ TEST_F(LiveBasesTest, WhatStandsOnARemovedBaseIsRefusedAtOnceWithTheReason) {
   const auto begin = std::chrono::steady_clock::now();
 
   for (const grpc::Status& status :
-       {Classify("late", std::chrono::seconds(19)), Promote(std::chrono::seconds(19))}) {
+       {Classify("support", std::chrono::seconds(19)), Promote(std::chrono::seconds(19))}) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
     EXPECT_THAT(status.error_message(), HasSubstr("no base named"));
     EXPECT_THAT(status.error_message(), HasSubstr("there are: tiny"));
@@ -173,7 +173,7 @@ TEST_F(LiveBasesTest, ABaseThatWasReplacedByWhatNobodyReadsIsRefusedForThat) {
   worker_->HaveInFolder({"tiny"});
   (void)Embed("late");  // It is read, and found broken.
 
-  const grpc::Status status = Classify("late", std::chrono::seconds(19));
+  const grpc::Status status = Classify("support", std::chrono::seconds(19));
 
   EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_THAT(status.error_message(), HasSubstr("can't be used"));
@@ -217,13 +217,13 @@ class ImpatientTest : public LiveBasesTest {
 TEST_F(ImpatientTest, TheReasonIsTrueWhetherNobodyHasTheBaseOrItsWorkerDrains) {
   MakeLateVersion();
   worker_->HaveInFolder({"tiny"});
-  const grpc::Status lacking = Classify("late", std::chrono::seconds(20));
+  const grpc::Status lacking = Classify("support", std::chrono::seconds(20));
   pb::RenewLeasesRequest drain;
   drain.mutable_bases()->add_ids("late");
   drain.set_draining(true);
   pb::RenewLeasesResponse response;
   ASSERT_TRUE(worker_->Renew(drain, &response).ok());
-  const grpc::Status draining = Classify("late", std::chrono::seconds(20));
+  const grpc::Status draining = Classify("support", std::chrono::seconds(20));
 
   EXPECT_EQ(lacking.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(lacking.error_message(), HasSubstr("no worker has the base late in its folder"));

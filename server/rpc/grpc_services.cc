@@ -77,6 +77,7 @@ class Finetuning final
   METHOD(ResumeJob, ResumeJobRequest, Job)
   METHOD(DeleteJob, DeleteJobRequest, DeleteJobResponse)
   METHOD(EstimateJob, EstimateJobRequest, EstimateJobResponse)
+  METHOD(ListJobEvents, ListJobEventsRequest, ListJobEventsResponse)
 #undef METHOD
   GRAFT_SERVER_STREAM("FinetuningService", WatchJob, v1::WatchJobRequest, v1::JobEvent)
 };

@@ -31,6 +31,7 @@ inline constexpr CallOptions kCalls[] = {
     {"FinetuningService.ResumeJob", kShort},
     {"FinetuningService.DeleteJob", kShort},
     {"FinetuningService.EstimateJob", kLong},
+    {"FinetuningService.ListJobEvents", kShort},
     {"FinetuningService.WatchJob", kEndless, Role::kUser, OnDrain::kEnd},
 
     {"AdapterService.ListAdapters", kShort},

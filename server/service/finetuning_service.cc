@@ -30,11 +30,6 @@ core::RequestHashes HashesOf(const graft::v1::JobSpec& message, const spec::JobS
           .message = Sha256Hex(MessageToJson(message).value().dump())};
 }
 
-StatusOr<core::JobKey> KeyOf(const calls::CallContext& context, const std::string& name) {
-  GRAFT_ASSIGN_OR_RETURN(std::string id, ParseName(name, "jobs", "name"));
-  return core::JobKey{context.tenant, std::move(id)};
-}
-
 /// A job takes over its parent's tensors one for one, so they must be the same ones and mean the
 /// same, beside the same weights.
 Status CheckContinues(const spec::JobSpec& spec, const core::Version& parent,
@@ -68,6 +63,12 @@ Status CheckContinues(const spec::JobSpec& spec, const core::Version& parent,
 }
 
 }  // namespace
+
+StatusOr<core::JobKey> FinetuningService::KeyOf(const calls::CallContext& context,
+                                                const std::string& name) {
+  GRAFT_ASSIGN_OR_RETURN(std::string id, ParseName(name, "jobs", "name"));
+  return core::JobKey{context.tenant, std::move(id)};
+}
 
 calls::Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit(
     const calls::CallContext& context, const graft::v1::JobSpec& message) {
@@ -288,45 +289,6 @@ calls::Awaitable<StatusOr<graft::v1::DeleteJobResponse>> FinetuningService::Dele
   auto remove = [key](Transaction& tx) { return core::DeleteJob(tx, key); };
   GRAFT_CO_RETURN_IF_ERROR(co_await Write(backend_.runtime, backend_.store, remove));
   co_return graft::v1::DeleteJobResponse();
-}
-
-calls::Awaitable<Status> FinetuningService::WatchJob(
-    calls::CallContext& context, const graft::v1::WatchJobRequest& request,
-    calls::StreamWriter<graft::v1::JobEvent>& writer) {
-  constexpr size_t kBatch = 256;
-  GRAFT_CO_ASSIGN_OR_RETURN(const core::JobKey key, KeyOf(context, request.name()));
-  if (request.after_event() < 0)
-    co_return InvalidArgumentError("after_event can't be negative").At("after_event");
-  struct News {
-    std::vector<core::JobEvent> events;
-    bool over = false;  ///< The job has ended, and these are its last events.
-  };
-  background::JobChanges::Subscription changes(backend_.changes, key);
-  int64_t after = request.after_event();
-  while (true) {
-    auto read = [key, after](Transaction& tx) -> StatusOr<News> {
-      GRAFT_ASSIGN_OR_RETURN(const core::Job job, tx.GetJob(key));
-      if (after > job.num_events) {
-        return OutOfRangeError(
-                   fmt::format("the job has {} events so far, so none follows number {}",
-                               job.num_events, after))
-            .At("after_event");
-      }
-      News news;
-      GRAFT_ASSIGN_OR_RETURN(news.events, tx.ListEvents(key, after, kBatch));
-      const int64_t last = news.events.empty() ? after : news.events.back().number;
-      news.over = core::IsTerminal(job.state) && last == job.num_events;
-      return news;
-    };
-    GRAFT_CO_ASSIGN_OR_RETURN(const News news,
-                              co_await Read(backend_.runtime, backend_.store, read));
-    for (const core::JobEvent& event : news.events) {
-      if (!co_await writer.Write(ToProto(event))) co_return CancelledError("the watcher went away");
-      after = event.number;
-    }
-    if (news.over) co_return OkStatus();
-    if (news.events.empty()) co_await changes.Wait(backend_.limits.poll);
-  }
 }
 
 }  // namespace graft::server::service

@@ -33,6 +33,8 @@ class FinetuningService {
   /// Follows the store, so it also sees what other servers do; the local hint only makes it quick.
   calls::Awaitable<Status> WatchJob(calls::CallContext&, const graft::v1::WatchJobRequest&,
                                     calls::StreamWriter<graft::v1::JobEvent>&);
+  calls::Awaitable<StatusOr<graft::v1::ListJobEventsResponse>> ListJobEvents(
+      calls::CallContext&, const graft::v1::ListJobEventsRequest&);
   calls::Awaitable<StatusOr<graft::v1::EstimateJobResponse>> EstimateJob(
       calls::CallContext&, const graft::v1::EstimateJobRequest&);
 
@@ -48,6 +50,8 @@ class FinetuningService {
     std::optional<core::Version> init_from;  ///< The version that it continues.
     core::RequestHashes request_hashes;      ///< What a repeated request_id is compared by.
   };
+  /// Of "jobs/<id>". Errors: InvalidArgument at `name`.
+  static StatusOr<core::JobKey> KeyOf(const calls::CallContext& context, const std::string& name);
   using Change = StatusOr<core::Job> (*)(core::Transaction&, const core::JobKey&);
   /// What a user asks of a job that exists.
   calls::Awaitable<StatusOr<graft::v1::Job>> ChangeJob(const calls::CallContext&,

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <google/protobuf/util/message_differencer.h>
 
 #include "server_fixture.h"
@@ -72,6 +74,56 @@ TEST_F(WatchTest, ResumedWatchMissesAndRepeatsNothing) {
       EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(rest[i], all[seen + i]));
     }
   }
+}
+
+TEST_F(WatchTest, PagesHaveEachEventOnceInBothOrders) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  const v1::Job job = MakeVersion(worker, 'a');
+  grpc::Status status;
+  const auto all = Watch(job.name(), 0, &status);
+  ASSERT_GE(all.size(), 4U);
+  for (const bool newest_first : {false, true}) {
+    for (const int page_size : {1, 3, static_cast<int>(all.size()), 1000}) {
+      std::vector<int64_t> numbers;
+      v1::ListJobEventsRequest request;
+      request.set_name(job.name());
+      request.set_page_size(page_size);
+      request.set_newest_first(newest_first);
+      do {
+        grpc::ClientContext context;
+        v1::ListJobEventsResponse page;
+        ASSERT_TRUE(jobs_->ListJobEvents(&context, request, &page).ok());
+        EXPECT_LE(page.events_size(), page_size);
+        EXPECT_EQ(page.total_size(), static_cast<int64_t>(all.size()));
+        for (const v1::JobEvent& event : page.events()) numbers.push_back(event.number());
+        request.set_page_token(page.next_page_token());
+      } while (!request.page_token().empty());
+
+      std::vector<int64_t> expected;
+      for (const v1::JobEvent& event : all) expected.push_back(event.number());
+      if (newest_first) std::ranges::reverse(expected);
+      EXPECT_EQ(numbers, expected) << page_size << " a page";
+    }
+  }
+}
+
+TEST_F(WatchTest, AListOfEventsRefusesWhatIsntItsOwn) {
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  const auto list = [&](const std::string& name, int page_size, const std::string& token) {
+    v1::ListJobEventsRequest request;
+    request.set_name(name);
+    request.set_page_size(page_size);
+    request.set_page_token(token);
+    grpc::ClientContext context;
+    v1::ListJobEventsResponse page;
+    return jobs_->ListJobEvents(&context, request, &page).error_code();
+  };
+
+  EXPECT_EQ(list("jobs/nonesuch", 1, ""), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(list(job.name(), 1001, ""), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(list(job.name(), 1, "2.abc"), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(WatchTest, EventsThatDoNotExistAreOutOfRange) {

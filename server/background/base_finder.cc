@@ -1,6 +1,5 @@
 #include "server/background/base_finder.h"
 
-#include <algorithm>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -59,8 +58,9 @@ calls::Awaitable<Status> BaseFinder::Check(std::string id) {
 }
 
 calls::Awaitable<Status> BaseFinder::CheckAdapterName(std::string adapter, std::string field) {
-  GRAFT_CO_ASSIGN_OR_RETURN(const std::vector<std::string> bases, co_await Names());
-  if (!std::ranges::binary_search(bases, adapter)) co_return OkStatus();
+  auto look = [&catalog = catalog_, adapter]() -> StatusOr<bool> { return catalog.Has(adapter); };
+  GRAFT_CO_ASSIGN_OR_RETURN(const bool is_taken, co_await OnDisk(runtime_, std::move(look)));
+  if (!is_taken) co_return OkStatus();
   co_return InvalidArgumentError("a base is named " + adapter +
                                  ", and adapters and bases share one name space: a client asks for "
                                  "either as its model; give the adapter another name")

@@ -154,9 +154,13 @@ Status BaseCatalog::NoBase(const std::string& id) const {
       (names.empty() ? "the server's --bases folder holds none" : "there are: " + known));
 }
 
+bool BaseCatalog::Has(const std::string& id) const {
+  std::error_code ignored;
+  return IsValidBaseName(id) && fs::is_directory(bases_ / id, ignored);
+}
+
 Status BaseCatalog::Check(const std::string& id) {
-  std::error_code error;
-  if (!IsValidBaseName(id) || !fs::is_directory(bases_ / id, error)) {
+  if (!Has(id)) {
     return FailedPreconditionError("the base isn't there any more: " + NoBase(id).message());
   }
   const BasePtr known = Cached(id);
@@ -164,8 +168,7 @@ Status BaseCatalog::Check(const std::string& id) {
 }
 
 StatusOr<BasePtr> BaseCatalog::Get(const std::string& id) {
-  std::error_code error;
-  if (!IsValidBaseName(id) || !fs::is_directory(bases_ / id, error)) return NoBase(id);
+  if (!Has(id)) return NoBase(id);
   const std::string stamp = FolderStamp(bases_ / id);
   if (BasePtr known = Known(id, stamp)) return known;
   // Hashing a large base takes long: others may look up theirs meanwhile.

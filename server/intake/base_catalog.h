@@ -60,6 +60,8 @@ class BaseCatalog {
   /// As Get. Errors: also FailedPrecondition if it isn't usable, with the reason.
   StatusOr<BasePtr> Find(const std::string& id);
 
+  /// Whether there is a folder of this name, usable as a base or not.
+  bool Has(const std::string& id) const;
   /// OK while the folder is there and isn't known to be unusable. Looks at sizes and times only.
   /// Errors: FailedPrecondition with the reason.
   Status Check(const std::string& id);

@@ -53,6 +53,17 @@ Awaitable<T> AwaitCallback(Runtime& runtime, Start start, std::function<void()> 
 }
 
 namespace internal {
+/// What `work` returns, a Status or StatusOr. What it throws is told by a number; the log has the
+/// rest.
+template <typename F>
+auto ToldByNumber(F&& work) -> std::invoke_result_t<F&> {
+  try {
+    return work();
+  } catch (...) {
+    return Unexpected("work beside the calls", std::current_exception());
+  }
+}
+
 template <typename F>
 using TransactionResult = std::invoke_result_t<F&, core::Transaction&>;
 
@@ -63,7 +74,7 @@ Awaitable<TransactionResult<F>> RunTransaction(Runtime& runtime, core::Store& st
   auto shared_work = std::make_shared<F>(std::move(work));
   auto start = [result, shared_work, &store](auto done) {
     auto run = [result, shared_work](core::Transaction& tx) -> Status {
-      *result = (*shared_work)(tx);
+      *result = ToldByNumber([&] { return (*shared_work)(tx); });
       if constexpr (std::is_same_v<Result, Status>) {
         return **result;
       } else {
@@ -102,14 +113,7 @@ Awaitable<std::invoke_result_t<F&>> RunOn(Runtime& runtime, asio::thread_pool& p
   auto shared_work = std::make_shared<F>(std::move(work));
   auto start = [&pool, shared_work](auto done) {
     asio::post(pool, [shared_work, done = std::move(done)]() mutable {
-      const auto contained = [&]() -> Result {
-        try {
-          return (*shared_work)();
-        } catch (...) {
-          return Unexpected("work beside the calls", std::current_exception());
-        }
-      };
-      Result result = contained();
+      Result result = ToldByNumber(*shared_work);
       // Nothing may leave a thread of the pool.
       static_cast<void>(Contained([&] { done(std::move(result)); }));
     });

@@ -12,6 +12,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "server/stores/memory_store.h"
+
 namespace graft::server::calls {
 namespace {
 
@@ -149,6 +151,19 @@ TEST_F(ChainTest, WhatWorkBesideTheCallsThrowsStaysInTheLogToo) {
   const auto fail = [&](CallContext&) -> Awaitable<Status> {
     auto work = []() -> Status { throw std::runtime_error("password=hunter2"); };
     co_return co_await OnDisk(runtime_, std::move(work));
+  };
+
+  const Status status = Run(plain_, fail);
+
+  EXPECT_EQ(status.code(), StatusCode::kInternal);
+  EXPECT_THAT(status.message(), Not(HasSubstr("hunter2")));
+}
+
+TEST_F(ChainTest, SoDoesWhatATransactionThrows) {
+  stores::MemoryStore store;
+  const auto fail = [&](CallContext&) -> Awaitable<Status> {
+    auto work = [](core::Transaction&) -> Status { throw std::runtime_error("password=hunter2"); };
+    co_return co_await Read(runtime_, store, std::move(work));
   };
 
   const Status status = Run(plain_, fail);

@@ -28,15 +28,17 @@ namespace asio = boost::asio;
 
 namespace internal {
 
-/// What `authorization: Bearer ...` says; empty if nothing does.
-inline std::string_view BearerOf(const grpc::CallbackServerContext& context) {
+/// OK if one of the call's `authorization: Bearer ...` is a worker's: a proxy may add its own.
+inline Status CheckWorker(const calls::WorkerAccess& access,
+                          const grpc::CallbackServerContext& context) {
   constexpr std::string_view kBearer = "Bearer ";
+  Status status = access.Check({});
   const auto [begin, end] = context.client_metadata().equal_range("authorization");
-  for (auto it = begin; it != end; ++it) {
+  for (auto it = begin; it != end && !status.ok(); ++it) {
     const std::string_view value(it->second.data(), it->second.size());
-    if (value.starts_with(kBearer)) return value.substr(kBearer.size());
+    if (value.starts_with(kBearer)) status = access.Check(value.substr(kBearer.size()));
   }
-  return {};
+  return status;
 }
 
 inline std::shared_ptr<calls::CallState> MakeCall(calls::CallHost& host,
@@ -45,7 +47,7 @@ inline std::shared_ptr<calls::CallState> MakeCall(calls::CallHost& host,
                                                   const calls::WorkerAccess* access) {
   calls::Arrival arrival;
   arrival.deadline = context.deadline();
-  if (access != nullptr) arrival.worker_access = access->Check(BearerOf(context));
+  if (access != nullptr) arrival.worker_access = CheckWorker(*access, context);
   return std::make_shared<calls::CallState>(host, options, std::move(arrival));
 }
 

@@ -293,6 +293,19 @@ TEST_F(CoordinatorTest, TcpPortNeedsTheToken) {
   EXPECT_EQ(call("Bearer a-secret-of-workers"), grpc::StatusCode::OK);
 }
 
+TEST_F(CoordinatorTest, TheTokenIsFoundBehindAnotherHeader) {
+  const auto coordinator = pb::Coordinator::NewStub(channel_);
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", "Basic cHJveHk6cHJveHk=");
+  context.AddMetadata("authorization", "Bearer of-a-proxy");
+  context.AddMetadata("authorization", "Bearer a-secret-of-workers");
+  pb::RenewLeasesRequest request;
+  request.set_worker_id("w1");
+  pb::RenewLeasesResponse response;
+
+  EXPECT_TRUE(coordinator->RenewLeases(&context, request, &response).ok());
+}
+
 class NoTokenTest : public ServerFixture {};
 
 TEST_F(NoTokenTest, WithoutATokenNobodyGetsInOverTcp) {

@@ -91,6 +91,18 @@ class WorkerHub {
       const calls::CallContext& context, std::string base, std::string sha256,
       std::function<calls::Awaitable<StatusOr<Reply>>(EngineLink&)> call);
 
+  /// The same with one of the link's methods, for a version or, without a hash, a plain base.
+  template <typename Reply, typename Request>
+  calls::Awaitable<StatusOr<Reply>> CallOne(
+      const calls::CallContext& context, const core::Version& version,
+      EngineLink::Answer<Reply> (EngineLink::*method)(Request, EngineLink::Deadline),
+      const Request& request) {
+    std::function call = [&](EngineLink& link) {
+      return (link.*method)(request, context.deadline);
+    };
+    co_return co_await CallOne<Reply>(context, version.base, version.sha256, call);
+  }
+
   /// True while workers may be expected to appear: a request waits for one rather than being
   /// refused.
   void set_expecting(bool expecting) {

@@ -217,12 +217,8 @@ calls::Awaitable<StatusOr<graft::v1::EvaluateVersionResponse>> AdapterService::E
   *engine_request.mutable_version() = RefTo(version);
   GRAFT_CO_ASSIGN_OR_RETURN(*engine_request.mutable_dataset_sha256(),
                             co_await OnIntake(backend_.runtime, std::move(prepare)));
-  std::function call = [&](background::EngineLink& link) {
-    return link.EvaluateVersion(engine_request, context.deadline);
-  };
-  StatusOr<pb::EngineEvaluateResponse> reply =
-      co_await backend_.workers.CallOne<pb::EngineEvaluateResponse>(context, version.base,
-                                                                    version.sha256, call);
+  StatusOr<pb::EngineEvaluateResponse> reply = co_await backend_.workers.CallOne(
+      context, version, &background::EngineLink::EvaluateVersion, engine_request);
   if (!reply.ok()) co_return reply.status();
   graft::v1::EvaluateVersionResponse response;
   response.set_adapter_version(VersionName(version.adapter, version.number));

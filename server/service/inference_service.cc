@@ -57,17 +57,12 @@ calls::Awaitable<StatusOr<graft::v1::ClassifyResponse>> InferenceService::Classi
   const Stopwatch watch(backend_.probe);
   GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
                             co_await Resolve(context, request.adapter(), std::string()));
-  const core::Version& version = target.version;
   pb::EngineClassifyRequest engine_request;
-  *engine_request.mutable_version() = RefTo(version);
+  *engine_request.mutable_version() = RefTo(target.version);
   *engine_request.mutable_inputs() = request.inputs();
   engine_request.set_return_logits(request.return_logits());
-  std::function call = [&](background::EngineLink& link) {
-    return link.Classify(engine_request, context.deadline);
-  };
-  StatusOr<pb::EngineClassifyResponse> reply =
-      co_await backend_.workers.CallOne<pb::EngineClassifyResponse>(context, version.base,
-                                                                    version.sha256, call);
+  StatusOr<pb::EngineClassifyResponse> reply = co_await backend_.workers.CallOne(
+      context, target.version, &background::EngineLink::Classify, engine_request);
   if (!reply.ok()) co_return reply.status();
   graft::v1::ClassifyResponse response;
   *response.mutable_predictions() = std::move(*reply->mutable_predictions());
@@ -81,17 +76,12 @@ calls::Awaitable<StatusOr<graft::v1::EmbedResponse>> InferenceService::Embed(
   const Stopwatch watch(backend_.probe);
   GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
                             co_await Resolve(context, request.adapter(), request.base()));
-  const core::Version& version = target.version;
   pb::EngineEmbedRequest engine_request;
   *engine_request.mutable_inputs() = request.inputs();
   engine_request.set_normalize(request.normalize());
   target.NameIn(engine_request);
-  std::function call = [&](background::EngineLink& link) {
-    return link.Embed(engine_request, context.deadline);
-  };
-  StatusOr<pb::EngineEmbedResponse> reply =
-      co_await backend_.workers.CallOne<pb::EngineEmbedResponse>(context, version.base,
-                                                                 version.sha256, call);
+  StatusOr<pb::EngineEmbedResponse> reply = co_await backend_.workers.CallOne(
+      context, target.version, &background::EngineLink::Embed, engine_request);
   if (!reply.ok()) co_return reply.status();
   graft::v1::EmbedResponse response;
   *response.mutable_embeddings() = std::move(*reply->mutable_embeddings());

@@ -115,12 +115,8 @@ calls::Awaitable<StatusOr<graft::v1::ScoreResponse>> InferenceService::Score(
   pb::EngineScoreRequest engine_request;
   target.NameIn(engine_request);
   *engine_request.mutable_inputs() = request.inputs();
-  std::function call = [&](background::EngineLink& link) {
-    return link.Score(engine_request, context.deadline);
-  };
-  StatusOr<pb::EngineScoreResponse> reply =
-      co_await backend_.workers.CallOne<pb::EngineScoreResponse>(context, target.version.base,
-                                                                 target.version.sha256, call);
+  StatusOr<pb::EngineScoreResponse> reply = co_await backend_.workers.CallOne(
+      context, target.version, &background::EngineLink::Score, engine_request);
   if (!reply.ok()) co_return reply.status();
   graft::v1::ScoreResponse response;
   *response.mutable_scores() = std::move(*reply->mutable_scores());

@@ -134,10 +134,15 @@ PrometheusProbe::PrometheusProbe(std::filesystem::path data)
     transitions_.Add({{"state", state}, {"reason", reason}});
 }
 
-void PrometheusProbe::CallFinished(std::string_view rpc, StatusCode code, double seconds) {
-  requests_.Add({{"rpc", std::string(rpc)}, {"code", std::string(StatusCodeName(code))}})
+void PrometheusProbe::CallFinished(calls::Protocol protocol, std::string_view rpc, StatusCode code,
+                                   double seconds) {
+  const std::string by = protocol == calls::Protocol::kHttp ? "http" : "grpc";
+  requests_
+      .Add({{"protocol", by},
+            {"rpc", std::string(rpc)},
+            {"code", std::string(StatusCodeName(code))}})
       .Increment();
-  rpc_seconds_.Add({{"rpc", std::string(rpc)}}, kRpcBuckets).Observe(seconds);
+  rpc_seconds_.Add({{"protocol", by}, {"rpc", std::string(rpc)}}, kRpcBuckets).Observe(seconds);
 }
 
 void PrometheusProbe::InferenceWaiting(int delta) { requests_waiting_.Increment(delta); }

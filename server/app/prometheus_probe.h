@@ -26,7 +26,8 @@ class PrometheusProbe : public calls::Probe {
   /// `data` is the data folder, whose disk is watched; empty for none.
   explicit PrometheusProbe(std::filesystem::path data = {});
 
-  void CallFinished(std::string_view rpc, StatusCode code, double seconds) override;
+  void CallFinished(calls::Protocol protocol, std::string_view rpc, StatusCode code,
+                    double seconds) override;
   void InferenceWaiting(int delta) override;
   void InferenceRunning(int delta) override;
   void InferenceRejected(std::string_view reason) override;

@@ -100,7 +100,7 @@ void CallState::End(const Finish& finish, const std::exception_ptr& error, Statu
     status = Unexpected(options_.rpc, error);
   }
   body_ = nullptr;
-  host_.probe_.CallFinished(options_.rpc, status.code(), seconds());
+  host_.probe_.CallFinished(arrival_.protocol, options_.rpc, status.code(), seconds());
   // Last: once finished, the server may shut down and take the host with it.
   finish(std::move(status));
 }

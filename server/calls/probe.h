@@ -10,13 +10,18 @@
 
 namespace graft::server::calls {
 
+/// What a call came by.
+enum class Protocol { kGrpc, kHttp };
+
 class Probe {
  public:
   virtual ~Probe() = default;
 
-  /// A call ended with `code` after `seconds`. `rpc` is "FinetuningService.CreateJob".
-  virtual void CallFinished(std::string_view rpc, StatusCode code, double seconds) {
-    (void)rpc, (void)code, (void)seconds;
+  /// A call ended with `code` after `seconds`. `rpc` is "FinetuningService.CreateJob", or "none" of
+  /// an HTTP request that was refused before it was a method's.
+  virtual void CallFinished(Protocol protocol, std::string_view rpc, StatusCode code,
+                            double seconds) {
+    (void)protocol, (void)rpc, (void)code, (void)seconds;
   }
   /// Inference calls that wait for a worker, and that run on one.
   virtual void InferenceWaiting(int delta) { (void)delta; }

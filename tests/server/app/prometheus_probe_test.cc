@@ -32,8 +32,10 @@ TEST(PrometheusProbeTest, EverySeriesOfAKnownKindIsThereFromTheStart) {
 TEST(PrometheusProbeTest, VerbsMoveTheirSeries) {
   PrometheusProbe probe;
 
-  probe.CallFinished("FinetuningService.GetJob", StatusCode::kNotFound, 0.002);
-  probe.CallFinished("FinetuningService.GetJob", StatusCode::kNotFound, 0.002);
+  probe.CallFinished(calls::Protocol::kGrpc, "FinetuningService.GetJob", StatusCode::kNotFound,
+                     0.002);
+  probe.CallFinished(calls::Protocol::kGrpc, "FinetuningService.GetJob", StatusCode::kNotFound,
+                     0.002);
   probe.JobTransition(core::JobState::kRunning, "LEASED");
   probe.JobStarted(3);
   probe.JobEnded("lora", 60);
@@ -45,7 +47,8 @@ TEST(PrometheusProbeTest, VerbsMoveTheirSeries) {
 
   const std::string text = Text(probe);
   for (const char* series :
-       {"graft_requests_total{code=\"NOT_FOUND\",rpc=\"FinetuningService.GetJob\"} 2",
+       {"graft_requests_total{code=\"NOT_FOUND\",protocol=\"grpc\",rpc=\"FinetuningService."
+        "GetJob\"} 2",
         "graft_job_transitions_total{reason=\"LEASED\",state=\"RUNNING\"} 1",
         "graft_job_queue_seconds_sum 3", "graft_job_duration_seconds_count{method=\"lora\"} 1",
         "graft_leases_expired_total 1", "graft_jobs{state=\"QUEUED\"} 7",

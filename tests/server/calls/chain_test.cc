@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "server/stores/memory_store.h"
+#include "tests/server/support/recording_probe.h"
 
 namespace graft::server::calls {
 namespace {
@@ -20,32 +21,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-/// Keeps what calls ended with, and why some were refused.
-class RecordingProbe : public Probe {
- public:
-  void CallFinished(std::string_view, StatusCode code, double) override {
-    const std::lock_guard lock(mutex_);
-    ended_.push_back(code);
-  }
-  void InferenceRejected(std::string_view reason) override {
-    const std::lock_guard lock(mutex_);
-    rejected_.emplace_back(reason);
-  }
-  std::vector<StatusCode> ended() {
-    const std::lock_guard lock(mutex_);
-    return ended_;
-  }
-  std::vector<std::string> rejected() {
-    const std::lock_guard lock(mutex_);
-    return rejected_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<StatusCode> ended_;
-  std::vector<std::string> rejected_;
-};
 
 /// A call under way.
 struct Running {
@@ -284,7 +259,7 @@ TEST_F(OddLinkTest, WhatALinkThrowsEndsTheCallToo) {
   CallHost host(runtime_, probe_, ChainOf(true));
 
   EXPECT_EQ(BeginOn(host).end.get().code(), StatusCode::kInternal);
-  EXPECT_THAT(probe_.ended(), ElementsAre(StatusCode::kInternal));
+  EXPECT_THAT(probe_.codes(), ElementsAre(StatusCode::kInternal));
 }
 
 TEST_F(OddLinkTest, ALinkThatWaitsIsInterruptedLikeAMethod) {
@@ -293,7 +268,7 @@ TEST_F(OddLinkTest, ALinkThatWaitsIsInterruptedLikeAMethod) {
   call.state->Cancel();
 
   EXPECT_EQ(call.end.get().code(), StatusCode::kCancelled);
-  EXPECT_THAT(probe_.ended(), ElementsAre(StatusCode::kCancelled));
+  EXPECT_THAT(probe_.codes(), ElementsAre(StatusCode::kCancelled));
 }
 
 TEST_F(ChainTest, DeadlinesAreTheEarlierOfTheCallersAndTheServers) {
@@ -330,7 +305,7 @@ TEST_F(ChainTest, EachEndIsToldOnceAsTheCallerReadsIt) {
       Run(plain_, [](CallContext&) -> Awaitable<Status> { throw std::runtime_error("broken"); }));
   static_cast<void>(Run(plain_, Succeed));
 
-  EXPECT_THAT(probe_.ended(),
+  EXPECT_THAT(probe_.codes(),
               ElementsAre(StatusCode::kPermissionDenied, StatusCode::kDeadlineExceeded,
                           StatusCode::kInternal, StatusCode::kOk));
 }

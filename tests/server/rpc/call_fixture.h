@@ -17,38 +17,9 @@
 #include "graft/v1/finetuning.grpc.pb.h"
 #include "server/calls/chain.h"
 #include "server/rpc/reactors.h"
+#include "tests/server/support/recording_probe.h"
 
 namespace graft::server::rpc {
-
-/// Keeps what calls ended with.
-class RecordingProbe : public calls::Probe {
- public:
-  void CallFinished(std::string_view rpc, StatusCode code, double) override {
-    const std::lock_guard lock(mutex_);
-    ended_.emplace_back(std::string(rpc), code);
-    changed_.notify_all();
-  }
-  void InferenceRejected(std::string_view reason) override {
-    const std::lock_guard lock(mutex_);
-    rejected_.emplace_back(reason);
-  }
-  std::vector<std::string> rejected() {
-    const std::lock_guard lock(mutex_);
-    return rejected_;
-  }
-  /// Waits until `n` calls have ended and returns them.
-  std::vector<std::pair<std::string, StatusCode>> WaitForEnded(size_t n) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::seconds(20), [&] { return ended_.size() >= n; });
-    return ended_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::pair<std::string, StatusCode>> ended_;
-  std::vector<std::string> rejected_;
-};
 
 /// Something that happens once; threads wait for it.
 class Flag {

@@ -34,7 +34,7 @@ TEST_F(CancelTest, CancelledUnaryCallStopsItsCoroutine) {
 
   ASSERT_TRUE(ended.Wait());
   EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
-  EXPECT_EQ(probe_.WaitForEnded(1).at(0).second, StatusCode::kCancelled);
+  EXPECT_EQ(probe_.WaitForEnded(1).at(0).code, StatusCode::kCancelled);
 }
 
 TEST_F(CancelTest, CancelledStreamStopsItsCoroutine) {
@@ -52,7 +52,7 @@ TEST_F(CancelTest, CancelledStreamStopsItsCoroutine) {
   context.TryCancel();
 
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
-  EXPECT_EQ(probe_.WaitForEnded(1).at(0).second, StatusCode::kCancelled);
+  EXPECT_EQ(probe_.WaitForEnded(1).at(0).code, StatusCode::kCancelled);
 }
 
 TEST_F(CancelTest, WatcherThatDoesNotReadHoldsOneMessageOnly) {
@@ -96,7 +96,7 @@ TEST_F(CancelTest, CancelledUploadStopsItsCoroutine) {
   context.TryCancel();
 
   EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::CANCELLED);
-  EXPECT_EQ(probe_.WaitForEnded(1).at(0).second, StatusCode::kCancelled);
+  EXPECT_EQ(probe_.WaitForEnded(1).at(0).code, StatusCode::kCancelled);
 }
 
 TEST_F(CancelTest, ThousandCallsCancelledAtOnceAllEnd) {

@@ -34,7 +34,7 @@ TEST_F(DeadlineTest, CallWithoutADeadlineEndsAtTheServersCap) {
   options_.max_duration = milliseconds(30);
 
   EXPECT_EQ(GetBase().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
-  EXPECT_EQ(probe_.WaitForEnded(1).at(0).second, StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(probe_.WaitForEnded(1).at(0).code, StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(DeadlineTest, CallersDeadlineEndsTheWorkOnTheServer) {
@@ -91,7 +91,7 @@ TEST_F(DeadlineTest, WatcherThatReadsNothingIsSentAway) {
   const auto ended = probe_.WaitForEnded(1);
 
   ASSERT_EQ(ended.size(), 1U) << "although nobody read";
-  EXPECT_EQ(ended[0].second, StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(ended[0].code, StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(DeadlineTest, ReaderOfAStreamIsToldThatItsTimeIsUp) {

@@ -10,10 +10,8 @@ namespace {
 
 using graft::v1::BaseModel;
 using graft::v1::GetBaseRequest;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-using testing::Pair;
 
 class ErrorTest : public CallFixture {};
 
@@ -28,7 +26,11 @@ TEST_F(ErrorTest, AnswerArrives) {
 
   EXPECT_TRUE(GetBase(&reply, "bases/minilm").ok());
   EXPECT_EQ(reply.name(), "bases/minilm of default");
-  EXPECT_THAT(probe_.WaitForEnded(1), ElementsAre(Pair("Test.Method", StatusCode::kOk)));
+  const auto ended = probe_.WaitForEnded(1);
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].rpc, "Test.Method");
+  EXPECT_EQ(ended[0].code, StatusCode::kOk);
+  EXPECT_EQ(ended[0].protocol, calls::Protocol::kGrpc);
 }
 
 TEST_F(ErrorTest, EveryCodeArrivesWithItsDetails) {
@@ -44,7 +46,7 @@ TEST_F(ErrorTest, EveryCodeArrivesWithItsDetails) {
 
     EXPECT_EQ(received.error_code(), code);
     EXPECT_EQ(proto::FromGrpcStatus(received), status);
-    EXPECT_EQ(probe_.WaitForEnded(static_cast<size_t>(code)).back().second, status.code());
+    EXPECT_EQ(probe_.WaitForEnded(static_cast<size_t>(code)).back().code, status.code());
   }
 }
 

@@ -1,0 +1,267 @@
+#include "server/http/wire.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <boost/asio/experimental/as_tuple.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/serializer.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+
+namespace graft::server::http {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace bhttp = boost::beast::http;
+using beast::error_code;
+using std::chrono::steady_clock;
+
+constexpr size_t kPiece = 64 << 10;
+
+/// Errors come as values.
+constexpr auto AsTuple() { return asio::experimental::as_tuple(asio::use_awaitable); }
+
+Refusal Malformed(const error_code& error) {
+  return {400, "this is no HTTP request: " + error.message(), "malformed_request", {}};
+}
+
+bool IsOfParser(const error_code& error) {
+  return error.category() == bhttp::make_error_code(bhttp::error::bad_method).category();
+}
+
+/// Whether a request's line ends with a version, though another than 1.0 and 1.1.
+bool SaysVersion(std::string_view line) {
+  const std::string_view last = line.substr(line.rfind(' ') + 1);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return std::ranges::count(line, ' ') == 2 && last.size() == 8 && last.starts_with("HTTP/") &&
+         is_digit(last[5]) && last[6] == '.' && is_digit(last[7]);
+}
+
+template <typename Message>
+void Fill(Message& message, const AnswerHead& head, const AnswerForm& form) {
+  message.result(static_cast<unsigned>(head.status));
+  if (!head.content_type.empty()) message.set(bhttp::field::content_type, head.content_type);
+  message.set(bhttp::field::cache_control, "no-store");
+  message.set("X-Content-Type-Options", "nosniff");
+  message.set("X-Request-Id", form.request_id);
+  for (const auto& [name, value] : head.headers) message.set(name, value);
+  message.keep_alive(!form.closes);
+}
+
+}  // namespace
+
+Wire::Wire(asio::ip::tcp::socket socket, const Limits& limits)
+    : stream_(std::move(socket)),
+      limits_(limits),
+      timer_(stream_.get_executor()),
+      buffer_(kMaxHeadBytes + kPiece) {}
+
+Wire::~Wire() { ++*expected_; }
+
+void Wire::Expect(TimePoint when) {
+  is_late_ = false;
+  timer_.expires_at(when);
+  timer_.async_wait([this, expected = expected_, number = ++*expected_](const error_code& error) {
+    if (error || number != *expected) return;
+    is_late_ = true;
+    error_code ignored;
+    stream_.cancel(ignored);
+  });
+}
+
+bool Wire::ItCame() {
+  ++*expected_;
+  timer_.cancel();
+  return !is_late_;
+}
+
+std::variant<Head, Refusal, Gone> Wire::ParseHead(const Scan& scan) {
+  buffer_.consume(scan.skip);
+  parser_.emplace();
+  parser_->header_limit(static_cast<uint32_t>(kMaxHeadBytes + 1));
+  parser_->body_limit(boost::none);  // ReadBody's callers count.
+  parser_->eager(false);
+  error_code error;
+  const std::string_view head_bytes(static_cast<const char*>(buffer_.data().data()), scan.size);
+  const std::string_view line = head_bytes.substr(0, head_bytes.find("\r\n"));
+  const size_t used = parser_->put(asio::buffer(head_bytes), error);
+  if (error == bhttp::error::bad_version && SaysVersion(line))
+    return Refusal{505, "graft speaks HTTP/1.1", "http_version_not_supported", {}};
+  if (error && error != bhttp::error::need_more) return Malformed(error);
+  if (!parser_->is_header_done()) return Malformed(bhttp::make_error_code(bhttp::error::bad_field));
+  buffer_.consume(used);
+  const auto& message = parser_->get();
+  Head head;
+  head.method = std::string(message.method_string());
+  head.target = std::string(message.target());
+  head.version = static_cast<int>(message.version());
+  for (const auto& field : message)
+    head.fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  return head;
+}
+
+calls::Awaitable<std::variant<Head, Refusal, Gone>> Wire::ReadHead() {
+  parser_.reset();
+  steady_clock::time_point until = steady_clock::now() + limits_.idle;
+  bool has_begun = false;
+  while (true) {
+    const auto data = buffer_.data();
+    const Scan scan = ScanHead({static_cast<const char*>(data.data()), data.size()});
+    if (scan.result == Scan::Result::kRefused) co_return scan.refusal;
+    if (scan.result == Scan::Result::kWhole) co_return ParseHead(scan);
+    if (buffer_.size() > 0 && !std::exchange(has_begun, true))
+      until = steady_clock::now() + limits_.head;
+    Expect(until);
+    auto [error, bytes] = co_await stream_.async_read_some(buffer_.prepare(4096), AsTuple());
+    if (!ItCame() && has_begun)
+      co_return Refusal{408, "the request came too slowly", "request_timeout", {}};
+    if (error) co_return Gone{};
+    buffer_.commit(bytes);
+  }
+}
+
+bool Wire::HasBody() const { return parser_ && !parser_->is_done(); }
+bool Wire::IsRead() const { return !HasBody(); }
+
+std::optional<uint64_t> Wire::DeclaredBytes() const {
+  const auto length = parser_->content_length();
+  return length ? std::optional<uint64_t>(*length) : std::nullopt;
+}
+
+calls::Awaitable<std::variant<std::string, Refusal, Gone>> Wire::ReadBody(
+    steady_clock::time_point until) {
+  std::string piece(kPiece, '\0');
+  while (!parser_->is_done()) {
+    auto& body = parser_->get().body();
+    body.data = piece.data();
+    body.size = piece.size();
+    Expect(std::min(until, steady_clock::now() + limits_.stall));
+    auto [error, bytes] = co_await bhttp::async_read_some(stream_, buffer_, *parser_, AsTuple());
+    if (!ItCame())
+      co_return Refusal{408, "the request's body came too slowly", "request_timeout", {}};
+    if (error && error != bhttp::error::need_buffer) {
+      if (error != bhttp::error::partial_message && IsOfParser(error)) co_return Malformed(error);
+      co_return Gone{};
+    }
+    if (body.size < piece.size()) {
+      piece.resize(piece.size() - body.size);
+      co_return piece;
+    }
+  }
+  co_return std::string();
+}
+
+calls::Awaitable<bool> Wire::WriteBytes(asio::const_buffer bytes) {
+  while (bytes.size() > 0) {
+    Expect(steady_clock::now() + limits_.stall);
+    auto [error, written] = co_await stream_.async_write_some(bytes, AsTuple());
+    if (!ItCame() || error) co_return false;
+    bytes += written;
+  }
+  co_return true;
+}
+
+calls::Awaitable<bool> Wire::WriteContinue() {
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  return WriteBytes(asio::buffer(kContinue));
+}
+
+calls::Awaitable<bool> Wire::WriteWhole(const AnswerHead& head, std::string body,
+                                        const AnswerForm& form) {
+  bhttp::response<bhttp::string_body> message;
+  message.version(static_cast<unsigned>(form.version));
+  Fill(message, head, form);
+  message.content_length(body.size());
+  if (!form.is_head) message.body() = std::move(body);
+  bhttp::response_serializer<bhttp::string_body> serializer(message);
+  serializer.split(form.is_head);
+  while (!(form.is_head ? serializer.is_header_done() : serializer.is_done())) {
+    Expect(steady_clock::now() + limits_.stall);
+    auto [error, written] = co_await bhttp::async_write_some(stream_, serializer, AsTuple());
+    if (!ItCame() || error) co_return false;
+  }
+  co_return true;
+}
+
+calls::Awaitable<bool> Wire::BeginPieces(const AnswerHead& head, const AnswerForm& form) {
+  bhttp::response<bhttp::empty_body> message;
+  message.version(static_cast<unsigned>(form.version));
+  is_chunked_ = form.version == 11;
+  Fill(message, head, form);
+  if (is_chunked_) message.chunked(true);
+  bhttp::response_serializer<bhttp::empty_body> serializer(message);
+  Expect(steady_clock::now() + limits_.stall);
+  auto [error, written] = co_await bhttp::async_write_header(stream_, serializer, AsTuple());
+  co_return ItCame() && !error;
+}
+
+calls::Awaitable<bool> Wire::WritePiece(std::string_view piece) {
+  if (!is_chunked_) co_return co_await WriteBytes(asio::buffer(piece));
+  Expect(steady_clock::now() + limits_.stall);
+  auto [error, written] =
+      co_await asio::async_write(stream_, bhttp::make_chunk(asio::buffer(piece)), AsTuple());
+  co_return ItCame() && !error;
+}
+
+calls::Awaitable<bool> Wire::EndPieces() {
+  if (!is_chunked_) co_return true;
+  static constexpr std::string_view kLast = "0\r\n\r\n";
+  co_return co_await WriteBytes(asio::buffer(kLast));
+}
+
+void Wire::WatchForEnd(std::function<void()> left) {
+  asio::ip::tcp::socket& socket = stream_;
+  socket.async_wait(
+      asio::ip::tcp::socket::wait_read, [&socket, left = std::move(left)](const error_code& error) {
+        if (error) return;
+        char byte = 0;
+        const ssize_t read = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        const bool is_there = read > 0 || (read < 0 && errno == EAGAIN);
+        if (!is_there) left();
+      });
+}
+
+void Wire::StopWatching() {
+  error_code ignored;
+  stream_.cancel(ignored);
+}
+
+calls::Awaitable<void> Wire::CloseGently() {
+  error_code ignored;
+  asio::ip::tcp::socket& socket = stream_;
+  socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  const auto until = steady_clock::now() + limits_.linger;
+  std::string dropped(kPiece, '\0');
+  while (steady_clock::now() < until) {
+    Expect(until);
+    auto [error, bytes] = co_await stream_.async_read_some(asio::buffer(dropped), AsTuple());
+    if (!ItCame() || error) break;
+  }
+  Close();
+}
+
+void Wire::Close() {
+  error_code ignored;
+  stream_.close(ignored);
+}
+
+std::string Wire::LocalAddress() const {
+  error_code error;
+  const auto endpoint = stream_.local_endpoint(error);
+  return error ? std::string() : endpoint.address().to_string();
+}
+
+std::string Wire::PeerAddress() const {
+  error_code error;
+  const auto endpoint = stream_.remote_endpoint(error);
+  return error ? std::string() : endpoint.address().to_string();
+}
+
+}  // namespace graft::server::http

@@ -25,10 +25,27 @@ Status CheckInput(const graft::v1::GenerateRequest& request) {
     case Request::kPrompt:
       if (!request.prompt().empty()) return OkStatus();
       return InvalidArgumentError("the prompt is empty").At("prompt");
+    case Request::kTokens:
+      if (!request.tokens().ids().empty()) return OkStatus();
+      return InvalidArgumentError("there is no token").At("tokens");
     case Request::INPUT_NOT_SET:
       break;
   }
   return InvalidArgumentError("say what is to be answered: a prompt or a chat").At("prompt");
+}
+
+/// Errors: InvalidArgument for what no model could score.
+Status CheckInputs(const graft::v1::ScoreRequest& request) {
+  GRAFT_RETURN_IF_ERROR(CheckInputCount(request.inputs_size()));
+  for (int i = 0; i < request.inputs_size(); ++i) {
+    const graft::v1::ScoreRequest::Input& input = request.inputs(i);
+    const std::string at = fmt::format("inputs[{}]", i);
+    if (input.text().empty() && input.tokens().ids().empty())
+      return InvalidArgumentError("a text is empty").At(at + ".text");
+    if (input.has_tokens() && !(input.text().empty() && input.prompt().empty()))
+      return InvalidArgumentError("an input is a text or its tokens, not both").At(at + ".tokens");
+  }
+  return OkStatus();
 }
 
 /// When each sequence of a request had its last token.
@@ -94,6 +111,8 @@ calls::Awaitable<Status> InferenceService::Generate(calls::CallContext& context,
   target.NameIn(engine_request);
   if (request.has_chat()) {
     *engine_request.mutable_chat() = request.chat();
+  } else if (request.has_tokens()) {
+    *engine_request.mutable_tokens() = request.tokens();
   } else {
     engine_request.set_prompt(request.prompt());
   }
@@ -108,13 +127,14 @@ calls::Awaitable<Status> InferenceService::Generate(calls::CallContext& context,
 
 calls::Awaitable<StatusOr<graft::v1::ScoreResponse>> InferenceService::Score(
     calls::CallContext& context, const graft::v1::ScoreRequest& request) {
-  GRAFT_CO_RETURN_IF_ERROR(CheckInputs(request.inputs()));
+  GRAFT_CO_RETURN_IF_ERROR(CheckInputs(request));
   const Stopwatch watch(backend_.probe);
   GRAFT_CO_ASSIGN_OR_RETURN(const Target target,
                             co_await Resolve(context, request.adapter(), request.base()));
   pb::EngineScoreRequest engine_request;
   target.NameIn(engine_request);
   *engine_request.mutable_inputs() = request.inputs();
+  engine_request.set_best(request.best());
   StatusOr<pb::EngineScoreResponse> reply = co_await backend_.workers.CallOne(
       context, target.version, &background::EngineLink::Score, engine_request);
   if (!reply.ok()) co_return reply.status();

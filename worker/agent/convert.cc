@@ -63,6 +63,11 @@ graft::v1::ScoreResponse::Score ToProto(const engine::TextScore& score) {
     one->set_id(token.token);
     one->set_text(token.text);
     if (token.log_probability) one->set_log_probability(*token.log_probability);
+    for (const engine::TokenScore& likely : token.best) {
+      auto* best = one->add_best();
+      best->set_token(likely.token);
+      best->set_log_probability(likely.log_probability);
+    }
     sum += token.log_probability.value_or(0);
   }
   out.set_log_probability(sum);

@@ -67,6 +67,7 @@ StatusOr<EngineService::Prompted> EngineService::Prompt(const Text& text) {
   request.abandoned = [call = text.call] { return call->abandoned(); };
   if (!asked.has_chat()) {
     request.prompt = asked.prompt();
+    request.tokens = {asked.tokens().ids().begin(), asked.tokens().ids().end()};
     return prompted;
   }
   GRAFT_ASSIGN_OR_RETURN(const engine::ChatForm form,
@@ -127,7 +128,9 @@ void EngineService::Read(const Scoring& scoring) {
   texts.version = scoring.request->version().sha256();
   if (texts.version.empty()) texts.base = scoring.request->base();
   for (const auto& input : scoring.request->inputs())
-    texts.inputs.push_back({input.prompt(), input.text()});
+    texts.inputs.push_back(
+        {input.prompt(), input.text(), {input.tokens().ids().begin(), input.tokens().ids().end()}});
+  texts.best = scoring.request->best();
   texts.abandoned = [context = scoring.context] { return context->IsCancelled(); };
   engine_.Score(std::move(texts), [=, this](const StatusOr<engine::ScoreResult>& result) {
     // It left memory while this waited.

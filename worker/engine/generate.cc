@@ -3,6 +3,7 @@
 
 #include "common/base/rename_fields.h"
 #include "worker/engine/engine_impl.h"
+#include "worker/engine/given_tokens.h"
 #include "worker/engine/language_model.h"
 
 namespace graft::worker::engine {
@@ -16,6 +17,19 @@ uint64_t DrawSeed() {
 /// The scheduler knows n and max_tokens by their own names.
 std::string BelowGeneration(const std::string& field) {
   return field == "n" || field == "max_tokens" ? "generation." + field : field;
+}
+
+/// Errors: InvalidArgument at "tokens".
+StatusOr<std::vector<int32_t>> TokensOf(GenerateRequest& request, const Base& base) {
+  if (!request.tokens.empty()) {
+    GRAFT_RETURN_IF_ERROR(CheckTokens(request.tokens, base, "tokens"));
+    return std::move(request.tokens);
+  }
+  // One token more than fits tells that it doesn't.
+  const tokenizers::EncodeOptions options{
+      .max_length = static_cast<int>(base.layout().max_positions) + 1,
+      .special_tokens = !request.is_chat};
+  return base.tokenizer().Encode(request.prompt, options).ids;
 }
 
 }  // namespace
@@ -40,12 +54,7 @@ void Engine::Impl::Generate(GenerateRequest request, std::function<void(Generate
     SetDefaults(base.generation_config(), work->settings);
     // Without a seed every text is another.
     if (!work->settings.seed) work->settings.seed = DrawSeed();
-    // One token more than fits tells that it doesn't.
-    work->prompt = base.tokenizer()
-                       .Encode(request.prompt,
-                               {.max_length = static_cast<int>(base.layout().max_positions) + 1,
-                                .special_tokens = !request.is_chat})
-                       .ids;
+    GRAFT_ASSIGN_OR_RETURN(work->prompt, TokensOf(request, base));
     work->continues_prompt = !request.is_chat;
     if (work->prompt.empty())
       return InvalidArgumentError("the prompt has no token; write something").At("prompt");

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "worker/engine/engine_impl.h"
+#include "worker/engine/given_tokens.h"
 #include "worker/engine/language_model.h"
 #include "worker/engine/requests.h"
 
@@ -14,26 +15,39 @@ size_t BeginOfText(const std::vector<int32_t>& prompt, const std::vector<int32_t
   return static_cast<size_t>(std::ranges::mismatch(prompt, all).in2 - all.begin());
 }
 
+/// What is to be read, and where in it the text begins. Errors: InvalidArgument at `field`.
+StatusOr<std::pair<tokenizers::Encoding, size_t>> Read(const ScoreInput& input,
+                                                       const std::string& field, const Base& base) {
+  if (!input.tokens.empty()) {
+    GRAFT_RETURN_IF_ERROR(CheckTokens(input.tokens, base, field));
+    return std::pair(EncodingOf(input.tokens), size_t{0});
+  }
+  const tokenizers::EncodeOptions options{.max_length =
+                                              static_cast<int>(base.layout().max_positions) + 1};
+  tokenizers::Encoding all = base.tokenizer().Encode(input.prompt + input.text, options);
+  const size_t begin = BeginOfText(base.tokenizer().Encode(input.prompt, options).ids, all.ids);
+  return std::pair(std::move(all), begin);
+}
+
 /// Adds an input's tokens. Errors: InvalidArgument at `field`.
 Status AddInput(const ScoreInput& input, const std::string& field, ServingRequest& request,
                 TextScore& score) {
   const Base& base = *request.on.base;
   const int64_t context = base.layout().max_positions;
-  const tokenizers::EncodeOptions options{.max_length = static_cast<int>(context) + 1};
-  tokenizers::Encoding all = base.tokenizer().Encode(input.prompt + input.text, options);
+  GRAFT_ASSIGN_OR_RETURN(auto read, Read(input, field, base));
+  auto& [all, begin] = read;
   if (static_cast<int64_t>(all.ids.size()) > context) {
     return InvalidArgumentError("prompt and text have more tokens than the " +
                                 std::to_string(context) + " of the base's context")
         .At(field);
   }
-  const size_t begin = BeginOfText(base.tokenizer().Encode(input.prompt, options).ids, all.ids);
   if (begin == all.ids.size())
     return InvalidArgumentError("the text has no token; write something").At(field);
   score.prompt_tokens = static_cast<int64_t>(begin);
   const auto decode = base.tokenizer().StartDecode({.special_tokens = true});
   for (size_t i = 0; i < begin; ++i) decode->Push(all.ids[i]);
   for (size_t i = begin; i < all.ids.size(); ++i)
-    score.tokens.push_back({all.ids[i], decode->Push(all.ids[i]), {}});
+    score.tokens.push_back({all.ids[i], decode->Push(all.ids[i]), {}, {}});
   score.tokens.back().text += decode->Finish();
   // Each is told by the row before it. A text that is one token alone has none; its row is computed
   // for nothing.
@@ -46,11 +60,14 @@ Status AddInput(const ScoreInput& input, const std::string& field, ServingReques
   return OkStatus();
 }
 
-void SetLogProbabilities(const std::vector<float>& of_rows, TextScore& score) {
+void SetLogProbabilities(const std::vector<float>& of_rows,
+                         std::vector<std::vector<TokenScore>>& best, TextScore& score) {
   // The last rows are the last tokens'; a first token of all has no row.
   const size_t first = score.prompt_tokens == 0 ? 1 : 0;
-  for (size_t i = first; i < score.tokens.size(); ++i)
+  for (size_t i = first; i < score.tokens.size(); ++i) {
     score.tokens[i].log_probability = of_rows[i - first];
+    if (!best.empty()) score.tokens[i].best = std::move(best[i - first]);
+  }
 }
 
 }  // namespace
@@ -60,6 +77,11 @@ void Engine::Impl::Score(ScoreRequest request, Callback<ScoreResult> done) {
   auto result = std::make_shared<ScoreResult>();
   const auto prepare = [&]() -> Status {
     GRAFT_RETURN_IF_ERROR(CheckInputCount(request.inputs.size()));
+    if (request.best < 0 || request.best > generation::kMostLogProbabilities)
+      return InvalidArgumentError("best is " + std::to_string(request.best) +
+                                  "; it must be from 0 to 20")
+          .At("best");
+    serving->best_tokens = request.best;
     GRAFT_ASSIGN_OR_RETURN(LanguageModel model,
                            FindLanguageModel(request.base, request.version, adapters_, bases_,
                                              Resolve(options_.base_precision)));
@@ -78,7 +100,7 @@ void Engine::Impl::Score(ScoreRequest request, Callback<ScoreResult> done) {
     if (!status.ok()) return done(status);
     result->base_fingerprint = serving->on.base->fingerprint();
     for (size_t i = 0; i < result->scores.size(); ++i)
-      SetLogProbabilities(serving->outputs[i], result->scores[i]);
+      SetLogProbabilities(serving->outputs[i], serving->best[i], result->scores[i]);
     done(std::move(*result));
   };
   if (serving_.Push(std::move(serving))) loop_.Wake();

@@ -82,6 +82,7 @@ bool ServingQueue::Push(std::shared_ptr<ServingRequest> request) {
     if (refused.ok()) {
       request->remaining = inputs;
       request->outputs.resize(inputs);
+      request->best.resize(inputs);
       new_requests_.push_back(std::move(request));
       waiting_ += inputs;
       return true;
@@ -198,6 +199,31 @@ int64_t ServingQueue::Turn(int64_t most, const Yield& between_layers) {
   return plan.tokens + served;
 }
 
+Status ServingQueue::ReadTokenScores(const Items& items, const at::Tensor& hidden_RD,
+                                     const WeightSet& weights, const Yield& yield) {
+  std::vector<int32_t> next;
+  int best = 0;
+  for (const Item& item : items) {
+    const std::vector<int32_t>& ids = item.request->inputs[item.input].ids;
+    for (const int32_t row : item.request->read[item.input])
+      next.push_back(ids[std::min(static_cast<size_t>(row) + 1, ids.size() - 1)]);
+    best = std::max(best, item.request->best_tokens);
+  }
+  GRAFT_ASSIGN_OR_RETURN(TokenScores scores, ScoreTokens(hidden_RD, next, best, weights, yield));
+  size_t row = 0;
+  for (const Item& item : items) {
+    ServingRequest& request = *item.request;
+    for (size_t i = 0; i < request.read[item.input].size(); ++i, ++row) {
+      request.outputs[item.input].push_back(scores.of_next[row]);
+      if (request.best_tokens == 0) continue;
+      std::vector<TokenScore>& likeliest = scores.best[row];
+      likeliest.resize(std::min(likeliest.size(), static_cast<size_t>(request.best_tokens)));
+      request.best[item.input].push_back(std::move(likeliest));
+    }
+  }
+  return OkStatus();
+}
+
 Status ServingQueue::RunPass(const Items& items, const Yield& yield) {
   const at::NoGradGuard no_grad;
   const ServingRequest& first = *items.front().request;
@@ -216,24 +242,8 @@ Status ServingQueue::RunPass(const Items& items, const Yield& yield) {
   GRAFT_ASSIGN_OR_RETURN(const Holding memory,
                          ReservePass(*ledger_, base, sequences, OutputsOf(first, sequences)));
   const ForwardPass pass = ForwardPass::Run(*first.on.model, base, sequences, owners, yield);
-  if (first.output == ServingOutput::kTokenScores) {
-    std::vector<int32_t> next;
-    for (const Item& item : items) {
-      const std::vector<int32_t>& ids = item.request->inputs[item.input].ids;
-      for (const int32_t row : item.request->read[item.input])
-        next.push_back(ids[std::min(static_cast<size_t>(row) + 1, ids.size() - 1)]);
-    }
-    GRAFT_ASSIGN_OR_RETURN(
-        const std::vector<float> scores,
-        ScoreTokens(pass.hidden_RD, next, WeightSet(base, owners.front()), yield));
-    auto begin = scores.begin();
-    for (const Item& item : items) {
-      const auto end = begin + static_cast<ptrdiff_t>(item.request->read[item.input].size());
-      item.request->outputs[item.input].assign(begin, end);
-      begin = end;
-    }
-    return OkStatus();
-  }
+  if (first.output == ServingOutput::kTokenScores)
+    return ReadTokenScores(items, pass.hidden_RD, WeightSet(base, owners.front()), yield);
   if (first.output == ServingOutput::kEmbedding) {
     for (size_t i = 0; i < items.size(); ++i) {
       at::Tensor embedding = PoolSequence(pass, static_cast<int64_t>(i), base.pooling());

@@ -34,6 +34,8 @@ struct ServingRequest {
   /// Filled by passes: logits [C], a sentence embedding [D], or of each position that is read the
   /// log-probability of the token behind it, an input.
   std::vector<std::vector<float>> outputs;
+  int best_tokens = 0;  ///< Of kTokenScores: so many of the likeliest are told too,
+  std::vector<std::vector<std::vector<TokenScore>>> best;  ///< of each position, an input.
   size_t remaining = 0;
   Abandoned abandoned;
   std::function<void(Status)> done;  ///< Called once, on the engine's thread; then null.
@@ -91,6 +93,8 @@ class ServingQueue : public ForegroundClient {
   int64_t ServeBetweenLayers(uint64_t of);
   Status RunGuarded(const Items& pass, const Yield& yield);
   Status RunPass(const Items& items, const Yield& yield);
+  static Status ReadTokenScores(const Items& items, const at::Tensor& hidden_RD,
+                                const WeightSet& weights, const Yield& yield);
 
   static constexpr uint64_t kNone = 0;  ///< No request's number.
 

@@ -159,14 +159,21 @@ struct EmbedResult {
 };
 
 struct ScoreInput {
-  std::string prompt;  ///< Is read, not scored; may be empty.
-  std::string text;    ///< Behind the prompt, both being one text.
+  std::string prompt;                ///< Is read, not scored; may be empty.
+  std::string text;                  ///< Behind the prompt, both being one text.
+  std::vector<int32_t> tokens = {};  ///< Unless empty, instead of both: scored as they are.
+};
+
+struct TokenScore {
+  int32_t token = 0;
+  float log_probability = 0;  ///< Natural logarithm, by the logits as the model gave them.
 };
 
 struct ScoreRequest {
   std::string base;   ///< Either this
   VersionId version;  ///< or this.
   std::vector<ScoreInput> inputs;
+  int best = 0;  ///< So many of the likeliest tokens are told too; at most 20.
   Abandoned abandoned = {};
 };
 
@@ -174,6 +181,7 @@ struct ScoredToken {
   int32_t token = 0;
   std::string text;                      ///< Whole characters; empty where one isn't over.
   std::optional<float> log_probability;  ///< None of a first token, which nothing stands before.
+  std::vector<TokenScore> best = {};     ///< The likeliest in its place, if asked for.
 };
 
 /// The tokens of an input's text; one that has a part of the prompt too is the text's.
@@ -185,11 +193,6 @@ struct TextScore {
 struct ScoreResult {
   std::vector<TextScore> scores;  ///< One an input.
   std::string base_fingerprint;
-};
-
-struct TokenScore {
-  int32_t token = 0;
-  float log_probability = 0;  ///< Natural logarithm, by the logits as the model gave them.
 };
 
 /// A token of one of a request's sequences, and the text that can be shown with it.
@@ -209,6 +212,7 @@ struct GenerateRequest {
   std::string base;   ///< Either this
   VersionId version;  ///< or this.
   std::string prompt;
+  std::vector<int32_t> tokens = {};  ///< Unless empty, instead of the prompt, as they are.
   /// The prompt is a conversation as its template wrote it, special tokens and all: what comes is
   /// an answer of its own. Else the tokenizer puts its own around it, and what comes continues it.
   bool is_chat = false;

@@ -34,10 +34,14 @@ std::unique_ptr<Engine> MakeEngine(const std::string& bases = testing::DecoderFo
 }
 
 StatusOr<ScoreResult> Score(Engine& engine, const std::string& base, std::vector<ScoreInput> inputs,
-                            Abandoned abandoned = {}) {
+                            Abandoned abandoned = {}, int best = 0) {
   auto promise = std::make_shared<std::promise<StatusOr<ScoreResult>>>();
   auto future = promise->get_future();
-  engine.Score({.base = base, .version = {}, .inputs = std::move(inputs), .abandoned = abandoned},
+  engine.Score({.base = base,
+                .version = {},
+                .inputs = std::move(inputs),
+                .best = best,
+                .abandoned = abandoned},
                [promise](StatusOr<ScoreResult> result) { promise->set_value(std::move(result)); });
   return future.get();
 }
@@ -80,13 +84,20 @@ TEST(TokenScoresTest, AreThoseOfTheReferencesLogits) {
     for (int64_t i = 0; i < logits.size(0); ++i) next.push_back(static_cast<int32_t>(7 * i % 80));
 
     const auto scores =
-        ScoreTokens(golden.expected.at("hidden"), next, WeightSet(*golden.base), [] {});
+        ScoreTokens(golden.expected.at("hidden"), next, 3, WeightSet(*golden.base), [] {});
 
     ASSERT_TRUE(scores.ok()) << scores.status();
     const at::Tensor logs = logits.log_softmax(1);
     for (size_t i = 0; i < next.size(); ++i) {
-      EXPECT_NEAR((*scores)[i], logs[static_cast<int64_t>(i)][next[i]].item<float>(), 2e-4)
-          << name << " row " << i;
+      const at::Tensor row = logs[static_cast<int64_t>(i)];
+      EXPECT_NEAR(scores->of_next[i], row[next[i]].item<float>(), 2e-4) << name << " row " << i;
+      const auto [values, tokens] = row.topk(3);
+      ASSERT_EQ(scores->best[i].size(), 3U);
+      for (int64_t b = 0; b < 3; ++b) {
+        const TokenScore& likely = scores->best[i][static_cast<size_t>(b)];
+        EXPECT_EQ(likely.token, tokens[b].item<int64_t>()) << name << " row " << i;
+        EXPECT_NEAR(likely.log_probability, values[b].item<float>(), 2e-4);
+      }
     }
   }
 }
@@ -99,14 +110,15 @@ TEST(TokenScoresTest, MoreLogitsThanAPartHoldsAreScoredPartByPart) {
   const std::vector<int32_t> next(static_cast<size_t>(rows), 11);
   int yields = 0;
 
-  const auto scores = ScoreTokens(many, next, WeightSet(*golden.base), [&] { ++yields; });
+  const auto scores = ScoreTokens(many, next, 0, WeightSet(*golden.base), [&] { ++yields; });
 
   ASSERT_TRUE(scores.ok()) << scores.status();
   EXPECT_EQ(yields, 1);
-  const auto alone = *ScoreTokens(few, std::vector<int32_t>(5, 11), WeightSet(*golden.base), {});
-  const std::vector<float> last(scores->end() - 5, scores->end());
-  EXPECT_THAT(last, Pointwise(IsNear(1e-5), alone));
-  EXPECT_NEAR(scores->front(), alone.front(), 1e-5);
+  const auto alone = *ScoreTokens(few, std::vector<int32_t>(5, 11), 0, WeightSet(*golden.base), {});
+  const std::vector<float> last(scores->of_next.end() - 5, scores->of_next.end());
+  EXPECT_THAT(last, Pointwise(IsNear(1e-5), alone.of_next));
+  EXPECT_NEAR(scores->of_next.front(), alone.of_next.front(), 1e-5);
+  EXPECT_TRUE(scores->best.empty());
 }
 
 TEST(TokenScoresTest, LogitsThatAreNotFiniteAreTold) {
@@ -115,7 +127,7 @@ TEST(TokenScoresTest, LogitsThatAreNotFiniteAreTold) {
   hidden[1].fill_(NAN);
   const std::vector<int32_t> next(static_cast<size_t>(hidden.size(0)), 3);
 
-  const auto scores = ScoreTokens(hidden, next, WeightSet(*golden.base), {});
+  const auto scores = ScoreTokens(hidden, next, 2, WeightSet(*golden.base), {});
 
   EXPECT_EQ(scores.status().code(), StatusCode::kFailedPrecondition);
 }
@@ -153,6 +165,42 @@ TEST(ScoreTest, APromptIsReadAndNotScored) {
   expected.erase(expected.begin(), expected.begin() + skipped);
   EXPECT_THAT(LogProbabilities(end), Pointwise(IsNear(1e-5), expected));
   EXPECT_EQ(Joined(end), " sat");
+}
+
+TEST(ScoreTest, TokensAreScoredAsTheTextThatTheyAre) {
+  const auto engine = MakeEngine();
+  const std::string text = "the cat sat on the mat";
+
+  const auto as_text = Score(*engine, "base-llama", {{"", text, {}}}, {}, 2);
+  ASSERT_TRUE(as_text.ok()) << as_text.status();
+  std::vector<int32_t> ids;
+  for (const ScoredToken& token : as_text->scores[0].tokens) ids.push_back(token.token);
+  const auto as_tokens = Score(*engine, "base-llama", {{"", "", ids}}, {}, 2);
+
+  ASSERT_TRUE(as_tokens.ok()) << as_tokens.status();
+  const auto& expected = as_text->scores[0].tokens;
+  const auto& tokens = as_tokens->scores[0].tokens;
+  ASSERT_EQ(tokens.size(), expected.size());
+  EXPECT_FALSE(tokens[0].log_probability.has_value());
+  EXPECT_TRUE(tokens[0].best.empty());
+  for (size_t i = 1; i < tokens.size(); ++i) {
+    EXPECT_NEAR(*tokens[i].log_probability, *expected[i].log_probability, 1e-5);
+    ASSERT_EQ(tokens[i].best.size(), 2U);
+    EXPECT_GE(tokens[i].best[0].log_probability, tokens[i].best[1].log_probability);
+    EXPECT_LE(*tokens[i].log_probability, tokens[i].best[0].log_probability + 1e-6);
+  }
+}
+
+TEST(ScoreTest, TokensOutsideOfTheVocabularyAreRefused) {
+  const auto engine = MakeEngine();
+
+  for (const int32_t token : {-1, 1'000'000}) {
+    const Status status = Score(*engine, "base-llama", {{"", "", {3, token}}}).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), HasSubstr(std::to_string(token)));
+  }
+  EXPECT_EQ(Score(*engine, "base-llama", {{"", "x", {}}}, {}, 21).status().code(),
+            StatusCode::kInvalidArgument);
 }
 
 TEST(ScoreTest, WhatCannotBeScoredIsRefusedByItsPlace) {

@@ -39,7 +39,11 @@ Options AddOptions(command_line::Command root, Config& c) {
   add("data", c.data, "Folder for everything that must not be lost");
   add("bases", c.bases, "Folder whose sub-folders are HuggingFace models");
   add("listen", c.listen, "Address of the gRPC API; port 0 picks a free one");
-  add("http", c.http, "Address of the HTTP API (reserved: not served yet), or \"none\"");
+  add("http", c.http, "Address of the HTTP API and the console, or \"none\"");
+  add("http-hosts", c.http_hosts,
+      "Names by which clients and pages may call the HTTP API, besides localhost: a proxy's, with "
+      "commas between them")
+      .SplitAt(',');
   add("metrics", c.metrics,
       "Address of /metrics for Prometheus; \"none\" for none (each worker serves its own still)");
   add("workers", c.workers,

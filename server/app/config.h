@@ -16,7 +16,8 @@ struct Config {
   std::string data = "./graft-data";       ///< Everything that must not be lost.
   std::string bases = "./bases";           ///< Sub-folders are HuggingFace models.
   std::string listen = "127.0.0.1:7070";   ///< gRPC. Port 0 picks a free one.
-  std::string http = "127.0.0.1:7080";     ///< Reserved: checked, and not listened on.
+  std::string http = "127.0.0.1:7080";     ///< HTTP; "none": not served.
+  std::vector<std::string> http_hosts;     ///< Names of this server besides the loopback's.
   std::string metrics = "127.0.0.1:9464";  ///< Prometheus; "none": workers serve theirs still.
   std::string workers = "auto";            ///< auto, none, or a number.
   std::vector<std::string> data_roots;     ///< Folders that file:// URIs may name.

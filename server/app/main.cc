@@ -1,5 +1,6 @@
 /// graft-server: see --help.
 
+#include <sys/resource.h>
 #include <unistd.h>
 #include <csignal>
 
@@ -30,7 +31,16 @@ int WaitForSignal(const sigset_t& signals) {
   return signal;
 }
 
+/// A thousand open files are soon too few for a server; what is allowed is taken.
+void AllowManyFiles() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int Run(const Config& config) {
+  AllowManyFiles();
   // Blocked in every thread from here on; this one waits for them.
   sigset_t signals;
   sigemptyset(&signals);
@@ -49,8 +59,13 @@ int Run(const Config& config) {
   } else {
     std::cout << "not served\n";
   }
-  std::cout << "  HTTP     not built yet: nothing listens on --http\n  data     " << config.data
-            << std::endl;
+  std::cout << "  HTTP     ";
+  if ((*server)->http_port() != 0) {
+    std::cout << "port " << (*server)->http_port() << ", OpenAI's API under /v1\n";
+  } else {
+    std::cout << "not served\n";
+  }
+  std::cout << "  data     " << config.data << std::endl;
 
   const int signal = WaitForSignal(signals);
   if (!(*server)->failed()) {

@@ -27,6 +27,8 @@
 #include "server/background/housekeeping.h"
 #include "server/background/validator.h"
 #include "server/calls/chain.h"
+#include "server/http/http_server.h"
+#include "server/rest/routes.h"
 #include "server/rpc/rpc_server.h"
 #include "server/stores/memory_store.h"
 #include "server/stores/sqlite_store.h"
@@ -143,6 +145,8 @@ struct Server::Parts {
   std::optional<supervisor::ProcessLauncher> launcher;
   std::optional<supervisor::Supervisor> supervisor;
   std::unique_ptr<rpc::RpcServer> server;
+  std::unique_ptr<http::HttpServer> http;
+  std::atomic<bool> is_ready = false;
   std::unique_ptr<prometheus::Exposer> exposer;
   int metrics_port = 0;
   mutable std::mutex ports_mutex;            ///< One writer of the files of ports at a time.
@@ -154,6 +158,7 @@ struct Server::Parts {
   void Refused(const std::string& why);
   Status OpenStores();
   Status Listen();
+  Status ListenHttp();
   Status StartWorkers();
   /// The arguments of a worker that starts now: its old port for metrics, or another if that was
   /// taken meanwhile.
@@ -213,6 +218,20 @@ Status Server::Parts::Listen() {
     metrics_port = exposer->GetListeningPorts().front();
   }
   GRAFT_ASSIGN_OR_RETURN(server, rpc::RpcServer::Start(options, host, *services));
+  return ListenHttp();
+}
+
+Status Server::Parts::ListenHttp() {
+  if (config.http == "none") return OkStatus();
+  GRAFT_ASSIGN_OR_RETURN(const Address address, ParseAddress(config.http));
+  http::HttpServer::Options options;
+  options.host = address.host;
+  options.port = address.port;
+  options.names = config.http_hosts;
+  GRAFT_ASSIGN_OR_RETURN(
+      http, http::HttpServer::Start(std::move(options), host, rest::MakeRoutes(*services, [this] {
+                                      return is_ready.load();
+                                    })));
   return OkStatus();
 }
 
@@ -289,9 +308,10 @@ Status Server::Parts::WritePorts() const {
                                          ScrapeTargets(metrics, worker_metrics).dump(2) + "\n"));
   Json worker_ports = Json::array();
   for (const WorkerTarget& worker : worker_metrics) worker_ports.push_back(worker.port);
-  const Json ports = {{"grpc", server->port()},         {"http", 0},
-                      {"metrics", metrics_port},        {"worker_metrics", worker_ports},
-                      {"socket", socket.path.string()}, {"pid", ::getpid()}};
+  const Json ports = {
+      {"grpc", server->port()},         {"http", http == nullptr ? 0 : http->port()},
+      {"metrics", metrics_port},        {"worker_metrics", worker_ports},
+      {"socket", socket.path.string()}, {"pid", ::getpid()}};
   return WriteFileDurably(data.path() / "ports.json", ports.dump(2) + "\n");
 }
 
@@ -314,6 +334,7 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
     parts.validator->Start();
     GRAFT_RETURN_IF_ERROR(parts.StartWorkers());
     parts.server->SetServing(true);
+    parts.is_ready = true;
     return parts.WritePorts();
   };
   if (Status status = start(); !status.ok()) {
@@ -328,20 +349,29 @@ Server::~Server() = default;
 
 int Server::grpc_port() const { return parts_->server->port(); }
 bool Server::failed() const { return parts_->failed; }
+int Server::http_port() const { return parts_->http == nullptr ? 0 : parts_->http->port(); }
 int Server::metrics_port() const { return parts_->metrics_port; }
 
 void Server::Stop() {
   Parts& p = *parts_;
   if (p.stopped.exchange(true)) return;
   const milliseconds grace = Milliseconds(p.config.drain_seconds);
+  p.is_ready = false;
   if (p.server != nullptr) p.server->SetServing(false);
+  if (p.http != nullptr) p.http->Drain();
   p.OnIo([&] {
     p.host.Drain();
     if (p.workers) p.workers->set_expecting(false);
   });
   // Before the calls: what it reads would keep theirs waiting, and the next start takes it up.
   if (p.validator) p.validator->Stop();
+  const auto end = std::chrono::steady_clock::now() + grace;
   if (p.server != nullptr) p.server->StopPublic(grace);
+  if (p.http != nullptr) {
+    p.http->Stop(
+        std::max(std::chrono::duration_cast<milliseconds>(end - std::chrono::steady_clock::now()),
+                 milliseconds(0)));
+  }
   if (p.supervisor) {
     std::promise<void> ended;
     p.OnIo([&] { p.supervisor->Stop([&] { ended.set_value(); }); });

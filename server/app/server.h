@@ -31,6 +31,7 @@ class Server {
   /// True once it can't go on, which it logged.
   bool failed() const;
   int grpc_port() const;
+  int http_port() const;     ///< 0: not served.
   int metrics_port() const;  ///< 0: not served.
 
  private:

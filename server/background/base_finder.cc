@@ -57,9 +57,13 @@ calls::Awaitable<Status> BaseFinder::Check(std::string id) {
   co_return co_await OnDisk(runtime_, std::move(look));
 }
 
+calls::Awaitable<StatusOr<bool>> BaseFinder::Has(std::string id) {
+  auto look = [&catalog = catalog_, id]() -> StatusOr<bool> { return catalog.Has(id); };
+  co_return co_await OnDisk(runtime_, std::move(look));
+}
+
 calls::Awaitable<Status> BaseFinder::CheckAdapterName(std::string adapter, std::string field) {
-  auto look = [&catalog = catalog_, adapter]() -> StatusOr<bool> { return catalog.Has(adapter); };
-  GRAFT_CO_ASSIGN_OR_RETURN(const bool is_taken, co_await OnDisk(runtime_, std::move(look)));
+  GRAFT_CO_ASSIGN_OR_RETURN(const bool is_taken, co_await Has(adapter));
   if (!is_taken) co_return OkStatus();
   co_return InvalidArgumentError("a base is named " + adapter +
                                  ", and adapters and bases share one name space: a client asks for "

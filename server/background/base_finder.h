@@ -35,6 +35,8 @@ class BaseFinder {
   /// OK while the folder is there and isn't known to be unusable; reads nothing.
   /// Errors: FailedPrecondition with the reason.
   calls::Awaitable<Status> Check(std::string id);
+  /// Whether a base has this name, usable or not.
+  calls::Awaitable<StatusOr<bool>> Has(std::string id);
   /// OK unless a base has this name: adapters and bases share one name space, for a client names
   /// either as its model. Errors: InvalidArgument at `field`.
   calls::Awaitable<Status> CheckAdapterName(std::string adapter, std::string field);

@@ -59,6 +59,13 @@ inline constexpr CallOptions kCalls[] = {
     {"DatasetService.DeleteDataset", kShort},
     {"DatasetService.UploadDataset", hours(4)},
 
+    // What HTTP alone has.
+    {"Http.Health", kShort, Role::kUser, OnDrain::kRun},
+    {"Http.Ready", kShort},
+    {"Http.Read", kShort},  // Files that are part of the server.
+    {"Http.ListModels", minutes(10)},
+    {"Http.GetModel", kShort},
+
     // Workers finish their work while the server drains: only the poll for new work ends.
     {"Coordinator.Register", kShort, Role::kWorker, OnDrain::kRun},
     {"Coordinator.AcquireLeases", minutes(10), Role::kWorker, OnDrain::kEnd},

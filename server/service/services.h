@@ -8,6 +8,7 @@
 #include "server/service/dataset_service.h"
 #include "server/service/finetuning_service.h"
 #include "server/service/inference_service.h"
+#include "server/service/model_service.h"
 
 namespace graft::server::service {
 
@@ -19,12 +20,14 @@ struct Services {
         inference(backend),
         bases(backend),
         datasets(backend),
+        models(backend),
         coordinator(backend) {}
   FinetuningService finetuning;
   AdapterService adapters;
   InferenceService inference;
   BaseModelService bases;
   DatasetService datasets;
+  ModelService models;
   CoordinatorService coordinator;
 };
 

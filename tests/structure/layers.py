@@ -83,10 +83,12 @@ LAYERS = {
     "server/service": Layer("common common/artifacts proto server/core server/intake server/calls server/background",
                             "protobuf boost spdlog json"),
     "server/rpc": Layer("common proto server/calls server/service", "grpc protobuf boost json"),
-    "server/http": Layer("common proto server/calls server/service", "protobuf boost spdlog json openssl"),
+    # Connections, requests and routes, of whatever there is; then what there is.
+    "server/http": Layer("common server/calls", "boost spdlog json openssl"),
+    "server/rest": Layer("common proto server/core server/calls server/service server/http", "protobuf boost json openssl spdlog"),
     "server/app": Layer(
         "common common/command_line proto server/core server/stores server/supervisor server/intake server/calls "
-        "server/background server/service server/rpc server/http",
+        "server/background server/service server/rpc server/http server/rest",
         RPC + " prometheus yaml",
     ),
     # The engine's rooms, from the ground up: each includes what stands above it in this list, as far as it says.
@@ -122,7 +124,7 @@ LAYERS = {
 
 # Tests may see what their subject's side sees, and googletest. What stands above the sides may see all.
 _SERVER = ("server/core server/stores server/supervisor server/intake server/calls server/background server/service "
-           "server/rpc server/http server/app")
+           "server/rpc server/http server/rest server/app")
 _WORKER = _rooms(_ROOMS) + " worker/engine worker/agent worker/app"
 LAYERS.update({
     "tests/support": Layer("common", "gtest json"),

@@ -39,7 +39,9 @@ TEST(CallTableTest, HasEveryMethodOnce) {
     for (std::string& method : MethodsOf(*file)) methods.push_back(std::move(method));
   }
   std::vector<std::string> table;
-  for (const calls::CallOptions& options : internal::kCalls) table.emplace_back(options.rpc);
+  for (const calls::CallOptions& options : internal::kCalls) {
+    if (!options.rpc.starts_with("Http.")) table.emplace_back(options.rpc);
+  }
 
   EXPECT_THAT(table, ::testing::UnorderedElementsAreArray(methods));
 }

@@ -1,0 +1,16 @@
+#pragma once
+/// Several coroutines at once on the io thread.
+
+#include <functional>
+#include <vector>
+
+#include "common/base/status.h"
+#include "server/calls/await.h"
+
+namespace graft::server::calls {
+
+/// Runs all of them and waits for all; returns the first error, in their order. An interruption of
+/// the caller is one of each.
+Awaitable<Status> Together(std::vector<std::function<Awaitable<Status>()>> tasks);
+
+}  // namespace graft::server::calls

@@ -1,0 +1,177 @@
+#include "server/rest/finetuning.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "common/base/utf8.h"
+#include "common/spec/default_learning_rate.h"
+#include "server/core/filter.h"
+#include "server/rest/finetuning_answer.h"
+#include "server/rest/finetuning_request.h"
+#include "server/rest/handler.h"
+#include "server/rest/transcode.h"
+#include "server/service/call_table.h"
+#include "server/service/convert.h"
+
+namespace graft::server::rest {
+namespace {
+
+namespace v1 = graft::v1;
+using service::OptionsOf;
+using service::Services;
+
+/// Fills what depends on what the model is: base or version, task, learning rate.
+calls::Awaitable<Status> Complete(Services& services, calls::CallContext& context,
+                                  FinetuningRequest& request) {
+  v1::JobSpec& spec = *request.create.mutable_spec();
+  GRAFT_CO_ASSIGN_OR_RETURN(const service::Model model,
+                            co_await services.models.Find(context, request.model));
+  if (model.base.empty()) {
+    GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
+                              co_await services.models.FindVersion(context, model.adapter));
+    spec.set_base(version.base);
+    spec.set_init_from(model.adapter);
+  } else {
+    spec.set_base(model.base);
+  }
+  if (!request.names_task) {
+    GRAFT_CO_ASSIGN_OR_RETURN(const bool writes,
+                              co_await services.models.IsLanguageModel(context, spec.base()));
+    if (writes) spec.mutable_task()->mutable_causal_lm();
+  }
+  if (request.learning_rate_multiplier) {
+    StatusOr<spec::JobSpec> read = service::FromProto(spec);
+    if (!read.ok()) co_return read.status();
+    spec.mutable_hyperparameters()->set_learning_rate(
+        *request.learning_rate_multiplier * spec::DefaultLearningRate(read->task, *read->method));
+  }
+  co_return OkStatus();
+}
+
+calls::Awaitable<Status> Create(Services& services, calls::CallContext& context,
+                                const http::Request& request, http::Responder& out) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const Json body, BodyOf(request));
+  GRAFT_CO_ASSIGN_OR_RETURN(FinetuningRequest asked, ReadFinetuningRequest(body));
+  GRAFT_CO_RETURN_IF_ERROR(co_await Complete(services, context, asked));
+  const StatusOr<v1::Job> job = co_await services.finetuning.CreateJob(context, asked.create);
+  if (!job.ok()) co_return ByFinetuningNames(job.status());
+  out.Send({}, Dump(ToFinetuningJob(*job)));
+  co_return OkStatus();
+}
+
+std::string NameOf(const http::Request& request) { return FillIn("jobs/{job}", request); }
+
+/// Get, cancel, pause, resume: by a job's name alone.
+template <typename Request>
+http::Handler OfOneJob(Services& services,
+                       calls::Awaitable<StatusOr<v1::Job>> (service::FinetuningService::*method)(
+                           calls::CallContext&, const Request&)) {
+  return [&services, method](calls::CallContext& context, const http::Request& request,
+                             http::Responder& out) -> calls::Awaitable<Status> {
+    Request message;
+    message.set_name(NameOf(request));
+    GRAFT_CO_ASSIGN_OR_RETURN(const v1::Job job,
+                              co_await (services.finetuning.*method)(context, message));
+    out.Send({}, Dump(ToFinetuningJob(job)));
+    co_return OkStatus();
+  };
+}
+
+struct PageQuery {
+  int32_t limit = 20;
+  std::string after;
+  std::string filter;  ///< As ListJobs reads it.
+};
+
+/// after, limit, and of a list of jobs metadata[KEY]=VALUE.
+StatusOr<PageQuery> ReadPageQuery(const http::Request& request, bool has_metadata) {
+  PageQuery query;
+  for (const auto& [name, value] : request.query) {
+    if (name == "limit") {
+      const auto [end, error] =
+          std::from_chars(value.data(), value.data() + value.size(), query.limit);
+      if (error != std::errc() || end != value.data() + value.size() || query.limit < 1 ||
+          query.limit > 1000)
+        return InvalidArgumentError("limit must be a number from 1 to 1000").At("limit");
+    } else if (name == "after") {
+      query.after = value;
+    } else if (has_metadata && name.starts_with("metadata[") && name.ends_with("]")) {
+      query.filter += fmt::format("{}label.{}=\"{}\"", query.filter.empty() ? "" : " ",
+                                  name.substr(9, name.size() - 10), value);
+    } else {
+      return InvalidArgumentError(Quoted(name, 100) + " is no parameter here").At(Printable(name));
+    }
+  }
+  return query;
+}
+
+Json Page(Json data, bool has_more) {
+  Json page = {{"object", "list"}, {"has_more", has_more}};
+  page["first_id"] = data.empty() ? Json(nullptr) : data.front()["id"];
+  page["last_id"] = data.empty() ? Json(nullptr) : data.back()["id"];
+  page["data"] = std::move(data);
+  return page;
+}
+
+calls::Awaitable<Status> List(Services& services, calls::CallContext& context,
+                              const http::Request& request, http::Responder& out) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const PageQuery query, ReadPageQuery(request, true));
+  v1::ListJobsRequest list;
+  list.set_page_size(query.limit);
+  list.set_filter(query.filter);
+  if (!query.after.empty()) list.set_page_token(core::MakePageToken(query.after, query.filter));
+  GRAFT_CO_ASSIGN_OR_RETURN(const v1::ListJobsResponse page,
+                            co_await services.finetuning.ListJobs(context, list));
+  Json data = Json::array();
+  for (const v1::Job& job : page.jobs()) data.push_back(ToFinetuningJob(job));
+  out.Send({}, Dump(Page(std::move(data), !page.next_page_token().empty())));
+  co_return OkStatus();
+}
+
+calls::Awaitable<Status> ListEvents(Services& services, calls::CallContext& context,
+                                    const http::Request& request, http::Responder& out) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const PageQuery query, ReadPageQuery(request, false));
+  v1::ListJobEventsRequest list;
+  list.set_name(NameOf(request));
+  list.set_page_size(query.limit);
+  list.set_newest_first(true);
+  if (!query.after.empty()) {
+    const std::string number = query.after.substr(query.after.rfind('-') + 1);
+    list.set_page_token(core::MakePageToken(number, list.name() + " newest first"));
+  }
+  GRAFT_CO_ASSIGN_OR_RETURN(const v1::ListJobEventsResponse page,
+                            co_await services.finetuning.ListJobEvents(context, list));
+  Json data = Json::array();
+  for (const v1::JobEvent& event : page.events())
+    data.push_back(ToFinetuningEvent(request.arguments.at("job"), event));
+  out.Send({}, Dump(Page(std::move(data), !page.next_page_token().empty())));
+  co_return OkStatus();
+}
+
+}  // namespace
+
+void AddFinetuningRoutes(Services& services, std::vector<http::Route>& routes) {
+  using http::BodyForm;
+  using Jobs = service::FinetuningService;
+  const std::string_view jobs = "/v1/fine_tuning/jobs";
+  const std::string_view job = "/v1/fine_tuning/jobs/{job}";
+  std::vector<http::Route> more = {
+      {"POST", jobs, BodyForm::kJson, &OptionsOf("FinetuningService.CreateJob"),
+       HandlerOf(services, Create)},
+      {"GET", jobs, BodyForm::kNone, &OptionsOf("FinetuningService.ListJobs"),
+       HandlerOf(services, List)},
+      {"GET", job, BodyForm::kNone, &OptionsOf("FinetuningService.GetJob"),
+       OfOneJob(services, &Jobs::GetJob)},
+      {"POST", "/v1/fine_tuning/jobs/{job}/cancel", BodyForm::kJson,
+       &OptionsOf("FinetuningService.CancelJob"), OfOneJob(services, &Jobs::CancelJob)},
+      {"POST", "/v1/fine_tuning/jobs/{job}/pause", BodyForm::kJson,
+       &OptionsOf("FinetuningService.PauseJob"), OfOneJob(services, &Jobs::PauseJob)},
+      {"POST", "/v1/fine_tuning/jobs/{job}/resume", BodyForm::kJson,
+       &OptionsOf("FinetuningService.ResumeJob"), OfOneJob(services, &Jobs::ResumeJob)},
+      {"GET", "/v1/fine_tuning/jobs/{job}/events", BodyForm::kNone,
+       &OptionsOf("FinetuningService.ListJobEvents"), HandlerOf(services, ListEvents)}};
+  std::move(more.begin(), more.end(), std::back_inserter(routes));
+}
+
+}  // namespace graft::server::rest

@@ -1,0 +1,123 @@
+#include "server/rest/own_routes.h"
+
+#include <utility>
+
+#include "server/rest/job_event_stream.h"
+#include "server/rest/texts.h"
+#include "server/rest/transcode.h"
+#include "server/service/call_table.h"
+
+namespace graft::server::rest {
+namespace {
+
+using http::BodyForm;
+using http::Handler;
+using http::Route;
+using service::OptionsOf;
+using service::Services;
+
+Route Get(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
+  return {"GET", pattern, BodyForm::kNone, &options, std::move(handler)};
+}
+Route Post(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
+  return {"POST", pattern, BodyForm::kJson, &options, std::move(handler)};
+}
+Route Put(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
+  return {"PUT", pattern, BodyForm::kJson, &options, std::move(handler)};
+}
+Route Delete(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
+  return {"DELETE", pattern, BodyForm::kNone, &options, std::move(handler)};
+}
+
+void Add(std::vector<Route> more, std::vector<Route>& routes) {
+  std::move(more.begin(), more.end(), std::back_inserter(routes));
+}
+
+void AddJobs(Services& services, std::vector<Route>& routes) {
+  using Jobs = service::FinetuningService;
+  Jobs& jobs = services.finetuning;
+  const std::vector<Binding> job = {{"name", "jobs/{job}"}};
+  Add({Get("/v1/jobs", OptionsOf("FinetuningService.ListJobs"), Transcoded(jobs, &Jobs::ListJobs)),
+       Post("/v1/jobs", OptionsOf("FinetuningService.CreateJob"),
+            Transcoded(jobs, &Jobs::CreateJob)),
+       Post("/v1/jobs/estimate", OptionsOf("FinetuningService.EstimateJob"),
+            Transcoded(jobs, &Jobs::EstimateJob)),
+       Get("/v1/jobs/{job}", OptionsOf("FinetuningService.GetJob"),
+           Transcoded(jobs, &Jobs::GetJob, job)),
+       Delete("/v1/jobs/{job}", OptionsOf("FinetuningService.DeleteJob"),
+              Transcoded(jobs, &Jobs::DeleteJob, job)),
+       Post("/v1/jobs/{job}/cancel", OptionsOf("FinetuningService.CancelJob"),
+            Transcoded(jobs, &Jobs::CancelJob, job)),
+       Post("/v1/jobs/{job}/pause", OptionsOf("FinetuningService.PauseJob"),
+            Transcoded(jobs, &Jobs::PauseJob, job)),
+       Post("/v1/jobs/{job}/resume", OptionsOf("FinetuningService.ResumeJob"),
+            Transcoded(jobs, &Jobs::ResumeJob, job)),
+       Get("/v1/jobs/{job}/events", OptionsOf("FinetuningService.WatchJob"),
+           JobEventsHandler(services))},
+      routes);
+}
+
+void AddAdapters(Services& services, std::vector<Route>& routes) {
+  using Adapters = service::AdapterService;
+  Adapters& adapters = services.adapters;
+  const std::vector<Binding> named = {{"name", "adapters/{adapter}"}};
+  const std::vector<Binding> of = {{"adapter", "adapters/{adapter}"}};
+  const std::vector<Binding> any = {{"adapter", "{adapter}"}};
+  Add({Get("/v1/adapters", OptionsOf("AdapterService.ListAdapters"),
+           Transcoded(adapters, &Adapters::ListAdapters)),
+       Get("/v1/adapters/{adapter}", OptionsOf("AdapterService.GetAdapter"),
+           Transcoded(adapters, &Adapters::GetAdapter, named)),
+       Delete("/v1/adapters/{adapter}", OptionsOf("AdapterService.DeleteAdapter"),
+              Transcoded(adapters, &Adapters::DeleteAdapter, named)),
+       Get("/v1/adapters/{adapter}/versions", OptionsOf("AdapterService.ListVersions"),
+           Transcoded(adapters, &Adapters::ListVersions, of)),
+       Delete("/v1/adapters/{adapter}/versions/{version}",
+              OptionsOf("AdapterService.DeleteVersion"),
+              Transcoded(adapters, &Adapters::DeleteVersion,
+                         {{"name", "adapters/{adapter}/versions/{version}"}})),
+       Put("/v1/adapters/{adapter}/aliases/{alias}", OptionsOf("AdapterService.SetAlias"),
+           Transcoded(adapters, &Adapters::SetAlias,
+                      {{"adapter", "adapters/{adapter}"}, {"alias", "{alias}"}})),
+       Post("/v1/adapters/{adapter}/rollback", OptionsOf("AdapterService.Rollback"),
+            Transcoded(adapters, &Adapters::Rollback, of)),
+       Post("/v1/adapters/{adapter}/evaluate", OptionsOf("AdapterService.EvaluateVersion"),
+            Transcoded(adapters, &Adapters::EvaluateVersion, any)),
+       Post("/v1/adapters/{adapter}/warm", OptionsOf("AdapterService.WarmAdapter"),
+            Transcoded(adapters, &Adapters::WarmAdapter, any)),
+       Post("/v1/adapters/{adapter}/pin", OptionsOf("AdapterService.PinAdapter"),
+            Transcoded(adapters, &Adapters::PinAdapter, any))},
+      routes);
+}
+
+void AddBases(service::BaseModelService& bases, std::vector<Route>& routes) {
+  using Bases = service::BaseModelService;
+  Add({Get("/v1/bases", OptionsOf("BaseModelService.ListBases"),
+           Transcoded(bases, &Bases::ListBases)),
+       Get("/v1/bases/{base}", OptionsOf("BaseModelService.GetBase"),
+           Transcoded(bases, &Bases::GetBase, {{"name", "bases/{base}"}}))},
+      routes);
+}
+
+void AddDatasets(service::DatasetService& datasets, std::vector<Route>& routes) {
+  using Datasets = service::DatasetService;
+  const std::vector<Binding> named = {{"name", "datasets/{dataset}"}};
+  Add({Post("/v1/datasets/check", OptionsOf("DatasetService.CheckDataset"),
+            Transcoded(datasets, &Datasets::CheckDataset)),
+       Delete("/v1/datasets/{dataset}", OptionsOf("DatasetService.DeleteDataset"),
+              Transcoded(datasets, &Datasets::DeleteDataset, named))},
+      routes);
+}
+
+}  // namespace
+
+void AddOwnRoutes(Services& services, std::vector<Route>& routes) {
+  Add({Post("/v1/classify", OptionsOf("InferenceService.Classify"), ClassifyHandler(services)),
+       Post("/v1/score", OptionsOf("InferenceService.Score"), ScoreHandler(services))},
+      routes);
+  AddJobs(services, routes);
+  AddAdapters(services, routes);
+  AddBases(services.bases, routes);
+  AddDatasets(services.datasets, routes);
+}
+
+}  // namespace graft::server::rest

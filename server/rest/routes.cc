@@ -1,0 +1,61 @@
+#include "server/rest/routes.h"
+
+#include <utility>
+
+#include "server/rest/chat.h"
+#include "server/rest/completions.h"
+#include "server/rest/models.h"
+#include "server/rest/own_routes.h"
+#include "server/rest/texts.h"
+#include "server/service/call_table.h"
+
+namespace graft::server::rest {
+namespace {
+
+using http::BodyForm;
+using http::Route;
+using service::OptionsOf;
+using service::Services;
+using Routes = std::vector<Route>;
+
+calls::Awaitable<Status> SayOk(calls::CallContext&, const http::Request&, http::Responder& out) {
+  out.Send({200, "text/plain", {}}, "ok\n");
+  co_return OkStatus();
+}
+
+void AddHealth(std::function<bool()> is_ready, Routes& routes) {
+  routes.push_back({"GET", "/healthz", BodyForm::kNone, &OptionsOf("Http.Health"), SayOk});
+  auto ready = [is_ready = std::move(is_ready)](calls::CallContext& context,
+                                                const http::Request& request,
+                                                http::Responder& out) -> calls::Awaitable<Status> {
+    if (!is_ready()) co_return UnavailableError("the server is starting or shutting down");
+    co_return co_await SayOk(context, request, out);
+  };
+  routes.push_back({"GET", "/readyz", BodyForm::kNone, &OptionsOf("Http.Ready"), std::move(ready)});
+}
+
+void AddOpenAi(Services& services, Routes& routes) {
+  const calls::CallOptions* generate = &OptionsOf("InferenceService.Generate");
+  routes.insert(
+      routes.end(),
+      {{"GET", "/v1/models", BodyForm::kNone, &OptionsOf("Http.ListModels"),
+        ListModelsHandler(services)},
+       {"GET", "/v1/models/{model}", BodyForm::kNone, &OptionsOf("Http.GetModel"),
+        GetModelHandler(services)},
+       {"POST", "/v1/chat/completions", BodyForm::kJson, generate, ChatHandler(services)},
+       {"POST", "/v1/completions", BodyForm::kJson, generate, CompletionsHandler(services)},
+       {"POST", "/v1/embeddings", BodyForm::kJson, &OptionsOf("InferenceService.Embed"),
+        EmbeddingsHandler(services)}});
+}
+
+}  // namespace
+
+std::vector<Route> MakeRoutes(Services& services, std::function<bool()> is_ready) {
+  Routes routes;
+  AddHealth(std::move(is_ready), routes);
+  AddOpenAi(services, routes);
+  AddOwnRoutes(services, routes);
+  return routes;
+}
+
+}  // namespace graft::server::rest

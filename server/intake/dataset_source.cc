@@ -10,10 +10,10 @@
 #include <system_error>
 
 #include "common/base/file.h"
-#include "common/base/json.h"
 #include "common/base/sha256.h"
 #include "common/base/utf8.h"
 #include "common/objects/keys.h"
+#include "server/intake/uploads.h"
 
 namespace graft::server::intake {
 namespace {
@@ -22,7 +22,6 @@ namespace fs = std::filesystem;
 using datasets::ByteSource;
 using datasets::SourceFile;
 
-constexpr uint64_t kMaxInfoBytes = 64 << 10;
 constexpr std::string_view kFile = "file://";
 constexpr std::string_view kDataset = "graft://datasets/";
 
@@ -136,34 +135,7 @@ StatusOr<std::string> PercentDecode(std::string_view text) {
   return out;
 }
 
-/// The name that an upload came with.
-StatusOr<std::string> UploadName(objects::ObjectStore& store, const std::string& tenant,
-                                 const std::string& sha256) {
-  auto info = store.Get(objects::UploadInfoKey(tenant, sha256), kMaxInfoBytes);
-  if (!info.ok()) {
-    if (info.status().code() != StatusCode::kNotFound) return info.status();
-    return NotFoundError("no data set " + sha256 + " was uploaded");
-  }
-  GRAFT_ASSIGN_OR_RETURN(const Json json, ParseJson(*info, "an upload's info.json"));
-  if (!json.is_object() || !json.contains("file_name") || !json["file_name"].is_string()) {
-    return DataLossError("the upload " + sha256 + " has lost its name; upload it again");
-  }
-  return json["file_name"].get<std::string>();
-}
-
 }  // namespace
-
-std::string UploadUri(const std::string& sha256, const std::string& file_name) {
-  return std::string(kDataset) + sha256 + "/" + file_name;
-}
-
-Status KeepUploadName(objects::ObjectStore& store, const std::string& tenant,
-                      const std::string& sha256, const std::string& file_name, int64_t bytes) {
-  const auto kept = UploadName(store, tenant, sha256);
-  if (kept.ok() && datasets::FormatOf(*kept, {}).ok()) return OkStatus();
-  return store.Put(objects::UploadInfoKey(tenant, sha256),
-                   Json{{"file_name", file_name}, {"bytes", bytes}}.dump());
-}
 
 DatasetSources::DatasetSources(std::vector<fs::path> roots, objects::ObjectStore& objects)
     : objects_(objects) {
@@ -228,8 +200,11 @@ StatusOr<SourceFile> DatasetSources::ResolveUpload(const std::string& tenant,
         Quoted(uri, 256) +
         " must name an uploaded file by its 64 hex digits, and perhaps its name behind them");
   }
-  GRAFT_ASSIGN_OR_RETURN(const std::string kept_name, UploadName(objects_, tenant, sha256));
-  return SourceFile{own_name.empty() ? kept_name : own_name,
+  GRAFT_ASSIGN_OR_RETURN(const Upload upload, FindUpload(objects_, tenant, sha256));
+  const std::string& name = own_name.empty() ? upload.file_name : own_name;
+  if (name.empty())
+    return DataLossError("the upload " + sha256 + " has lost its name; upload it again");
+  return SourceFile{name,
                     [this, key = objects::UploadDataKey(
                                tenant, sha256)]() -> StatusOr<std::unique_ptr<ByteSource>> {
                       return std::make_unique<ObjectSource>(objects_, key);

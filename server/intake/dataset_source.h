@@ -43,14 +43,4 @@ class DatasetSources {
   objects::ObjectStore& objects_;
 };
 
-/// How a data set names an upload: by its bytes and the name that they came with, which tells their
-/// format.
-std::string UploadUri(const std::string& sha256, const std::string& file_name);
-
-/// Keeps an uploaded file's name beside it, as JSON, for URIs without one. A name that tells a
-/// format stays: a later upload of the same bytes doesn't change how those who named the earlier
-/// one are read.
-Status KeepUploadName(objects::ObjectStore& store, const std::string& tenant,
-                      const std::string& sha256, const std::string& file_name, int64_t bytes);
-
 }  // namespace graft::server::intake

@@ -6,6 +6,7 @@
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
 #include "proto/error_info.h"
+#include "server/intake/uploads.h"
 #include "server/service/convert.h"
 #include "server/service/received.h"
 
@@ -76,7 +77,8 @@ StatusOr<std::string> Commit(Upload& upload, objects::ObjectStore& store, const 
     GRAFT_RETURN_IF_ERROR(upload.writer->CommitAs(key));
   }
   // Last: an upload without it doesn't exist.
-  GRAFT_RETURN_IF_ERROR(intake::KeepUploadName(store, tenant, sha256, file_name, upload.bytes));
+  GRAFT_RETURN_IF_ERROR(
+      intake::KeepUploadName(store, tenant, sha256, file_name, upload.bytes).status());
   if (const Status there = store.Stat(key).status(); !there.ok()) {
     (void)store.Delete(objects::UploadInfoKey(tenant, sha256));
     return AbortedError("the same data was deleted meanwhile; upload it again");

@@ -15,6 +15,7 @@
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
 #include "common/objects/memory_object_store.h"
+#include "server/intake/uploads.h"
 
 namespace graft::server::intake {
 namespace {

@@ -3,7 +3,7 @@
 /// tenant.
 ///   tenants/<tenant>/
 ///     datasets/<sha256>                            an ingested data set: what workers train on
-///     uploads/<sha256>/data, .../info.json         a file as a client sent it, and its name
+///     uploads/<sha256>/data, .../info.json         a file as a client sent it; its name and time
 ///     attempts/<job>/<token>/checkpoints/<step>
 ///     attempts/<job>/<token>/artifact/<file>       a trained version's files
 ///     imports/<id>/artifact/<file>                 an imported version's files
@@ -23,8 +23,11 @@ inline std::string DatasetKey(const std::string& tenant, const std::string& sha2
   return DatasetsPrefix(tenant) + sha256;
 }
 
+inline std::string UploadsPrefix(const std::string& tenant) {
+  return TenantPrefix(tenant) + "uploads/";
+}
 inline std::string UploadPrefix(const std::string& tenant, const std::string& sha256) {
-  return TenantPrefix(tenant) + "uploads/" + sha256 + "/";
+  return UploadsPrefix(tenant) + sha256 + "/";
 }
 inline std::string UploadDataKey(const std::string& tenant, const std::string& sha256) {
   return UploadPrefix(tenant, sha256) + "data";

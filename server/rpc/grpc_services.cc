@@ -123,9 +123,16 @@ class Bases final : public Over<v1::BaseModelService::CallbackService, service::
 class Datasets final : public Over<v1::DatasetService::CallbackService, service::DatasetService> {
  public:
   using Over::Over;
-  GRAFT_UNARY("DatasetService", CheckDataset, v1::CheckDatasetRequest, v1::CheckDatasetResponse)
-  GRAFT_UNARY("DatasetService", DeleteDataset, v1::DeleteDatasetRequest, v1::DeleteDatasetResponse)
+#define METHOD(Method, Request, Response) \
+  GRAFT_UNARY("DatasetService", Method, v1::Request, v1::Response)
+  METHOD(ListDatasets, ListDatasetsRequest, ListDatasetsResponse)
+  METHOD(GetDataset, GetDatasetRequest, Dataset)
+  METHOD(CheckDataset, CheckDatasetRequest, CheckDatasetResponse)
+  METHOD(DeleteDataset, DeleteDatasetRequest, DeleteDatasetResponse)
+#undef METHOD
   GRAFT_CLIENT_STREAM("DatasetService", UploadDataset, v1::UploadDatasetRequest, v1::Dataset)
+  GRAFT_SERVER_STREAM("DatasetService", ReadDataset, v1::ReadDatasetRequest,
+                      v1::ReadDatasetResponse)
 };
 
 class Coordinator final

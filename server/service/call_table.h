@@ -57,6 +57,9 @@ inline constexpr CallOptions kCalls[] = {
 
     {"DatasetService.CheckDataset", kLong},
     {"DatasetService.DeleteDataset", kShort},
+    {"DatasetService.GetDataset", kShort},
+    {"DatasetService.ListDatasets", minutes(10)},  // The first after a start may read much.
+    {"DatasetService.ReadDataset", hours(4)},
     {"DatasetService.UploadDataset", hours(4)},
 
     // What HTTP alone has.

@@ -132,6 +132,16 @@ graft::v1::JobEvent ToProto(const core::JobEvent& event) {
   return message;
 }
 
+graft::v1::Dataset ToProto(const intake::Upload& upload) {
+  graft::v1::Dataset message;
+  message.set_name("datasets/" + upload.sha256);
+  message.set_bytes(upload.bytes);
+  message.set_uri(intake::UploadUri(upload.sha256, upload.file_name));
+  message.set_file_name(upload.file_name);
+  *message.mutable_create_time() = ToTimestamp(upload.create_time);
+  return message;
+}
+
 graft::v1::Adapter ToProto(const core::Adapter& adapter) {
   graft::v1::Adapter message;
   message.set_name(AdapterName(adapter.id));

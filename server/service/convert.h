@@ -8,8 +8,10 @@
 
 #include "common/spec/job_spec.h"
 #include "graft/v1/adapter.pb.h"
+#include "graft/v1/dataset.pb.h"
 #include "graft/v1/job.pb.h"
 #include "server/core/rows.h"
+#include "server/intake/uploads.h"
 
 namespace graft::server::service {
 
@@ -23,6 +25,7 @@ graft::v1::JobState ToProto(core::JobState state);
 graft::v1::ErrorInfo ToProto(const core::JobError& error);
 graft::v1::Job ToProto(const core::Job& job);
 graft::v1::JobEvent ToProto(const core::JobEvent& event);
+graft::v1::Dataset ToProto(const intake::Upload& upload);
 graft::v1::Adapter ToProto(const core::Adapter& adapter);
 /// `adapter` gives the aliases that point at the version.
 graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adapter& adapter);

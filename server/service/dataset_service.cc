@@ -6,7 +6,6 @@
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
 #include "proto/error_info.h"
-#include "server/intake/uploads.h"
 #include "server/service/convert.h"
 #include "server/service/received.h"
 
@@ -59,15 +58,16 @@ StatusOr<int> MaxLength(int32_t asked, const families::Layout& layout) {
 }
 
 /// The name is known only behind the last byte: written elsewhere, then moved.
-struct Upload {
+struct Incoming {
   std::unique_ptr<objects::ObjectWriter> writer;
   Sha256 hash;
   int64_t bytes = 0;
 };
 
-/// The data's hash.
-StatusOr<std::string> Commit(Upload& upload, objects::ObjectStore& store, const std::string& tenant,
-                             const std::string& declared, const std::string& file_name) {
+/// What is kept of it.
+StatusOr<intake::Upload> Commit(Incoming& upload, objects::ObjectStore& store,
+                                const std::string& tenant, const std::string& declared,
+                                const std::string& file_name) {
   const std::string sha256 = upload.hash.HexDigest();
   if (sha256 != declared) return ChangedOnTheWay(sha256, declared);
   const std::string key = objects::UploadDataKey(tenant, sha256);
@@ -77,13 +77,30 @@ StatusOr<std::string> Commit(Upload& upload, objects::ObjectStore& store, const 
     GRAFT_RETURN_IF_ERROR(upload.writer->CommitAs(key));
   }
   // Last: an upload without it doesn't exist.
-  GRAFT_RETURN_IF_ERROR(
-      intake::KeepUploadName(store, tenant, sha256, file_name, upload.bytes).status());
+  GRAFT_ASSIGN_OR_RETURN(intake::Upload kept,
+                         intake::KeepUploadName(store, tenant, sha256, file_name, upload.bytes));
   if (const Status there = store.Stat(key).status(); !there.ok()) {
     (void)store.Delete(objects::UploadInfoKey(tenant, sha256));
     return AbortedError("the same data was deleted meanwhile; upload it again");
   }
-  return sha256;
+  return kept;
+}
+
+/// A file that is being read, and what came of it so far. Confined to one thread at a time.
+struct Download {
+  explicit Download(std::string its_key) : key(std::move(its_key)) {}
+  const std::string key;
+  Sha256 hash;
+  uint64_t bytes = 0;
+};
+
+/// The next piece; one that isn't full is the last.
+StatusOr<std::string> ReadOn(Download& download, objects::ObjectStore& store) {
+  GRAFT_ASSIGN_OR_RETURN(std::string chunk,
+                         store.ReadRange(download.key, download.bytes, kMaxChunk));
+  download.hash.Update(chunk);
+  download.bytes += chunk.size();
+  return chunk;
 }
 
 }  // namespace
@@ -97,7 +114,7 @@ calls::Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
   const std::string file_name = reader.message().header().file_name();
   GRAFT_CO_RETURN_IF_ERROR(CheckFileName(file_name));
 
-  auto upload = std::make_shared<Upload>();
+  auto upload = std::make_shared<Incoming>();
   const std::string temporary =
       objects::TenantPrefix(context.tenant) + "incoming/" + NewId(SystemClock().Now());
   auto open = [upload, temporary, &store = backend_.objects]() -> Status {
@@ -129,17 +146,62 @@ calls::Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::UploadDataset(
   if (declared.empty()) co_return BrokenOff();
   if (upload->bytes == 0) co_return InvalidArgumentError("the uploaded file is empty").At("chunk");
 
-  auto commit = [upload, declared, file_name, tenant = context.tenant, &store = backend_.objects] {
-    return Commit(*upload, store, tenant, declared, file_name);
+  auto commit = [this, upload, declared, file_name,
+                 tenant = context.tenant]() -> StatusOr<intake::Upload> {
+    GRAFT_ASSIGN_OR_RETURN(intake::Upload kept,
+                           Commit(*upload, backend_.objects, tenant, declared, file_name));
+    index_.Note(tenant, kept);
+    return kept;
   };
-  GRAFT_CO_ASSIGN_OR_RETURN(const std::string sha256,
+  GRAFT_CO_ASSIGN_OR_RETURN(intake::Upload kept,
                             co_await OnDisk(backend_.runtime, std::move(commit)));
-  graft::v1::Dataset dataset;
-  dataset.set_name("datasets/" + sha256);
-  dataset.set_bytes(upload->bytes);
-  dataset.set_uri(intake::UploadUri(sha256, file_name));
-  dataset.set_file_name(file_name);
-  co_return dataset;
+  kept.file_name = file_name;
+  co_return ToProto(kept);
+}
+
+calls::Awaitable<StatusOr<graft::v1::Dataset>> DatasetService::GetDataset(
+    calls::CallContext& context, const graft::v1::GetDatasetRequest& request) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const intake::Upload upload, co_await Find(context, request.name()));
+  co_return ToProto(upload);
+}
+
+calls::Awaitable<StatusOr<intake::Upload>> DatasetService::Find(const calls::CallContext& context,
+                                                                const std::string& name) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string sha256, ParseName(name, "datasets", "name"));
+  auto find = [sha256, tenant = context.tenant, &store = backend_.objects] {
+    return intake::FindUpload(store, tenant, sha256);
+  };
+  StatusOr<intake::Upload> upload = co_await OnDisk(backend_.runtime, std::move(find));
+  if (!upload.ok()) co_return Status(upload.status()).At("name");
+  co_return upload;
+}
+
+calls::Awaitable<Status> DatasetService::ReadDataset(
+    calls::CallContext& context, const graft::v1::ReadDatasetRequest& request,
+    calls::StreamWriter<graft::v1::ReadDatasetResponse>& writer) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const intake::Upload upload, co_await Find(context, request.name()));
+  graft::v1::ReadDatasetResponse first;
+  *first.mutable_dataset() = ToProto(upload);
+  if (!co_await writer.Write(std::move(first))) co_return CancelledError("the caller went away");
+  const auto download =
+      std::make_shared<Download>(objects::UploadDataKey(context.tenant, upload.sha256));
+  for (bool last = false; !last;) {
+    auto read = [download, &store = backend_.objects] { return ReadOn(*download, store); };
+    StatusOr<std::string> chunk = co_await OnDisk(backend_.runtime, std::move(read));
+    if (chunk.status().code() == StatusCode::kNotFound)
+      co_return NotFoundError("the data set " + upload.sha256 + " was deleted meanwhile")
+          .At("name");
+    if (!chunk.ok()) co_return chunk.status();
+    last = chunk->size() < kMaxChunk;
+    if (chunk->empty()) break;
+    graft::v1::ReadDatasetResponse message;
+    message.set_chunk(*std::move(chunk));
+    if (!co_await writer.Write(std::move(message)))
+      co_return CancelledError("the caller went away");
+  }
+  if (download->hash.HexDigest() == upload.sha256) co_return OkStatus();
+  co_return DataLossError("the bytes of the data set " + upload.sha256 +
+                          " don't have the hash that names it; they were damaged");
 }
 
 calls::Awaitable<StatusOr<graft::v1::CheckDatasetResponse>> DatasetService::CheckDataset(

@@ -34,9 +34,13 @@ namespace graft::server::rpc {
 
 namespace v1 = graft::v1;
 
-/// Remembers what jobs went through. Thread safe.
+/// Remembers what jobs went through, and how calls ended. Thread safe.
 class TransitionProbe : public calls::Probe {
  public:
+  void CallFinished(std::string_view rpc, StatusCode code, double) override {
+    const std::lock_guard lock(mutex_);
+    ended_.emplace_back(rpc, code);
+  }
   void JobTransition(core::JobState to, std::string_view reason) override {
     const std::lock_guard lock(mutex_);
     seen_.emplace_back(to, reason);
@@ -45,10 +49,15 @@ class TransitionProbe : public calls::Probe {
     const std::lock_guard lock(mutex_);
     return std::exchange(seen_, {});
   }
+  std::vector<std::pair<std::string, StatusCode>> TakeEnded() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(ended_, {});
+  }
 
  private:
   std::mutex mutex_;
   std::vector<std::pair<core::JobState, std::string>> seen_;
+  std::vector<std::pair<std::string, StatusCode>> ended_;
 };
 
 class ServerFixture : public testing::Test {

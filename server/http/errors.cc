@@ -58,6 +58,8 @@ int HttpStatus(StatusCode code) {
     case StatusCode::kInvalidArgument:
     case StatusCode::kFailedPrecondition:
     case StatusCode::kOutOfRange:
+    // Not 501: clients take that for a fault that passes, and ask again.
+    case StatusCode::kUnimplemented:
       return 400;
     case StatusCode::kUnauthenticated:
       return 401;
@@ -72,8 +74,6 @@ int HttpStatus(StatusCode code) {
       return 429;
     case StatusCode::kCancelled:
       return 499;
-    case StatusCode::kUnimplemented:
-      return 501;
     case StatusCode::kUnavailable:
       return 503;
     case StatusCode::kDeadlineExceeded:

@@ -110,11 +110,10 @@ class Completion {
       logprobs = TextShape().Logprobs(tokens, *texts, 0);
     }
     if (asked_.max_tokens == 0) answer_.AddPromptTokens(score.tokens_size());
-    const bool is_end = asked_.max_tokens == 0;
+    const std::string finish = asked_.max_tokens == 0 ? "length" : "";
     for (int choice = 0; choice < num_choices(); ++choice) {
       const int index = static_cast<int>(prompt) * num_choices() + choice;
-      GRAFT_CO_RETURN_IF_ERROR(
-          co_await answer_.Echo(index, text, logprobs, is_end ? "length" : std::string()));
+      GRAFT_CO_RETURN_IF_ERROR(co_await answer_.Echo(index, text, logprobs, finish));
     }
     co_return OkStatus();
   }

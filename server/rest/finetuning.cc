@@ -71,9 +71,9 @@ http::Handler OfOneJob(Services& services,
                              http::Responder& out) -> calls::Awaitable<Status> {
     Request message;
     message.set_name(NameOf(request));
-    GRAFT_CO_ASSIGN_OR_RETURN(const v1::Job job,
-                              co_await (services.finetuning.*method)(context, message));
-    out.Send({}, Dump(ToFinetuningJob(job)));
+    const StatusOr<v1::Job> job = co_await (services.finetuning.*method)(context, message);
+    if (!job.ok()) co_return ByFinetuningNames(job.status());
+    out.Send({}, Dump(ToFinetuningJob(*job)));
     co_return OkStatus();
   };
 }
@@ -97,8 +97,12 @@ StatusOr<PageQuery> ReadPageQuery(const http::Request& request, bool has_metadat
     } else if (name == "after") {
       query.after = value;
     } else if (has_metadata && name.starts_with("metadata[") && name.ends_with("]")) {
-      query.filter += fmt::format("{}label.{}=\"{}\"", query.filter.empty() ? "" : " ",
-                                  name.substr(9, name.size() - 10), value);
+      if (value.find('"') != std::string::npos)
+        return InvalidArgumentError("metadata can't be looked for by a value with quotes in it")
+            .At(Printable(name));
+      constexpr char kQuote = '"';
+      query.filter += (query.filter.empty() ? "label." : " label.") +
+                      name.substr(9, name.size() - 10) + "=" + kQuote + value + kQuote;
     } else {
       return InvalidArgumentError(Quoted(name, 100) + " is no parameter here").At(Printable(name));
     }
@@ -140,12 +144,13 @@ calls::Awaitable<Status> ListEvents(Services& services, calls::CallContext& cont
     const std::string number = query.after.substr(query.after.rfind('-') + 1);
     list.set_page_token(core::MakePageToken(number, list.name() + " newest first"));
   }
-  GRAFT_CO_ASSIGN_OR_RETURN(const v1::ListJobEventsResponse page,
-                            co_await services.finetuning.ListJobEvents(context, list));
+  const StatusOr<v1::ListJobEventsResponse> page =
+      co_await services.finetuning.ListJobEvents(context, list);
+  if (!page.ok()) co_return ByFinetuningNames(page.status());
   Json data = Json::array();
-  for (const v1::JobEvent& event : page.events())
+  for (const v1::JobEvent& event : page->events())
     data.push_back(ToFinetuningEvent(request.arguments.at("job"), event));
-  out.Send({}, Dump(Page(std::move(data), !page.next_page_token().empty())));
+  out.Send({}, Dump(Page(std::move(data), !page->next_page_token().empty())));
   co_return OkStatus();
 }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "common/spec/default_learning_rate.h"
 #include "server/rest/files.h"
 #include "server/rest/transcode.h"
 #include "server/service/convert.h"

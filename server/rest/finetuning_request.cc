@@ -133,7 +133,9 @@ void ReadJob(Fields& fields, FinetuningRequest& request, Json& spec) {
 
 std::string Renamed(const std::string& field) {
   const std::string_view spec = "spec.";
-  if (!field.starts_with(spec)) return field == "request_id" ? "graft.request_id" : field;
+  if (field == "request_id") return "graft.request_id";
+  if (field == "name") return "fine_tuning_job_id";
+  if (!field.starts_with(spec)) return field;
   const std::string inner = field.substr(spec.size());
   if (inner == "adapter") return "suffix";
   if (inner == "base" || inner == "init_from") return "model";

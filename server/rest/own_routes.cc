@@ -103,6 +103,10 @@ void AddDatasets(service::DatasetService& datasets, std::vector<Route>& routes) 
   const std::vector<Binding> named = {{"name", "datasets/{dataset}"}};
   Add({Post("/v1/datasets/check", OptionsOf("DatasetService.CheckDataset"),
             Transcoded(datasets, &Datasets::CheckDataset)),
+       Get("/v1/datasets", OptionsOf("DatasetService.ListDatasets"),
+           Transcoded(datasets, &Datasets::ListDatasets)),
+       Get("/v1/datasets/{dataset}", OptionsOf("DatasetService.GetDataset"),
+           Transcoded(datasets, &Datasets::GetDataset, named)),
        Delete("/v1/datasets/{dataset}", OptionsOf("DatasetService.DeleteDataset"),
               Transcoded(datasets, &Datasets::DeleteDataset, named))},
       routes);

@@ -4,6 +4,8 @@
 
 #include "server/rest/chat.h"
 #include "server/rest/completions.h"
+#include "server/rest/files.h"
+#include "server/rest/finetuning.h"
 #include "server/rest/models.h"
 #include "server/rest/own_routes.h"
 #include "server/rest/texts.h"
@@ -34,6 +36,11 @@ void AddHealth(std::function<bool()> is_ready, Routes& routes) {
   routes.push_back({"GET", "/readyz", BodyForm::kNone, &OptionsOf("Http.Ready"), std::move(ready)});
 }
 
+calls::Awaitable<Status> NameChat(calls::CallContext&, const http::Request&, http::Responder&) {
+  co_return NotFoundError("there are no responses here; POST /v1/chat/completions answers chats")
+      .AddDetail({"NOT_BUILT", {}, 0, {}, {}});
+}
+
 void AddOpenAi(Services& services, Routes& routes) {
   const calls::CallOptions* generate = &OptionsOf("InferenceService.Generate");
   routes.insert(
@@ -45,7 +52,19 @@ void AddOpenAi(Services& services, Routes& routes) {
        {"POST", "/v1/chat/completions", BodyForm::kJson, generate, ChatHandler(services)},
        {"POST", "/v1/completions", BodyForm::kJson, generate, CompletionsHandler(services)},
        {"POST", "/v1/embeddings", BodyForm::kJson, &OptionsOf("InferenceService.Embed"),
-        EmbeddingsHandler(services)}});
+        EmbeddingsHandler(services)},
+       {"POST", "/v1/responses", BodyForm::kJson, &OptionsOf("Http.GetModel"), NameChat},
+       {"POST", "/v1/files", BodyForm::kStream, &OptionsOf("DatasetService.UploadDataset"),
+        UploadFileHandler(services)},
+       {"GET", "/v1/files", BodyForm::kNone, &OptionsOf("DatasetService.ListDatasets"),
+        ListFilesHandler(services)},
+       {"GET", "/v1/files/{file}", BodyForm::kNone, &OptionsOf("DatasetService.GetDataset"),
+        GetFileHandler(services)},
+       {"GET", "/v1/files/{file}/content", BodyForm::kNone,
+        &OptionsOf("DatasetService.ReadDataset"), ReadFileHandler(services)},
+       {"DELETE", "/v1/files/{file}", BodyForm::kNone, &OptionsOf("DatasetService.DeleteDataset"),
+        DeleteFileHandler(services)}});
+  AddFinetuningRoutes(services, routes);
 }
 
 }  // namespace

@@ -5,10 +5,23 @@ import subprocess
 from pathlib import Path
 
 
+def cache():
+    """What scripts/setup.sh fills: environments and base models."""
+    return Path(os.environ.get("GRAFT_CACHE", Path.home() / ".cache" / "graft"))
+
+
+def find_python(name):
+    """The Python of an environment; None, saying that it is missing, if a test that needs it is to be skipped."""
+    python = cache() / name / "bin/python"
+    if python.exists():
+        return python
+    print(f"skipped: {python} is missing; scripts/setup.sh installs it")
+    return None
+
+
 def find_oracles():
     """{library: its Python}; None, saying what is missing, if a test that needs them is to be skipped."""
-    cache = Path(os.environ.get("GRAFT_CACHE", Path.home() / ".cache" / "graft"))
-    pythons = {"peft": cache / "oracle-peft/bin/python", "adapters": cache / "oracle-adapters/bin/python"}
+    pythons = {"peft": cache() / "oracle-peft/bin/python", "adapters": cache() / "oracle-adapters/bin/python"}
     pythons["transformers"] = pythons["peft"]
     for python in pythons.values():
         if not python.exists():

@@ -37,7 +37,7 @@ namespace v1 = graft::v1;
 /// Remembers what jobs went through, and how calls ended. Thread safe.
 class TransitionProbe : public calls::Probe {
  public:
-  void CallFinished(std::string_view rpc, StatusCode code, double) override {
+  void CallFinished(calls::Protocol, std::string_view rpc, StatusCode code, double) override {
     const std::lock_guard lock(mutex_);
     ended_.emplace_back(rpc, code);
   }

@@ -21,6 +21,7 @@ namespace v1 = graft::v1;
 static_assert(std::endian::native == std::endian::little, "base64 is of little-endian floats");
 
 constexpr size_t kMaxText = size_t{16} << 20;
+constexpr char kQuote = '"';
 
 /// What computed an answer, as all answers of graft say it.
 Json ToJson(const v1::Provenance& provenance) {
@@ -117,7 +118,7 @@ calls::Awaitable<Status> Embed(service::Services& services, calls::CallContext& 
     tokens += one.tokens();
     data += fmt::format(
         R"({}{{"object":"embedding","index":{},"embedding":{}}})", i > 0 ? "," : "", i,
-        asked.wants_base64 ? "\"" + Base64(one.values()) + "\"" : FloatList(one.values()));
+        asked.wants_base64 ? kQuote + Base64(one.values()) + kQuote : FloatList(one.values()));
   }
   out.Send({}, fmt::format(R"({{"object":"list","data":[{}],"model":{},"usage":{},"graft":{}}})",
                            data, Dump(asked.model), Dump(Usage(tokens)),

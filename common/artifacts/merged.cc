@@ -150,13 +150,21 @@ StatusOr<std::string> MergedWeights::Compute(const Part& part) const {
   return FromFloats(dtype, weight);
 }
 
+std::string MergedWeights::Beginning() const {
+  std::vector<safetensors::TensorInfo> tensors;
+  for (const Part& part : parts_) tensors.push_back(part.info);
+  return FileBeginning(tensors);
+}
+
+int64_t MergedWeights::bytes() const {
+  size_t bytes = Beginning().size();
+  for (const Part& part : parts_) bytes += part.info.size();
+  return static_cast<int64_t>(bytes);
+}
+
 StatusOr<std::string> MergedWeights::Next() {
   if (next_ > parts_.size()) return std::string();
-  if (next_++ == 0) {
-    std::vector<safetensors::TensorInfo> tensors;
-    for (const Part& part : parts_) tensors.push_back(part.info);
-    return FileBeginning(tensors);
-  }
+  if (next_++ == 0) return Beginning();
   const Part& part = parts_[next_ - 2];
   GRAFT_ASSIGN_OR_RETURN(std::string bytes, Compute(part));
   if (bytes.size() != part.info.size())

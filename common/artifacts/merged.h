@@ -27,6 +27,8 @@ class MergedWeights {
       std::shared_ptr<const safetensors::Checkpoint> base, const families::Layout& layout,
       const Manifest& manifest, Files files);
 
+  /// Of the whole file.
+  int64_t bytes() const;
   /// The next bytes of the file: its header, then each tensor; empty once it is over.
   /// Errors: as Checkpoint::Read; Unavailable if the base's files changed since Plan.
   StatusOr<std::string> Next();
@@ -42,6 +44,7 @@ class MergedWeights {
     double scale = 0;
   };
   MergedWeights() = default;
+  std::string Beginning() const;
   Status Place(const BoundTensor& tensor, const methods::MethodSpec& method);
   Status AddBase(const families::Layout& layout, const tasks::TaskSpec& task);
   Part* Find(const std::string& name);

@@ -5,6 +5,7 @@
 #include "common/base/json.h"
 #include "server/rest/handler.h"
 #include "server/rest/transcode.h"
+#include "server/service/convert.h"
 
 namespace graft::server::rest {
 namespace {
@@ -85,7 +86,39 @@ calls::Awaitable<Status> Get(service::Services& services, calls::CallContext& co
   co_return OkStatus();
 }
 
+calls::Awaitable<Status> Delete(service::Services& services, calls::CallContext& context,
+                                const http::Request& request, http::Responder& out) {
+  const std::string& name = request.arguments.at("model");
+  GRAFT_CO_ASSIGN_OR_RETURN(const service::Model model,
+                            co_await services.models.Find(context, name));
+  if (!model.base.empty()) {
+    co_return FailedPreconditionError(name + " is a base, a folder of the server's --bases")
+        .At("model", "IS_A_BASE");
+  }
+  Status status;
+  if (name.find('@') == std::string::npos) {
+    graft::v1::DeleteAdapterRequest remove;
+    remove.set_name("adapters/" + name);
+    const auto removed = co_await services.adapters.DeleteAdapter(context, remove);
+    status = removed.status();
+  } else {
+    GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
+                              co_await services.models.FindVersion(context, name));
+    graft::v1::DeleteVersionRequest remove;
+    remove.set_name(service::VersionName(version.adapter, version.number));
+    const auto removed = co_await services.adapters.DeleteVersion(context, remove);
+    status = removed.status();
+  }
+  GRAFT_CO_RETURN_IF_ERROR(status);
+  out.Send({}, Dump({{"id", name}, {"object", "model"}, {"deleted", true}}));
+  co_return OkStatus();
+}
+
 }  // namespace
+
+http::Handler DeleteModelHandler(service::Services& services) {
+  return HandlerOf(services, Delete);
+}
 
 http::Handler ListModelsHandler(service::Services& services) { return HandlerOf(services, List); }
 

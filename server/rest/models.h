@@ -1,5 +1,5 @@
 #pragma once
-/// GET /v1/models and /v1/models/{model}; DELETE of a version or an adapter.
+/// /v1/models: what answers, by the names that clients use.
 
 #include "server/http/request.h"
 #include "server/service/services.h"
@@ -10,5 +10,7 @@ namespace graft::server::rest {
 /// newest version's. `services` outlives it.
 http::Handler ListModelsHandler(service::Services& services);
 http::Handler GetModelHandler(service::Services& services);
+/// "support@3" is a version, "support" the whole adapter; a base can't be deleted.
+http::Handler DeleteModelHandler(service::Services& services);
 
 }  // namespace graft::server::rest

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/rest/adapter_archive.h"
 #include "server/rest/job_event_stream.h"
 #include "server/rest/texts.h"
 #include "server/rest/transcode.h"
@@ -24,6 +25,9 @@ Route Post(std::string_view pattern, const calls::CallOptions& options, Handler 
 }
 Route Put(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
   return {"PUT", pattern, BodyForm::kJson, &options, std::move(handler)};
+}
+Route Receive(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
+  return {"POST", pattern, BodyForm::kStream, &options, std::move(handler)};
 }
 Route Delete(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
   return {"DELETE", pattern, BodyForm::kNone, &options, std::move(handler)};
@@ -82,6 +86,10 @@ void AddAdapters(Services& services, std::vector<Route>& routes) {
             Transcoded(adapters, &Adapters::Rollback, of)),
        Post("/v1/adapters/{adapter}/evaluate", OptionsOf("AdapterService.EvaluateVersion"),
             Transcoded(adapters, &Adapters::EvaluateVersion, any)),
+       Get("/v1/adapters/{adapter}/export", OptionsOf("AdapterService.ExportAdapter"),
+           ExportHandler(services)),
+       Receive("/v1/adapters/{adapter}/import", OptionsOf("AdapterService.ImportAdapter"),
+               ImportHandler(services)),
        Post("/v1/adapters/{adapter}/warm", OptionsOf("AdapterService.WarmAdapter"),
             Transcoded(adapters, &Adapters::WarmAdapter, any)),
        Post("/v1/adapters/{adapter}/pin", OptionsOf("AdapterService.PinAdapter"),
@@ -98,11 +106,13 @@ void AddBases(service::BaseModelService& bases, std::vector<Route>& routes) {
       routes);
 }
 
-void AddDatasets(service::DatasetService& datasets, std::vector<Route>& routes) {
+void AddDatasets(Services& services, std::vector<Route>& routes) {
   using Datasets = service::DatasetService;
+  Datasets& datasets = services.datasets;
   const std::vector<Binding> named = {{"name", "datasets/{dataset}"}};
   Add({Post("/v1/datasets/check", OptionsOf("DatasetService.CheckDataset"),
             Transcoded(datasets, &Datasets::CheckDataset)),
+       Receive("/v1/datasets", OptionsOf("DatasetService.UploadDataset"), UploadHandler(services)),
        Get("/v1/datasets", OptionsOf("DatasetService.ListDatasets"),
            Transcoded(datasets, &Datasets::ListDatasets)),
        Get("/v1/datasets/{dataset}", OptionsOf("DatasetService.GetDataset"),
@@ -121,7 +131,7 @@ void AddOwnRoutes(Services& services, std::vector<Route>& routes) {
   AddJobs(services, routes);
   AddAdapters(services, routes);
   AddBases(services.bases, routes);
-  AddDatasets(services.datasets, routes);
+  AddDatasets(services, routes);
 }
 
 }  // namespace graft::server::rest

@@ -49,6 +49,8 @@ void AddOpenAi(Services& services, Routes& routes) {
         ListModelsHandler(services)},
        {"GET", "/v1/models/{model}", BodyForm::kNone, &OptionsOf("Http.GetModel"),
         GetModelHandler(services)},
+       {"DELETE", "/v1/models/{model}", BodyForm::kNone, &OptionsOf("AdapterService.DeleteVersion"),
+        DeleteModelHandler(services)},
        {"POST", "/v1/chat/completions", BodyForm::kJson, generate, ChatHandler(services)},
        {"POST", "/v1/completions", BodyForm::kJson, generate, CompletionsHandler(services)},
        {"POST", "/v1/embeddings", BodyForm::kJson, &OptionsOf("InferenceService.Embed"),

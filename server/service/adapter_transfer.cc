@@ -234,12 +234,13 @@ calls::Awaitable<Status> Collect(calls::StreamReader<graft::v1::ImportAdapterReq
   co_return BrokenOff();
 }
 
-/// A file in chunks; an empty one is one empty chunk.
-calls::Awaitable<Status> Send(const std::string& name, const std::string& bytes,
+/// A file, or a piece of one of `total` bytes, in chunks; an empty one is one empty chunk.
+calls::Awaitable<Status> Send(const std::string& name, const std::string& bytes, int64_t total,
                               calls::StreamWriter<graft::v1::ExportAdapterResponse>& writer) {
   for (size_t offset = 0; offset < std::max<size_t>(bytes.size(), 1); offset += kExportChunk) {
     graft::v1::ExportAdapterResponse message;
     message.mutable_file()->set_name(name);
+    message.mutable_file()->set_bytes(total);
     message.mutable_file()->set_chunk(bytes.substr(offset, kExportChunk));
     if (!co_await writer.Write(std::move(message)))
       co_return CancelledError("the caller went away");
@@ -338,6 +339,11 @@ calls::Awaitable<Status> AdapterService::ExportAdapter(
   if (!beside.warning.empty()) first.mutable_version()->add_warnings(beside.warning);
   if (!co_await writer.Write(std::move(first))) co_return CancelledError("the caller went away");
   for (const std::string& key : keys) {
+    auto stat = [&store = backend_.objects, key]() -> StatusOr<objects::ObjectStore::Info> {
+      return store.Stat(key);
+    };
+    GRAFT_CO_ASSIGN_OR_RETURN(const objects::ObjectStore::Info info,
+                              co_await OnDisk(backend_.runtime, std::move(stat)));
     for (uint64_t offset = 0;;) {
       auto read = [&store = backend_.objects, key, offset] {
         return store.ReadRange(key, offset, kExportChunk);
@@ -349,6 +355,7 @@ calls::Awaitable<Status> AdapterService::ExportAdapter(
       const bool last = chunk.size() < kExportChunk;
       graft::v1::ExportAdapterResponse message;
       message.mutable_file()->set_name(key.substr(version.artifact_prefix.size()));
+      message.mutable_file()->set_bytes(static_cast<int64_t>(info.bytes));
       message.mutable_file()->set_chunk(std::move(chunk));
       if (!co_await writer.Write(std::move(message)))
         co_return CancelledError("the caller went away");
@@ -356,7 +363,8 @@ calls::Awaitable<Status> AdapterService::ExportAdapter(
     }
   }
   for (const auto& [name, bytes] : beside.files)
-    GRAFT_CO_RETURN_IF_ERROR(co_await Send(name, bytes, writer));
+    GRAFT_CO_RETURN_IF_ERROR(
+        co_await Send(name, bytes, static_cast<int64_t>(bytes.size()), writer));
   co_return OkStatus();
 }
 
@@ -378,7 +386,7 @@ calls::Awaitable<Status> AdapterService::ExportMerged(
     GRAFT_CO_ASSIGN_OR_RETURN(const MergedExport::Piece piece,
                               co_await OnDisk(backend_.runtime, std::move(next)));
     if (piece.file.empty()) co_return OkStatus();
-    GRAFT_CO_RETURN_IF_ERROR(co_await Send(piece.file, piece.bytes, writer));
+    GRAFT_CO_RETURN_IF_ERROR(co_await Send(piece.file, piece.bytes, piece.total, writer));
   }
 }
 

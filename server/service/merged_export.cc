@@ -74,11 +74,12 @@ Status MergedExport::AddTexts(const core::Version& version, const artifacts::Man
 StatusOr<MergedExport::Piece> MergedExport::Next() {
   if (!texts_.empty()) {
     auto text = texts_.extract(texts_.begin());
-    return Piece{text.key(), std::move(text.mapped())};
+    const auto total = static_cast<int64_t>(text.mapped().size());
+    return Piece{text.key(), std::move(text.mapped()), total};
   }
   GRAFT_ASSIGN_OR_RETURN(std::string bytes, weights_->Next());
   if (bytes.empty()) return Piece{};
-  return Piece{"model.safetensors", std::move(bytes)};
+  return Piece{"model.safetensors", std::move(bytes), weights_->bytes()};
 }
 
 }  // namespace graft::server::service

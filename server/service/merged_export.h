@@ -25,6 +25,7 @@ class MergedExport {
 
   struct Piece {
     std::string file, bytes;
+    int64_t total = 0;  ///< Of the whole file.
   };
   /// The next bytes of the folder, file by file; without a file's name once it is over.
   StatusOr<Piece> Next();

@@ -1,0 +1,199 @@
+#include "server/rest/adapter_archive.h"
+
+#include <string>
+#include <utility>
+
+#include "common/base/sha256.h"
+#include "common/base/utf8.h"
+#include "server/rest/handler.h"
+#include "server/rest/tar.h"
+#include "server/rest/transcode.h"
+
+namespace graft::server::rest {
+namespace {
+
+namespace v1 = graft::v1;
+
+/// Writes an export's files as they come.
+class Archive final : public calls::StreamWriter<v1::ExportAdapterResponse> {
+ public:
+  explicit Archive(http::Responder& out) : out_(out) {}
+
+  calls::Awaitable<bool> Write(v1::ExportAdapterResponse part) override {
+    if (part.has_version()) {
+      std::string name = part.version().name();
+      for (char& c : name) c = c == '/' ? '-' : c;
+      out_.Begin({200,
+                  "application/x-tar",
+                  {{"Content-Disposition", "attachment; filename=" + name + ".tar"}}});
+      co_return true;
+    }
+    std::string bytes;
+    v1::ImportAdapterRequest::File& file = *part.mutable_file();
+    if (file.name() != name_) {
+      bytes = TarPadding(size_) + TarHeader(file.name(), file.bytes());
+      name_ = file.name();
+      size_ = file.bytes();
+    }
+    bytes += file.chunk();
+    co_return co_await out_.Write(std::move(bytes));
+  }
+  calls::Awaitable<bool> Finish() { return out_.Write(TarPadding(size_) + TarEnd()); }
+
+ private:
+  http::Responder& out_;
+  std::string name_;  ///< Of the file that is being written,
+  int64_t size_ = 0;  ///< and its size.
+};
+
+calls::Awaitable<Status> Export(service::Services& services, calls::CallContext& context,
+                                const http::Request& request, http::Responder& out) {
+  v1::ExportAdapterRequest ask;
+  GRAFT_CO_RETURN_IF_ERROR(ReadMessage(request, {{"adapter", "{adapter}"}}, ask));
+  Archive archive(out);
+  GRAFT_CO_RETURN_IF_ERROR(co_await services.adapters.ExportAdapter(context, ask, archive));
+  const bool is_sent = co_await archive.Finish();
+  co_return is_sent ? OkStatus() : CancelledError("the client went away");
+}
+
+/// What a stream of messages is made of: a header, pieces of bytes, at last their hash.
+template <typename Message>
+class PieceReader : public calls::StreamReader<Message> {
+ public:
+  explicit PieceReader(http::BodyReader& body) : body_(body) {}
+  calls::Awaitable<bool> Read() override {
+    if (!status_.ok()) co_return false;
+    message_.Clear();
+    StatusOr<bool> made = co_await Advance();
+    if (made.ok()) co_return *made;
+    status_ = std::move(made).status();
+    co_return false;
+  }
+  Message& message() override { return message_; }
+  /// Why Read returned false, if it wasn't the end.
+  const Status& status() const { return status_; }
+
+ protected:
+  /// Makes the next message; false at the end.
+  virtual calls::Awaitable<StatusOr<bool>> Advance() = 0;
+  void SetHash() {
+    is_over_ = true;
+    message_.set_sha256(hash_.HexDigest());
+  }
+
+  http::BodyReader& body_;
+  Message message_;
+  Sha256 hash_;
+  bool is_over_ = false;
+
+ private:
+  Status status_;
+};
+
+class TarImport final : public PieceReader<v1::ImportAdapterRequest> {
+ public:
+  TarImport(http::BodyReader& body, v1::ImportAdapterRequest::Header header)
+      : PieceReader(body), header_(std::move(header)) {}
+
+ private:
+  calls::Awaitable<StatusOr<bool>> Advance() override {
+    if (is_over_) co_return false;
+    if (!std::exchange(has_begun_, true)) {
+      *message_.mutable_header() = header_;
+      co_return true;
+    }
+    while (true) {
+      GRAFT_CO_ASSIGN_OR_RETURN(TarReader::Event event, tar_.Next());
+      switch (event.kind) {
+        case TarReader::Event::Kind::kMore: {
+          GRAFT_CO_ASSIGN_OR_RETURN(const std::string bytes, co_await body_.Read());
+          if (bytes.empty()) co_return InvalidArgumentError("the archive ends in the middle");
+          tar_.Feed(bytes);
+          break;
+        }
+        case TarReader::Event::Kind::kFile:
+          file_ = std::move(event.name);
+          message_.mutable_file()->set_name(file_);
+          if (event.size == 0) co_return true;
+          break;
+        case TarReader::Event::Kind::kData:
+          hash_.Update(event.data);
+          message_.mutable_file()->set_name(file_);
+          message_.mutable_file()->set_chunk(std::move(event.data));
+          co_return true;
+        case TarReader::Event::Kind::kEnd:
+          SetHash();
+          co_return true;
+      }
+    }
+  }
+
+  const v1::ImportAdapterRequest::Header header_;
+  TarReader tar_;
+  std::string file_;
+  bool has_begun_ = false;
+};
+
+calls::Awaitable<Status> Import(service::Services& services, calls::CallContext& context,
+                                const http::Request& request, http::Responder& out) {
+  v1::ImportAdapterRequest::Header header;
+  http::Request fields = request;
+  if (const auto labels = fields.query.extract("label_names"); !labels.empty())
+    fields.body = "{\"label_names\":" + labels.mapped() + "}";
+  GRAFT_CO_RETURN_IF_ERROR(ReadMessage(fields, {{"adapter", "{adapter}"}}, header));
+  TarImport tar(*request.stream, header);
+  const StatusOr<v1::AdapterVersion> version =
+      co_await services.adapters.ImportAdapter(context, tar);
+  GRAFT_CO_RETURN_IF_ERROR(tar.status());
+  if (!version.ok()) co_return version.status();
+  GRAFT_CO_ASSIGN_OR_RETURN(std::string text, JsonText(*version));
+  out.Send({}, std::move(text));
+  co_return OkStatus();
+}
+
+class RawUpload final : public PieceReader<v1::UploadDatasetRequest> {
+ public:
+  RawUpload(http::BodyReader& body, v1::UploadDatasetRequest::Header header)
+      : PieceReader(body), header_(std::move(header)) {}
+
+ private:
+  calls::Awaitable<StatusOr<bool>> Advance() override {
+    if (is_over_) co_return false;
+    if (!std::exchange(has_begun_, true)) {
+      *message_.mutable_header() = header_;
+      co_return true;
+    }
+    GRAFT_CO_ASSIGN_OR_RETURN(std::string bytes, co_await body_.Read());
+    if (bytes.empty()) {
+      SetHash();
+      co_return true;
+    }
+    hash_.Update(bytes);
+    message_.set_chunk(std::move(bytes));
+    co_return true;
+  }
+
+  const v1::UploadDatasetRequest::Header header_;
+  bool has_begun_ = false;
+};
+
+calls::Awaitable<Status> Upload(service::Services& services, calls::CallContext& context,
+                                const http::Request& request, http::Responder& out) {
+  v1::UploadDatasetRequest::Header header;
+  GRAFT_CO_RETURN_IF_ERROR(ReadMessage(request, {}, header));
+  RawUpload upload(*request.stream, header);
+  const StatusOr<v1::Dataset> dataset = co_await services.datasets.UploadDataset(context, upload);
+  GRAFT_CO_RETURN_IF_ERROR(upload.status());
+  if (!dataset.ok()) co_return dataset.status();
+  GRAFT_CO_ASSIGN_OR_RETURN(std::string text, JsonText(*dataset));
+  out.Send({}, std::move(text));
+  co_return OkStatus();
+}
+
+}  // namespace
+
+http::Handler ExportHandler(service::Services& services) { return HandlerOf(services, Export); }
+http::Handler ImportHandler(service::Services& services) { return HandlerOf(services, Import); }
+http::Handler UploadHandler(service::Services& services) { return HandlerOf(services, Upload); }
+
+}  // namespace graft::server::rest

@@ -1,0 +1,55 @@
+#pragma once
+/// Tar archives of plain files, as their bytes come and go: pure, and bounded in memory by what is
+/// fed at once.
+/// Source: POSIX.1-1988 ustar, and of pax (POSIX.1-2001) the records path and size.
+/// Thread safety: confined to one thread.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/base/status.h"
+
+namespace graft::server::rest {
+
+/// What stands in front of a file's bytes; behind them comes TarPadding, behind the last TarEnd.
+/// Requires: a name of at most 100 bytes, a size below 8 GiB; beyond that it is a pax record.
+std::string TarHeader(const std::string& name, int64_t size);
+std::string TarPadding(int64_t size);
+std::string TarEnd();
+
+class TarReader {
+ public:
+  struct Event {
+    enum class Kind {
+      kMore,  ///< Feed more.
+      kFile,  ///< A file begins: its name without folders, and its size.
+      kData,  ///< Bytes of it.
+      kEnd,   ///< All are over.
+    } kind = Kind::kMore;
+    std::string name;
+    int64_t size = 0;
+    std::string data;
+  };
+  void Feed(std::string_view bytes) { buffer_ += bytes; }
+  /// What comes next. Folders are passed over. Errors: InvalidArgument for what is no tar, a
+  /// checksum that is wrong, a link or a device, at which it stays.
+  StatusOr<Event> Next();
+
+ private:
+  StatusOr<Event> NextHeader();
+  StatusOr<Event> NextData();
+  /// Of a pax header: takes its records. False while they aren't all there.
+  StatusOr<bool> TakeRecords();
+
+  std::string buffer_;
+  int64_t left_ = 0;     ///< Bytes of the file that are still to come,
+  int64_t padding_ = 0;  ///< and of what fills its last block.
+  int64_t records_ = 0;  ///< Size of a pax header's records that come next.
+  std::string path_;     ///< What a pax header said of the next file.
+  int64_t size_ = -1;
+  bool has_begun_ = false;
+  bool is_over_ = false;
+};
+
+}  // namespace graft::server::rest

@@ -135,7 +135,7 @@ StatusOr<Hyperparameters> ReadHyperparameters(const Json& json, bool has_validat
   }
   hp.precision = static_cast<Precision>(fields.Choice("precision", kPrecisions, 0));
   hp.exact = fields.Flag("exact", true);
-  hp.keep_checkpoints = static_cast<int>(fields.Integer("keep_checkpoints", 0, 1000, 0));
+  hp.keep_checkpoints = static_cast<int>(fields.Integer("keep_checkpoints", 0, 100, 0));
   hp.checkpoint_seconds = fields.Integer("checkpoint_seconds", 0, 1 << 30, hp.checkpoint_seconds);
   hp.max_run_seconds = fields.Integer("max_run_seconds", 0, int64_t{1} << 40, 0);
   GRAFT_RETURN_IF_ERROR(fields.Finish());

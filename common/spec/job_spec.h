@@ -66,7 +66,7 @@ struct Hyperparameters {
   bool keep_best = false;
   Precision precision = Precision::kAuto;
   bool exact = true;
-  int keep_checkpoints = 0;
+  int keep_checkpoints = 0;  ///< The last so many become versions.
   int64_t checkpoint_seconds = 30;
   int64_t max_run_seconds = 0;
 };

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/ids.h"
 #include "common/base/sha256.h"
 #include "common/base/utf8.h"
 
@@ -97,6 +98,17 @@ StatusOr<std::string> ParseBaseFilter(std::string_view filter) {
   if (!term.starts_with("base=") || term.size() == 5 || !NextTerm(filter).empty())
     return BadTerm(term, "base=ID");
   return std::string(term.substr(5));
+}
+
+StatusOr<std::string> ParseVersionFilter(std::string_view filter) {
+  const std::string_view term = NextTerm(filter);
+  if (term.empty()) return std::string();
+  std::string_view id = term;
+  if (!id.starts_with("job=") || !NextTerm(filter).empty()) return BadTerm(term, "job=jobs/ID");
+  id.remove_prefix(4);
+  if (id.starts_with("jobs/")) id.remove_prefix(5);
+  if (!IsValidName(id)) return BadTerm(term, "job=jobs/ID");
+  return std::string(id);
 }
 
 std::string MakePageToken(std::string_view last, std::string_view filter) {

@@ -18,6 +18,9 @@ StatusOr<JobQuery> ParseJobFilter(std::string_view filter);
 /// base=ID or nothing; returns the base.
 StatusOr<std::string> ParseBaseFilter(std::string_view filter);
 
+/// job=jobs/ID, job=ID or nothing; returns the id.
+StatusOr<std::string> ParseVersionFilter(std::string_view filter);
+
 /// A page token for the list that goes on behind `last`. It is only good for the same filter.
 std::string MakePageToken(std::string_view last, std::string_view filter);
 /// Returns `last`; empty for an empty token.

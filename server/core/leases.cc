@@ -16,9 +16,21 @@ constexpr size_t kMaxExpired = 1000;
 /// Of samples, that a job keeps without thinning them out.
 constexpr int64_t kWholeSampleBytes = int64_t{4} << 20;
 
-bool Holds(const Job& job, const LeaseReport& report) {
-  return job.state == JobState::kRunning && job.lease.token == report.token &&
-         !job.attempts.empty();
+bool Holds(const Job& job, int64_t token) {
+  return job.state == JobState::kRunning && job.lease.token == token && !job.attempts.empty();
+}
+
+Status LeaseIsOver(const Job& job, int64_t token) {
+  return AbortedError("the lease of job " + job.key.id + " with token " + std::to_string(token) +
+                      " is over; the job is " + std::string(JobStateName(job.state)));
+}
+
+/// The job as it is now. Errors: Aborted if it is gone.
+StatusOr<Job> GetJobOfLease(Transaction& tx, const JobKey& key) {
+  StatusOr<Job> found = tx.GetJob(key);
+  if (found.status().code() == StatusCode::kNotFound)
+    return AbortedError("job " + key.id + " was deleted");
+  return found;
 }
 
 TimeUs ExpiryOf(const Job& job, const LeaseOptions& options, TimeUs now) {
@@ -136,7 +148,7 @@ Status Succeed(Transaction& tx, Job& job, const Completion& completion,
   JobEvent event;
   event.time = tx.Now();
   event.kind = EventKind::kVersionCreated;
-  event.text = "adapters/" + made->adapter + "/versions/" + std::to_string(made->number);
+  event.text = VersionText(*made);
   event.sha256 = made->sha256;
   event.promoted = completion.promote;
   events.push_back(std::move(event));
@@ -212,6 +224,12 @@ void Measure(JobFacts& facts, const JobFacts& measured) {
 
 }  // namespace
 
+StatusOr<Job> GetHeldJob(Transaction& tx, const JobKey& key, int64_t token) {
+  GRAFT_ASSIGN_OR_RETURN(Job job, GetJobOfLease(tx, key));
+  if (!Holds(job, token)) return LeaseIsOver(job, token);
+  return job;
+}
+
 StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report,
                                   const LeaseOptions& options) {
   StatusOr<Job> found = tx.GetJob(report.key);
@@ -219,7 +237,7 @@ StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report,
     return LeaseVerdict{true, JobState::kCancelled, {}};
   }
   GRAFT_ASSIGN_OR_RETURN(Job job, std::move(found));
-  if (!Holds(job, report)) return LeaseVerdict{true, JobState::kCancelled, {}};
+  if (!Holds(job, report.token)) return LeaseVerdict{true, JobState::kCancelled, {}};
   const std::string before = job.checkpoint.key;
   std::vector<JobEvent> events = Record(job, report, tx.Now());
   job.lease.expiry = ExpiryOf(job, options, tx.Now());
@@ -232,16 +250,10 @@ StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report,
 StatusOr<Job> CompleteLease(Transaction& tx, const Completion& completion,
                             const LeaseOptions& options) {
   const LeaseReport& report = completion.report;
-  StatusOr<Job> found = tx.GetJob(report.key);
-  if (!found.ok() && found.status().code() == StatusCode::kNotFound) {
-    return AbortedError("job " + report.key.id + " was deleted");
-  }
-  GRAFT_ASSIGN_OR_RETURN(Job job, std::move(found));
-  if (!Holds(job, report)) {
+  GRAFT_ASSIGN_OR_RETURN(Job job, GetJobOfLease(tx, report.key));
+  if (!Holds(job, report.token)) {
     if (IsRepeated(job, completion)) return job;
-    return AbortedError("the lease of job " + job.key.id + " with token " +
-                        std::to_string(report.token) + " is over; the job is " +
-                        std::string(JobStateName(job.state)));
+    return LeaseIsOver(job, report.token);
   }
   const TimeUs now = tx.Now();
   std::vector<JobEvent> events = Record(job, report, now);

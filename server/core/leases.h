@@ -54,6 +54,10 @@ struct LeaseVerdict {
 StatusOr<LeaseVerdict> RenewLease(Transaction& tx, const LeaseReport& report,
                                   const LeaseOptions& options);
 
+/// The job, for a write by whoever holds its lease.
+/// Errors: Aborted if the token is old, the job isn't RUNNING any more, or gone.
+StatusOr<Job> GetHeldJob(Transaction& tx, const JobKey& key, int64_t token);
+
 /// How an attempt ended.
 enum class Outcome {
   kSucceeded,

@@ -40,7 +40,29 @@ void Point(Adapter& adapter, const std::string& alias, int64_t number) {
   target.version = number;
 }
 
+/// Not latest_version: that one may have been deleted, or be a checkpoint of a job under way.
+StatusOr<Version> Latest(Transaction& tx, const Adapter& adapter) {
+  constexpr size_t kAtOnce = 8;
+  bool has_checkpoints = false;
+  for (int64_t before = 0;;) {
+    GRAFT_ASSIGN_OR_RETURN(std::vector<Version> versions,
+                           tx.ListVersions(adapter.tenant, adapter.id, before, kAtOnce));
+    for (Version& version : versions) {
+      if (version.checkpoint_step == 0) return std::move(version);
+      has_checkpoints = true;
+      before = version.number;
+    }
+    if (versions.size() == kAtOnce) continue;
+    return NotFoundError("adapter " + adapter.id + " has no version" +
+                         (has_checkpoints ? " but kept checkpoints; name one by its number" : ""));
+  }
+}
+
 }  // namespace
+
+std::string VersionText(const Version& version) {
+  return "adapters/" + version.adapter + "/versions/" + std::to_string(version.number);
+}
 
 StatusOr<VersionName> ParseVersionName(std::string_view name) {
   constexpr std::string_view kPrefix = "adapters/";
@@ -80,16 +102,32 @@ StatusOr<Version> ResolveVersion(Transaction& tx, const std::string& tenant,
     return tx.FindVersionByHash(tenant, id, sha256);
   }
   if (const auto number = ParseNumber(selector)) return tx.GetVersion(tenant, id, *number);
-  if (selector == "latest") {
-    // Not latest_version: that one may have been deleted.
-    GRAFT_ASSIGN_OR_RETURN(std::vector<Version> newest, tx.ListVersions(tenant, id, 0, 1));
-    if (newest.empty()) return NotFoundError("adapter " + id + " has no version");
-    return std::move(newest.front());
-  }
+  if (selector == "latest") return Latest(tx, adapter);
   GRAFT_RETURN_IF_ERROR(CheckName(selector, "alias", "adapter"));
   const auto alias = adapter.aliases.find(selector);
   if (alias == adapter.aliases.end()) return NoAlias(adapter, selector);
   return tx.GetVersion(tenant, id, alias->second.version);
+}
+
+StatusOr<VersionPage> ListVersionPage(Transaction& tx, const Adapter& adapter,
+                                      const std::string& job, int64_t before, size_t limit) {
+  constexpr size_t kAtOnce = 100;
+  const size_t at_once = job.empty() ? limit + 1 : kAtOnce;
+  VersionPage page{.versions = {}, .next_before = before};
+  for (size_t looked = 0; looked < kMaxLooked; looked += at_once) {
+    GRAFT_ASSIGN_OR_RETURN(std::vector<Version> versions,
+                           tx.ListVersions(adapter.tenant, adapter.id, page.next_before, at_once));
+    for (Version& version : versions) {
+      if (page.versions.size() == limit) return page;
+      page.next_before = version.number;
+      if (job.empty() || version.job_id == job) page.versions.push_back(std::move(version));
+    }
+    if (versions.size() < at_once) {
+      page.next_before = 0;
+      return page;
+    }
+  }
+  return page;
 }
 
 Status CheckUnchanged(Transaction& tx, const Version& version) {

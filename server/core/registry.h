@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/core/store.h"
 
@@ -19,12 +20,24 @@ struct VersionName {
 /// Errors: InvalidArgument if `name` isn't of that form.
 StatusOr<VersionName> ParseVersionName(std::string_view name);
 
-/// Resolves "support" (alias live), "support@3", "support@latest", "support@canary",
-/// "support@sha256:<hex>" (the newest version with that content). The same behind "adapters/", and
-/// "adapters/support/versions/3".
+std::string VersionText(const Version& version);  ///< Its name as ParseVersionName reads it.
+
+/// Resolves "support" (alias live), "support@3", "support@latest" (the newest that isn't a kept
+/// checkpoint), "support@canary", "support@sha256:<hex>" (the newest version with that content).
+/// The same behind "adapters/", and "adapters/support/versions/3".
 /// Errors: InvalidArgument if malformed; NotFound for an unknown adapter, version or alias, naming
 /// what there is.
 StatusOr<Version> ResolveVersion(Transaction& tx, const std::string& tenant, std::string_view name);
+
+struct VersionPage {
+  std::vector<Version> versions;  ///< Newest first.
+  int64_t next_before = 0;        ///< To go on with; 0: there are no more.
+};
+/// Up to `limit` versions of an adapter that `job` made (an id; empty: all), with numbers below
+/// `before` (0: all). Looks at kMaxLooked only, so a page may be short and have a next one.
+StatusOr<VersionPage> ListVersionPage(Transaction& tx, const Adapter& adapter,
+                                      const std::string& job, int64_t before, size_t limit);
+inline constexpr size_t kMaxLooked = 2000;
 
 /// OK while `version`, which was read in an earlier transaction, is still the one of its number:
 /// its adapter may have been deleted and made anew meanwhile. Errors: NotFound if there is none of

@@ -94,6 +94,12 @@ struct Checkpoint {
   int64_t step = 0;
 };
 
+/// A checkpoint that became a version of the job's adapter.
+struct KeptCheckpoint {
+  int64_t step = 0;
+  int64_t version = 0;  ///< Its number.
+};
+
 /// What of its samples a job keeps as events.
 struct KeptSamples {
   int64_t bytes = 0;
@@ -131,6 +137,9 @@ struct Job {
   Progress progress;
   std::vector<Evaluation> evaluations;  ///< The newest 100.
   KeptSamples samples;
+  /// By step. The newest, and those older ones that an alias held when they should have gone; their
+  /// versions may have been deleted since.
+  std::vector<KeptCheckpoint> kept;
   JobFacts facts;
   std::string dataset_sha256;
   /// Of the base that the job was checked against; a run on another one is refused. Empty: unknown
@@ -163,11 +172,12 @@ struct JobEvent {
   std::string reason;                                                 ///< kStateChange
   std::optional<JobError> error;  ///< kStateChange to FAILED; also of a RETRY
   Progress progress;
-  Evaluation evaluation;
+  Evaluation evaluation;  ///< Also of a kCheckpoint that is a version, if it has one.
   Sample sample;
   int64_t checkpoint_step = 0, checkpoint_bytes = 0;
-  std::string text;    ///< kWarning; the version's name for kVersionCreated
-  std::string sha256;  ///< kVersionCreated
+  /// kWarning; the version's name for kVersionCreated, and for a kCheckpoint that is one.
+  std::string text;
+  std::string sha256;  ///< Of the version that is named.
   bool promoted = false;
 };
 
@@ -181,7 +191,7 @@ struct Adapter {
   std::string tenant, id;
   std::string base;
   TimeUs create_time = 0;
-  int64_t latest_version = 0;
+  int64_t latest_version = 0;  ///< The last number that was given, to kept checkpoints too.
   std::map<std::string, Alias> aliases;  ///< "live", "canary", ...
   int64_t revision = 0;
 };
@@ -203,6 +213,7 @@ struct Version {
   std::string request_id;               ///< Of the import.
   std::vector<Evaluation> evaluations;  ///< Of the whole run; those at `kept_step` are its own.
   int64_t kept_step = 0;                ///< Of the state that it is; 0: unknown.
+  int64_t checkpoint_step = 0;  ///< A checkpoint that job_id kept on its way; 0: its result.
   std::string description;
 };
 

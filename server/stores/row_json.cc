@@ -73,6 +73,9 @@ void Fields(Is<core::KeptSamples> auto& s, auto field) {
   field("bytes", s.bytes), field("step", s.step), field("index", s.index);
   field("is_thinned", s.is_thinned);
 }
+void Fields(Is<core::KeptCheckpoint> auto& k, auto field) {
+  field("step", k.step), field("version", k.version);
+}
 void Fields(Is<core::Checkpoint> auto& c, auto field) {
   field("key", c.key), field("sha256", c.sha256), field("step", c.step);
 }
@@ -90,7 +93,7 @@ void Fields(Is<Job> auto& j, auto field) {
   field("start_time", j.start_time), field("end_time", j.end_time), field("error", j.error);
   field("attempts", j.attempts), field("lease", j.lease), field("checkpoint", j.checkpoint);
   field("progress", j.progress), field("evaluations", j.evaluations), field("facts", j.facts);
-  field("samples", j.samples);
+  field("samples", j.samples), field("kept", j.kept);
   field("dataset_sha256", j.dataset_sha256), field("init_from_sha256", j.init_from_sha256);
   field("init_from_prefix", j.init_from_prefix), field("version_sha256", j.version_sha256);
   field("version_number", j.version_number), field("base_fingerprint", j.base_fingerprint);
@@ -119,7 +122,7 @@ void Fields(Is<core::Version> auto& v, auto field) {
   field("max_length", v.max_length), field("parameters", v.parameters), field("bytes", v.bytes);
   field("job_id", v.job_id), field("request_id", v.request_id);
   field("evaluations", v.evaluations), field("description", v.description);
-  field("kept_step", v.kept_step);
+  field("kept_step", v.kept_step), field("checkpoint_step", v.checkpoint_step);
 }
 
 /// What a value that was never set looks like; such a field isn't written. Fields whose default

@@ -304,7 +304,7 @@ TEST(SpecRefusalTest, RunOptions) {
                  {"/hyperparameters/precision", "FP16"},
                  {"/hyperparameters/exact", "yes"},
                  {"/hyperparameters/keep_checkpoints", -1},
-                 {"/hyperparameters/keep_checkpoints", 1001},
+                 {"/hyperparameters/keep_checkpoints", 101},
                  {"/hyperparameters/checkpoint_seconds", -1},
                  {"/hyperparameters/checkpoint_seconds", (int64_t{1} << 30) + 1},
                  {"/hyperparameters/max_run_seconds", -1},

@@ -60,6 +60,16 @@ TEST(FilterTest, BaseFilterKnowsBaseAlone) {
   }
 }
 
+TEST(FilterTest, VersionFilterKnowsJobAlone) {
+  EXPECT_EQ(*ParseVersionFilter(""), "");
+  EXPECT_EQ(*ParseVersionFilter(" job=jobs/01hxyz "), "01hxyz");
+  EXPECT_EQ(*ParseVersionFilter("job=01hxyz"), "01hxyz");
+  for (const char* text :
+       {"job=", "job=jobs/", "job=jobs/a/b", "job=a job=b", "jobs/a", "base=a"}) {
+    EXPECT_EQ(ParseVersionFilter(text).status().code(), StatusCode::kInvalidArgument) << text;
+  }
+}
+
 TEST(FilterTest, APageTokenLeadsBackToWhereTheListWas) {
   const std::string token = MakePageToken("01hxyz", "state=RUNNING");
 

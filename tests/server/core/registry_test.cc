@@ -239,5 +239,34 @@ TEST_F(RegistryTest, DeleteAdapterRemovesVersionsAndAliases) {
   EXPECT_EQ(Add('b')->number, 1);
 }
 
+TEST_F(RegistryTest, AJobsVersionsAreListedByPagesHoweverManyOthersThereAre) {
+  for (int i = 0; i < 450; ++i) {
+    Version version = Content('a');
+    version.job_id = i % 90 == 0 ? "mine" : "other";
+    ASSERT_TRUE(Do([&](Transaction& tx) { return AddVersion(tx, version, false); }).ok());
+  }
+  const auto page = [&](const std::string& job, int64_t before, size_t limit) {
+    return Do([&](Transaction& tx) -> StatusOr<VersionPage> {
+      GRAFT_ASSIGN_OR_RETURN(const Adapter adapter, tx.GetAdapter("default", "support"));
+      return ListVersionPage(tx, adapter, job, before, limit);
+    });
+  };
+
+  std::vector<int64_t> numbers;
+  int pages = 0;
+  for (int64_t before = 0; pages == 0 || before > 0; ++pages) {
+    const auto next = page("mine", before, 2);
+    ASSERT_TRUE(next.ok()) << next.status();
+    for (const Version& version : next->versions) numbers.push_back(version.number);
+    before = next->next_before;
+  }
+
+  EXPECT_THAT(numbers, ElementsAre(361, 271, 181, 91, 1));
+  EXPECT_EQ(pages, 3);
+  EXPECT_EQ(page("", 0, 450)->next_before, 0) << "there are no more";
+  EXPECT_EQ(page("", 0, 449)->next_before, 2);
+  EXPECT_THAT(page("nobody", 0, 5)->versions, testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace graft::server::core

@@ -9,6 +9,7 @@
 #include "common/base/random.h"
 #include "server/core/granting.h"
 #include "server/core/jobs.h"
+#include "server/core/kept_checkpoints.h"
 #include "server/core/leases.h"
 #include "server/core/registry.h"
 #include "tests/server/stores/store_fixture.h"
@@ -51,7 +52,7 @@ class ModelTest : public testing::TestWithParam<Kind> {
   core::Store& AnyServer() { return servers_.any(Below(2)); }
 
   void Step() {
-    switch (Below(12)) {
+    switch (Below(13)) {
       case 0:
       case 1:
         return Create();
@@ -72,6 +73,8 @@ class ModelTest : public testing::TestWithParam<Kind> {
       case 10:
         servers_.clock().Advance(Below(4) * kSecond);
         return;
+      case 11:
+        return Keep();
       default:
         return Registry();
     }
@@ -168,6 +171,25 @@ class ModelTest : public testing::TestWithParam<Kind> {
     EXPECT_EQ(verdict->lost, !live);
     // Most drop a lost lease; a few go on as if nothing had happened.
     if (verdict->lost && Below(4) != 0) held_.erase(held_.begin() + static_cast<long>(index));
+  }
+
+  void Keep() {
+    if (held_.empty()) return;
+    Held& held = held_[Below(static_cast<uint32_t>(held_.size()))];
+    core::CheckpointToKeep checkpoint;
+    checkpoint.key = held.key;
+    checkpoint.token = held.token;
+    checkpoint.step = held.step += 1 + Below(2);
+    checkpoint.most = 2;
+    checkpoint.version.sha256 = "sha-" + std::to_string(Below(5));
+    const bool live = IsLive(Report(held));
+    const auto keep = [&](Transaction& tx) { return core::KeepCheckpoint(tx, checkpoint); };
+    const auto kept = Do(AnyServer(), keep);
+    if (!live) return Expect(kept.status(), {StatusCode::kAborted});
+    ASSERT_TRUE(kept.ok()) << kept.status();
+    const auto again = Do(AnyServer(), keep);  // The answer was lost.
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_FALSE(again->made.has_value());
   }
 
   void Complete() {
@@ -297,6 +319,8 @@ class ModelTest : public testing::TestWithParam<Kind> {
     } else {
       EXPECT_EQ(job.version_number, 0);
     }
+    for (size_t i = 1; i < job.kept.size(); ++i)
+      EXPECT_LT(job.kept[i - 1].step, job.kept[i].step) << "no step is kept twice";
     seen = {job.lease.token, job.num_events,
             core::IsTerminal(job.state) ? job.state : JobState::kValidating};
     return OkStatus();
@@ -308,10 +332,14 @@ class ModelTest : public testing::TestWithParam<Kind> {
       GRAFT_ASSIGN_OR_RETURN(const auto versions,
                              tx.ListVersions("default", adapter.id, 0, 100'000));
       std::set<int64_t> numbers;
+      std::set<std::pair<std::string, int64_t>> kept;
       for (const core::Version& version : versions) {
         numbers.insert(version.number);
         EXPECT_LE(version.number, adapter.latest_version);
         EXPECT_EQ(version.base, adapter.base);
+        if (version.checkpoint_step > 0) {
+          EXPECT_TRUE(kept.emplace(version.job_id, version.checkpoint_step).second);
+        }
       }
       for (const auto& [name, alias] : adapter.aliases) {
         EXPECT_TRUE(numbers.contains(alias.version)) << "an alias points at a version";

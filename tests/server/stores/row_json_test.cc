@@ -109,6 +109,7 @@ TEST(RowJsonTest, EveryFieldOfAJobIsKept) {
   job.attempts = {{2, "w", 3, 4, "er", "em", 5, 6, true}};
   job.lease = {"lw", 7, 8, 9, 10, 11};
   job.checkpoint = {"ck", "cs", 11};
+  job.kept = {{12, 13}};
   job.progress = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   job.evaluations = {{1, "s", 2, 3, {{"accuracy", 4}, {"macro_f1", 5}}}};
   job.facts = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
@@ -120,7 +121,8 @@ TEST(RowJsonTest, EveryFieldOfAJobIsKept) {
   job.num_events = 14, job.revision = 15;
   const Json json = Json::parse(ToJson(job));
 
-  EXPECT_EQ(json.size(), 35U);
+  EXPECT_EQ(json.size(), 36U);
+  EXPECT_EQ(json["kept"][0].size(), 2U);
   EXPECT_EQ(json["error"].size(), 5U);
   EXPECT_EQ(json["attempts"][0].size(), 9U);
   EXPECT_EQ(json["lease"].size(), 6U);

@@ -294,6 +294,7 @@ TEST_P(DurableStoreTest, RowsSurviveReopeningInFull) {
   job.progress.loss = 0.1;
   job.progress.grad_norm = std::numeric_limits<double>::quiet_NaN();
   job.checkpoint = {"k", "s", 12};
+  job.kept = {{4, 1}, {8, 3}};
   job.lease = {"w", 4, 5, 6, 7};
   job.attempts = {{1, "w", 2, 3, "RETRY", "why", 0, 9, true}};
   job.evaluations = {{3, "validation", 10, 0.25, {{"accuracy", 0.5}, {"macro_f1", 0.75}}}};
@@ -310,6 +311,9 @@ TEST_P(DurableStoreTest, RowsSurviveReopeningInFull) {
   EXPECT_EQ(read->progress.loss, 0.1);
   EXPECT_TRUE(std::isnan(read->progress.grad_norm));
   EXPECT_EQ(read->checkpoint.step, 12);
+  ASSERT_EQ(read->kept.size(), 2U);
+  EXPECT_EQ(read->kept[1].step, 8);
+  EXPECT_EQ(read->kept[1].version, 3);
   EXPECT_EQ(read->lease.token, 4);
   EXPECT_EQ(read->attempts.at(0).end_message, "why");
   EXPECT_TRUE(read->attempts.at(0).made_checkpoint);

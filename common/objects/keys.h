@@ -6,6 +6,7 @@
 ///     uploads/<sha256>/data, .../info.json         a file as a client sent it; its name and time
 ///     attempts/<job>/<token>/checkpoints/<step>
 ///     attempts/<job>/<token>/artifact/<file>       a trained version's files
+///     attempts/<job>/<token>/kept/<step>/<file>    those of a checkpoint that is kept as a version
 ///     imports/<id>/artifact/<file>                 an imported version's files
 /// Only rows give these meaning: an attempt's objects count once a fenced row points at them.
 
@@ -52,6 +53,10 @@ inline std::string CheckpointKey(const std::string& tenant, const std::string& j
 inline std::string ArtifactPrefix(const std::string& tenant, const std::string& job,
                                   int64_t token) {
   return AttemptPrefix(tenant, job, token) + "artifact/";
+}
+inline std::string KeptPrefix(const std::string& tenant, const std::string& job, int64_t token,
+                              int64_t step) {
+  return AttemptPrefix(tenant, job, token) + "kept/" + std::to_string(step) + "/";
 }
 inline std::string ImportPrefix(const std::string& tenant, const std::string& id) {
   return TenantPrefix(tenant) + "imports/" + id + "/artifact/";

@@ -7,6 +7,7 @@
 
 #include "common/base/ids.h"
 #include "common/objects/keys.h"
+#include "server/core/kept_checkpoints.h"
 
 namespace graft::server::background {
 namespace {
@@ -28,6 +29,7 @@ struct JobFate {
   int64_t token = 0;
   std::string checkpoint;
   int64_t checkpoint_step = 0;
+  int64_t kept_through = 0;  ///< Checkpoints up to this step are versions, or not wanted any more.
 };
 
 /// What of a tenant's rows decides.
@@ -47,7 +49,7 @@ StatusOr<JobFate> FateOf(Transaction& tx, const core::JobKey& key) {
   if (job.status().code() == StatusCode::kNotFound) return JobFate();
   if (!job.ok()) return job.status();
   return JobFate{core::IsTerminal(job->state), job->lease.token, job->checkpoint.key,
-                 job->checkpoint.step};
+                 job->checkpoint.step, core::KeptThrough(*job)};
 }
 
 /// Where the reading of versions goes on.
@@ -140,17 +142,18 @@ calls::Awaitable<StatusOr<Inputs>> ReadInputs(Backend& backend, std::string tena
   }
 }
 
+/// Where a version's files lie together: up to the last slash.
+std::string FolderOf(const std::string& key) { return key.substr(0, key.rfind('/') + 1); }
+
 bool IsNeeded(const std::string& key, const AttemptObject& object, const Rows& rows,
               const std::string& tenant) {
-  if (object.is_artifact &&
-      rows.artifacts.contains(objects::ArtifactPrefix(tenant, object.job, object.token))) {
-    return true;
-  }
+  if (object.is_artifact && rows.artifacts.contains(FolderOf(key))) return true;
   const JobFate& job = rows.jobs.at(object.job);
   if (job.is_over) return false;
   if (job.checkpoint == key) return true;
   // An older token can write no more, and of the newest checkpoints only what comes next matters.
   if (object.token != job.token) return object.token > job.token;
+  if (object.kept_step >= 0) return object.kept_step > job.kept_through;
   const bool replaced =
       object.checkpoint_step >= 0 && object.checkpoint_step < job.checkpoint_step &&
       job.checkpoint.starts_with(objects::AttemptPrefix(tenant, object.job, object.token));
@@ -235,12 +238,14 @@ StatusOr<AttemptObject> ParseAttemptKey(const std::string& tenant, const std::st
   const char* begin = key.data() + job_end + 1;
   const auto [end, error] = std::from_chars(begin, key.data() + token_end, object.token);
   if (error != std::errc() || end != key.data() + token_end || object.job.empty()) return no();
-  object.is_artifact = key.compare(token_end, 10, "/artifact/") == 0;
-  constexpr std::string_view kCheckpoints = "/checkpoints/";
-  if (key.compare(token_end, kCheckpoints.size(), kCheckpoints) == 0) {
-    const char* step = key.data() + token_end + kCheckpoints.size();
-    (void)std::from_chars(step, key.data() + key.size(), object.checkpoint_step);
-  }
+  const auto read_step = [&](std::string_view folder, int64_t& step) {
+    if (key.compare(token_end, folder.size(), folder) != 0) return;
+    const char* digits = key.data() + token_end + folder.size();
+    (void)std::from_chars(digits, key.data() + key.size(), step);
+  };
+  read_step("/checkpoints/", object.checkpoint_step);
+  read_step("/kept/", object.kept_step);
+  object.is_artifact = key.compare(token_end, 10, "/artifact/") == 0 || object.kept_step >= 0;
   return object;
 }
 
@@ -276,7 +281,7 @@ calls::Awaitable<StatusOr<int64_t>> CollectOrphans(Backend& backend, std::string
   GRAFT_CO_ASSIGN_OR_RETURN(const Inputs inputs, co_await ReadInputs(backend, tenant));
   std::erase_if(*orphans, [&](const Candidate& candidate) {
     return inputs.datasets.contains(candidate.key) ||
-           inputs.init_from.contains(candidate.key.substr(0, candidate.key.rfind('/') + 1));
+           inputs.init_from.contains(FolderOf(candidate.key));
   });
   auto remove = [&store = backend.objects, orphans] { return Remove(store, *orphans); };
   co_return co_await OnDisk(backend.runtime, std::move(remove));

@@ -147,6 +147,7 @@ class Coordinator final
   METHOD(Register)
   METHOD(AcquireLeases)
   METHOD(RenewLeases)
+  METHOD(KeepCheckpoint)
   METHOD(CompleteLease)
 #undef METHOD
   GRAFT_SERVER_STREAM("Coordinator", GetObject, internal_v1::GetObjectRequest,

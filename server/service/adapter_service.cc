@@ -64,30 +64,31 @@ calls::Awaitable<StatusOr<graft::v1::ListVersionsResponse>> AdapterService::List
   GRAFT_CO_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
   GRAFT_CO_ASSIGN_OR_RETURN(const std::string id,
                             ParseName(request.adapter(), "adapters", "adapter"));
-  if (!request.filter().empty())
-    co_return InvalidArgumentError("versions can't be filtered").At("filter");
+  GRAFT_CO_ASSIGN_OR_RETURN(const std::string job, core::ParseVersionFilter(request.filter()));
+  const std::string list_of = job.empty() ? id : id + " of " + job;
   GRAFT_CO_ASSIGN_OR_RETURN(const std::string token,
-                            core::ParsePageToken(request.page_token(), id));
+                            core::ParsePageToken(request.page_token(), list_of));
   const int64_t before = token.empty() ? 0 : std::atoll(token.c_str());
   struct Page {
     core::Adapter adapter;
-    std::vector<core::Version> versions;
+    core::VersionPage of_versions;
   };
-  auto list = [tenant = context.tenant, id, before, page_size](Transaction& tx) -> StatusOr<Page> {
+  auto list = [tenant = context.tenant, id, job, before,
+               page_size](Transaction& tx) -> StatusOr<Page> {
     Page page;
     GRAFT_ASSIGN_OR_RETURN(page.adapter, tx.GetAdapter(tenant, id));
-    GRAFT_ASSIGN_OR_RETURN(page.versions, tx.ListVersions(tenant, id, before, page_size + 1));
+    GRAFT_ASSIGN_OR_RETURN(page.of_versions,
+                           core::ListVersionPage(tx, page.adapter, job, before, page_size));
     return page;
   };
-  GRAFT_CO_ASSIGN_OR_RETURN(Page page,
+  GRAFT_CO_ASSIGN_OR_RETURN(const Page page,
                             co_await Read(backend_.runtime, backend_.store, std::move(list)));
   graft::v1::ListVersionsResponse response;
-  if (page.versions.size() > page_size) {
-    page.versions.resize(page_size);
+  if (page.of_versions.next_before > 0) {
     response.set_next_page_token(
-        core::MakePageToken(std::to_string(page.versions.back().number), id));
+        core::MakePageToken(std::to_string(page.of_versions.next_before), list_of));
   }
-  for (const core::Version& version : page.versions)
+  for (const core::Version& version : page.of_versions.versions)
     *response.add_versions() = ToProto(version, page.adapter);
   co_return response;
 }

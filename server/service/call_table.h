@@ -73,6 +73,7 @@ inline constexpr CallOptions kCalls[] = {
     {"Coordinator.Register", kShort, Role::kWorker, OnDrain::kRun},
     {"Coordinator.AcquireLeases", minutes(10), Role::kWorker, OnDrain::kEnd},
     {"Coordinator.RenewLeases", kShort, Role::kWorker, OnDrain::kRun},
+    {"Coordinator.KeepCheckpoint", kShort, Role::kWorker, OnDrain::kRun},
     {"Coordinator.CompleteLease", kShort, Role::kWorker, OnDrain::kRun},
     {"Coordinator.GetObject", kLong, Role::kWorker, OnDrain::kRun},
     {"Coordinator.PutObject", kLong, Role::kWorker, OnDrain::kRun},

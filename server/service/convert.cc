@@ -116,6 +116,10 @@ graft::v1::JobEvent ToProto(const core::JobEvent& event) {
     case core::EventKind::kCheckpoint:
       message.mutable_checkpoint()->set_step(event.checkpoint_step);
       message.mutable_checkpoint()->set_bytes(event.checkpoint_bytes);
+      message.mutable_checkpoint()->set_adapter_version(event.text);
+      message.mutable_checkpoint()->set_sha256(event.sha256);
+      if (event.evaluation.step > 0)
+        *message.mutable_checkpoint()->mutable_evaluation() = proto::ToProto(event.evaluation);
       break;
     case core::EventKind::kWarning:
       message.set_warning(event.text);
@@ -181,6 +185,7 @@ graft::v1::AdapterVersion ToProto(const core::Version& version, const core::Adap
   }
   message.set_description(version.description);
   message.set_kept_step(version.kept_step);
+  message.set_checkpoint_step(version.checkpoint_step);
   return message;
 }
 

@@ -7,7 +7,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
-#include "common/artifacts/artifact.h"
 #include "common/base/failpoint.h"
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
@@ -16,8 +15,10 @@
 #include "server/background/collector.h"
 #include "server/background/job_probe.h"
 #include "server/core/granting.h"
+#include "server/core/kept_checkpoints.h"
 #include "server/core/leases.h"
 #include "server/service/convert.h"
+#include "server/service/trained_version.h"
 
 namespace graft::server::service {
 namespace {
@@ -32,12 +33,6 @@ constexpr int kMaxBases = 1000;
 constexpr size_t kMaxId = 128;
 constexpr size_t kMaxChunk = 3 << 20;  ///< Of one message, below gRPC's limit.
 constexpr size_t kGetChunk = 1 << 20;
-
-Status CheckWorkerId(const std::string& id) {
-  if (id.empty() || id.size() > kMaxId)
-    return InvalidArgumentError("worker_id must have 1 to 128 bytes").At("worker_id");
-  return OkStatus();
-}
 
 Status CheckMemory(const pb::JobMemory& memory) {
   if (memory.bases_in_use_size() > 2 * kMaxBases)
@@ -88,6 +83,7 @@ pb::Lease LeaseOf(const core::Job& job) {
   lease.set_base_fingerprint(job.base_fingerprint);
   lease.set_tokenizer(job.tokenizer);
   *lease.mutable_job_create_time() = ToTimestamp(job.create_time);
+  lease.set_kept_checkpoint_step(core::KeptThrough(job));
   return lease;
 }
 
@@ -108,48 +104,12 @@ core::Outcome OutcomeOf(pb::CompleteLeaseRequest::Outcome outcome) {
   }
 }
 
-/// What of the version's row stands in the job's spec.
-void FillFromSpec(const std::string& spec_json, core::Completion& completion) {
-  const StatusOr<Json> read = ParseJson(spec_json, "the job's spec");
-  if (!read.ok() || !read->is_object()) return;
-  const Json& spec = *read;
-  if (spec.contains("method")) completion.version.method_json = spec["method"].dump();
-  if (const auto found = spec.find("description"); found != spec.end() && found->is_string()) {
-    completion.version.description = found->get<std::string>();
-  }
-  if (const auto found = spec.find("promote"); found != spec.end() && found->is_boolean()) {
-    completion.promote = found->get<bool>();
-  }
-}
-
 /// What a worker makes is its attempt's; the rest of the store is the server's.
 bool IsAttemptsKey(const std::string& key) {
   constexpr std::string_view kTenants = "tenants/";
   const size_t end = key.find('/', kTenants.size());
   return key.starts_with(kTenants) && end != std::string::npos &&
          background::ParseAttemptKey(key.substr(kTenants.size(), end - kTenants.size()), key).ok();
-}
-
-StatusOr<core::Version> VersionOf(const pb::CompleteLeaseRequest& request,
-                                  const core::LeaseReport& report) {
-  core::Version version;
-  version.sha256 = request.version_sha256();
-  version.artifact_prefix = request.artifact_prefix();
-  version.base_fingerprint = request.base_fingerprint();
-  version.label_names = {request.label_names().begin(), request.label_names().end()};
-  version.max_length = request.max_length();
-  version.kept_step = request.kept_step();
-  version.parameters = request.parameters();
-  version.bytes = request.artifact_bytes();
-  for (const auto& evaluation : request.evaluations())
-    version.evaluations.push_back(proto::FromProto(evaluation));
-  if (!IsSha256Hex(version.sha256) ||
-      version.artifact_prefix !=
-          objects::ArtifactPrefix(report.key.tenant, report.key.id, report.token)) {
-    return InvalidArgumentError("a version needs its hash, and its files under its attempt")
-        .At("artifact_prefix");
-  }
-  return version;
 }
 
 /// Tells metrics and the log what a poll of `worker` made of jobs.
@@ -165,6 +125,12 @@ void Note(calls::Probe& probe, const std::string& worker, const core::AcquiredLe
 }
 
 }  // namespace
+
+Status CheckWorkerId(const std::string& id) {
+  if (id.empty() || id.size() > kMaxId)
+    return InvalidArgumentError("worker_id must have 1 to 128 bytes").At("worker_id");
+  return OkStatus();
+}
 
 core::LeaseOptions CoordinatorService::LeaseOptions() const {
   core::LeaseOptions options;
@@ -315,15 +281,12 @@ calls::Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::Comple
   completion.error = FromProto(request.error());
   completion.facts = proto::FromProto(request.facts());
   if (completion.outcome == core::Outcome::kSucceeded) {
-    GRAFT_CO_ASSIGN_OR_RETURN(completion.version, VersionOf(request, completion.report));
-    auto stored = [&store = backend_.objects, manifest = completion.version.artifact_prefix +
-                                                         std::string(artifacts::kManifestName)] {
-      return store.Stat(manifest).status();
-    };
-    Status found = co_await OnDisk(backend_.runtime, std::move(stored));
-    if (found.code() == StatusCode::kNotFound)
-      co_return DataLossError("the version's graft.json is not stored");
-    GRAFT_CO_RETURN_IF_ERROR(found);
+    const core::LeaseReport& report = completion.report;
+    const std::string prefix =
+        objects::ArtifactPrefix(report.key.tenant, report.key.id, report.token);
+    GRAFT_CO_ASSIGN_OR_RETURN(completion.version, TrainedVersion(request, prefix));
+    completion.version.kept_step = request.kept_step();
+    GRAFT_CO_RETURN_IF_ERROR(co_await CheckStored(backend_, prefix));
   }
   struct Completed {
     core::Job job;
@@ -335,8 +298,10 @@ calls::Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::Comple
                    options = LeaseOptions()](Transaction& tx) -> StatusOr<Completed> {
     core::Completion filled = completion;
     GRAFT_ASSIGN_OR_RETURN(const core::Job before, tx.GetJob(filled.report.key));
-    FillFromSpec(before.spec_json, filled);
-    filled.promote = filled.promote && !unproved;
+    SpecOfVersion spec = ReadSpecOfVersion(before.spec_json);
+    filled.version.method_json = std::move(spec.method_json);
+    filled.version.description = std::move(spec.description);
+    filled.promote = spec.promote && !unproved;
     GRAFT_ASSIGN_OR_RETURN(core::Job after, core::CompleteLease(tx, filled, options));
     const bool repeated = after.revision == before.revision;
     return Completed{std::move(after), repeated};

@@ -13,6 +13,9 @@
 
 namespace graft::server::service {
 
+/// InvalidArgument if no worker can have this id.
+Status CheckWorkerId(const std::string& id);
+
 class CoordinatorService {
  public:
   explicit CoordinatorService(background::Backend& backend) : backend_(backend) {}
@@ -23,6 +26,8 @@ class CoordinatorService {
       calls::CallContext&, const graft::internal::v1::AcquireLeasesRequest&);
   calls::Awaitable<StatusOr<graft::internal::v1::RenewLeasesResponse>> RenewLeases(
       calls::CallContext&, const graft::internal::v1::RenewLeasesRequest&);
+  calls::Awaitable<StatusOr<graft::internal::v1::KeepCheckpointResponse>> KeepCheckpoint(
+      calls::CallContext&, const graft::internal::v1::KeepCheckpointRequest&);
   calls::Awaitable<StatusOr<graft::internal::v1::CompleteLeaseResponse>> CompleteLease(
       calls::CallContext&, const graft::internal::v1::CompleteLeaseRequest&);
   calls::Awaitable<Status> GetObject(calls::CallContext&,

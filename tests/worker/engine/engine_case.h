@@ -52,6 +52,9 @@ class Recorder : public TrainObserver {
     checkpoint_step = step;
     checkpoint = *bytes;
   }
+  void OnKept(std::shared_ptr<const KeptCheckpoint> version) override {
+    kept.push_back(std::move(version));
+  }
   void OnWarning(const std::string& warning) override { warnings.push_back(warning); }
   DesiredState Desired() override {
     if (first_step < 0) return before_ ? before_(read_++) : DesiredState::kRun;
@@ -75,6 +78,7 @@ class Recorder : public TrainObserver {
   std::string checkpoint;
   std::vector<Evaluation> evaluations;
   std::vector<report::Sample> samples;
+  std::vector<std::shared_ptr<const KeptCheckpoint>> kept;
   std::vector<std::string> warnings;
 
  private:

@@ -33,7 +33,8 @@ TrainRun::TrainRun(std::shared_ptr<const TrainInput> input, DataSchedule schedul
     : input_(std::move(input)),
       schedule_(std::move(schedule)),
       room_(std::move(room)),
-      state_(std::move(adapter), hyperparameters()) {}
+      state_(std::move(adapter), hyperparameters()),
+      kept_through_(input_->request.kept_through) {}
 
 StatusOr<std::unique_ptr<TrainRun>> TrainRun::Create(std::shared_ptr<const TrainInput> input,
                                                      TrainObserver& observer) {
@@ -172,6 +173,8 @@ Status TrainRun::Step(TrainObserver& observer, const Yield& yield) {
 }
 
 Status TrainRun::Advance(TrainObserver& observer, const Yield& yield) {
+  if (ValidationDue()) return EvaluateSome(input_->validation, observer, yield);
+  if (KeepingDue()) return KeepCheckpoint(observer);
   const TokenizedSplit* due = DueEvaluation();
   return due != nullptr ? EvaluateSome(*due, observer, yield) : Step(observer, yield);
 }
@@ -211,6 +214,11 @@ bool TrainRun::ValidationDue() const {
   if (input_->validation.size() == 0 || step() == 0) return false;
   const Evaluation* last = state_.evaluations.empty() ? nullptr : &state_.evaluations.back();
   if (last != nullptr && (last->step == step() || last->split == "test")) return false;
+  return IsEvaluatedHere();
+}
+
+bool TrainRun::IsEvaluatedHere() const {
+  if (step() == 0) return false;
   if (trained()) return true;
   const double per_epoch = input_->request.spec->hyperparameters.evaluations_per_epoch;
   if (per_epoch <= 0) return false;
@@ -218,6 +226,21 @@ bool TrainRun::ValidationDue() const {
     return std::floor(schedule_.EpochAfter(step) * per_epoch + 1e-9);
   };
   return count(step()) > count(step() - 1);
+}
+
+bool TrainRun::KeepingDue() const {
+  return hyperparameters().keep_checkpoints > 0 && step() > kept_through_ && IsEvaluatedHere();
+}
+
+Status TrainRun::KeepCheckpoint(TrainObserver& observer) {
+  const at::NoGradGuard no_grad;
+  auto kept = std::make_shared<KeptCheckpoint>();
+  kept->step = step();
+  kept->evaluations = state_.evaluations;
+  GRAFT_ASSIGN_OR_RETURN(kept->artifact, WriteVersion());
+  kept_through_ = step();
+  observer.OnKept(std::move(kept));
+  return OkStatus();
 }
 
 Status TrainRun::EvaluateSome(const TokenizedSplit& split, TrainObserver& observer,
@@ -294,8 +317,6 @@ void TrainRun::NoteValidation(const Evaluation& evaluation, TrainObserver& obser
 StatusOr<TrainOutcome> TrainRun::Finish() {
   const at::NoGradGuard no_grad;
   state_.RestoreBest();
-  const ParameterSet& parameters = state_.adapter->parameters();
-  if (!at::isfinite(parameters.flat_P()).all().item<bool>()) return NonFinite(step());
   TrainOutcome outcome;
   outcome.evaluations = state_.evaluations;
   outcome.kept_step = state_.kept_step();
@@ -306,7 +327,7 @@ StatusOr<TrainOutcome> TrainRun::Finish() {
   facts.test_examples = input_->test.num_given;
   facts.train_tokens = input_->train.num_tokens();
   facts.total_steps = step();
-  facts.trainable_parameters = methods::TrainableParameters(parameters.specs());
+  facts.trainable_parameters = methods::TrainableParameters(state_.adapter->parameters().specs());
   facts.base_parameters = input_->base->layout().ParameterCount();
   facts.peak_memory_bytes = PeakMemoryBytes(input_->base->device());
   facts.seconds = seconds();
@@ -315,19 +336,26 @@ StatusOr<TrainOutcome> TrainRun::Finish() {
   facts.dropped_examples = input_->train.num_dropped;
   if (input_->task->spec().kind == tasks::Kind::kCausalLanguageModeling)
     facts.loss_tokens = static_cast<int64_t>(input_->train.targets.size());
+  GRAFT_ASSIGN_OR_RETURN(outcome.artifact, WriteVersion());
+  facts.artifact_bytes = outcome.artifact.bytes;
+  return outcome;
+}
+
+StatusOr<Artifact> TrainRun::WriteVersion() const {
+  const at::NoGradGuard no_grad;
+  if (!at::isfinite(state_.adapter->parameters().flat_P()).all().item<bool>())
+    return NonFinite(step());
   GRAFT_ASSIGN_OR_RETURN(const Json probe,
                          MakeProbe(*input_->model, *input_->base, *state_.adapter));
   const TrainRequest& request = input_->request;
-  GRAFT_ASSIGN_OR_RETURN(outcome.artifact, WriteArtifact(*state_.adapter, *input_->base,
-                                                         {.spec = *request.spec,
-                                                          .dataset_sha256 = request.dataset_sha256,
-                                                          .has_pair = request.dataset->has_pair,
-                                                          .chat_template = input_->chat_template,
-                                                          .evaluations = outcome.evaluations,
-                                                          .precision = outcome.precision,
-                                                          .probe = probe}));
-  outcome.facts.artifact_bytes = outcome.artifact.bytes;
-  return outcome;
+  return WriteArtifact(*state_.adapter, *input_->base,
+                       {.spec = *request.spec,
+                        .dataset_sha256 = request.dataset_sha256,
+                        .has_pair = request.dataset->has_pair,
+                        .chat_template = input_->chat_template,
+                        .evaluations = state_.evaluations,
+                        .precision = precision(),
+                        .probe = probe});
 }
 
 double TrainRun::Elapsed() const { return SecondsSince(started_); }

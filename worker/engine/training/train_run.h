@@ -1,6 +1,7 @@
 #pragma once
 /// One job's training: a state machine that the engine's thread advances a turn at a time: an
-/// optimizer step, or one pass of an evaluation that is due, or one step of its samples' texts.
+/// optimizer step, or one pass of an evaluation that is due, or one step of its samples' texts, or
+/// a checkpoint that is kept as a version.
 /// Everything that a resumed run needs is in its checkpoint; the artifact of a resumed run has the
 /// hash of an undisturbed one.
 
@@ -56,8 +57,8 @@ class TrainRun {
   bool trained() const {
     return step() >= schedule_.total_steps() || state_.counters.stopped_early;
   }
-  /// Trained, and all that is due is evaluated.
-  bool done() const { return trained() && DueEvaluation() == nullptr; }
+  /// Trained, and all that is due is evaluated and kept.
+  bool done() const { return trained() && DueEvaluation() == nullptr && !KeepingDue(); }
   /// Builds the artifact from the best state. Requires: done().
   StatusOr<TrainOutcome> Finish();
 
@@ -94,6 +95,15 @@ class TrainRun {
   /// The split that the next turn evaluates; null if it takes a step.
   const TokenizedSplit* DueEvaluation() const;
   bool ValidationDue() const;
+  /// Whether a run with validation data is evaluated at its step. By steps alone, so that every
+  /// attempt agrees, but for a run that stops early, which does so by its evaluations.
+  bool IsEvaluatedHere() const;
+  /// Whether the next turn, or the one behind the validation that is due, keeps a checkpoint. Comes
+  /// before the test: for that the best state takes the place of the last.
+  bool KeepingDue() const;
+  Status KeepCheckpoint(TrainObserver& observer);
+  /// Of the adapter as it is now. Errors: FailedPrecondition if it isn't finite.
+  StatusOr<Artifact> WriteVersion() const;
   /// One turn of an evaluation: of the split's passes, then of the samples.
   Status EvaluateSome(const TokenizedSplit& split, TrainObserver& observer, const Yield& yield);
   Status EvaluateSplit(const TokenizedSplit& split, TrainObserver& observer, const Yield& yield);
@@ -111,6 +121,9 @@ class TrainRun {
   std::optional<SplitEvaluation> evaluating_;
   std::optional<Evaluation> evaluated_;  ///< Its samples are generated.
   std::optional<SampleTexts> sampling_;
+
+  /// No part of the state either: who asks for the training knows what is safe.
+  int64_t kept_through_ = 0;
 
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point last_report_ = started_;

@@ -59,6 +59,15 @@ struct TrainRequest {
   int64_t create_time = 0;  ///< Of the job, seconds since 1970: what chat templates take for now.
   std::string checkpoint;   ///< Bytes to resume from; empty to start.
   Files init_from;          ///< A version's files to start from; empty for none.
+  /// Checkpoints up to this step were kept as versions by earlier attempts.
+  int64_t kept_through = 0;
+};
+
+/// A state on a run's way that its job keeps as a version.
+struct KeptCheckpoint {
+  int64_t step = 0;
+  Artifact artifact;
+  std::vector<Evaluation> evaluations;  ///< Of the run so far.
 };
 
 /// What the job's owner wants of it now.
@@ -97,6 +106,10 @@ class TrainObserver {
   virtual void OnSample(const report::Sample&) {}
   /// `bytes` is a whole checkpoint; the observer stores it elsewhere, off this thread.
   virtual void OnCheckpoint(int64_t /*step*/, std::shared_ptr<const std::string> /*bytes*/) {}
+  /// A checkpoint to be kept as a version; stored elsewhere likewise. Steps rise. Of two
+  /// checkpoints that come, one to be kept and a later one to resume from, the first must be safe
+  /// before the second counts: what is resumed doesn't make it again.
+  virtual void OnKept(std::shared_ptr<const KeptCheckpoint>) {}
   /// Often, between tensors and examples that are read, and between layers of training and of
   /// evaluation alike: the job still computes.
   virtual void OnActivity() {}

@@ -24,8 +24,6 @@ namespace pb = graft::internal::v1;
 /// Of a report, below what the server takes at once. While it is away the newest are kept.
 constexpr int kMaxEvents = 500;
 constexpr size_t kMaxSampleBytes = size_t{256} << 10;
-/// Of a job that succeeded: what its row keeps.
-constexpr size_t kMaxEvaluations = 100;
 
 /// Drops the oldest samples, then old progress, then whatever is oldest, until `events` are few and
 /// small enough to be reported.
@@ -87,8 +85,14 @@ class JobRunner::Observer : public engine::TrainObserver {
   void OnCheckpoint(int64_t step, std::shared_ptr<const std::string> bytes) override {
     const std::lock_guard lock(runner_.mutex_);
     // A slow store falls behind: only the newest checkpoint matters.
-    runner_.to_store_.clear();
-    runner_.to_store_.push_back({step, std::move(bytes)});
+    std::erase_if(runner_.to_store_, [](const ToStore& item) { return item.kept == nullptr; });
+    runner_.to_store_.push_back({step, std::move(bytes), nullptr});
+    runner_.changed_.notify_all();
+  }
+  void OnKept(std::shared_ptr<const engine::KeptCheckpoint> kept) override {
+    const std::lock_guard lock(runner_.mutex_);
+    runner_.to_store_.push_back({kept->step, nullptr, std::move(kept)});
+    runner_.DropSuperseded();
     runner_.changed_.notify_all();
   }
   engine::DesiredState Desired() override {
@@ -219,6 +223,8 @@ Status JobRunner::Start() {
   request.tokenizer = lease_.tokenizer();
   request.dataset_sha256 = lease_.dataset_sha256();
   request.create_time = lease_.job_create_time().seconds();
+  request.kept_through = lease_.kept_checkpoint_step();
+  most_kept_ = spec.hyperparameters.keep_checkpoints;
   const auto dataset =
       context_.objects->Get(objects::DatasetKey(lease_.tenant(), lease_.dataset_sha256()),
                             lease_.dataset_sha256(), [this] { return ShallStart(); });
@@ -258,23 +264,54 @@ Status JobRunner::StartFrom(engine::TrainRequest request) {
 
 StatusOr<engine::TrainOutcome> JobRunner::AwaitOutcome() {
   for (;;) {
-    CheckpointBytes checkpoint;
+    ToStore next;
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return outcome_.has_value() || !to_store_.empty(); });
       if (to_store_.empty()) return std::move(*outcome_);
-      checkpoint = std::move(to_store_.front());
+      next = std::move(to_store_.front());
       to_store_.pop_front();
       if (lost_) continue;
     }
     // Whatever it throws: the engine still trains and reports to this runner, so it can't end here.
-    const Status stored = Contained([&] { StoreCheckpoint(checkpoint.step, *checkpoint.bytes); });
+    if (next.kept != nullptr) {
+      const Status kept = Contained([&] { return Keep(*next.kept); });
+      if (!kept.ok() && !lost()) return GiveUp(kept);
+      continue;
+    }
+    const Status stored = Contained([&] { StoreCheckpoint(next.step, *next.checkpoint); });
     if (stored.ok()) continue;
     const std::lock_guard lock(mutex_);
     static_cast<void>(Contained([&] {
       report_.add_events()->set_warning("a checkpoint couldn't be stored: " + stored.message());
     }));
   }
+}
+
+void JobRunner::DropSuperseded() {
+  int64_t count = 0, bytes = 0;
+  for (const ToStore& item : to_store_) {
+    if (item.kept == nullptr) continue;
+    ++count;
+    bytes += item.kept->artifact.bytes;
+  }
+  for (auto item = to_store_.begin(); count > most_kept_ && bytes > context_.max_waiting_bytes;) {
+    if (item->kept == nullptr) {
+      ++item;
+      continue;
+    }
+    --count;
+    bytes -= item->kept->artifact.bytes;
+    item = to_store_.erase(item);
+  }
+}
+
+StatusOr<engine::TrainOutcome> JobRunner::GiveUp(const Status& failure) {
+  std::unique_lock lock(mutex_);
+  // No checkpoint of a later step may count: what is resumed there wouldn't make this one again.
+  desired_ = engine::DesiredState::kCancel;
+  changed_.wait(lock, [this] { return outcome_.has_value(); });
+  return failure;
 }
 
 void JobRunner::StoreCheckpoint(int64_t step, const std::string& bytes) {
@@ -345,61 +382,6 @@ void JobRunner::Finish(StatusOr<engine::TrainOutcome> outcome) {
   Succeed(*outcome, std::move(request));
 }
 
-void JobRunner::Succeed(const engine::TrainOutcome& outcome, pb::CompleteLeaseRequest request) {
-  const engine::Artifact& artifact = outcome.artifact;
-  const std::string prefix =
-      objects::ArtifactPrefix(lease_.tenant(), lease_.job_id(), lease_.token());
-  GRAFT_FAILPOINT("worker.before_artifact_stored");
-  const auto go_on = [this] { return !lost(); };
-  if (const Status stored = context_.objects->PutVersion(prefix, artifact.files, go_on);
-      !stored.ok()) {
-    if (lost()) return;
-    return CompleteWith(OfStore(stored));
-  }
-  GRAFT_FAILPOINT("worker.after_artifact_stored");
-  // The worker that trained a version serves it: it is resident before anyone can ask for it.
-  const StatusOr<engine::LoadResult> loaded =
-      context_.engine->Load({.version = artifact.sha256,
-                             .base = base_,
-                             .base_fingerprint = artifact.base_fingerprint,
-                             .files = artifact.files,
-                             .prove = true});
-  if (!loaded.ok()) {
-    const bool no_room = engine::IsRefusedForMemory(loaded.status());
-    if (!no_room && (IsWorthRetrying(loaded.status()) || !BaseIsAnother(artifact.base_fingerprint)))
-      return CompleteWith(loaded.status());
-    // What was trained is whole, and good on the base that it was trained on.
-    request.set_unproved(true);
-    const std::string why =
-        no_room ? "there was no memory left to load what was trained"
-                : "the base's files were changed or taken away while the job trained";
-    const std::lock_guard lock(mutex_);
-    report_.add_events()->set_warning(
-        why + ", so the version isn't proved and not made live: " + loaded.status().message());
-  }
-  request.set_outcome(pb::CompleteLeaseRequest::SUCCEEDED);
-  request.set_version_sha256(artifact.sha256);
-  request.set_artifact_prefix(prefix);
-  request.set_artifact_bytes(artifact.bytes);
-  request.set_parameters(artifact.parameters);
-  request.set_base_fingerprint(artifact.base_fingerprint);
-  request.set_kept_step(outcome.kept_step);
-  const std::vector<engine::Evaluation>& all = outcome.evaluations;
-  for (size_t i = 0; i < all.size(); ++i) {
-    // The newest, and those of the state that the version is.
-    if (i + kMaxEvaluations >= all.size() || all[i].step == outcome.kept_step)
-      *request.add_evaluations() = proto::ToProto(all[i]);
-  }
-  for (const std::string& label : artifact.label_names) request.add_label_names(label);
-  request.set_max_length(artifact.max_length);
-  Complete(std::move(request));
-}
-
-bool JobRunner::BaseIsAnother(const std::string& fingerprint) const {
-  const StatusOr<std::string> now = context_.engine->BaseFingerprint(base_);
-  return !now.ok() || *now != fingerprint;
-}
-
 void JobRunner::CompleteWith(const Status& failure) {
   pb::CompleteLeaseRequest request;
   request.set_worker_id(context_.worker_id);
@@ -429,21 +411,25 @@ void JobRunner::Complete(pb::CompleteLeaseRequest request) {
   }
   *request.mutable_memory() = TellMemory(*context_.engine);
   GRAFT_FAILPOINT("worker.before_complete");
-  // The server may be away for a while; as long as the lease may still be ours, the result isn't
-  // thrown away.
+  static_cast<void>(Patiently([&] {
+    return context_.server->Call(&ServerLink::Coordinator::Stub::CompleteLease, request, 10s)
+        .status();
+  }));
+}
+
+Status JobRunner::Patiently(const std::function<Status()>& call) {
   auto pause = 50ms;
   const auto give_up = std::chrono::steady_clock::now() + 2min;
   for (;;) {
-    const auto reply =
-        context_.server->Call(&ServerLink::Coordinator::Stub::CompleteLease, request, 10s);
-    const StatusCode code = reply.status().code();
+    const Status status = call();
+    const StatusCode code = status.code();
     const bool transient = code == StatusCode::kUnavailable ||
                            code == StatusCode::kDeadlineExceeded ||
                            code == StatusCode::kResourceExhausted;  // The store's disk is full.
-    if (!transient || std::chrono::steady_clock::now() > give_up) return;
+    if (!transient || std::chrono::steady_clock::now() > give_up) return status;
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, pause, [this] { return lost_; });
-    if (lost_) return;
+    if (lost_) return status;
     pause = std::min(pause * 2, std::chrono::milliseconds(2000));
   }
 }

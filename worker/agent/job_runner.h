@@ -29,6 +29,9 @@ class JobRunner {
     std::shared_ptr<Objects> objects;
     std::function<void()>
         on_change;  ///< There is something to report; may be called from any thread.
+    /// Of checkpoints to be kept that wait for a slow store. Beyond it those are dropped that newer
+    /// ones would take the place of anyway.
+    int64_t max_waiting_bytes = int64_t{256} << 20;
   };
 
   JobRunner(Context context, graft::internal::v1::Lease lease);
@@ -70,9 +73,20 @@ class JobRunner {
   StatusOr<engine::TrainOutcome> AwaitOutcome();
   /// True if the job's base has another fingerprint by now, or can't be read.
   bool BaseIsAnother(const std::string& fingerprint) const;
+  /// Loads what was stored from its bytes and proves it; false, with a warning that `what` isn't
+  /// proved, if its base is another one by now or there is no room for it.
+  StatusOr<bool> Prove(const engine::Artifact& artifact, const std::string& what);
+  /// Stores a checkpoint as a version's files, proves it, and has the server make it one.
+  Status Keep(const engine::KeptCheckpoint& kept);
+  /// Ends the training without another checkpoint; waits for that and returns `failure`.
+  StatusOr<engine::TrainOutcome> GiveUp(const Status& failure);
+  /// Repeats a call while the server is away, its disk is full or it doesn't answer, for a while:
+  /// as long as the lease may still be ours, what was trained isn't thrown away.
+  Status Patiently(const std::function<Status()>& call);
   void CompleteWith(const Status& failure);
   void Complete(graft::internal::v1::CompleteLeaseRequest request);
   void StoreCheckpoint(int64_t step, const std::string& bytes);
+  void DropSuperseded();  ///< See Context::max_waiting_bytes. Requires: mutex_.
   bool lost() const;
   engine::DesiredState desired() const;
   /// For what is read before the engine trains: false once the job isn't to run any more.
@@ -91,11 +105,15 @@ class JobRunner {
   int64_t needed_bytes_ = 0;                 ///< Of the device's memory; 0: not known yet.
   graft::internal::v1::LeaseStatus report_;  ///< Not yet sent.
   bool under_way_ = false;                   ///< A report was taken, its fate isn't known.
-  struct CheckpointBytes {
+  /// A checkpoint, either to resume from or to be kept as a version. In order of their steps: one
+  /// to resume from counts only when those to be kept in front of it are safe.
+  struct ToStore {
     int64_t step = 0;
-    std::shared_ptr<const std::string> bytes;
+    std::shared_ptr<const std::string> checkpoint;
+    std::shared_ptr<const engine::KeptCheckpoint> kept;
   };
-  std::deque<CheckpointBytes> to_store_;
+  std::deque<ToStore> to_store_;
+  int64_t most_kept_ = 0;  ///< Of the spec; set before the engine trains.
   std::optional<StatusOr<engine::TrainOutcome>> outcome_;
   std::thread thread_;
 };

@@ -48,6 +48,7 @@ class FakeCoordinator final : public pb::Coordinator::Service {
     std::vector<v1::JobEvent> events;  ///< Of all reports that were taken, in their order.
     pb::LeaseStatus checkpoint;        ///< The report that brought the newest.
     std::optional<pb::CompleteLeaseRequest> completion;  ///< That was taken.
+    std::vector<pb::KeepCheckpointRequest> kept;         ///< Those that were taken.
   };
   /// All calls, those that were refused too, in their order.
   struct Seen {
@@ -55,6 +56,7 @@ class FakeCoordinator final : public pb::Coordinator::Service {
     std::vector<pb::AcquireLeasesRequest> polls;
     std::vector<pb::RenewLeasesRequest> renewals;
     std::vector<pb::CompleteLeaseRequest> completions;
+    std::vector<pb::KeepCheckpointRequest> keeps;
     std::vector<std::string> gets, puts;         ///< Keys.
     std::map<std::string, std::string> objects;  ///< That are stored.
     std::map<std::string, Job> jobs;             ///< By id.
@@ -65,6 +67,7 @@ class FakeCoordinator final : public pb::Coordinator::Service {
   std::function<Status(const pb::RegisterRequest&)> on_register;
   std::function<Status(const pb::RenewLeasesRequest&)> on_renew;
   std::function<Status(const pb::CompleteLeaseRequest&)> on_complete;
+  std::function<Status(const pb::KeepCheckpointRequest&)> on_keep;
   std::function<Status(const std::string&key)> on_get, on_put;
   int64_t renew_ms = 20;
 
@@ -206,6 +209,22 @@ class FakeCoordinator final : public pb::Coordinator::Service {
     return answer;
   }
 
+  grpc::Status KeepCheckpoint(Context*, const pb::KeepCheckpointRequest* request,
+                              pb::KeepCheckpointResponse*) override {
+    Change([&] { seen_.keeps.push_back(*request); });
+    if (const Status asked = Ask(on_keep, *request); !asked.ok()) return proto::ToGrpcStatus(asked);
+    grpc::Status answer;
+    Change([&] {
+      Job* job = Held(*request);
+      if (job == nullptr) {
+        answer = {grpc::StatusCode::ABORTED, "the lease is over"};
+      } else {
+        job->kept.push_back(*request);
+      }
+    });
+    return answer;
+  }
+
   grpc::Status GetObject(Context*, const pb::GetObjectRequest* request,
                          grpc::ServerWriter<pb::ObjectChunk>* writer) override {
     Change([&] { seen_.gets.push_back(request->key()); });
@@ -262,7 +281,8 @@ class FakeCoordinator final : public pb::Coordinator::Service {
     return job;
   }
   /// The job whose lease the report is of; null if that is over. Requires: mutex_.
-  Job* Held(const pb::LeaseStatus& report) {
+  template <typename Report>
+  Job* Held(const Report& report) {
     const auto found = seen_.jobs.find(report.job_id());
     if (found == seen_.jobs.end() || found->second.over ||
         found->second.lease.token() != report.token())

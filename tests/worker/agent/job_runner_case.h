@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "tests/worker/agent/agent_case.h"
 #include "worker/agent/job_runner.h"
@@ -35,6 +36,7 @@ class JobRunnerCase : public AgentCase {
     context.engine = engine_.get();
     context.server = link_;
     context.objects = objects_;
+    if (max_waiting_bytes_) context.max_waiting_bytes = *max_waiting_bytes_;
     context.on_change = [this, on_change = std::move(on_change)] {
       ready_.wait();
       if (on_change) on_change();
@@ -69,6 +71,7 @@ class JobRunnerCase : public AgentCase {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool finished_ = false;
+  std::optional<int64_t> max_waiting_bytes_;  ///< Else the runner's own.
   std::unique_ptr<JobRunner> runner_;
 };
 

@@ -60,7 +60,7 @@ class FakeServer final : public v1::FinetuningService::Service,
   std::string finish_reason = "stop";                ///< Of each.
   std::vector<v1::ScoreRequest> scored;
   std::vector<std::string> job_pages;  ///< Page tokens of ListJobs.
-  std::vector<std::string> version_pages, dataset_pages;
+  std::vector<std::string> version_pages, version_filters, dataset_pages;
   std::string token, uploaded, upload_name, shown_dataset;
   std::vector<v1::ImportAdapterRequest::Header> import_headers;
   std::vector<std::pair<std::string, std::string>> imported;  ///< By the last ImportAdapter.
@@ -158,6 +158,7 @@ class FakeServer final : public v1::FinetuningService::Service,
   grpc::Status ListVersions(Context* context, const v1::ListVersionsRequest* request,
                             v1::ListVersionsResponse* reply) override {
     version_pages.push_back(request->page_token());
+    version_filters.push_back(request->filter());
     *reply->add_versions() = version;
     if (request->page_token().empty()) reply->set_next_page_token("page 2");
     return Answer(context);

@@ -41,6 +41,13 @@ std::string FigureOn(const graft::v1::AdapterVersion& version, const std::string
   return figure;
 }
 
+/// "jobs/ID, kept at step 20" for a checkpoint on a job's way.
+std::string Origin(const graft::v1::AdapterVersion& version) {
+  if (version.job().empty()) return "imported";
+  if (version.checkpoint_step() == 0) return version.job();
+  return version.job() + ", kept at step " + std::to_string(version.checkpoint_step());
+}
+
 int ListAdapters(Context& context) {
   graft::v1::ListAdaptersRequest request;
   request.set_page_size(1000);
@@ -84,8 +91,7 @@ int ShowAdapter(Context& context, const std::string& name) {
       table.Add({ShortName(version.name()), version.sha256().substr(0, 12),
                  std::to_string(version.parameters()), Bytes(version.bytes()),
                  FigureOn(version, "validation"), FigureOn(version, "test"),
-                 Age(NowSeconds() - version.create_time().seconds()),
-                 version.job().empty() ? "imported" : version.job()});
+                 Age(NowSeconds() - version.create_time().seconds()), Origin(version)});
     }
     list.set_page_token(page->next_page_token());
   } while (!list.page_token().empty());

@@ -1,5 +1,6 @@
 #include <chrono>
 #include <memory>
+#include <vector>
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/faults.h"
@@ -83,6 +84,24 @@ void PrintAttempts(Context& context, const Job& job) {
   }
 }
 
+/// The job's checkpoints that are versions, oldest first. What can't be asked isn't shown.
+std::vector<graft::v1::AdapterVersion> KeptCheckpoints(Context& context, const Job& job) {
+  std::vector<graft::v1::AdapterVersion> kept;
+  if (job.spec().hyperparameters().keep_checkpoints() == 0) return kept;
+  graft::v1::ListVersionsRequest request;
+  request.set_adapter(WithPrefix("adapters/", job.spec().adapter()));
+  request.set_filter("job=" + job.name());
+  do {
+    const auto page = context.client->Call(context.client->adapters(),
+                                           &graft::v1::AdapterService::Stub::ListVersions, request);
+    if (!page.ok()) break;
+    for (const auto& version : page->versions())
+      if (version.checkpoint_step() > 0) kept.insert(kept.begin(), version);
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  return kept;
+}
+
 /// See ErrorInfo.fault.
 std::string CauseName(const std::string& fault) {
   if (fault == "JOB") return "the job: what it asks for, or its base";
@@ -111,6 +130,8 @@ void PrintJob(Context& context, const Job& job) {
     out << "  " << e.split() << std::string(13 - std::min<size_t>(12, e.split().size()), ' ')
         << FirstFigure(e) << " at step " << e.step() << "\n";
   }
+  for (const auto& version : KeptCheckpoints(context, job))
+    out << "  kept         " << version.name() << " of step " << version.checkpoint_step() << "\n";
   if (!job.adapter_version().empty()) out << "  made         " << job.adapter_version() << "\n";
   PrintWarnings(context, job.warnings());
   if (job.state() == graft::v1::FAILED) {

@@ -54,6 +54,10 @@ std::string EventLine(const graft::v1::JobEvent& event) {
            (event.version_created().promoted() ? ", now live" : "");
   }
   if (event.has_sample()) return SampleLine(event.sample());
+  if (!event.checkpoint().adapter_version().empty()) {
+    return "kept " + event.checkpoint().adapter_version() + "  (step " +
+           std::to_string(event.checkpoint().step()) + ")";
+  }
   if (!event.has_evaluation()) return {};
   const auto& e = event.evaluation();
   return e.split() + ": " + Figures(e) + "  (" + std::to_string(e.examples()) + " examples, step " +

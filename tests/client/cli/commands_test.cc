@@ -194,6 +194,22 @@ TEST_F(CommandTest, AdapterShowsNoFigureThatIsAnothers) {
       << "a test is always of the kept state";
 }
 
+TEST_F(CommandTest, KeptCheckpointsAreShownWithTheirJobAndTheirAdapter) {
+  server_.version.set_job("jobs/j1");
+  server_.version.set_checkpoint_step(20);
+  EXPECT_THAT(Run({"job", "j1"}).out, Not(HasSubstr("kept")));
+  EXPECT_THAT(server_.version_pages, testing::IsEmpty()) << "a job that keeps none isn't asked for";
+  server_.job.mutable_spec()->mutable_hyperparameters()->set_keep_checkpoints(2);
+
+  const std::string job = Run({"job", "j1"}).out;
+
+  EXPECT_THAT(job, HasSubstr("  kept         adapters/support/versions/2 of step 20\n"));
+  EXPECT_THAT(server_.version_filters, ElementsAre("job=jobs/j1", "job=jobs/j1"));
+  EXPECT_THAT(Run({"adapter", "support"}).out, HasSubstr("jobs/j1, kept at step 20"));
+  server_.version.set_checkpoint_step(0);
+  EXPECT_THAT(Run({"job", "j1"}).out, Not(HasSubstr("kept"))) << "that is its result";
+}
+
 TEST_F(CommandTest, WarningsAreShownWhereAJobIsChecked) {
   server_.job.add_warnings("warmup_steps has no effect");
 

@@ -66,6 +66,20 @@ TEST_F(WatchTest, ASampleIsALineThatMovesNoCursor) {
                           StartsWith("SUCCEEDED")));
 }
 
+TEST_F(WatchTest, ACheckpointIsALineIfItIsAVersion) {
+  v1::JobEvent to_resume_from, kept;
+  to_resume_from.set_number(2);
+  to_resume_from.mutable_checkpoint()->set_step(30);
+  kept.set_number(3);
+  kept.mutable_checkpoint()->set_step(40);
+  kept.mutable_checkpoint()->set_adapter_version("adapters/support/versions/2");
+  server_.watches = {
+      {to_resume_from, kept, StateEvent(4, v1::RUNNING, v1::SUCCEEDED, "COMPLETED")}};
+
+  EXPECT_THAT(Watch(false).Lines(),
+              ElementsAre("kept adapters/support/versions/2  (step 40)", StartsWith("SUCCEEDED")));
+}
+
 TEST_F(WatchTest, BrokenStreamIsTakenUpWithoutRepeatingALine) {
   const Outcome outcome = Watch(false);
 

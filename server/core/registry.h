@@ -37,7 +37,7 @@ struct VersionPage {
 /// `before` (0: all). Looks at kMaxLooked only, so a page may be short and have a next one.
 StatusOr<VersionPage> ListVersionPage(Transaction& tx, const Adapter& adapter,
                                       const std::string& job, int64_t before, size_t limit);
-inline constexpr size_t kMaxLooked = 2000;
+inline constexpr size_t kMaxLooked = 500;
 
 /// OK while `version`, which was read in an earlier transaction, is still the one of its number:
 /// its adapter may have been deleted and made anew meanwhile. Errors: NotFound if there is none of

@@ -147,8 +147,13 @@ class Finder {
   }
 
   void Evaluations() {
+    if (hp_.keep_checkpoints > 1 && hp_.evaluations_per_epoch == 0) {
+      Say("keep_checkpoints is " + std::to_string(hp_.keep_checkpoints) +
+          ", but with evaluations_per_epoch 0 the run has one, at its end");
+    }
     if (run_.validation_examples == 0) {
-      if (hp_.evaluations_per_epoch != Hyperparameters{}.evaluations_per_epoch) {
+      if (hp_.evaluations_per_epoch != Hyperparameters{}.evaluations_per_epoch &&
+          hp_.keep_checkpoints == 0) {
         Say("evaluations_per_epoch is " + Text(hp_.evaluations_per_epoch) +
             ", which has no effect without validation data: set dataset.validation or "
             "dataset.validation_fraction");

@@ -74,10 +74,6 @@ calls::Awaitable<StatusOr<FinetuningService::Admitted>> FinetuningService::Admit
     const calls::CallContext& context, const graft::v1::JobSpec& message) {
   StatusOr<spec::JobSpec> asked = FromProto(message);
   if (!asked.ok()) co_return proto::PrefixFields(asked.status(), "spec");
-  if (asked->hyperparameters.keep_checkpoints > 0) {
-    co_return UnimplementedError("checkpoints can't be kept as versions yet; leave it at 0")
-        .At("spec.hyperparameters.keep_checkpoints", "NOT_BUILT");
-  }
   GRAFT_CO_RETURN_IF_ERROR(
       co_await backend_.bases.CheckAdapterName(asked->adapter, "spec.adapter"));
   Admitted admitted;

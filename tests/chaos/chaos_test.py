@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Nothing is lost: server, worker or both die by kill -9 at every named failpoint and at random moments of a job.
 
-Every job must end SUCCEEDED with exactly one version whose hash is the undisturbed run's, and nothing may be left behind.
-Processes that died are started again at once. Most rows run a server and a worker that outlive each other; some run a server
+Every job must end SUCCEEDED with exactly one result and its last two checkpoints as versions, whose hashes are the undisturbed
+run's, and nothing may be left behind. Processes that died are started again at once. Most rows run a server and a worker that outlive each other; some run a server
 with a worker of its own. The short form meets each failpoint once; --long meets each with every victim at several passes, and
 20 random moments. The seed of the moments is printed; --seed repeats them.
 """
@@ -30,6 +30,7 @@ from cluster import Cluster, is_stopped  # noqa: E402
 from live_graft import poll  # noqa: E402
 
 STEPS = 100
+KEPT = [98, 100]  # An epoch has 7 steps.
 BOTH = ("server", "worker")
 LOST = {"WORKER_DIED", "LEASE_EXPIRED", "RETRY"}  # How an attempt may end that isn't the job's last.
 # Passed once by each job; all others, but those of the start, several times.
@@ -38,7 +39,9 @@ ONCE = {"server.after_job_created", "server.after_dataset_stored", "server.after
         "worker.after_artifact_stored", "worker.before_complete", "worker.before_tokenize"}
 # Where the short form meets what is passed often: in the middle of things.
 MIDDLE = {"file.before_rename": 4, "file.after_rename": 5, "store.before_commit": 4, "store.after_commit": 3,
-          "worker.after_step": STEPS // 2, "worker.before_checkpoint_stored": 5, "worker.after_checkpoint_stored": 5}
+          "server.before_checkpoint_kept": 2, "server.after_checkpoint_kept": 2, "worker.before_kept_stored": 2,
+          "worker.after_kept_stored": 2, "worker.after_step": STEPS // 2, "worker.before_checkpoint_stored": 5,
+          "worker.after_checkpoint_stored": 5}
 
 
 # What a language model's jobs meet too: where its data is read, tokenized, trained on and stored.
@@ -138,7 +141,7 @@ class Chaos:
     """Jobs on one cluster, each of them disturbed, and what must hold after each."""
 
     def __init__(self, cluster, data, prefix, base="tiny", flags=()):
-        self.cluster, self.prefix, self.number, self.reference = cluster, prefix, 0, None
+        self.cluster, self.prefix, self.number, self.reference, self.kept = cluster, prefix, 0, None, None
         self.base, self.flags = base, flags
         self.data = cluster.graft("upload", data)["uri"]
 
@@ -150,7 +153,8 @@ class Chaos:
             "submit", "--request-id", adapter, "--base", self.base, "--adapter", adapter, "--train", self.data, *self.flags,
             "--validation-fraction", "0.2", "--method", "lora", "--set", "rank=4", "--set", "dropout=0.1", "--max-steps", STEPS,
             "--batch-size", "4", "--lr", "5e-3", "--precision", "FP32", "--promote", "--hp", "checkpoint_seconds=0", "--hp",
-            "keep_best=true", "--hp", "warmup_ratio=0.1", "--hp", "gradient_accumulation_steps=2", "--hp", f"seed={seed}")
+            "keep_best=true", "--hp", f"keep_checkpoints={len(KEPT)}", "--hp", "warmup_ratio=0.1", "--hp",
+            "gradient_accumulation_steps=2", "--hp", f"seed={seed}")
         return job["name"].split("/")[1], adapter
 
     def ended(self, job):
@@ -163,22 +167,26 @@ class Chaos:
         for job, adapter in [self.submit(seed) for _ in range(jobs)]:
             row = poll(f"{what}: the end of job {job}", lambda j=job: self.ended(j))
             assert row["state"] == "SUCCEEDED", f"{what}: {json.dumps(row)}"
-            self.check_rows(what, row, job, adapter)
+            kept = self.check_rows(what, row, job, adapter)
             if self.reference and compare:
+                assert kept == self.kept, f"{what}: kept {kept}, undisturbed it is {self.kept}"
                 assert row["adapter_version_sha256"] == self.reference, \
                     f"{what}: the artifact is {row['adapter_version_sha256']}, undisturbed it is {self.reference}: {row}"
+            elif compare:
+                self.kept = kept
             rows.append(row)
         return rows
 
     def check_rows(self, what, row, job, adapter):
-        """One job, one version, made by the newest token; its attempts' numbers and ends."""
+        """One job, one result, made by the newest token; its attempts' numbers and ends. Returns its kept checkpoints' hashes."""
         cluster = self.cluster
         assert cluster.rows("SELECT id FROM jobs WHERE adapter = ?", adapter) == [(job,)], f"{what}: not one job of {adapter}"
-        versions = [json.loads(doc) for doc, in cluster.rows("SELECT doc FROM versions WHERE adapter = ?", adapter)]
-        assert [v["number"] for v in versions] == [1], f"{what}: {versions}"
-        assert versions[0]["sha256"] == row["adapter_version_sha256"] and versions[0]["job_id"] == job, f"{what}: {versions}"
+        *kept, result = [json.loads(doc) for doc, in cluster.rows(
+            "SELECT doc FROM versions WHERE adapter = ? ORDER BY number", adapter)]
+        assert [v.get("checkpoint_step") for v in kept] == KEPT and "checkpoint_step" not in result, f"{what}: {kept} {result}"
+        assert result["sha256"] == row["adapter_version_sha256"] and result["job_id"] == job, f"{what}: {result}"
         token = json.loads(cluster.rows("SELECT doc FROM jobs WHERE id = ?", job)[0][0])["lease"]["token"]
-        assert versions[0]["artifact_prefix"] == f"tenants/default/attempts/{job}/{token}/artifact/", f"{what}: {versions}"
+        assert result["artifact_prefix"] == f"tenants/default/attempts/{job}/{token}/artifact/", f"{what}: {result}"
         attempts = row["attempts"]
         assert [a["number"] for a in attempts] == list(range(1, len(attempts) + 1)) and token >= len(attempts), \
             f"{what}: token {token}, {attempts}"
@@ -189,7 +197,10 @@ class Chaos:
         made = [doc for doc, in cluster.rows(
             "SELECT e.doc FROM events e JOIN jobs j ON j.row = e.job WHERE j.id = ? ORDER BY e.number", job)]
         made = [event for event in map(json.loads, made) if event.get("sha256")]
-        assert len(made) == 1, f"{what}: {made}"
+        assert len([event for event in made if "checkpoint_step" not in event]) == 1, f"{what}: {made}"
+        steps = [event["checkpoint_step"] for event in made if "checkpoint_step" in event]
+        assert steps == sorted(set(steps)) and steps[-len(KEPT):] == KEPT, f"{what}: kept {steps}"
+        return [v["sha256"] for v in kept]
 
     def check_tidy(self, what):
         """A server that starts again has nothing to be ashamed of: no torn file, no object that no row points at."""
@@ -341,7 +352,7 @@ def run_all(options, folder, clusters):
 
     clusters.append(Cluster(options.bin, bases, folder / "embedded", embedded=True))
     embedded = Chaos(clusters[-1], data, "embedded")
-    embedded.reference = apart.reference
+    embedded.reference, embedded.kept = apart.reference, apart.kept
     seconds = embedded.undisturbed()
     for failpoint in [name for name in failpoints if name.startswith("worker.")] if options.long else ["worker.after_step"]:
         embedded.at_supervised(failpoint, MIDDLE.get(failpoint, 1))

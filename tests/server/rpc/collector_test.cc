@@ -151,6 +151,49 @@ TEST_F(CollectorTest, VersionThatAJobWillContinueStaysThoughItWasDeleted) {
     EXPECT_NE(key.find(next.name().substr(5)), std::string::npos);
 }
 
+TEST_F(CollectorTest, KeptCheckpointsStayAndWhatIsNotKeptAnyMoreGoes) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  v1::JobSpec spec = Spec();
+  spec.mutable_hyperparameters()->set_keep_checkpoints(1);
+  v1::Job job;
+  ASSERT_TRUE(Create(spec, &job).ok());
+  const pb::Lease lease = worker.AcquireOne();
+  const auto keep = [&](int64_t step, char digit) {
+    return worker.Keep(worker.Checkpoint(lease, step, std::string(64, digit)));
+  };
+  const auto file = [&](int64_t step) {
+    return objects::KeptPrefix("default", lease.job_id(), lease.token(), step) + "graft.json";
+  };
+  const auto left = [&] {
+    std::vector<int64_t> steps;
+    for (const int64_t step : {10, 20, 30})
+      if (objects_.Stat(file(step)).ok()) steps.push_back(step);
+    return steps;
+  };
+  ASSERT_TRUE(keep(10, 'a').ok());
+  v1::JobSpec next = Spec();
+  next.set_init_from("support@1");
+  v1::Job continued;
+  ASSERT_TRUE(Create(next, &continued).ok());
+  WaitFor(continued.name(), v1::QUEUED);
+  ASSERT_TRUE(keep(20, 'b').ok());
+  ASSERT_TRUE(worker.Put(file(30), "{}").ok());
+
+  Collect();
+  EXPECT_THAT(left(), testing::ElementsAre(10, 20, 30))
+      << "a job reads the first, the second is a version, the third may become one";
+  grpc::ClientContext context;
+  v1::CancelJobRequest cancel;
+  cancel.set_name(continued.name());
+  ASSERT_TRUE(jobs_->CancelJob(&context, cancel, &continued).ok());
+  Collect();
+  EXPECT_THAT(left(), testing::ElementsAre(20, 30));
+  ASSERT_TRUE(worker.Complete(worker.Completion(lease, pb::CompleteLeaseRequest::FAILED)).ok());
+  Collect();
+  EXPECT_THAT(left(), testing::ElementsAre(20));
+}
+
 TEST_F(CollectorTest, FreshImportStaysAndAnOldOneGoes) {
   const std::string fresh = objects::ImportPrefix("default", NewId(SystemClock().Now())) + "x";
   const std::string old = objects::ImportPrefix("default", NewId(1'600'000'000'000'000)) + "x";
@@ -284,6 +327,10 @@ TEST(AttemptKeyTest, TellsJobAndToken) {
   EXPECT_EQ(background::ParseAttemptKey("t", "tenants/t/attempts/job1/17/checkpoints/40")
                 ->checkpoint_step,
             40);
+  const auto kept = background::ParseAttemptKey("t", "tenants/t/attempts/job1/17/kept/9/a.json");
+  EXPECT_EQ(kept->kept_step, 9);
+  EXPECT_TRUE(kept->is_artifact);
+  EXPECT_EQ(kept->checkpoint_step, -1);
   for (const char* key :
        {"tenants/t/attempts/job1", "tenants/t/attempts/job1/17", "tenants/t/attempts/job1/x/a",
         "tenants/t/datasets/x/1/y", "tenants/u/attempts/job1/17/a", "tenants/t/attempts//1/a"}) {

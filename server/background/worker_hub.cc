@@ -93,6 +93,19 @@ std::vector<core::WorkerPlace> WorkerHub::Places() const {
   return places;
 }
 
+std::map<std::string, WorkerHub::Known> WorkerHub::All() const {
+  std::map<std::string, Known> all;
+  for (const auto& [id, worker] : registrations_) {
+    Known& known = all[id];
+    known.registered = worker;
+    if (const auto told = memory_.find(id); told != memory_.end()) known.memory = told->second;
+    known.resident = table_.ResidentOf(id);
+    known.is_draining = draining_.at(id);
+    known.outstanding = table_.OutstandingOf(id);
+  }
+  return all;
+}
+
 void WorkerHub::SetMemory(const std::string& worker_id,
                           const graft::internal::v1::JobMemory& memory) {
   if (!Knows(worker_id)) return;

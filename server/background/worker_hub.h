@@ -49,6 +49,15 @@ class WorkerHub {
   std::vector<core::WorkerPlace> Places() const;
   /// Unless newer figures came before.
   void SetMemory(const std::string& worker_id, const graft::internal::v1::JobMemory& memory);
+  /// What is known of each, by id.
+  struct Known {
+    graft::internal::v1::RegisterRequest registered;  ///< With the bases that it has now.
+    graft::internal::v1::JobMemory memory;            ///< Empty: nothing was told yet.
+    std::vector<std::string> resident;                ///< Bases in its memory.
+    bool is_draining = false;
+    int outstanding = 0;  ///< Calls that it works on.
+  };
+  std::map<std::string, Known> All() const;
   /// How far the worker's looks through the queue have come: it outlives its polls, not its
   /// process.
   std::optional<core::QueueWalk> WalkOf(const std::string& worker_id) const;

@@ -41,6 +41,16 @@ std::vector<std::string> WorkerTable::BasesOf(const std::string& id) const {
   return found != workers_.end() ? found->second.facts.bases : std::vector<std::string>();
 }
 
+std::vector<std::string> WorkerTable::ResidentOf(const std::string& id) const {
+  const auto worker = workers_.find(id);
+  return worker == workers_.end() ? std::vector<std::string>() : worker->second.facts.resident;
+}
+
+int WorkerTable::OutstandingOf(const std::string& id) const {
+  const auto worker = workers_.find(id);
+  return worker == workers_.end() ? 0 : worker->second.outstanding;
+}
+
 size_t WorkerTable::NumThatHave(const std::string& base) const {
   return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [&](const auto& w) {
     return Contains(w.second.facts.resident, base) || Contains(w.second.facts.bases, base);

@@ -33,6 +33,9 @@ class WorkerTable {
   bool SetBases(const std::string& id, std::vector<std::string> bases);
   /// Empty if the worker isn't known.
   std::vector<std::string> BasesOf(const std::string& id) const;
+  /// The bases that it holds, and its requests under way; none if it isn't known.
+  std::vector<std::string> ResidentOf(const std::string& id) const;
+  int OutstandingOf(const std::string& id) const;
   /// How many workers hold the base or can load it, draining ones too.
   size_t NumThatHave(const std::string& base) const;
   void SetResident(const std::string& id, std::vector<std::string> resident, bool draining);

@@ -154,6 +154,40 @@ calls::Awaitable<Status> ListEvents(Services& services, calls::CallContext& cont
   co_return OkStatus();
 }
 
+calls::Awaitable<Status> ListCheckpoints(Services& services, calls::CallContext& context,
+                                         const http::Request& request, http::Responder& out) {
+  GRAFT_CO_ASSIGN_OR_RETURN(const PageQuery query, ReadPageQuery(request, false));
+  v1::GetJobRequest get;
+  get.set_name(NameOf(request));
+  const StatusOr<v1::Job> job = co_await services.finetuning.GetJob(context, get);
+  if (!job.ok()) co_return ByFinetuningNames(job.status());
+  v1::ListVersionsRequest list;
+  list.set_adapter("adapters/" + job->spec().adapter());
+  list.set_filter("job=" + job->name());
+  list.set_page_size(1000);
+  Json data = Json::array();
+  bool is_behind = query.after.empty(), has_more = false;
+  while (!has_more) {
+    const StatusOr<v1::ListVersionsResponse> page =
+        co_await services.adapters.ListVersions(context, list);
+    // A job that made nothing yet may be the first of its adapter.
+    if (page.status().code() == StatusCode::kNotFound) break;
+    GRAFT_CO_RETURN_IF_ERROR(page.status());
+    for (const v1::AdapterVersion& version : page->versions()) {
+      if (version.checkpoint_step() == 0) continue;
+      Json checkpoint = ToCheckpoint(version);
+      const bool is_last_seen = checkpoint["id"] == query.after;
+      has_more = has_more || (is_behind && data.size() == static_cast<size_t>(query.limit));
+      if (is_behind && !has_more) data.push_back(std::move(checkpoint));
+      is_behind = is_behind || is_last_seen;
+    }
+    if (page->next_page_token().empty()) break;
+    list.set_page_token(page->next_page_token());
+  }
+  out.Send({}, Dump(Page(std::move(data), has_more)));
+  co_return OkStatus();
+}
+
 }  // namespace
 
 void AddFinetuningRoutes(Services& services, std::vector<http::Route>& routes) {
@@ -175,7 +209,9 @@ void AddFinetuningRoutes(Services& services, std::vector<http::Route>& routes) {
       {"POST", "/v1/fine_tuning/jobs/{job}/resume", BodyForm::kJson,
        &OptionsOf("FinetuningService.ResumeJob"), OfOneJob(services, &Jobs::ResumeJob)},
       {"GET", "/v1/fine_tuning/jobs/{job}/events", BodyForm::kNone,
-       &OptionsOf("FinetuningService.ListJobEvents"), HandlerOf(services, ListEvents)}};
+       &OptionsOf("FinetuningService.ListJobEvents"), HandlerOf(services, ListEvents)},
+      {"GET", "/v1/fine_tuning/jobs/{job}/checkpoints", BodyForm::kNone,
+       &OptionsOf("AdapterService.ListVersions"), HandlerOf(services, ListCheckpoints)}};
   std::move(more.begin(), more.end(), std::back_inserter(routes));
 }
 

@@ -176,6 +176,23 @@ std::string ModelName(const std::string& version_name) {
          version_name.substr(middle + kMiddle.size());
 }
 
+Json ToCheckpoint(const v1::AdapterVersion& version) {
+  const std::string model = ModelName(version.name());
+  Json metrics = {{"step", version.checkpoint_step()}};
+  for (const v1::Evaluation& evaluation : version.evaluations()) {
+    if (evaluation.step() != version.checkpoint_step()) continue;
+    metrics[evaluation.split() == "test" ? "test_loss" : "full_valid_loss"] = evaluation.loss();
+    for (const auto& [name, value] : evaluation.metrics()) metrics[name] = value;
+  }
+  return {{"id", "ftckpt-" + model},
+          {"object", "fine_tuning.job.checkpoint"},
+          {"created_at", version.create_time().seconds()},
+          {"fine_tuned_model_checkpoint", model},
+          {"fine_tuning_job_id", IdOf(version.job())},
+          {"metrics", std::move(metrics)},
+          {"step_number", version.checkpoint_step()}};
+}
+
 Json ToFinetuningJob(const v1::Job& job) {
   const v1::JobSpec& spec = job.spec();
   const bool is_over = IsOver(job.state());

@@ -132,6 +132,10 @@ void AddOwnRoutes(Services& services, std::vector<Route>& routes) {
   AddAdapters(services, routes);
   AddBases(services.bases, routes);
   AddDatasets(services, routes);
+  using Workers = service::WorkerService;
+  Add({Get("/v1/workers", OptionsOf("WorkerService.ListWorkers"),
+           Transcoded(services.workers, &Workers::ListWorkers))},
+      routes);
 }
 
 }  // namespace graft::server::rest

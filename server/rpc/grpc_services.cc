@@ -8,6 +8,7 @@
 #include "graft/v1/dataset.grpc.pb.h"
 #include "graft/v1/finetuning.grpc.pb.h"
 #include "graft/v1/inference.grpc.pb.h"
+#include "graft/v1/worker.grpc.pb.h"
 #include "server/rpc/reactors.h"
 #include "server/service/call_table.h"
 
@@ -135,6 +136,12 @@ class Datasets final : public Over<v1::DatasetService::CallbackService, service:
                       v1::ReadDatasetResponse)
 };
 
+class Workers final : public Over<v1::WorkerService::CallbackService, service::WorkerService> {
+ public:
+  using Over::Over;
+  GRAFT_UNARY("WorkerService", ListWorkers, v1::ListWorkersRequest, v1::ListWorkersResponse)
+};
+
 class Coordinator final
     : public Over<internal_v1::Coordinator::CallbackService, service::CoordinatorService> {
  public:
@@ -173,6 +180,7 @@ std::vector<std::unique_ptr<grpc::Service>> MakePublicServices(calls::CallHost& 
   made.push_back(std::make_unique<Inference>(host, services.inference));
   made.push_back(std::make_unique<Bases>(host, services.bases));
   made.push_back(std::make_unique<Datasets>(host, services.datasets));
+  made.push_back(std::make_unique<Workers>(host, services.workers));
   return made;
 }
 

@@ -85,7 +85,7 @@ void RpcServer::SetServing(bool serving) {
     health->SetServingStatus(serving);
     for (const char* name :
          {"graft.v1.FinetuningService", "graft.v1.AdapterService", "graft.v1.InferenceService",
-          "graft.v1.BaseModelService", "graft.v1.DatasetService"}) {
+          "graft.v1.BaseModelService", "graft.v1.DatasetService", "graft.v1.WorkerService"}) {
       health->SetServingStatus(name, serving);
     }
   }

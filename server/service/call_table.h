@@ -62,6 +62,8 @@ inline constexpr CallOptions kCalls[] = {
     {"DatasetService.ReadDataset", hours(4)},
     {"DatasetService.UploadDataset", hours(4)},
 
+    {"WorkerService.ListWorkers", kShort},
+
     // What HTTP alone has.
     {"Http.Health", kShort, Role::kUser, OnDrain::kRun},
     {"Http.Ready", kShort},

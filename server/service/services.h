@@ -9,6 +9,7 @@
 #include "server/service/finetuning_service.h"
 #include "server/service/inference_service.h"
 #include "server/service/model_service.h"
+#include "server/service/worker_service.h"
 
 namespace graft::server::service {
 
@@ -21,6 +22,7 @@ struct Services {
         bases(backend),
         datasets(backend),
         models(backend),
+        workers(backend),
         coordinator(backend) {}
   FinetuningService finetuning;
   AdapterService adapters;
@@ -28,6 +30,7 @@ struct Services {
   BaseModelService bases;
   DatasetService datasets;
   ModelService models;
+  WorkerService workers;
   CoordinatorService coordinator;
 };
 

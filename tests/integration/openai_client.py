@@ -184,12 +184,12 @@ def check_finetuning(file):
     job = create(model=BASE, training_file=file, suffix="zebra", seed=7, metadata={"team": "zoo"},
                  method={"type": "supervised", "supervised": {"hyperparameters": {
                      "n_epochs": 4, "batch_size": 8, "learning_rate_multiplier": 5}}},
-                 extra_body={"graft": {"method": {"lora": {"rank": 8}}}})
+                 extra_body={"graft": {"method": {"lora": {"rank": 8}}, "hyperparameters": {"keep_checkpoints": 2}}})
     assert job.object == "fine_tuning.job" and job.fine_tuned_model is None and job.training_file == file
     assert job.status in ("validating_files", "queued", "running") and job.seed == 7 and job.metadata == {"team": "zoo"}
     assert job.method.supervised.hyperparameters.n_epochs == 4 and job.hyperparameters.learning_rate_multiplier == 5
     job = wait(job, lambda job: job.status in ("succeeded", "failed"))
-    assert job.status == "succeeded" and job.fine_tuned_model == "zebra@1" and job.trained_tokens > 0 and job.finished_at, job
+    assert job.status == "succeeded" and job.fine_tuned_model == "zebra@5" and job.trained_tokens > 0 and job.finished_at, job
     events = list(client.fine_tuning.jobs.list_events(job.id, limit=3))
     assert events[0].created_at >= events[-1].created_at and len({event.id for event in events}) == len(events)
     assert any(event.type == "metrics" and event.data["train_loss"] > 0 for event in events)
@@ -197,6 +197,10 @@ def check_finetuning(file):
     assert [entry.id for entry in client.fine_tuning.jobs.list(metadata={"team": "zoo"})] == [job.id]
     error = raises(openai.BadRequestError, "fine_tuning_job_id", client.fine_tuning.jobs.cancel, fine_tuning_job_id=job.id)
     assert error.code == "wrong_state", error.code
+    kept = list(client.fine_tuning.jobs.checkpoints.list(job.id))
+    assert [checkpoint.step_number for checkpoint in kept] == [12, 9], kept
+    assert all(checkpoint.fine_tuning_job_id == job.id for checkpoint in kept)
+    assert ask("Say hi", model=kept[1].fine_tuned_model_checkpoint, max_completion_tokens=2).usage.completion_tokens == 2
     return job.fine_tuned_model
 
 
@@ -245,6 +249,8 @@ def main():
     check_result(check_finetuning(file))
     check_changes(file)
     check_bad_data()
+    assert client.models.delete("zebra@5").deleted
+    raises(openai.NotFoundError, "model", client.models.retrieve, model="zebra@5")
     print("ok")
 
 

@@ -112,6 +112,13 @@ graft::internal::v1::JobMemory TellMemory(const engine::Engine& engine) {
     told.set_bf16(base.is_bf16);
     told.set_bytes(base.bytes);
   }
+  const engine::MemoryFigures held = engine.figures().memory;
+  auto& by_kind = *message.mutable_held_bytes();
+  by_kind["bases"] = held.bases;
+  by_kind["adapters"] = held.adapters;
+  by_kind["kv"] = held.keys_values;
+  by_kind["training"] = held.training;
+  by_kind["passes"] = held.passes;
   return message;
 }
 

@@ -15,6 +15,7 @@
 #include "graft/v1/dataset.pb.h"
 #include "graft/v1/finetuning.pb.h"
 #include "graft/v1/inference.pb.h"
+#include "graft/v1/worker.pb.h"
 
 namespace graft::server::service {
 namespace {
@@ -35,6 +36,7 @@ TEST(CallTableTest, HasEveryMethodOnce) {
        {v1::Job::descriptor()->file(), v1::CreateJobRequest::descriptor()->file(),
         v1::SetAliasRequest::descriptor()->file(), v1::ClassifyRequest::descriptor()->file(),
         v1::GetBaseRequest::descriptor()->file(), v1::CheckDatasetRequest::descriptor()->file(),
+        v1::ListWorkersRequest::descriptor()->file(),
         graft::internal::v1::RegisterRequest::descriptor()->file()}) {
     for (std::string& method : MethodsOf(*file)) methods.push_back(std::move(method));
   }

@@ -15,7 +15,7 @@ export async function adapters(page) {
 function figures(version, split) {
   const found = (version.evaluations || []).filter((e) => e.split === split).pop();
   if (!found) return '';
-  return `loss ${number(found.loss)}${Object.entries(found.metrics || {}).map(([name, value]) => `, ${name} ${number(value)}`).join('')}`;
+  return `loss ${number(found.loss)}${Object.entries(found.metrics || {}).sort().map(([name, value]) => `, ${name} ${number(value)}`).join('')}`;
 }
 
 /** A nested value as {path: text}. */
@@ -67,7 +67,7 @@ export async function adapter(page, id) {
       await call('PUT', `${path}/aliases/live`, {version: idOf(version.name).split('/').pop(), etag: about.etag});
       say(`${modelOf(version.name)} is live.`);
       await refresh();
-    }, {'aria-label': `Make ${modelOf(version.name)} live`});
+    }, {'aria-label': `Make live: ${modelOf(version.name)}`});
     content.replaceChildren(...[
       h('div', {class: 'panel'}, facts([['Base', about.base], ['Live', about.aliases.live ? `version ${about.aliases.live}` : 'none'], ['Made', time(about.create_time)]])),
       h('div', {class: 'row'}, about.aliases.live ? button('Roll back', async () => { await post(`${path}/rollback`, {etag: about.etag}); say('Rolled back.'); await refresh(); }) : null,
@@ -76,7 +76,7 @@ export async function adapter(page, id) {
         ['Version', (v) => modelOf(v.name)], ['Method', (v) => kindOf(v.method)],
         ['Validation', (v) => figures(v, 'validation')], ['Test', (v) => figures(v, 'test')], ['Size', (v) => bytes(v.bytes), true],
         ['Job', (v) => (v.job ? h('a', {href: `#/job/${idOf(v.job)}`}, 'its job') : 'imported')], ['Made', (v) => time(v.create_time)],
-        ['', (v) => (v.aliases.includes('live') ? 'live' : promote(v))]], versions),
+        ['Live', (v) => (v.aliases.includes('live') ? 'live' : promote(v))]], versions),
       comparison(versions)].flat().filter(Boolean));
   };
   await refresh();

@@ -19,6 +19,7 @@ async function show() {
   const number = ++shown;
   if (leave) leave();
   leave = null;
+  say('');
   const section = `#/${sections[name] || (views[name] ? name : 'jobs')}`;
   for (const link of document.querySelectorAll('nav a')) {
     if (link.getAttribute('href') === section) link.setAttribute('aria-current', 'page');

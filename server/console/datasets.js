@@ -10,7 +10,7 @@ export async function datasets(page) {
     content.replaceChildren(table('Uploaded files, the newest first', [
       ['File', (d) => d.file_name || 'unnamed'], ['Bytes', (d) => bytes(d.bytes), true], ['Uploaded', (d) => time(d.create_time)],
       ['Hash', (d) => h('code', {title: idOf(d.name)}, idOf(d.name).slice(0, 12))],
-      ['', (d) => button('Delete', async () => {
+      ['Action', (d) => button('Delete', async () => {
         if (!confirm(`Delete ${d.file_name || d.name}? Jobs that were made of it keep their own copy.`)) return;
         await call('DELETE', `/v1/${d.name}`);
         say('Deleted.');

@@ -10,7 +10,7 @@ function tell(event) {
   if (event.state_change) return `${event.state_change.to} (${event.state_change.reason})${event.state_change.error ? `: ${event.state_change.error.message}` : ''}`;
   if (event.evaluation) {
     const {split, step, loss, metrics} = event.evaluation;
-    return `${split} at step ${step}: loss ${number(loss)}${Object.entries(metrics || {}).map(([name, value]) => `, ${name} ${number(value)}`).join('')}`;
+    return `${split} at step ${step}: loss ${number(loss)}${Object.entries(metrics || {}).sort().map(([name, value]) => `, ${name} ${number(value)}`).join('')}`;
   }
   if (event.checkpoint) return `Checkpoint at step ${event.checkpoint.step}${event.checkpoint.adapter_version ? `, kept as ${modelOf(event.checkpoint.adapter_version)}` : ''}`;
   if (event.warning) return `Warning: ${event.warning}`;

@@ -86,7 +86,7 @@ export async function submit(page) {
     h('label', {}, h('input', {type: 'checkbox', name: 'promote'}), ' Make it live when it is done')));
   const uri = async () => {
     if (!form.reportValidity()) throw new Error('The form has a field that is empty or wrong.');
-    if (!dataset) { say('The file is uploaded.'); dataset = await upload(file.files[0]); }
+    if (!dataset) { say('Uploading the file.'); dataset = await upload(file.files[0]); }
     return dataset.uri;
   };
   const show = async (work) => { report.replaceChildren(h('p', {class: 'quiet'}, 'Reading the data.'));

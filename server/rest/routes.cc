@@ -4,6 +4,7 @@
 
 #include "server/rest/chat.h"
 #include "server/rest/completions.h"
+#include "server/rest/console.h"
 #include "server/rest/files.h"
 #include "server/rest/finetuning.h"
 #include "server/rest/models.h"
@@ -74,6 +75,7 @@ void AddOpenAi(Services& services, Routes& routes) {
 std::vector<Route> MakeRoutes(Services& services, std::function<bool()> is_ready) {
   Routes routes;
   AddHealth(std::move(is_ready), routes);
+  AddConsoleRoutes(routes);
   AddOpenAi(services, routes);
   AddOwnRoutes(services, routes);
   return routes;

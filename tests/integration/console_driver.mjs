@@ -1,12 +1,12 @@
 // A person without a terminal, in a real browser: run by console_test.py.
 //
-// Arguments: the server's address, the folder of node_modules, the browser's program, a folder for pictures, a training file, the
-// base. Prints one line of JSON a step; ends with 1 at the first thing that isn't as it must be.
+// Arguments: the server's address, the folder of node_modules, the browser's program, a folder for pictures, a training file, a
+// base that classifies, one that writes. Prints one line of JSON a step; ends with 1 at the first thing that isn't as it must be.
 import {createRequire} from 'node:module';
 import {mkdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 
-const [address, modules, browserPath, pictures, file, base] = process.argv.slice(2);
+const [address, modules, browserPath, pictures, file, base, writer] = process.argv.slice(2);
 const require = createRequire(join(modules, 'package.json'));
 const {chromium} = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
@@ -39,6 +39,7 @@ async function look(name) {
 
 async function open(address_) {
   await page.goto(`${address}/#/${address_}`);
+  await page.reload();
   await page.waitForSelector('h1');
 }
 
@@ -73,7 +74,7 @@ async function main() {
 
   await open('jobs');
   await look('empty');
-  await submit('first', 2);
+  await submit('first', 40);
   await page.click('button:has-text("Check the data")');
   await page.waitForSelector('table caption:has-text("Parts of the data")');
   await page.click('button:has-text("Estimate")');
@@ -90,7 +91,7 @@ async function main() {
   await page.waitForSelector('.state:has-text("SUCCEEDED")');
   await look('job');
 
-  await trainOne('first', 12);
+  await trainOne('first', 8);
   await page.waitForSelector('.state:has-text("SUCCEEDED")');
   await open('adapters');
   await look('adapters');
@@ -98,7 +99,7 @@ async function main() {
   must(await page.locator('td:has-text("first@2")').count() > 0, 'the second version is listed');
   await page.click('button:has-text("Compare")');
   await page.waitForSelector('td:has-text("hyperparameters.epochs")');
-  await page.click('button[aria-label="Make first@1 live"]');
+  await page.click('button[aria-label="Make live: first@1"]');
   await page.waitForSelector('dd:has-text("version 1")');
   await look('adapter');
 
@@ -114,7 +115,7 @@ async function main() {
   must(one !== two, 'two versions answer differently');
   await look('playground');
   await page.goto(`${address}/#/adapter/first`);
-  await page.click('button[aria-label="Make first@2 live"]');
+  await page.click('button[aria-label="Make live: first@2"]');
   await page.waitForSelector('dd:has-text("version 2")');
   await open('playground');
   await page.selectOption('[name=kind]', 'classification');
@@ -123,6 +124,21 @@ async function main() {
   await page.click('button:has-text("Answer")');
   await page.waitForFunction(() => document.querySelectorAll('.answer meter').length === 2);
   must((await answers())[0] === two, 'what was promoted answers');
+
+  await open('playground');
+  await page.selectOption('[name=base]', writer);
+  await page.fill('[name=system]', 'You answer in one word.');
+  await page.fill('[name=text]', 'What is the colour of the sky?');
+  await page.fill('[name=tokens]', '24');
+  await page.click('button:has-text("Answer")');
+  await page.waitForFunction(() => document.querySelector('.answer pre')?.textContent.length > 0);
+  await page.waitForSelector('.answer p:has-text("tokens, first after")');
+  await look('chat');
+  await page.fill('[name=tokens]', '2000');
+  await page.click('button:has-text("Answer")');
+  await page.waitForFunction(() => document.querySelector('.answer pre')?.textContent.length > 0);
+  await page.click('button:has-text("Stop")');
+  await page.waitForSelector('.answer p:has-text("Stopped.")');
 
   await trainOne('endless', 5000);
   await page.waitForSelector('.state:has-text("RUNNING")');

@@ -42,7 +42,7 @@ def main():
         pictures = os.environ.get("GRAFT_CONSOLE_PICTURES", folder / "pictures")
         address = f"http://127.0.0.1:{json.loads((graft.data / 'ports.json').read_text())['http']}"
         done = subprocess.run(["node", Path(__file__).with_name("console_driver.mjs"), address, modules, browser, pictures,
-                               folder / "reviews.csv", "minilm"], capture_output=True, text=True, timeout=800, check=False,
+                               folder / "reviews.csv", "minilm", "smollm2"], capture_output=True, text=True, timeout=800, check=False,
                               env={**os.environ, "HOME": str(folder)})
         assert done.returncode == 0, f"{done.stdout[-2000:]}{done.stderr[-4000:]}\n{graft.process.text()[-2000:]}"
     return 0

@@ -29,6 +29,16 @@ Status SetTimeout(Context& context, double seconds) {
   return OkStatus();
 }
 
+void AddCommands(Command root, Action& run, ScriptFlags& scripts) {
+  AddJobCommands(root, run);
+  AddAdapterCommands(root, run);
+  AddArtifactCommands(root, run);
+  AddInferenceCommands(root, run);
+  AddTextCommands(root, run);
+  AddDataCommands(root, run);
+  AddScriptCommands(root, scripts);
+}
+
 int RunLine(std::vector<std::string> arguments, const Environment& environment, std::ostream& out,
             std::ostream& err) {
   Context context{.out = out,
@@ -56,12 +66,8 @@ int RunLine(std::vector<std::string> arguments, const Environment& environment, 
   const Option chosen_timeout = root.Add("--timeout", timeout, TimeoutHelp(context.options));
   root.AddFlag("--json", context.json, "Print the response messages as JSON, one a line");
   Action run;
-  AddJobCommands(root, run);
-  AddAdapterCommands(root, run);
-  AddArtifactCommands(root, run);
-  AddInferenceCommands(root, run);
-  AddTextCommands(root, run);
-  AddDataCommands(root, run);
+  ScriptFlags scripts;
+  AddCommands(root, run, scripts);
   // gRPC itself says nothing useful about such a text.
   std::string not_text;
   for (const std::string& argument : arguments) {
@@ -75,6 +81,11 @@ int RunLine(std::vector<std::string> arguments, const Environment& environment, 
     if (answer->is_fault && json) return Refuse(context, UsageError(answer->message));
     (answer->is_fault ? err : out) << answer->text;
     return answer->is_fault ? kUsage : kOk;
+  }
+  // Before all that may be wrong: a shell that starts needs its script.
+  if (const std::string script = ScriptText(line, scripts); !script.empty()) {
+    out << script;
+    return kOk;
   }
   if (!not_text.empty())
     return Refuse(context, UsageError("the argument " + not_text + " isn't UTF-8"));

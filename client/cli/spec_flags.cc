@@ -7,12 +7,14 @@
 #include <set>
 #include <sstream>
 
+#include "client/cli/choices.h"
 #include "common/base/json.h"
 #include "common/base/utf8.h"
 
 namespace graft::cli {
 namespace {
 
+using command_line::Option;
 using google::protobuf::Descriptor;
 using google::protobuf::EnumDescriptor;
 using google::protobuf::EnumValueDescriptor;
@@ -176,7 +178,8 @@ void AddFormatFlags(command_line::Command command, SpecFlags& flags) {
               "For language models: column with conversations (default: messages)");
   command.Add("--tools-column", flags.tools_column,
               "For language models: column with a conversation's tools (default: tools)");
-  command.Add("--format", flags.format, "csv, tsv, jsonl or json (default: by the file's name)");
+  command.Add("--format", flags.format, "csv, tsv, jsonl or json (default: by the file's name)")
+      .Offer({"csv", "tsv", "jsonl", "json"});
   command.AddFlag("--no-header", flags.no_header, "The file has no header; columns are 1, 2, ...");
   command.Add("--max-examples", flags.max_examples,
               "Use at most so many examples (of the training data)");
@@ -204,7 +207,8 @@ void AddSpecFlags(command_line::Command command, SpecFlags& flags) {
               "For language models: a prompt to continue at each evaluation; up to 8 times");
   command.Add("--label-name", flags.label_names,
               "Label names in id order (default: from the data)");
-  command.Add("--method", flags.method, "lora, bottleneck, last_layers or full");
+  command.Add("--method", flags.method, "lora, bottleneck, last_layers or full")
+      .Offer(FieldChoices(*graft::v1::Method::descriptor()));
   command.Add("--set", flags.set, "NAME=VALUE: a field of the method, e.g. rank=8");
   command.Add("--hp", flags.hyperparameters, "NAME=VALUE: a hyperparameter, e.g. warmup_ratio=0.1");
   command.Add("--init-from", flags.init_from, "A version to continue, e.g. support@3");
@@ -220,12 +224,14 @@ void AddSpecFlags(command_line::Command command, SpecFlags& flags) {
                                    {"--seed", "seed"},
                                    {"--precision", "precision"},
                                    {"--schedule", "lr_schedule"}}) {
-    command.AddFunction(
+    Option option = command.AddFunction(
         flag,
         [&flags, name = std::string(name)](const std::string& value) {
           flags.hyperparameters.push_back(name + "=" + value);
         },
         std::string("Hyperparameter ") + name);
+    const FieldDescriptor* field = graft::v1::Hyperparameters::descriptor()->FindFieldByName(name);
+    if (field->enum_type() != nullptr) option.Offer(ValueChoices(*field->enum_type()));
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include "client/cli/choices.h"
 #include "client/cli/spec_flags.h"
 #include "client/cli/template_variables.h"
 #include "common/base/utf8.h"
@@ -92,10 +93,14 @@ Status SetLanguage(const SpecFlags& flags, CausalLanguageModeling& language) {
 }  // namespace
 
 void AddTaskFlags(command_line::Command command, SpecFlags& flags) {
-  command.Add("--task", flags.task,
-              "sequence_classification or causal_lm (default: by what else is given)");
-  command.Add("--loss-on", flags.loss_on,
-              "For language models: answers (completions, the assistant's turns; default) or all");
+  command
+      .Add("--task", flags.task,
+           "sequence_classification or causal_lm (default: by what else is given)")
+      .Offer(FieldChoices(*graft::v1::Task::descriptor()));
+  command
+      .Add("--loss-on", flags.loss_on,
+           "For language models: answers (completions, the assistant's turns; default) or all")
+      .Offer(ValueChoices(*CausalLanguageModeling::LossOn_descriptor()));
   command.Add("--chat-template", flags.chat_template,
               "For language models: a file with the template of conversations (default: "
               "--init-from's, else the base's)");

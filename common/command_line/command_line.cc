@@ -12,6 +12,8 @@
 #include <CLI/CLI.hpp>
 
 #include "common/base/utf8.h"
+#include "common/command_line/completions.h"
+#include "common/command_line/man_page.h"
 
 namespace graft::command_line {
 namespace {
@@ -78,25 +80,72 @@ std::optional<int64_t> SizeOf(std::string_view text) {
   return static_cast<int64_t>(number);
 }
 
+OptionDescription OptionOf(const CLI::Option& option, const Offers& offers) {
+  OptionDescription text;
+  for (const std::string& name : option.get_snames()) text.names.push_back("-" + name);
+  for (const std::string& name : option.get_lnames()) text.names.push_back("--" + name);
+  text.is_positional = text.names.empty();
+  if (text.is_positional) text.names.push_back(option.get_name(/*positional=*/true));
+  text.help = option.get_description();
+  text.takes_value = option.get_items_expected_max() > 0;
+  text.takes_several = option.get_items_expected_max() > 1;
+  text.is_required = option.get_required();
+  text.default_value = option.get_default_str();
+  text.variable = option.get_envname();
+  // "UINT:SIZE", "INT:INT in [0 - 10]": the last says the most. Of "TEXT:{a,b}" `values` does.
+  const std::string kind = option.get_type_name();
+  const size_t last = kind.rfind(':') + 1;
+  text.kind = kind.substr(last, 1) == "{" ? kind.substr(0, kind.find(':')) : kind.substr(last);
+  const auto offered = offers.find(&option);
+  if (offered != offers.end()) text.values = offered->second;
+  return text;
+}
+
+CommandDescription CommandOf(const CLI::App& app, const Offers& offers) {
+  CommandDescription text;
+  text.name = app.get_name();
+  text.help = app.get_description();
+  for (const CLI::Option* option : app.get_options())
+    text.options.push_back(OptionOf(*option, offers));
+  return text;
+}
+
 }  // namespace
 
-Option Option::Required() { return Option(option_->required()); }
+Option Option::Required() {
+  option_->required();
+  return *this;
+}
 
 Option Option::Between(int least, int most) {
-  return Option(option_->check(CLI::Range(least, most)));
+  option_->check(CLI::Range(least, most));
+  return *this;
 }
 
 Option Option::Between(double least, double most) {
-  return Option(option_->check(CLI::Range(least, most)));
+  option_->check(CLI::Range(least, most));
+  return *this;
 }
 
 Option Option::OneOf(std::vector<std::string> values) {
-  return Option(option_->check(CLI::IsMember(std::move(values))));
+  option_->check(CLI::IsMember(values));
+  return Offer(std::move(values));
 }
 
-Option Option::SplitAt(char delimiter) { return Option(option_->delimiter(delimiter)); }
+Option Option::Offer(std::vector<std::string> values) {
+  (*offers_)[option_] = std::move(values);
+  return *this;
+}
 
-Option Option::OneAtATime() { return Option(option_->allow_extra_args(false)); }
+Option Option::SplitAt(char delimiter) {
+  option_->delimiter(delimiter);
+  return *this;
+}
+
+Option Option::OneAtATime() {
+  option_->allow_extra_args(false);
+  return *this;
+}
 
 Option Option::InBytes() {
   const auto to_bytes = [](std::string& text) -> std::string {
@@ -105,16 +154,24 @@ Option Option::InBytes() {
     text = std::to_string(*bytes);
     return {};
   };
-  return Option(option_->transform(CLI::Validator(to_bytes, "SIZE")));
+  option_->transform(CLI::Validator(to_bytes, "SIZE"));
+  return *this;
 }
 
 Option Option::OrVariable(const std::string& variable) {
-  return Option(option_->envname(variable));
+  option_->envname(variable);
+  return *this;
 }
 
-Option Option::ShowDefault() { return Option(option_->capture_default_str()); }
+Option Option::ShowDefault() {
+  option_->capture_default_str();
+  return *this;
+}
 
-Option Option::ShowDefault(const std::string& text) { return Option(option_->default_str(text)); }
+Option Option::ShowDefault(const std::string& text) {
+  option_->default_str(text);
+  return *this;
+}
 
 bool Option::is_given() const { return option_->count() > 0; }
 
@@ -132,7 +189,7 @@ Status Option::Set(const std::string& value) {
 }
 
 Command Command::AddCommand(const std::string& name, const std::string& help) {
-  return Command(command_->add_subcommand(name, help));
+  return {command_->add_subcommand(name, help), *offers_};
 }
 
 template <typename Value>
@@ -141,7 +198,7 @@ Option Command::Add(const std::string& name, Value& value, const std::string& he
   using Number = typename NumberOf<Value>::Type;
   if constexpr (std::is_integral_v<Number>)
     option->transform(CLI::Validator(ToWhole<Number>, std::string()));
-  return Option(option);
+  return {option, *offers_};
 }
 template Option Command::Add(const std::string&, std::string&, const std::string&);
 template Option Command::Add(const std::string&, std::vector<std::string>&, const std::string&);
@@ -155,12 +212,12 @@ template Option Command::Add(const std::string&, std::optional<uint64_t>&, const
 template Option Command::Add(const std::string&, std::optional<double>&, const std::string&);
 
 Option Command::AddFlag(const std::string& name, bool& value, const std::string& help) {
-  return Option(command_->add_flag(name, value, help));
+  return {command_->add_flag(name, value, help), *offers_};
 }
 
 Option Command::AddFunction(const std::string& name, std::function<void(const std::string&)> take,
                             const std::string& help) {
-  return Option(TakeLiterally(command_->add_option_function<std::string>(name, take, help)));
+  return {TakeLiterally(command_->add_option_function<std::string>(name, take, help)), *offers_};
 }
 
 void Command::OnChosen(std::function<void()> action) { command_->callback(std::move(action)); }
@@ -174,7 +231,7 @@ std::vector<std::string> Command::CommandNames() const {
 
 CommandLine::CommandLine(const std::string& name, const std::string& version,
                          const std::string& description)
-    : app_(std::make_unique<CLI::App>(description)) {
+    : app_(std::make_unique<CLI::App>(description)), version_(version) {
   app_->name(name);
   app_->set_version_flag("--version", version);
 }
@@ -184,6 +241,22 @@ CommandLine::~CommandLine() = default;
 void CommandLine::RequireCommand() {
   app_->require_subcommand(1);
   app_->fallthrough();
+}
+
+void CommandLine::AddScriptOptions() {
+  root()
+      .Add("--completions", shell_, "Print a script that completes this program's lines, and exit")
+      .OneOf(Shells());
+  root().AddFlag("--man-page", wants_manual_, "Print this program's manual page and exit");
+}
+
+Description CommandLine::Describe() const {
+  Description all;
+  all.version = version_;
+  all.root = CommandOf(*app_, *offers_);
+  for (const CLI::App* command : app_->get_subcommands({}))
+    all.commands.push_back(CommandOf(*command, *offers_));
+  return all;
 }
 
 std::optional<CommandLine::Answer> CommandLine::Parse(std::vector<std::string> arguments) {
@@ -203,6 +276,8 @@ std::optional<CommandLine::Answer> CommandLine::Parse(std::vector<std::string> a
       message = "there is no command or option " + Quoted(Unmarked(unknown.front()));
     return Answer{true, message, message + "\nRun with --help for more information.\n"};
   }
+  if (!shell_.empty()) return Answer{false, {}, Completions(Describe(), shell_)};
+  if (wants_manual_) return Answer{false, {}, ManPage(Describe())};
   return std::nullopt;
 }
 

@@ -4,12 +4,14 @@
 /// does. Thread safety: thread-compatible.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/command_line/description.h"
 
 namespace CLI {
 class App;
@@ -18,16 +20,21 @@ class Option;
 
 namespace graft::command_line {
 
+/// The values that completion offers for options. CLI11 keeps them in sentences only.
+using Offers = std::map<const CLI::Option*, std::vector<std::string>>;
+
 /// Refers to an option; the command line that it belongs to must outlive it.
 class Option {
  public:
-  explicit Option(CLI::Option* option) : option_(option) {}
+  Option(CLI::Option* option, Offers& offers) : option_(option), offers_(&offers) {}
 
   Option Required();
   /// Only values from `least` to `most`.
   Option Between(int least, int most);
   Option Between(double least, double most);
   Option OneOf(std::vector<std::string> values);
+  /// Completion offers these; others are taken too.
+  Option Offer(std::vector<std::string> values);
   /// The texts of a list may also stand in one value, with `delimiter` between them.
   Option SplitAt(char delimiter);
   /// A list that takes one text each time it is named, and leaves what follows to others.
@@ -49,12 +56,13 @@ class Option {
 
  private:
   CLI::Option* option_;
+  Offers* offers_;
 };
 
 /// Refers to a command; the command line that it belongs to must outlive it.
 class Command {
  public:
-  explicit Command(CLI::App* command) : command_(command) {}
+  Command(CLI::App* command, Offers& offers) : command_(command), offers_(&offers) {}
 
   Command AddCommand(const std::string& name, const std::string& help);
 
@@ -75,6 +83,7 @@ class Command {
 
  private:
   CLI::App* command_;
+  Offers* offers_;
 };
 
 class CommandLine {
@@ -91,10 +100,15 @@ class CommandLine {
   ~CommandLine();
 
   /// Where all begins.
-  Command root() { return Command(app_.get()); }
+  Command root() { return {app_.get(), *offers_}; }
   /// A line must name one of the root's commands; the root's options may also stand behind it.
   /// Comes before the commands are added.
   void RequireCommand();
+  /// For a program without commands: --completions SHELL and --man-page, which Parse answers.
+  void AddScriptOptions();
+
+  /// All of it as it stands now. The program's line may name nothing that this lacks.
+  Description Describe() const;
 
   /// Reads a line without the program's name. Returns nothing if the program is to go on.
   std::optional<Answer> Parse(std::vector<std::string> arguments);
@@ -103,6 +117,10 @@ class CommandLine {
 
  private:
   std::unique_ptr<CLI::App> app_;
+  std::unique_ptr<Offers> offers_ = std::make_unique<Offers>();
+  std::string version_;
+  std::string shell_;          ///< --completions
+  bool wants_manual_ = false;  ///< --man-page
 };
 
 }  // namespace graft::command_line

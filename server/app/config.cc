@@ -198,6 +198,7 @@ StatusOr<Invocation> ParseCommandLine(int argc, const char* const* argv, Environ
   line.root().Add("--config", config_file, "YAML file with the options above");
   line.root().AddFlag("--list-failpoints", list_failpoints,
                       "Print the names of all failpoints and exit");
+  line.AddScriptOptions();
   if (const auto answer = line.Parse(argc, argv)) {
     if (answer->is_fault) return InvalidArgumentError(answer->message + " (see --help)");
     invocation.action = Invocation::Action::kPrintAndExit;

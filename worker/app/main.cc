@@ -230,6 +230,7 @@ int main(int argc, char** argv) {
       "graft-worker: trains and serves adapters for a graft-server. The server usually starts it "
       "by itself.");
   AddOptions(line.root(), flags);
+  line.AddScriptOptions();
   if (const auto answer = line.Parse(argc, argv)) {
     (answer->is_fault ? std::cerr : std::cout) << answer->text;
     return answer->is_fault ? 2 : 0;

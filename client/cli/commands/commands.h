@@ -26,6 +26,16 @@ void AddTextCommands(Command root, Action& run);
 /// bases, upload, datasets, dataset, check
 void AddDataCommands(Command root, Action& run);
 
+/// What the commands completions and man ask for.
+struct ScriptFlags {
+  std::string shell;
+  bool wants_manual = false;
+};
+/// completions, man: they ask no server. `flags` must outlive the command line.
+void AddScriptCommands(Command root, ScriptFlags& flags);
+/// The text that was asked for; empty if none was.
+std::string ScriptText(const command_line::CommandLine& line, const ScriptFlags& flags);
+
 /// Follows a job on the screen: a progress bar on a terminal, lines elsewhere. Returns kOk,
 /// kJobFailed, ...
 int WatchJob(Context& context, const std::string& name, int64_t after_event);

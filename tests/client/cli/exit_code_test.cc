@@ -53,6 +53,8 @@ TEST_F(ExitCodeTest, WhatCannotBeMeantIsTwoAndAsksNoServer) {
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
            {},
            {"fly"},
+           {"completions"},
+           {"completions", "tcsh"},
            {"job"},
            {"jobs", "--limit", "many"},
            {"classify", "--adapter", "a"},
@@ -209,6 +211,18 @@ TEST_F(ExitCodeTest, HelpAndVersionAreZero) {
     EXPECT_FALSE(outcome.out.empty()) << flag;
     EXPECT_EQ(outcome.err, "") << flag;
   }
+}
+
+TEST_F(ExitCodeTest, ScriptsAreThereWhateverTheServersAddressIs) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"completions", "bash"}, {"man"}}) {
+    const Outcome outcome = RunCli("no address", arguments);
+
+    EXPECT_EQ(outcome.code, 0) << arguments.front();
+    EXPECT_THAT(outcome.out, HasSubstr("submit")) << arguments.front();
+    EXPECT_EQ(outcome.err, "") << arguments.front();
+  }
+  EXPECT_EQ(server_.calls, 0);
 }
 
 }  // namespace

@@ -75,6 +75,8 @@ Options AddOptions(command_line::Command root, Config& c) {
   add("failpoints", c.failpoints, "For tests: name=crash[@N],... (see --list-failpoints)");
   add("log-level", c.log_level, "trace, debug, info, warn or error")
       .OneOf({"trace", "debug", "info", "warn", "error"});
+  add("log-format", c.log_format, "How lines of the log are written: text, or json, an object each")
+      .OneOf({"text", "json"});
   return options;
 }
 

@@ -30,8 +30,9 @@ struct Config {
   double stall_seconds = 900;  ///< How long a running job may make no step.
   double drain_seconds = 10;   ///< What calls and workers get to finish at shutdown.
   int max_queued_jobs = 100'000;
-  std::string failpoints;  ///< For tests: see common/base/failpoint.h.
+  std::string failpoints;   ///< For tests: see common/base/failpoint.h.
   std::string log_level = "info";
+  std::string log_format = "text";  ///< text or json.
 };
 
 /// What the command line asks for.

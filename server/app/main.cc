@@ -7,11 +7,12 @@
 #include <cstdlib>
 #include <iostream>
 
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <grpc/support/log.h>
 #include <spdlog/spdlog.h>
 
 #include "common/base/failpoint.h"
 #include "common/base/guard.h"
+#include "common/logging/log.h"
 #include "server/app/config.h"
 #include "server/app/server.h"
 
@@ -20,6 +21,7 @@ namespace {
 using namespace graft;
 using namespace graft::server::app;
 
+/// Of the command line: in text, for whoever typed it.
 int Fail(const Status& status, int code) {
   std::cerr << "graft-server: " << status.message() << "\n";
   return code;
@@ -39,6 +41,12 @@ void AllowManyFiles() {
   ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/// gRPC's own lines, which are text, as lines of this log.
+void LogOfGrpc(gpr_log_func_args* line) {
+  const bool is_error = line->severity == GPR_LOG_SEVERITY_ERROR;
+  spdlog::log(is_error ? spdlog::level::err : spdlog::level::info, "gRPC: {}", line->message);
+}
+
 int Run(const Config& config) {
   AllowManyFiles();
   // Blocked in every thread from here on; this one waits for them.
@@ -51,7 +59,7 @@ int Run(const Config& config) {
   ::signal(SIGXFSZ, SIG_IGN);  // A limit on the size of files is a full disk, not an end.
 
   auto server = Server::Start(config);
-  if (!server.ok()) return Fail(server.status(), 1);
+  if (!server.ok()) return logging::Fail("graft-server", server.status(), 1);
   std::cout << "graft-server is ready\n  gRPC     port " << (*server)->grpc_port()
             << "\n  metrics  ";
   if ((*server)->metrics_port() != 0) {
@@ -95,8 +103,8 @@ int main(int argc, char** argv) {
     return 0;
   }
   const Config& config = invocation->config;
-  spdlog::set_default_logger(spdlog::stderr_color_mt("server"));
-  spdlog::set_level(spdlog::level::from_str(config.log_level));
   if (const Status armed = ArmFailpoints(config.failpoints); !armed.ok()) return Fail(armed, 2);
+  logging::StartLogging("server", config.log_format, config.log_level);
+  if (logging::format() == logging::Format::kJson) ::gpr_set_log_function(LogOfGrpc);
   return Run(config);
 }

@@ -245,7 +245,8 @@ Status Server::Parts::StartWorkers() {
                        "--bases",         fs::absolute(config.bases).string(),
                        "--supervised-by", std::to_string(::getpid()),
                        "--drain-seconds", std::to_string(static_cast<int>(config.drain_seconds)),
-                       "--log-level",     config.log_level == "trace" ? "debug" : config.log_level};
+                       "--log-level",     config.log_level == "trace" ? "debug" : config.log_level,
+                       "--log-format",    config.log_format};
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
   GRAFT_ASSIGN_OR_RETURN(const Address metrics,
                          ParseAddress(config.metrics == "none" ? "127.0.0.1:0" : config.metrics));

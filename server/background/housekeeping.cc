@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "common/base/ids.h"
+#include "common/logging/log.h"
 #include "server/background/collector.h"
 #include "server/background/job_probe.h"
 #include "server/core/jobs.h"
@@ -76,7 +77,8 @@ calls::Awaitable<void> Housekeeping::Expire(std::string dead_worker) {
   for (const core::Job& job : *jobs) {
     backend_.probe.LeaseExpired();
     NoteTransition(backend_.probe, job);
-    spdlog::warn("job {} lost its worker and is {}", job.key.id, core::JobStateName(job.state));
+    logging::Warn({.job = job.key.id}, "job {} lost its worker and is {}", job.key.id,
+                  core::JobStateName(job.state));
   }
 }
 
@@ -142,7 +144,7 @@ calls::Awaitable<void> Housekeeping::EndJobsOnMissingBases() {
     if (!ended.ok()) continue;
     for (const core::Job& job : *ended) {
       NoteTransition(backend_.probe, job);
-      spdlog::warn("job {} is FAILED: {}", job.key.id, error.message);
+      logging::Warn({.job = job.key.id}, "job {} is FAILED: {}", job.key.id, error.message);
     }
   }
 }

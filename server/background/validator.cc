@@ -6,6 +6,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/as_tuple.hpp>
 
+#include "common/logging/log.h"
 #include "server/background/job_probe.h"
 #include "server/core/jobs.h"
 
@@ -216,8 +217,8 @@ calls::Awaitable<void> Validator::Validate(core::JobKey key) {
   // Told to stop, and the next start takes it up; or its job was cancelled or paused.
   if (prepared.status().code() == StatusCode::kCancelled) co_return;
   if (!prepared.ok() && WorthRetrying(key, prepared.status())) {
-    spdlog::warn("job {} can't be validated now and is tried again: {}", key.id,
-                 prepared.status().message());
+    logging::Warn({.job = key.id}, "job {} can't be validated now and is tried again: {}", key.id,
+                  prepared.status().message());
     co_return;
   }
   // Of a language model's data it is known only now which chat template it needs.
@@ -236,12 +237,12 @@ calls::Awaitable<void> Validator::Validate(core::JobKey key) {
   not_before_.erase(key);
   if (!finished.ok()) {
     // Cancelled meanwhile, or the store is away: then the next look finds it still VALIDATING.
-    spdlog::info("job {}: {}", key.id, finished.status().message());
+    logging::Info({.job = key.id}, "job {}: {}", key.id, finished.status().message());
     co_return;
   }
   NoteTransition(backend_.probe, *finished);
-  spdlog::info("job {} is {}{}", key.id, core::JobStateName(finished->state),
-               finished->error ? ": " + finished->error->message : "");
+  logging::Info({.job = key.id}, "job {} is {}{}", key.id, core::JobStateName(finished->state),
+                finished->error ? ": " + finished->error->message : "");
 }
 
 }  // namespace graft::server::background

@@ -9,6 +9,7 @@
 #include <boost/asio/experimental/as_tuple.hpp>
 
 #include "common/base/ids.h"
+#include "common/logging/log.h"
 
 namespace graft::server::background {
 namespace {
@@ -41,9 +42,10 @@ void WorkerHub::Register(const graft::internal::v1::RegisterRequest& request) {
   const auto known = registrations_.find(id);
   if (known == registrations_.end() || known->second.engine_address() != request.engine_address()) {
     links_[id] = std::make_shared<EngineLink>(runtime_, id, request.engine_address());
-    spdlog::info("worker {} registered: {} ({}), {:.1f} GiB, engine at {}", id, request.device(),
-                 request.device_name(), static_cast<double>(request.memory_bytes()) / (1 << 30),
-                 request.engine_address());
+    logging::Info({.worker = id}, "worker {} registered: {} ({}), {:.1f} GiB, engine at {}", id,
+                  request.device(), request.device_name(),
+                  static_cast<double>(request.memory_bytes()) / (1 << 30),
+                  request.engine_address());
   }
   registrations_[id] = request;
   draining_[id] = false;
@@ -64,7 +66,8 @@ void WorkerHub::SetBases(const std::string& worker_id, std::vector<std::string> 
   if (!Knows(worker_id) || !table_.SetBases(worker_id, bases)) return;
   auto& told = *registrations_.at(worker_id).mutable_bases();
   told.Assign(bases.begin(), bases.end());
-  spdlog::info("worker {} has the bases {} now", worker_id, fmt::join(bases, ", "));
+  logging::Info({.worker = worker_id}, "worker {} has the bases {} now", worker_id,
+                fmt::join(bases, ", "));
   Changed();
 }
 
@@ -151,8 +154,8 @@ void WorkerHub::Remove(const std::string& worker_id) {
 
 void WorkerHub::RemoveSilent() {
   for (const std::string& id : table_.RemoveSilent(SystemClock().Now())) {
-    spdlog::warn("worker {} has been silent for {} s and is taken for dead", id,
-                 options_.silent_after.count() / 1000);
+    logging::Warn({.worker = id}, "worker {} has been silent for {} s and is taken for dead", id,
+                  options_.silent_after.count() / 1000);
     Remove(id);
   }
 }

@@ -6,12 +6,13 @@
 
 #include "common/base/guard.h"
 #include "common/base/ids.h"
+#include "common/logging/log.h"
 
 namespace graft::server::calls {
 
 Status Unexpected(std::string_view what, const LogText& why) {
   const std::string id = NewId(SystemClock().Now());
-  spdlog::error("{} failed unexpectedly [{}]: {}", what, id, why.text_);
+  logging::Error({.request_id = id}, "{} failed unexpectedly [{}]: {}", what, id, why.text_);
   return InternalError("unexpected fault " + id + "; the server's log tells more");
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/sha256.h"
+#include "common/logging/log.h"
 #include "common/objects/keys.h"
 #include "proto/error_info.h"
 #include "proto/report.h"
@@ -116,11 +117,13 @@ bool IsAttemptsKey(const std::string& key) {
 void Note(calls::Probe& probe, const std::string& worker, const core::AcquiredLeases& acquired) {
   for (const core::Job& job : acquired.refused) {
     background::NoteTransition(probe, job);
-    spdlog::info("job {} is FAILED before it began: {}", job.key.id, job.error->message);
+    logging::Info({.job = job.key.id}, "job {} is FAILED before it began: {}", job.key.id,
+                  job.error->message);
   }
   for (const core::Job& job : acquired.granted) {
     background::NoteTransition(probe, job);
-    spdlog::info("job {} goes to {} (attempt {})", job.key.id, worker, job.attempts.size());
+    logging::Info({.job = job.key.id, .worker = worker}, "job {} goes to {} (attempt {})",
+                  job.key.id, worker, job.attempts.size());
   }
 }
 
@@ -316,8 +319,9 @@ calls::Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::Comple
   if (completed.repeated) co_return pb::CompleteLeaseResponse();
   const core::Job& job = completed.job;
   background::NoteTransition(backend_.probe, job);
-  spdlog::info("job {} is {} after attempt {}{}", job.key.id, core::JobStateName(job.state),
-               job.attempts.size(), job.error ? ": " + job.error->message : "");
+  logging::Info({.job = job.key.id}, "job {} is {} after attempt {}{}", job.key.id,
+                core::JobStateName(job.state), job.attempts.size(),
+                job.error ? ": " + job.error->message : "");
   co_return pb::CompleteLeaseResponse();
 }
 

@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/base/ids.h"
+#include "common/logging/log.h"
 
 namespace graft::server::supervisor {
 
@@ -78,12 +79,13 @@ void Supervisor::Launch(Slot& slot) {
       command,
       [&slot, id = slot.worker_id](const std::string& line) {
         if (slot.first_line.empty()) slot.first_line = line;
-        spdlog::info("[{}] {}", id, line);
+        logging::Relay(id, line);
       },
       [this, &slot](WorkerExit exit) { Exited(slot, exit); });
   if (!handle.ok()) return Ended(slot, handle.status().ToString());
   slot.handle = *handle;
-  spdlog::info("worker {} started on {} (pid {})", slot.worker_id, slot.place.device, slot.handle);
+  logging::Info({.worker = slot.worker_id}, "worker {} started on {} (pid {})", slot.worker_id,
+                slot.place.device, slot.handle);
 }
 
 void Supervisor::Exited(Slot& slot, const WorkerExit& exit) {
@@ -98,14 +100,15 @@ void Supervisor::Exited(Slot& slot, const WorkerExit& exit) {
 void Supervisor::Ended(Slot& slot, const std::string& how) {
   on_lost_(slot.worker_id);
   if (stopping_) {
-    spdlog::info("worker {} {}", slot.worker_id, how);
+    logging::Info({.worker = slot.worker_id}, "worker {} {}", slot.worker_id, how);
     return CheckStopped();
   }
   const auto ran =
       std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - slot.started);
   const auto wait = slot.policy.OnExit(ran);
-  spdlog::warn("worker {} {} after {:.1f} s; it starts again in {:.1f} s", slot.worker_id, how,
-               static_cast<double>(ran.count()) / 1e3, static_cast<double>(wait.count()) / 1e3);
+  logging::Warn({.worker = slot.worker_id},
+                "worker {} {} after {:.1f} s; it starts again in {:.1f} s", slot.worker_id, how,
+                static_cast<double>(ran.count()) / 1e3, static_cast<double>(wait.count()) / 1e3);
   slot.timer.expires_after(wait);
   slot.timer.async_wait([this, &slot](const boost::system::error_code& error) {
     if (!error && !stopping_) Launch(slot);

@@ -68,27 +68,29 @@ LAYERS = {
     "proto": Layer("common", "grpc protobuf"),
     "common": Layer("", "json zlib"),
     "common/command_line": Layer("common", "cli11"),
+    "common/logging": Layer("common", "spdlog json"),
     "common/templates": Layer("common", "json"),
     "common/language": Layer("common common/templates", "json"),
     # A version brings its chat template.
     "common/artifacts": Layer("common common/templates", "json"),
     "server/core": Layer("common", "json"),
     "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),
-    "server/supervisor": Layer("common server/core", "boost spdlog json"),
+    "server/supervisor": Layer("common common/logging server/core", "boost spdlog json"),
     "server/intake": Layer("common common/artifacts common/templates common/language server/core", "spdlog json"),
     # Calls of any protocol: no gRPC, no messages.
-    "server/calls": Layer("common server/core", "boost openssl spdlog"),
-    "server/background": Layer("common proto server/core server/intake server/calls", "grpc protobuf boost spdlog json"),
+    "server/calls": Layer("common common/logging server/core", "boost openssl spdlog"),
+    "server/background": Layer("common common/logging proto server/core server/intake server/calls",
+                               "grpc protobuf boost spdlog json"),
     # Methods are coroutines over messages; what they are called by is another layer's.
-    "server/service": Layer("common common/artifacts proto server/core server/intake server/calls server/background",
+    "server/service": Layer("common common/artifacts common/logging proto server/core server/intake server/calls server/background",
                             "protobuf boost spdlog json"),
     "server/rpc": Layer("common proto server/calls server/service", "grpc protobuf boost json"),
     # Connections, requests and routes, of whatever there is; then what there is.
     "server/http": Layer("common server/calls", "boost spdlog json openssl"),
     "server/rest": Layer("common proto server/core server/calls server/service server/http", "protobuf boost json openssl spdlog"),
     "server/app": Layer(
-        "common common/command_line proto server/core server/stores server/supervisor server/intake server/calls "
-        "server/background server/service server/rpc server/http server/rest",
+        "common common/command_line common/logging proto server/core server/stores server/supervisor server/intake "
+        "server/calls server/background server/service server/rpc server/http server/rest",
         RPC + " prometheus yaml",
     ),
     # The engine's rooms, from the ground up: each includes what stands above it in this list, as far as it says.
@@ -117,7 +119,7 @@ LAYERS = {
     # The face that others see, and what puts the rooms together.
     "worker/engine": Layer(_rooms(_ROOMS), "torch json"),
     "worker/agent": Layer("common common/artifacts common/templates proto worker/engine worker/engine/types", RPC),
-    "worker/app": Layer("common common/command_line proto worker/engine worker/engine/types worker/agent", RPC + " prometheus"),
+    "worker/app": Layer("common common/command_line common/logging proto worker/engine worker/engine/types worker/agent", RPC + " prometheus"),
     "client/lib": Layer("common proto", "grpc protobuf json absl"),
     "client/cli": Layer("common common/artifacts common/command_line proto client/lib", "grpc protobuf json absl spdlog"),
 }
@@ -130,6 +132,7 @@ LAYERS.update({
     "tests/support": Layer("common", "gtest json"),
     "tests/common": Layer("common common/artifacts common/command_line common/templates common/language tests/support",
                           "gtest json zlib"),
+    "tests/common/logging": Layer("common common/logging", "gtest spdlog json"),
     "tests/proto": Layer("common proto", RPC + " gtest"),
     "tests/server": Layer("common common/artifacts proto tests/support " + _SERVER,
                           RPC + " gtest sqlite postgres prometheus yaml"),

@@ -37,13 +37,13 @@ def poll(what, condition, deadline=DEADLINE, pause=0.05):
 
 
 class Process:
-    """A program with its output in a file; stopped, or else killed, at the end."""
+    """A program with its output in a file, or with `errors` standard error in that one; stopped, or else killed, at the end."""
 
-    def __init__(self, name, command, folder, environment=None):
+    def __init__(self, name, command, folder, environment=None, errors=None):
         self.name, self.log = name, folder / f"{name}.log"
-        with open(self.log, "ab") as output:
+        with open(self.log, "ab") as output, open(errors or self.log, "ab") as error_output:
             self.child = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output,
-                                          stderr=output, cwd=folder, env=environment)
+                                          stderr=error_output, cwd=folder, env=environment)
 
     def text(self):
         return self.log.read_text(errors="replace")
@@ -65,12 +65,12 @@ class Process:
 class Graft:
     """A server with one worker on free ports, over the bases of a folder. A context manager: it stops both at the end."""
 
-    def __init__(self, bin_folder, bases, folder, *options):
+    def __init__(self, bin_folder, bases, folder, *options, errors=None):
         bin_folder = bin_folder.resolve()
         self.cli, self.data = bin_folder / "graft", folder / "data"
         self.process = Process("server", [
             bin_folder / "graft-server", "--data", self.data, "--bases", bases, "--listen", "127.0.0.1:0", "--http",
-            "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--workers", "1", *options], folder)
+            "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--workers", "1", *options], folder, errors=errors)
         self.address = poll("the server's start", self._listening)
 
     def _listening(self):

@@ -11,14 +11,15 @@
 #include <iostream>
 #include <system_error>
 
+#include <grpc/support/log.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include "common/base/failpoint.h"
 #include "common/base/ids.h"
 #include "common/command_line/command_line.h"
+#include "common/logging/log.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/engine_service.h"
 #include "worker/app/metrics.h"
@@ -41,6 +42,7 @@ struct Flags {
   std::string worker_token;
   std::string failpoints;
   std::string log_level = "info";
+  std::string log_format = "text";
   int threads = 0;
   uint64_t memory = 0;
   uint64_t base_memory = 0;
@@ -67,6 +69,7 @@ void FollowSupervisor(int pid) {
   if (::getppid() != pid) ::_exit(0);  // It died before we asked.
 }
 
+/// Of the command line: in text, for whoever typed it.
 int Fail(const Status& status, int code) {
   std::cerr << "graft-worker: " << status.message() << "\n";
   return code;
@@ -96,12 +99,18 @@ engine::EngineOptions OptionsOf(const Flags& flags) {
   return options;
 }
 
+/// gRPC's own lines, which are text, as lines of this log.
+void LogOfGrpc(gpr_log_func_args* line) {
+  const bool is_error = line->severity == GPR_LOG_SEVERITY_ERROR;
+  spdlog::log(is_error ? spdlog::level::err : spdlog::level::info, "gRPC: {}", line->message);
+}
+
 int Run(const Flags& flags) {
   const sigset_t signals = BlockSignals();
   auto metrics = app::Metrics::Create(flags.metrics, kBuild);
-  if (!metrics.ok()) return Fail(metrics.status(), 1);
+  if (!metrics.ok()) return logging::Fail("graft-worker", metrics.status(), 1);
   auto engine = engine::Engine::Create(OptionsOf(flags), (*metrics)->probe());
-  if (!engine.ok()) return Fail(engine.status(), 1);
+  if (!engine.ok()) return logging::Fail("graft-worker", engine.status(), 1);
 
   auto server = std::make_shared<agent::ServerLink>(flags.server, flags.worker_token);
   auto objects = std::make_shared<agent::Objects>(server);
@@ -119,7 +128,8 @@ int Run(const Flags& flags) {
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> grpc_server = builder.BuildAndStart();
   if (grpc_server == nullptr)
-    return Fail(UnavailableError("--listen " + flags.listen + " can't be listened on"), 1);
+    return logging::Fail("graft-worker",
+                         UnavailableError("--listen " + flags.listen + " can't be listened on"), 1);
   std::string address = flags.listen;
   if (!address.starts_with("unix:"))
     address = address.substr(0, address.rfind(':') + 1) + std::to_string(port);
@@ -132,8 +142,8 @@ int Run(const Flags& flags) {
                       .on_device_failed = on_device_failed},
                      **engine, server, objects);
   agent.Start();
-  spdlog::info("worker {} on {} ({}), engine at {}, metrics at port {}", id, flags.device,
-               (*engine)->device_facts().name, address, (*metrics)->port());
+  logging::Info({.worker = id}, "worker {} on {} ({}), engine at {}, metrics at port {}", id,
+                flags.device, (*engine)->device_facts().name, address, (*metrics)->port());
 
   int signal = 0;
   ::sigwait(&signals, &signal);
@@ -192,6 +202,10 @@ void AddOptions(command_line::Command root, Flags& flags) {
   root.Add("--log-level", flags.log_level, "trace, debug, info, warn or error")
       .OneOf({"trace", "debug", "info", "warn", "error"})
       .ShowDefault();
+  root.Add("--log-format", flags.log_format,
+           "How lines of the log are written: text, or json, an object each")
+      .OneOf({"text", "json"})
+      .ShowDefault();
 }
 
 /// Errors: InvalidArgument if other machines could reach what has no TLS.
@@ -246,8 +260,8 @@ int main(int argc, char** argv) {
   if (const Status room = engine::CheckKeyValueBytes(OptionsOf(flags).max_kv_bytes); !room.ok())
     return Fail(room, 2);
   FollowSupervisor(flags.supervised_by);
-  spdlog::set_default_logger(spdlog::stderr_color_mt("worker"));
-  spdlog::set_level(spdlog::level::from_str(flags.log_level));
   if (const Status armed = ArmFailpoints(flags.failpoints); !armed.ok()) return Fail(armed, 2);
+  logging::StartLogging("worker", flags.log_format, flags.log_level);
+  if (logging::format() == logging::Format::kJson) ::gpr_set_log_function(LogOfGrpc);
   return Run(flags);
 }

@@ -111,6 +111,7 @@ TEST_F(ConfigTest, WrongValuesAreNamed) {
                                          {{"--lease-seconds", "soon"}, "--lease-seconds"},
                                          {{"--job-store", "postgres"}, "--job-store"},
                                          {{"--log-level", "loud"}, "--log-level"},
+                                         {{"--log-format", "xml"}, "--log-format"},
                                          {{"--nonesuch", "x"}, "--nonesuch"}}) {
     auto parsed = Parse(c.arguments);
 

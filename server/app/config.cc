@@ -72,6 +72,9 @@ Options AddOptions(command_line::Command root, Config& c) {
       .Between(0.0, 3600.0);
   add("max-queued-jobs", c.max_queued_jobs, "Jobs that may wait before new ones are refused")
       .Between(1, 100'000'000);
+  add("tensorboard", c.tensorboard,
+      "Folder in which each job's losses and figures are kept as TensorBoard reads them; none by "
+      "default");
   add("failpoints", c.failpoints, "For tests: name=crash[@N],... (see --list-failpoints)");
   add("log-level", c.log_level, "trace, debug, info, warn or error")
       .OneOf({"trace", "debug", "info", "warn", "error"});

@@ -30,6 +30,7 @@ struct Config {
   double stall_seconds = 900;  ///< How long a running job may make no step.
   double drain_seconds = 10;   ///< What calls and workers get to finish at shutdown.
   int max_queued_jobs = 100'000;
+  std::string tensorboard;  ///< Folder of the jobs' event files; empty: none are written.
   std::string failpoints;   ///< For tests: see common/base/failpoint.h.
   std::string log_level = "info";
   std::string log_format = "text";  ///< text or json.

@@ -25,6 +25,7 @@
 #include "server/app/prometheus_probe.h"
 #include "server/app/scrape_targets.h"
 #include "server/background/housekeeping.h"
+#include "server/background/tensorboard.h"
 #include "server/background/validator.h"
 #include "server/calls/chain.h"
 #include "server/http/http_server.h"
@@ -36,6 +37,7 @@
 #include "server/supervisor/process_launcher.h"
 #include "server/supervisor/socket_path.h"
 #include "server/supervisor/supervisor.h"
+#include "server/tensorboard/event_file.h"
 
 namespace graft::server::app {
 namespace {
@@ -131,6 +133,8 @@ struct Server::Parts {
   background::JobChanges changes{runtime};
   std::optional<background::WorkerHub> workers;
   std::unique_ptr<objects::ObjectStore> objects;
+  /// Hears of the store's changes up to its end; made before the first.
+  std::optional<background::TensorBoard> tensorboard;
   std::unique_ptr<core::Store> store;
   std::optional<intake::BaseCatalog> catalog;
   std::optional<background::BaseFinder> bases;
@@ -157,6 +161,7 @@ struct Server::Parts {
   /// No worker will run: ends this process in order.
   void Refused(const std::string& why);
   Status OpenStores();
+  Status PrepareTensorBoard();
   Status Listen();
   Status ListenHttp();
   Status StartWorkers();
@@ -179,7 +184,10 @@ void Server::Parts::OnIo(std::function<void()> work) {
 Status Server::Parts::OpenStores() {
   GRAFT_ASSIGN_OR_RETURN(objects, OpenObjects(config, data.path()));
   GRAFT_ASSIGN_OR_RETURN(store, OpenStore(config, data.path()));
-  store->OnJobsChanged([this](const std::vector<core::JobKey>& keys) { changes.Notify(keys); });
+  store->OnJobsChanged([this](const std::vector<core::JobKey>& keys) {
+    changes.Notify(keys);
+    if (tensorboard) tensorboard->JobsChanged(keys);
+  });
   std::error_code error;
   if (!fs::is_directory(config.bases, error)) {
     return InvalidArgumentError(
@@ -204,6 +212,20 @@ Status Server::Parts::OpenStores() {
   backend.emplace(background::Backend{runtime, probe, *store, *objects, changes, *workers, *bases,
                                       *sources, *intake, limits});
   services.emplace(*backend);
+  return OkStatus();
+}
+
+Status Server::Parts::PrepareTensorBoard() {
+  if (config.tensorboard.empty()) return OkStatus();
+  const fs::path folder = fs::absolute(config.tensorboard);
+  if (const Status made = server::tensorboard::PrepareFolder(folder); !made.ok()) {
+    return InvalidArgumentError(
+        fmt::format("--tensorboard names {}, where no file can be written: {}", config.tensorboard,
+                    made.message()));
+  }
+  background::TensorBoard::Options options;
+  options.folder = folder;
+  tensorboard.emplace(*backend, options);
   return OkStatus();
 }
 
@@ -330,9 +352,11 @@ StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
     background::Validator::Options validation;
     validation.server_id = parts.data.server_id();
     parts.validator.emplace(*parts.backend, validation);
+    GRAFT_RETURN_IF_ERROR(parts.PrepareTensorBoard());
     GRAFT_RETURN_IF_ERROR(parts.Listen());
     parts.housekeeping->Start();
     parts.validator->Start();
+    if (parts.tensorboard) parts.tensorboard->Start();
     GRAFT_RETURN_IF_ERROR(parts.StartWorkers());
     parts.server->SetServing(true);
     parts.is_ready = true;
@@ -381,6 +405,7 @@ void Server::Stop() {
   if (p.server != nullptr) p.server->StopInternal(milliseconds(1000));
   p.exposer.reset();
   if (p.housekeeping) p.housekeeping->Stop();
+  if (p.tensorboard) p.tensorboard->Stop();
   p.runtime.Stop();
 }
 

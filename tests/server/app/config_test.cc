@@ -54,6 +54,7 @@ TEST_F(ConfigTest, DefaultsAreThoseOfTheManual) {
   EXPECT_EQ(parsed->config.metrics, "127.0.0.1:9464");
   EXPECT_EQ(parsed->config.workers, "auto");
   EXPECT_THAT(parsed->config.data_roots, ElementsAre());
+  EXPECT_EQ(parsed->config.tensorboard, "");
 }
 
 TEST_F(ConfigTest, FlagBeatsFileBeatsVariable) {

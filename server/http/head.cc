@@ -31,32 +31,25 @@ bool IsControl(char c) {
   return (byte < 0x20 && c != '\t') || byte == 0x7f;
 }
 
-/// What is wrong with the line that `text` begins with; nullopt while nothing is. Advances `text`
-/// behind a whole line, whose length without its end `size` tells.
+/// The line that a text begins with.
 struct Line {
   bool is_whole = false;
-  size_t size = 0;
+  size_t size = 0;  ///< So far, without its end or what is wrong with it.
   const char* fault = nullptr;
 };
 
 Line NextLine(std::string_view text) {
   Line line;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\r') {
-      if (i + 1 == text.size()) return line;
-      if (text[i + 1] != '\n') {
-        line.fault = "a CR without LF";
-        return line;
-      }
-      line.is_whole = true;
-      line.size = i;
+  for (; line.size < text.size(); ++line.size) {
+    const char c = text[line.size];
+    if (c == '\r') {
+      const std::string_view end = text.substr(line.size, 2);
+      line.is_whole = end == "\r\n";
+      if (end.size() == 2 && !line.is_whole) line.fault = "a CR without LF";
       return line;
     }
-    if (text[i] == '\n') {
-      line.fault = "a line that ends without CR";
-    } else if (IsControl(text[i])) {
-      line.fault = "a control character in its head";
-    }
+    if (c == '\n') line.fault = "a line that ends without CR";
+    if (c != '\n' && IsControl(c)) line.fault = "a control character in its head";
     if (line.fault != nullptr) return line;
   }
   return line;
@@ -103,24 +96,26 @@ Scan ScanHead(std::string_view bytes) {
   Scan scan;
   // RFC 9112 section 2.2: old clients send an empty line behind a body.
   if (bytes.starts_with("\r\n")) scan.skip = 2;
-  size_t at = scan.skip;
+  // What stands behind the limit has no say, however much came at once.
+  const std::string_view head = bytes.substr(scan.skip, kMaxHeadBytes);
+  size_t at = 0;
   for (bool is_first = true;; is_first = false) {
-    const std::string_view rest = bytes.substr(std::min(at, bytes.size()));
+    const std::string_view rest = head.substr(at);
     if (!is_first && !rest.empty() && (rest[0] == ' ' || rest[0] == '\t'))
       return Malformed("a folded line in its head");
     const Line line = NextLine(rest);
-    if (line.fault != nullptr) return Malformed(line.fault);
-    if (is_first && line.size + (line.is_whole ? 0 : rest.size()) > kMaxTargetBytes)
+    if (is_first && line.size > kMaxTargetBytes)
       return Refused(414, "the request's target is too long", "uri_too_long");
-    if (!line.is_whole && bytes.size() - scan.skip < kMaxHeadBytes) return scan;
-    at += line.size + 2;
-    if (!line.is_whole || at - scan.skip > kMaxHeadBytes)
+    if (line.fault != nullptr) return Malformed(line.fault);
+    if (!line.is_whole && head.size() < kMaxHeadBytes) return scan;
+    if (!line.is_whole)
       return Refused(431, fmt::format("a request's head may have up to {} bytes", kMaxHeadBytes),
                      "header_too_large");
+    at += line.size + 2;
     if (line.size > 0) continue;
     if (is_first) return Malformed("its first line is empty");
     scan.result = Scan::Result::kWhole;
-    scan.size = at - scan.skip;
+    scan.size = at;
     return scan;
   }
 }

@@ -37,7 +37,10 @@ std::optional<std::string> Parameter(std::string_view value, std::string_view na
     size_t used = 0;
     if (rest.starts_with('"')) {
       for (used = 1; used < rest.size() && rest[used] != '"'; ++used) {
-        if (rest[used] == '\\' && used + 1 < rest.size()) ++used;
+        // Of what a browser writes, a path of Windows most of all, a backslash is a part.
+        const bool is_escape = rest[used] == '\\' && used + 1 < rest.size() &&
+                               (rest[used + 1] == '"' || rest[used + 1] == '\\');
+        if (is_escape) ++used;
         text.push_back(rest[used]);
       }
       if (used >= rest.size()) return std::nullopt;
@@ -54,6 +57,12 @@ std::optional<std::string> Parameter(std::string_view value, std::string_view na
   return std::nullopt;
 }
 
+/// Where what was found `at`, or else will be, stands at the earliest: limits on it hold however
+/// the bytes were cut.
+size_t FirstPlace(std::string_view text, size_t at, size_t size) {
+  return std::min(at, text.size() - std::min(text.size(), size - 1));
+}
+
 /// The name and file name of a part by its head.
 StatusOr<Event> PartOf(std::string_view head) {
   Event event;
@@ -68,7 +77,8 @@ StatusOr<Event> PartOf(std::string_view head) {
     if (!SameWord(Trimmed(line.substr(0, colon)), "content-disposition")) continue;
     const std::string_view value = Trimmed(line.substr(colon + 1));
     const auto name = Parameter(value, "name");
-    if (is_named || !value.starts_with("form-data") || !name)
+    const std::string_view kind = Trimmed(value.substr(0, std::min(value.find(';'), value.size())));
+    if (is_named || !SameWord(kind, "form-data") || !name)
       return Malformed("each part has one Content-Disposition: form-data with a name");
     is_named = true;
     event.name = *name;
@@ -119,10 +129,9 @@ StatusOr<Event> MultipartParser::Next() {
 StatusOr<Event> MultipartParser::NextBetween() {
   if (!has_begun_) {
     const size_t at = buffer_.find(delimiter_);
-    if (at == std::string::npos) {
-      if (buffer_.size() > kMaxPreamble) return Malformed("its boundary doesn't come");
-      return Event{};
-    }
+    if (FirstPlace(buffer_, at, delimiter_.size()) > kMaxPreamble)
+      return Malformed("its boundary doesn't come");
+    if (at == std::string::npos) return Event{};
     buffer_.erase(0, at + delimiter_.size());
     has_begun_ = true;
   }
@@ -140,10 +149,8 @@ StatusOr<Event> MultipartParser::NextBetween() {
 
 StatusOr<Event> MultipartParser::NextHead() {
   const size_t end = buffer_.find("\r\n\r\n");
-  if (end == std::string::npos || end > kMaxPartHead) {
-    if (buffer_.size() > kMaxPartHead) return Malformed("a part's head is too long");
-    return Event{};
-  }
+  if (FirstPlace(buffer_, end, 4) > kMaxPartHead) return Malformed("a part's head is too long");
+  if (end == std::string::npos) return Event{};
   GRAFT_ASSIGN_OR_RETURN(Event part,
                          PartOf(std::string_view(buffer_).substr(std::min<size_t>(2, end),
                                                                  end - std::min<size_t>(2, end))));

@@ -33,8 +33,8 @@ struct Incoming {
 };
 
 bool WantsToStay(const Head& head) {
-  const std::string_view connection = head.Find("connection");
-  return head.version == 11 ? !HasWord(connection, "close") : HasWord(connection, "keep-alive");
+  if (head.Says("connection", "close")) return false;
+  return head.version == 11 || head.Says("connection", "keep-alive");
 }
 
 bool IsJson(std::string_view content_type) {
@@ -219,7 +219,8 @@ calls::Awaitable<ServedConnection::Received> ServedConnection::Receive(Held& hel
     co_return std::move(*refusal);
   }
   incoming.match = std::move(std::get<Match>(admitted));
-  if (wire_.HasBody() && incoming.head.Count("expect") > 0) {
+  // RFC 9110 section 10.1.1: a client of HTTP/1.0 doesn't know the answer.
+  if (wire_.HasBody() && incoming.head.Count("expect") > 0 && form.version == 11) {
     const bool is_told = co_await wire_.WriteContinue();
     if (!is_told) co_return Gone{};
   }

@@ -132,6 +132,12 @@ size_t Head::Count(std::string_view name) const {
       fields, [&](const auto& field) { return SameWord(field.first, name); }));
 }
 
+bool Head::Says(std::string_view name, std::string_view word) const {
+  return std::ranges::any_of(fields, [&](const auto& field) {
+    return SameWord(field.first, name) && HasWord(field.second, word);
+  });
+}
+
 std::optional<Refusal> CheckHead(const Head& head) {
   if (head.version != 10 && head.version != 11)
     return Refusal{505, "graft speaks HTTP/1.1", "http_version_not_supported", {}};
@@ -148,8 +154,7 @@ std::optional<Refusal> CheckHead(const Head& head) {
       (head.Count("expect") > 1 || !SameWord(head.Find("expect"), "100-continue")))
     return Refusal{
         417, "the only expectation that graft meets is 100-continue", "expectation_failed", {}};
-  if (head.Count("upgrade") > 0 && HasWord(head.Find("connection"), "upgrade") &&
-      SameWord(head.Find("upgrade"), "websocket"))
+  if (head.Says("connection", "upgrade") && head.Says("upgrade", "websocket"))
     return Bad("there are no web sockets here; streams are server-sent events");
   return std::nullopt;
 }

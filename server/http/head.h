@@ -40,6 +40,8 @@ struct Head {
   /// The first of this name, whose case doesn't matter; empty if there is none.
   std::string_view Find(std::string_view name) const;
   size_t Count(std::string_view name) const;
+  /// Whether the list that all of this name make up has `word`, in any case.
+  bool Says(std::string_view name, std::string_view word) const;
 };
 
 /// Exactly one Host; at most one Content-Length, of digits; Transfer-Encoding only once, only

@@ -204,6 +204,14 @@ TEST(HeadTest, FieldsAreFoundInAnyCase) {
   EXPECT_EQ(head.Find("x-three"), "");
 }
 
+TEST(HeadTest, FieldsOfOneNameAreOneList) {
+  const Head head{"GET", "/", 11, {{"Connection", "a, b"}, {"connection", "Close"}}};
+
+  EXPECT_TRUE(head.Says("CONNECTION", "close"));
+  EXPECT_TRUE(head.Says("connection", "b"));
+  EXPECT_FALSE(head.Says("connection", "keep-alive"));
+}
+
 TEST(HeadTest, AListHasAWordWhereverItStands) {
   for (const char* list : {"close", "Close", "a, close", "close ,b", "a,\tCLOSE\t,b", ",close"})
     EXPECT_TRUE(HasWord(list, "close")) << list;

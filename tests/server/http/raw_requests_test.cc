@@ -223,6 +223,13 @@ std::vector<Case> Hosts() {
       {"Http10Closes", Line("GET /hello HTTP/1.0"), 200},
       {"Http10KeepsAlive", Line("GET /hello HTTP/1.0", kHost + "Connection: keep-alive\r\n"), 200,
        kStays},
+      {"Http10ContinuesUnasked",
+       Line("POST /echo HTTP/1.0",
+            kHost + kJson + "Content-Length: 2\r\nExpect: 100-continue\r\n") +
+           "{}",
+       200, Then::kCloses, "{}"},
+      {"Http11ClosesInASecondField",
+       Hello(kHost + "Connection: keep-alive\r\nConnection: close\r\n"), 200},
       {"Http11Closes", Hello(kHost + "Connection: foo, Close\r\n"), 200},
   };
 }

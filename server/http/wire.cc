@@ -28,20 +28,8 @@ constexpr size_t kPiece = 64 << 10;
 /// Errors come as values.
 constexpr auto AsTuple() { return asio::experimental::as_tuple(asio::use_awaitable); }
 
-Refusal Malformed(const error_code& error) {
-  return {400, "this is no HTTP request: " + error.message(), "malformed_request", {}};
-}
-
 bool IsOfParser(const error_code& error) {
   return error.category() == bhttp::make_error_code(bhttp::error::bad_method).category();
-}
-
-/// Whether a request's line ends with a version, though another than 1.0 and 1.1.
-bool SaysVersion(std::string_view line) {
-  const std::string_view last = line.substr(line.rfind(' ') + 1);
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  return std::ranges::count(line, ' ') == 2 && last.size() == 8 && last.starts_with("HTTP/") &&
-         is_digit(last[5]) && last[6] == '.' && is_digit(last[7]);
 }
 
 template <typename Message>
@@ -82,29 +70,13 @@ bool Wire::ItCame() {
   return !is_late_;
 }
 
-std::variant<Head, Refusal, Gone> Wire::ParseHead(const Scan& scan) {
+std::variant<Head, Refusal, Gone> Wire::TakeHead(const Scan& scan) {
   buffer_.consume(scan.skip);
   parser_.emplace();
-  parser_->header_limit(static_cast<uint32_t>(kMaxHeadBytes + 1));
-  parser_->body_limit(boost::none);  // ReadBody's callers count.
-  parser_->eager(false);
-  error_code error;
-  const std::string_view head_bytes(static_cast<const char*>(buffer_.data().data()), scan.size);
-  const std::string_view line = head_bytes.substr(0, head_bytes.find("\r\n"));
-  const size_t used = parser_->put(asio::buffer(head_bytes), error);
-  if (error == bhttp::error::bad_version && SaysVersion(line))
-    return Refusal{505, "graft speaks HTTP/1.1", "http_version_not_supported", {}};
-  if (error && error != bhttp::error::need_more) return Malformed(error);
-  if (!parser_->is_header_done()) return Malformed(bhttp::make_error_code(bhttp::error::bad_field));
-  buffer_.consume(used);
-  const auto& message = parser_->get();
-  Head head;
-  head.method = std::string(message.method_string());
-  head.target = std::string(message.target());
-  head.version = static_cast<int>(message.version());
-  for (const auto& field : message)
-    head.fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
-  return head;
+  auto parsed = ParseHead({static_cast<const char*>(buffer_.data().data()), scan.size}, *parser_);
+  if (auto* refusal = std::get_if<Refusal>(&parsed)) return std::move(*refusal);
+  buffer_.consume(scan.size);
+  return std::move(std::get<Head>(parsed));
 }
 
 calls::Awaitable<std::variant<Head, Refusal, Gone>> Wire::ReadHead() {
@@ -115,7 +87,7 @@ calls::Awaitable<std::variant<Head, Refusal, Gone>> Wire::ReadHead() {
     const auto data = buffer_.data();
     const Scan scan = ScanHead({static_cast<const char*>(data.data()), data.size()});
     if (scan.result == Scan::Result::kRefused) co_return scan.refusal;
-    if (scan.result == Scan::Result::kWhole) co_return ParseHead(scan);
+    if (scan.result == Scan::Result::kWhole) co_return TakeHead(scan);
     if (buffer_.size() > 0 && !std::exchange(has_begun, true))
       until = steady_clock::now() + limits_.head;
     Expect(until);
@@ -147,7 +119,8 @@ calls::Awaitable<std::variant<std::string, Refusal, Gone>> Wire::ReadBody(
     if (!ItCame())
       co_return Refusal{408, "the request's body came too slowly", "request_timeout", {}};
     if (error && error != bhttp::error::need_buffer) {
-      if (error != bhttp::error::partial_message && IsOfParser(error)) co_return Malformed(error);
+      if (error != bhttp::error::partial_message && IsOfParser(error))
+        co_return MalformedRequest(error.message());
       co_return Gone{};
     }
     if (body.size < piece.size()) {

@@ -14,11 +14,10 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/buffer_body.hpp>
-#include <boost/beast/http/parser.hpp>
 
 #include "server/calls/await.h"
 #include "server/http/head.h"
+#include "server/http/head_parser.h"
 #include "server/http/http_server.h"
 #include "server/http/request.h"
 
@@ -77,14 +76,13 @@ class Wire {
   std::string PeerAddress() const;
 
  private:
-  using Parser = boost::beast::http::request_parser<boost::beast::http::buffer_body>;
   using TimePoint = std::chrono::steady_clock::time_point;
   /// Cancels what is being read or written at `when`, until ItCame.
   void Expect(TimePoint when);
   /// True if it came before.
   bool ItCame();
   calls::Awaitable<bool> WriteBytes(boost::asio::const_buffer bytes);
-  std::variant<Head, Refusal, Gone> ParseHead(const Scan& scan);
+  std::variant<Head, Refusal, Gone> TakeHead(const Scan& scan);
 
   boost::asio::ip::tcp::socket stream_;
   const Limits limits_;
@@ -92,9 +90,9 @@ class Wire {
   /// How many things were expected: a timer that is told late, or behind our end, was another's.
   std::shared_ptr<uint64_t> expected_ = std::make_shared<uint64_t>(0);
   bool is_late_ = false;
-  boost::beast::flat_buffer buffer_;  ///< What came and isn't read yet.
-  std::optional<Parser> parser_;      ///< Of the current request.
-  bool is_chunked_ = false;           ///< Of the current answer.
+  boost::beast::flat_buffer buffer_;     ///< What came and isn't read yet.
+  std::optional<RequestParser> parser_;  ///< Of the current request.
+  bool is_chunked_ = false;              ///< Of the current answer.
 };
 
 }  // namespace graft::server::http

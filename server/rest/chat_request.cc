@@ -91,7 +91,7 @@ void ReadOnly(Fields& fields, const char* name, std::initializer_list<const char
 void RefuseUnbuilt(Fields& fields) {
   if (fields.Has("response_format")) {
     const Json& format = fields.raw("response_format");
-    if (!format.is_object() || format.value("type", "") != "text")
+    if (!format.is_object() || format.value("type", Json()) != "text")
       fields.Fail("response_format",
                   "can only be {\"type\": \"text\"}: answers aren't constrained");
   }

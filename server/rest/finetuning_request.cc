@@ -60,7 +60,7 @@ void ReadHyperparameters(const Json& json, const std::string& at, Fields& outer,
 void ReadMethod(Fields& fields, FinetuningRequest& request, Json& to) {
   if (!fields.Has("method")) return;
   const Json& method = fields.raw("method");
-  if (!method.is_object() || method.value("type", "") != "supervised")
+  if (!method.is_object() || method.value("type", Json()) != "supervised")
     return fields.Fail("method",
                        "can only be of type supervised; graft.method names the adapter's");
   for (const auto& [name, value] : method.items()) {
@@ -100,7 +100,7 @@ Status ReadOwn(Fields& fields, FinetuningRequest& request, Json& spec) {
   for (const auto& [name, value] : spec.items()) (void)own.Has(name.c_str());
   GRAFT_RETURN_IF_ERROR(own.Finish());
   for (const char* name : {"request_id", "validate_only"}) spec.erase(name);
-  for (const char* name : {"dataset", "hyperparameters"}) {
+  for (const char* name : {"dataset", "hyperparameters", "labels"}) {
     if (spec.contains(name) && !spec[name].is_object())
       return InvalidArgumentError("must be an object").At(std::string("graft.") + name);
   }
@@ -121,7 +121,7 @@ void ReadJob(Fields& fields, FinetuningRequest& request, Json& spec) {
                         hyperparameters);
   ReadMethod(fields, request, hyperparameters);
   if (fields.Has("seed"))
-    Put(fields, "seed", hyperparameters, "seed", std::to_string(fields.Unsigned64("seed", 0)));
+    Put(fields, "seed", hyperparameters, "seed", fields.Unsigned64("seed", 0));
   if (fields.Has("suffix")) Put(fields, "suffix", spec, "adapter", fields.Text("suffix", kMaxName));
   if (!spec.contains("adapter"))
     fields.Fail("suffix", "must be the name of the adapter: a-z, 0-9, and . _ - between them");

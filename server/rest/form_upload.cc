@@ -40,6 +40,8 @@ StatusOr<bool> FormUpload::Take(Event event) {
       }
       if (part_ != "file" || has_file_)
         return InvalidArgumentError("a form has one file, in its field \"file\"").At("file");
+      if (FirstInvalidUtf8(*event.file_name) != std::string::npos)
+        return InvalidArgumentError("the file's name isn't UTF-8").At("file");
       has_file_ = true;
       message_.mutable_header()->set_file_name(*event.file_name);
       return true;

@@ -1,5 +1,6 @@
 #include "server/rest/transcode.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -60,11 +61,15 @@ Status BadMessage(std::string_view said) {
 }  // namespace
 
 std::string FillIn(std::string_view form, const http::Request& request) {
-  std::string filled(form);
-  for (const auto& [name, value] : request.arguments) {
-    const std::string braced = "{" + name + "}";
-    if (const size_t at = filled.find(braced); at != std::string::npos)
-      filled.replace(at, braced.size(), value);
+  std::string filled;
+  while (!form.empty()) {
+    const size_t brace = std::min(form.find('{'), form.size());
+    filled += form.substr(0, brace);
+    form.remove_prefix(brace);
+    if (form.empty()) break;
+    const size_t end = form.find('}');
+    filled += request.arguments.at(std::string(form.substr(1, end - 1)));
+    form.remove_prefix(end + 1);
   }
   return filled;
 }

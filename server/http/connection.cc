@@ -42,22 +42,29 @@ bool IsJson(std::string_view content_type) {
                   "application/json");
 }
 
-/// Counts bytes of bodies held whole, while it lives.
+/// Of each body so many bytes are free: who holds what there is of the others back keeps nobody
+/// from asking something small.
+constexpr int64_t kFreeBytes = 64 << 10;
+
+/// Counts the bytes of a body that is held whole, while it lives.
 class Held {
  public:
   explicit Held(Site& site) : site_(site) {}
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
-  ~Held() { site_.buffered -= bytes_; }
+  ~Held() { site_.buffered -= counted_; }
   /// False if all of them together are too many.
   bool Add(size_t bytes) {
     bytes_ += static_cast<int64_t>(bytes);
-    return (site_.buffered += static_cast<int64_t>(bytes)) <= site_.limits.max_buffered;
+    const int64_t more = std::max<int64_t>(0, bytes_ - kFreeBytes) - counted_;
+    counted_ += more;
+    return more == 0 || (site_.buffered += more) <= site_.limits.max_buffered;
   }
 
  private:
   Site& site_;
   int64_t bytes_ = 0;
+  int64_t counted_ = 0;
 };
 
 class ServedConnection final : public Connection {
@@ -201,7 +208,6 @@ calls::Awaitable<ServedConnection::Received> ServedConnection::Receive(Held& hel
   site_.connections.Waits(this);
   auto read = co_await wire_.ReadHead();
   is_idle_ = false;
-  site_.connections.Works(this);
   form.request_id = "req_" + NewId(SystemClock().Now());
   form.closes = true;
   if (std::holds_alternative<Gone>(read)) co_return Gone{};
@@ -271,6 +277,8 @@ calls::Awaitable<void> ServedConnection::FeedBody(Exchange& exchange) {
 }
 
 calls::Awaitable<bool> ServedConnection::Handle(Incoming& incoming, AnswerForm& form) {
+  // Until here it waited: a body that doesn't come may not keep others out.
+  site_.connections.Works(this);
   const Route& route = *incoming.match.route;
   const auto io = site_.host.runtime().io().get_executor();
   auto exchange = std::make_shared<Exchange>(io, executor_);

@@ -21,7 +21,7 @@ struct Site {
   const Authorities authorities;
   const Limits limits;
   ConnectionSet connections;
-  std::atomic<int64_t> buffered = 0;  ///< Bytes of bodies that are held whole.
+  std::atomic<int64_t> buffered = 0;  ///< Bytes of bodies that are held whole, but for small ones.
   std::atomic<bool> is_draining = false;
 };
 

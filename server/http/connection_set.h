@@ -30,7 +30,7 @@ class ConnectionSet {
   /// Makes room if need be; false if there is none, for all of them work.
   bool Add(std::shared_ptr<Connection> connection);
   void Remove(const Connection* connection);
-  /// It waits for a request from now on, or has one.
+  /// It waits for a request from now on, or has a whole one.
   void Waits(const Connection* connection);
   void Works(const Connection* connection);
 

@@ -23,7 +23,7 @@ struct Limits {
   std::chrono::milliseconds json_body{300'000};  ///< From such a body's first byte to its last.
   std::chrono::milliseconds linger{2'000};  ///< What an unread rest is waited for before a close.
   int64_t max_json_body = int64_t{16} << 20;
-  int64_t max_buffered = int64_t{256} << 20;  ///< Of all bodies that are held whole.
+  int64_t max_buffered = int64_t{256} << 20;  ///< Of all bodies held whole, but 64 KiB of each.
   /// What comes beyond them takes the place of what has waited longest for its request.
   size_t max_connections = 4096;
 };

@@ -219,5 +219,45 @@ TEST_F(HurriedTest, WhereAllWorkANewConnectionIsClosed) {
   EXPECT_TRUE(Connect().IsClosed());
 }
 
+/// Little room, and time enough.
+class CrowdedTest : public HttpFixture {
+  Limits TestLimits() override {
+    Limits limits;
+    limits.max_connections = 8;
+    limits.max_buffered = 100'000;
+    return limits;
+  }
+
+ protected:
+  /// A head whose body is waited for.
+  static std::string Half(size_t bytes) {
+    return "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+           "Expect: 100-continue\r\nContent-Length: " +
+           std::to_string(bytes) + "\r\n\r\n";
+  }
+};
+
+TEST_F(CrowdedTest, WhoDoesNotSendItsBodyMakesRoomToo) {
+  std::vector<RawClient> halves;
+  for (int i = 0; i < 8; ++i) {
+    halves.push_back(Connect());
+    ASSERT_TRUE(halves.back().Send(Half(10)));
+    ASSERT_EQ(halves.back().Read().status, 100);
+  }
+
+  EXPECT_EQ(Ask(Get("/hello")).body, "hello");
+}
+
+TEST_F(CrowdedTest, WhereLargeBodiesAreHeldBackSmallOnesPass) {
+  RawClient half = Connect();
+  ASSERT_TRUE(half.Send(Half(300'000)));
+  ASSERT_EQ(half.Read().status, 100);
+  ASSERT_TRUE(half.Send(std::string(160'000, ' ')));
+  // Once what was sent is there, too.
+  while (Ask(Post("/echo", std::string(80'000, ' '))).status == 200) std::this_thread::yield();
+
+  EXPECT_EQ(Ask(Post("/echo", "[1]")).body, "[1]");
+}
+
 }  // namespace
 }  // namespace graft::server::http

@@ -14,6 +14,10 @@ namespace graft::server::http {
 
 using RequestParser = boost::beast::http::request_parser<boost::beast::http::buffer_body>;
 
+/// A chunked body has no fewer bytes, and the parser (Beast 1.81) must not be given fewer at its
+/// beginning: where the first chunk is the last it asserts them.
+inline constexpr size_t kLeastChunkedBytes = 5;
+
 /// Reads a head into `parser`, which takes the body's bytes next.
 /// Requires: `bytes` is a whole head, as ScanHead tells it; a new parser.
 std::variant<Head, Refusal> ParseHead(std::string_view bytes, RequestParser& parser);

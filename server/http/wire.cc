@@ -28,6 +28,8 @@ constexpr size_t kPiece = 64 << 10;
 /// Errors come as values.
 constexpr auto AsTuple() { return asio::experimental::as_tuple(asio::use_awaitable); }
 
+Refusal TooSlow() { return {408, "the request's body came too slowly", "request_timeout", {}}; }
+
 bool IsOfParser(const error_code& error) {
   return error.category() == bhttp::make_error_code(bhttp::error::bad_method).category();
 }
@@ -72,6 +74,7 @@ bool Wire::ItCame() {
 
 std::variant<Head, Refusal, Gone> Wire::TakeHead(const Scan& scan) {
   buffer_.consume(scan.skip);
+  has_body_begun_ = false;
   parser_.emplace();
   auto parsed = ParseHead({static_cast<const char*>(buffer_.data().data()), scan.size}, *parser_);
   if (auto* refusal = std::get_if<Refusal>(&parsed)) return std::move(*refusal);
@@ -107,8 +110,24 @@ std::optional<uint64_t> Wire::DeclaredBytes() const {
   return length ? std::optional<uint64_t>(*length) : std::nullopt;
 }
 
+calls::Awaitable<std::optional<std::variant<std::string, Refusal, Gone>>> Wire::BeginChunks(
+    TimePoint until) {
+  while (buffer_.size() < kLeastChunkedBytes) {
+    Expect(std::min(until, steady_clock::now() + limits_.stall));
+    auto [error, bytes] = co_await stream_.async_read_some(buffer_.prepare(4096), AsTuple());
+    if (!ItCame()) co_return TooSlow();
+    if (error) co_return Gone{};
+    buffer_.commit(bytes);
+  }
+  co_return std::nullopt;
+}
+
 calls::Awaitable<std::variant<std::string, Refusal, Gone>> Wire::ReadBody(
     steady_clock::time_point until) {
+  if (HasBody() && parser_->chunked() && !std::exchange(has_body_begun_, true)) {
+    auto ended = co_await BeginChunks(until);
+    if (ended) co_return std::move(*ended);
+  }
   std::string piece(kPiece, '\0');
   while (!parser_->is_done()) {
     auto& body = parser_->get().body();
@@ -116,8 +135,7 @@ calls::Awaitable<std::variant<std::string, Refusal, Gone>> Wire::ReadBody(
     body.size = piece.size();
     Expect(std::min(until, steady_clock::now() + limits_.stall));
     auto [error, bytes] = co_await bhttp::async_read_some(stream_, buffer_, *parser_, AsTuple());
-    if (!ItCame())
-      co_return Refusal{408, "the request's body came too slowly", "request_timeout", {}};
+    if (!ItCame()) co_return TooSlow();
     if (error && error != bhttp::error::need_buffer) {
       if (error != bhttp::error::partial_message && IsOfParser(error))
         co_return MalformedRequest(error.message());

@@ -83,6 +83,9 @@ class Wire {
   bool ItCame();
   calls::Awaitable<bool> WriteBytes(boost::asio::const_buffer bytes);
   std::variant<Head, Refusal, Gone> TakeHead(const Scan& scan);
+  /// Waits for what a chunked body has at least.
+  calls::Awaitable<std::optional<std::variant<std::string, Refusal, Gone>>> BeginChunks(
+      TimePoint until);
 
   boost::asio::ip::tcp::socket stream_;
   const Limits limits_;
@@ -92,7 +95,8 @@ class Wire {
   bool is_late_ = false;
   boost::beast::flat_buffer buffer_;     ///< What came and isn't read yet.
   std::optional<RequestParser> parser_;  ///< Of the current request.
-  bool is_chunked_ = false;              ///< Of the current answer.
+  bool has_body_begun_ = false;
+  bool is_chunked_ = false;  ///< Of the current answer.
 };
 
 }  // namespace graft::server::http

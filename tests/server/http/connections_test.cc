@@ -49,6 +49,22 @@ TEST_F(ConnectionsTest, ARequestMayComeByteByByte) {
   EXPECT_EQ(client.Read().body, "{\"a\":1}");
 }
 
+TEST_F(ConnectionsTest, AnEmptyBodyInChunksMayComeByteByByte) {
+  RawClient client = Connect();
+  ASSERT_TRUE(
+      client.Send("POST /count HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+                  "Expect: 100-continue\r\n\r\n"));
+  ASSERT_EQ(client.Read().status, 100);
+
+  for (const char byte : std::string("0\r\n\r\n")) {
+    ASSERT_TRUE(client.Send({&byte, 1}));
+    // So that the server has read it, most likely, before the next comes.
+    Ask(Get("/hello"));
+  }
+
+  EXPECT_EQ(client.Read().body, "0");
+}
+
 TEST_F(ConnectionsTest, HeadIsAnsweredLikeGetWithoutItsBody) {
   RawClient client = Connect();
 

@@ -2,9 +2,11 @@
 
 #include <utility>
 
+#include "embedded/api_document.h"
 #include "server/rest/chat.h"
 #include "server/rest/completions.h"
 #include "server/rest/console.h"
+#include "server/rest/embedded_files.h"
 #include "server/rest/files.h"
 #include "server/rest/finetuning.h"
 #include "server/rest/models.h"
@@ -35,6 +37,15 @@ void AddHealth(std::function<bool()> is_ready, Routes& routes) {
     co_return co_await SayOk(context, request, out);
   };
   routes.push_back({"GET", "/readyz", BodyForm::kNone, &OptionsOf("Http.Ready"), std::move(ready)});
+}
+
+void AddDocument(Routes& routes) {
+  const auto files = embedded::ApiDocument();
+  const calls::CallOptions* read = &OptionsOf("Http.Read");
+  routes.push_back(
+      {"GET", "/openapi.json", BodyForm::kNone, read, EmbeddedFileHandler(files, "openapi.json")});
+  routes.push_back(
+      {"GET", "/openapi.yaml", BodyForm::kNone, read, EmbeddedFileHandler(files, "openapi.yaml")});
 }
 
 calls::Awaitable<Status> NameChat(calls::CallContext&, const http::Request&, http::Responder&) {
@@ -76,6 +87,7 @@ std::vector<Route> MakeRoutes(Services& services, std::function<bool()> is_ready
   Routes routes;
   AddHealth(std::move(is_ready), routes);
   AddConsoleRoutes(routes);
+  AddDocument(routes);
   AddOpenAi(services, routes);
   AddOwnRoutes(services, routes);
   return routes;

@@ -89,6 +89,8 @@ LAYERS = {
     "server/rpc": Layer("common proto server/calls server/service", "grpc protobuf boost json"),
     # Connections, requests and routes, of whatever there is; then what there is.
     "server/http": Layer("common server/calls", "boost spdlog json openssl"),
+    # Makes, for the build, what server/rest serves.
+    "server/document": Layer("common", "json yaml"),
     "server/rest": Layer("common proto server/core server/calls server/service server/http", "protobuf boost json openssl spdlog"),
     "server/app": Layer(
         "common common/command_line common/logging proto server/core server/stores server/supervisor server/intake server/tensorboard "

@@ -56,12 +56,14 @@ std::variant<Match, Refusal> Router::Find(std::string_view method,
   for (size_t i = 0; i < routes_.size(); ++i) {
     size_t literals = 0;
     auto arguments = Take(patterns_[i], segments, literals);
-    if (!arguments) continue;
-    allowed.emplace(routes_[i].method);
-    if (routes_[i].method != wanted) continue;
-    if (best.route != nullptr && literals <= most) continue;
-    best = {&routes_[i], std::move(*arguments)};
+    if (!arguments || (!allowed.empty() && literals < most)) continue;
+    if (literals > most) {
+      best = {};
+      allowed.clear();
+    }
     most = literals;
+    allowed.emplace(routes_[i].method);
+    if (routes_[i].method == wanted) best = {&routes_[i], std::move(*arguments)};
   }
   if (best.route != nullptr) return best;
   if (allowed.empty())

@@ -37,7 +37,8 @@ struct Match {
 class Router {
  public:
   /// Requires: no two routes of one method take the same path, but for a literal in front of a
-  /// braced name; the literal wins.
+  /// braced name; the literal wins, whatever the method: POST /jobs/estimate leaves no job of that
+  /// name to GET.
   explicit Router(std::vector<Route> routes);
 
   /// A refusal is 404, or 405 with what the path takes. A HEAD is matched as GET.

@@ -109,8 +109,11 @@ class ServedConnection final : public Connection {
   calls::Awaitable<std::optional<Refusal>> ReceiveBody(Held& held, std::string& body);
   /// Runs the call and writes its answer; false if the connection is of no use any more.
   calls::Awaitable<bool> Handle(Incoming& incoming, AnswerForm& form);
-  calls::Awaitable<void> FeedBody(Exchange& exchange);
-  calls::Awaitable<bool> WriteAnswer(Exchange& exchange, AnswerForm& form);
+  /// What is wrong with the body as HTTP, if that is why it has no end.
+  calls::Awaitable<std::optional<Refusal>> FeedBody(Exchange& exchange);
+  /// `refusal` takes the place of an error that came of it.
+  calls::Awaitable<bool> WriteAnswer(Exchange& exchange, const std::optional<Refusal>& refusal,
+                                     AnswerForm& form);
   calls::Awaitable<bool> Refuse(const Refusal& refusal, AnswerForm form);
 
   Site& site_;
@@ -261,19 +264,21 @@ calls::Awaitable<bool> ServedConnection::Refuse(const Refusal& refusal, AnswerFo
   co_return !form.closes;
 }
 
-calls::Awaitable<void> ServedConnection::FeedBody(Exchange& exchange) {
+calls::Awaitable<std::optional<Refusal>> ServedConnection::FeedBody(Exchange& exchange) {
   while (wire_.HasBody()) {
     auto piece = co_await wire_.ReadBody(steady_clock::time_point::max());
     auto* bytes = std::get_if<std::string>(&piece);
     if (bytes == nullptr) {
       exchange.EndBody(false);
-      co_return;
+      if (auto* refusal = std::get_if<Refusal>(&piece)) co_return std::move(*refusal);
+      co_return std::nullopt;
     }
     if (bytes->empty()) break;
     const bool goes_on = co_await exchange.Feed(std::move(*bytes));
-    if (!goes_on) co_return;
+    if (!goes_on) co_return std::nullopt;
   }
   exchange.EndBody(true);
+  co_return std::nullopt;
 }
 
 calls::Awaitable<bool> ServedConnection::Handle(Incoming& incoming, AnswerForm& form) {
@@ -290,14 +295,15 @@ calls::Awaitable<bool> ServedConnection::Handle(Incoming& incoming, AnswerForm& 
   call_->Start([&route, request, exchange](
                    calls::CallContext& call) { return route.handler(call, *request, *exchange); },
                [exchange](Status status) { exchange->Finish(std::move(status)); });
-  if (route.body == BodyForm::kStream) co_await FeedBody(*exchange);
+  std::optional<Refusal> refusal;
+  if (route.body == BodyForm::kStream) refusal = co_await FeedBody(*exchange);
   // One that computes for nobody ends; what costs little is answered to a client that only closed
   // its own direction.
   const bool watches = wire_.IsRead() && (route.options->cost == calls::Cost::kInference ||
                                           route.options->on_drain == calls::OnDrain::kEnd);
   if (watches) wire_.WatchForEnd([call = call_, self = Self()] { call->Cancel(); });
   form.closes |= !wire_.IsRead();
-  const bool written = co_await WriteAnswer(*exchange, form);
+  const bool written = co_await WriteAnswer(*exchange, refusal, form);
   if (watches) wire_.StopWatching();
   if (!written) {
     // The handler may still be at work, and is told.
@@ -310,11 +316,16 @@ calls::Awaitable<bool> ServedConnection::Handle(Incoming& incoming, AnswerForm& 
   co_return written;
 }
 
-calls::Awaitable<bool> ServedConnection::WriteAnswer(Exchange& exchange, AnswerForm& form) {
+calls::Awaitable<bool> ServedConnection::WriteAnswer(Exchange& exchange,
+                                                     const std::optional<Refusal>& refusal,
+                                                     AnswerForm& form) {
   std::string piece = co_await exchange.Next();
   form.closes |= site_.is_draining;
   if (piece.empty()) {
     const Status status = exchange.status();
+    if (!status.ok() && refusal) {
+      co_return co_await wire_.WriteWhole(ErrorHead(refusal->status), ErrorBody(*refusal), form);
+    }
     if (!status.ok()) {
       co_return co_await wire_.WriteWhole(ErrorHead(HttpStatus(status.code())), ErrorBody(status),
                                           form);

@@ -40,6 +40,9 @@ std::string Echo(const std::string& fields, const std::string& rest) {
 std::string Chunked(const std::string& rest) {
   return Echo("Transfer-Encoding: chunked\r\n", rest);
 }
+std::string Streamed(const std::string& rest) {
+  return Line("POST /count HTTP/1.1", kHost + "Transfer-Encoding: chunked\r\n") + rest;
+}
 const Then kStays = Then::kStays;
 
 std::vector<Case> Framing() {
@@ -109,6 +112,9 @@ std::vector<Case> Chunks() {
       {"ChunkEndedByLf", Chunked("2\n{}\n0\n\n"), 400, Then::kIsCutOff},
       {"ChunkCutOff", Chunked("5\r\n{}"), 400, Then::kIsCutOff},
       {"LastChunkMissing", Chunked("2\r\n{}\r\n"), 400, Then::kIsCutOff},
+      {"StreamedChunk", Streamed("2\r\n{}\r\n0\r\n\r\n"), 200, kStays, "2"},
+      {"StreamedSizeNotHex", Streamed("2\r\n{}\r\nzz\r\n"), 400},
+      {"StreamedChunkWithoutItsEnd", Streamed("2\r\n{}0\r\n\r\n"), 400},
   };
 }
 

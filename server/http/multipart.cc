@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/utf8.h"
 #include "server/http/head.h"
 
 namespace graft::server::http {
@@ -85,6 +86,9 @@ StatusOr<Event> PartOf(std::string_view head) {
     event.file_name = Parameter(value, "filename");
   }
   if (!is_named) return Malformed("a part has no Content-Disposition");
+  for (const std::string& text : {event.name, event.file_name.value_or("")}) {
+    if (FirstInvalidUtf8(text) != std::string::npos) return Malformed("a name in it isn't UTF-8");
+  }
   return event;
 }
 

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "common/base/rename_fields.h"
 #include "common/base/sha256.h"
 #include "common/base/utf8.h"
 #include "server/rest/form_upload.h"
@@ -39,13 +40,18 @@ Status CheckFields(const FormUpload::Fields& fields) {
       .At("purpose");
 }
 
+/// The upload's header and bytes are the form's file.
+std::string ByFormNames(const std::string& field) {
+  return field.starts_with("header") || field == "chunk" ? "file" : field;
+}
+
 calls::Awaitable<Status> Upload(service::Services& services, calls::CallContext& context,
                                 const http::Request& request, http::Responder& out) {
   GRAFT_CO_ASSIGN_OR_RETURN(const std::string boundary, http::BoundaryOf(request.content_type));
   FormUpload form(*request.stream, boundary, CheckFields);
   const StatusOr<v1::Dataset> dataset = co_await services.datasets.UploadDataset(context, form);
   GRAFT_CO_RETURN_IF_ERROR(form.status());
-  if (!dataset.ok()) co_return dataset.status();
+  if (!dataset.ok()) co_return RenameFields(dataset.status(), ByFormNames);
   out.Send({}, Dump(ToFile(*dataset)));
   co_return OkStatus();
 }

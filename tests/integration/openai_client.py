@@ -158,6 +158,8 @@ def check_files():
     assert listed == [other.id, file.id], listed
     assert client.files.delete(other.id).deleted
     raises(openai.NotFoundError, "file_id", client.files.retrieve, file_id="file-nothing")
+    raises(openai.BadRequestError, "file", client.files.create, file=("a/b.jsonl", data), purpose="fine-tune")
+    raises(openai.BadRequestError, "file", client.files.create, file=("x.jsonl", b""), purpose="fine-tune")
     raises(openai.BadRequestError, "purpose", client.files.create, file=("x.jsonl", data), purpose="batch")
     assert [entry.id for entry in client.files.list()] == [file.id]
     return file.id

@@ -267,7 +267,8 @@ StatusOr<std::string> ParseName(const std::string& name, std::string_view collec
                                 std::string_view field) {
   const std::string prefix = std::string(collection) + "/";
   const std::string id = name.starts_with(prefix) ? name.substr(prefix.size()) : "";
-  if (!IsValidName(id) && !IsSha256Hex(id)) {
+  const bool is_name = collection == "bases" ? IsValidBaseName(id) : IsValidName(id);
+  if (!is_name && !IsSha256Hex(id)) {
     return InvalidArgumentError(
                fmt::format("{} is no name of the form {}<id>", Quoted(name, 128), prefix))
         .At(std::string(field));

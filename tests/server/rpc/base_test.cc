@@ -45,6 +45,14 @@ class BaseTest : public ServerFixture {
   Flag begun_, go_on_;
 };
 
+TEST_F(BaseTest, ABaseWhoseNameHasCapitalsIsFound) {
+  MakeTinyBase(folder_->path() / "bases", "Tiny-2.5B");
+
+  const grpc::Status found = GetBase("Tiny-2.5B");
+
+  EXPECT_TRUE(found.ok()) << found.error_message();
+}
+
 TEST_F(BaseTest, OnlyTheBaseThatIsAskedForIsRead) {
   MakeTinyBase(folder_->path() / "bases", "other");
   EXPECT_THAT(Read(), IsEmpty());

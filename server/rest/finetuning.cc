@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/fields.h"
 #include "common/base/utf8.h"
 #include "common/spec/default_learning_rate.h"
 #include "server/core/filter.h"
@@ -69,6 +70,8 @@ http::Handler OfOneJob(Services& services,
                            calls::CallContext&, const Request&)) {
   return [&services, method](calls::CallContext& context, const http::Request& request,
                              http::Responder& out) -> calls::Awaitable<Status> {
+    GRAFT_CO_ASSIGN_OR_RETURN(const Json body, BodyOf(request));
+    GRAFT_CO_RETURN_IF_ERROR(Fields(body, "").Finish());
     Request message;
     message.set_name(NameOf(request));
     const StatusOr<v1::Job> job = co_await (services.finetuning.*method)(context, message);

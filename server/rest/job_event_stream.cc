@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/utf8.h"
 #include "server/rest/handler.h"
 #include "server/rest/transcode.h"
 
@@ -35,18 +36,24 @@ class EventWriter final : public calls::StreamWriter<graft::v1::JobEvent> {
   bool has_begun_ = false;
 };
 
-StatusOr<int64_t> AfterEvent(const http::Request& request) {
-  std::string text = request.last_event_id;
-  for (const auto& [name, value] : request.query) {
-    if (name != "after_event")
-      return InvalidArgumentError("the only parameter here is after_event").At(name);
-    if (text.empty()) text = value;
-  }
+StatusOr<int64_t> EventNumber(const std::string& text, const char* name) {
   int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || (error == std::errc() && end == text.data() + text.size())) return number;
-  return InvalidArgumentError("after_event, or Last-Event-ID, must be an event's number")
-      .At("after_event");
+  const bool is_number = error == std::errc() && end == text.data() + text.size() && number >= 0;
+  if (is_number) return number;
+  return InvalidArgumentError(std::string(name) + " must be an event's number").At("after_event");
+}
+
+/// Last-Event-ID is where a client that was here before goes on.
+StatusOr<int64_t> AfterEvent(const http::Request& request) {
+  int64_t after = 0;
+  for (const auto& [name, value] : request.query) {
+    if (name != "after_event")
+      return InvalidArgumentError("the only parameter here is after_event").At(Printable(name));
+    GRAFT_ASSIGN_OR_RETURN(after, EventNumber(value, "after_event"));
+  }
+  if (request.last_event_id.empty()) return after;
+  return EventNumber(request.last_event_id, "Last-Event-ID");
 }
 
 bool IsOver(graft::v1::JobState state) {

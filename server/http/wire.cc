@@ -1,9 +1,6 @@
 #include "server/http/wire.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include <boost/asio/experimental/as_tuple.hpp>
@@ -53,7 +50,10 @@ Wire::Wire(asio::ip::tcp::socket socket, const Limits& limits)
       timer_(stream_.get_executor()),
       buffer_(kMaxHeadBytes + kPiece) {}
 
-Wire::~Wire() { ++*expected_; }
+Wire::~Wire() {
+  ++*expected_;
+  ++*watched_;
+}
 
 void Wire::Expect(TimePoint when) {
   is_late_ = false;
@@ -208,18 +208,28 @@ calls::Awaitable<bool> Wire::EndPieces() {
 }
 
 void Wire::WatchForEnd(std::function<void()> left) {
-  asio::ip::tcp::socket& socket = stream_;
-  socket.async_wait(
-      asio::ip::tcp::socket::wait_read, [&socket, left = std::move(left)](const error_code& error) {
-        if (error) return;
-        char byte = 0;
-        const ssize_t read = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        const bool is_there = read > 0 || (read < 0 && errno == EAGAIN);
-        if (!is_there) left();
-      });
+  error_code ignored;
+  stream_.non_blocking(true, ignored);
+  ++*watched_;
+  WatchOn(std::move(left));
+}
+
+void Wire::WatchOn(std::function<void()> left) {
+  // What comes is the next requests'; whoever has sent that much isn't watched.
+  if (buffer_.size() >= kMaxHeadBytes) return;
+  stream_.async_wait(asio::ip::tcp::socket::wait_read,
+                     [this, watched = watched_, number = *watched_,
+                      left = std::move(left)](const error_code& error) mutable {
+                       if (error || number != *watched) return;
+                       error_code ended;
+                       buffer_.commit(stream_.read_some(buffer_.prepare(4096), ended));
+                       if (ended && ended != asio::error::would_block) return left();
+                       WatchOn(std::move(left));
+                     });
 }
 
 void Wire::StopWatching() {
+  ++*watched_;
   error_code ignored;
   stream_.cancel(ignored);
 }

@@ -62,7 +62,8 @@ class Wire {
   calls::Awaitable<bool> WritePiece(std::string_view piece);
   calls::Awaitable<bool> EndPieces();
 
-  /// Calls `left` if the client leaves before StopWatching. Nothing may be read meanwhile.
+  /// Calls `left` if the client leaves before StopWatching, also behind the beginning of another
+  /// request. Nothing may be read meanwhile.
   void WatchForEnd(std::function<void()> left);
   void StopWatching();
 
@@ -83,6 +84,7 @@ class Wire {
   bool ItCame();
   calls::Awaitable<bool> WriteBytes(boost::asio::const_buffer bytes);
   std::variant<Head, Refusal, Gone> TakeHead(const Scan& scan);
+  void WatchOn(std::function<void()> left);
   /// Waits for what a chunked body has at least.
   calls::Awaitable<std::optional<std::variant<std::string, Refusal, Gone>>> BeginChunks(
       TimePoint until);
@@ -93,6 +95,8 @@ class Wire {
   /// How many things were expected: a timer that is told late, or behind our end, was another's.
   std::shared_ptr<uint64_t> expected_ = std::make_shared<uint64_t>(0);
   bool is_late_ = false;
+  /// The same of watches.
+  std::shared_ptr<uint64_t> watched_ = std::make_shared<uint64_t>(0);
   boost::beast::flat_buffer buffer_;     ///< What came and isn't read yet.
   std::optional<RequestParser> parser_;  ///< Of the current request.
   bool has_body_begun_ = false;

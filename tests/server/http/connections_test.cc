@@ -117,6 +117,32 @@ TEST_F(ConnectionsTest, InferenceForAClientThatLeftIsCancelled) {
   EXPECT_EQ(waiting_, 0);
 }
 
+TEST_F(ConnectionsTest, InferenceForAClientThatBeganAnotherRequestAndLeftIsCancelled) {
+  {
+    RawClient client = Connect();
+    ASSERT_TRUE(client.Send(Get("/wait")));
+    while (waiting_ == 0) std::this_thread::yield();
+    ASSERT_TRUE(client.Send("GET /hel"));
+  }
+
+  EXPECT_EQ(probe_.WaitForEnded(1).at(0).code, StatusCode::kCancelled);
+  EXPECT_EQ(waiting_, 0);
+}
+
+TEST_F(ConnectionsTest, ARequestThatCameWhileAnotherRanIsAnswered) {
+  events_ = 2000;
+  event_bytes_ = 10'000;
+  RawClient client = Connect();
+  ASSERT_TRUE(client.Send(Get("/events")));
+  while (written_ == 0) std::this_thread::yield();
+  ASSERT_TRUE(client.Send("GET /hello HTTP/1.1\r\nHo"));
+  EXPECT_EQ(client.Read().body.size(), 2000U * 10'008);
+
+  ASSERT_TRUE(client.Send("st: localhost\r\n\r\n"));
+
+  EXPECT_EQ(client.Read().body, "hello");
+}
+
 TEST_F(ConnectionsTest, RefusalsReachTheMetrics) {
   EXPECT_EQ(Ask(Get("/nothing")).status, 404);
   EXPECT_EQ(Ask("nonsense\r\n\r\n").status, 400);

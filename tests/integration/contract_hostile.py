@@ -187,7 +187,10 @@ def check_one(asker, document, task, route, parameters, names, sound):
         return
     for raw in BODIES:
         ask(good, raw, repr(raw[:80]))
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    content = operation["requestBody"]["content"]
+    if "application/json" not in content:
+        return
+    schema = content["application/json"]["schema"]
     for place in dict(places(document, schema)):
         for value in HOSTILE + OTHERS:
             if next(turns) % every == 0:

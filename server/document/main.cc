@@ -2,6 +2,7 @@
 // Run by the build.
 
 #include <charconv>
+#include <cstdint>
 #include <fstream>
 #include <iostream>
 #include <stdexcept>

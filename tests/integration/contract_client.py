@@ -123,7 +123,7 @@ def run_schemathesis(document):
     done = subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", "run", "openapi.json", "--url", TASK["url"], "--checks", "all",
          "--exclude-checks", "positive_data_acceptance",  # What is well formed may still name what isn't there.
-         "--phases", "examples,coverage,fuzzing", "--max-examples", "60" if TASK["long"] else "3", "--seed", "1",
+         "--phases", "examples,coverage,fuzzing", "--max-examples", "400" if TASK["long"] else "3", "--seed", "1",
          "--continue-on-failure", "--no-shrink", "--request-timeout", "60", "--max-response-time", "60", "--suppress-health-check", "all", "--no-color",
          "--warnings", "off", *(() if TASK["long"] else SHORT)],
         cwd=folder, capture_output=True, text=True, check=False,

@@ -1,6 +1,8 @@
+#include <cctype>
 #include <regex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,6 +11,8 @@
 #include "common/base/json.h"
 #include "common/objects/memory_object_store.h"
 #include "embedded/api_document.h"
+#include "server/background/backend.h"
+#include "server/intake/base_catalog.h"
 #include "server/rest/routes.h"
 #include "server/stores/memory_store.h"
 #include "tests/server/support/recording_probe.h"

@@ -11,6 +11,7 @@ Usage: scripts/test-long.sh [--only NAME,...] [--no-setup] [--no-record]
 What scripts/test.sh leaves out because it takes long. Exit code 0 only if all of it passed. The outcome is kept in
 docs/results/long.md, which says when each form last ran, how long it took and how it ended.
 
+  abuse    ten minutes of bad clients at the HTTP port
   chaos    kill -9 at every failpoint and at 20 random moments, with jobs of every method
   contract the HTTP API against its document, with more of each request that it tells
   headers  all sources build without precompiled headers, so each includes what it uses
@@ -25,7 +26,7 @@ docs/results/long.md, which says when each form last ran, how long it took and h
 TEXT
 }
 
-only="chaos,contract,headers,asan,smollm2,tsan" setup=1 record=1
+only="abuse,chaos,contract,headers,asan,smollm2,tsan" setup=1 record=1
 while [ $# -gt 0 ]; do
   case $1 in
     --only)
@@ -46,7 +47,7 @@ while [ $# -gt 0 ]; do
 done
 
 cd "$GRAFT_SOURCE"
-known=" chaos contract headers asan smollm2 tsan "
+known=" abuse chaos contract headers asan smollm2 tsan "
 IFS=, read -ra names <<<"$only"
 for name in "${names[@]}"; do
   case $known in *" $name "*) ;; *) die "there is no form $name; there are$known" ;; esac
@@ -56,6 +57,7 @@ jobs=$(graft_build_jobs)
 logs=build/long
 mkdir -p "$logs"
 
+abuse() { python3 tests/chaos/http_abuse_test.py --bin build/ci/bin --seconds 600; }
 chaos() { python3 tests/chaos/chaos_test.py --bin build/ci/bin --long; }
 contract() { python3 tests/integration/contract_test.py --source . --bin build/ci/bin --long; }
 headers() {
@@ -76,7 +78,7 @@ tsan() { ./scripts/test.sh --no-setup --preset tsan; }
 # keep NAME STATUS SECONDS: the form's row in the page, others as they were.
 keep() {
   local page=docs/results/long.md row said
-  said=$(grep -E '% tests passed|all ended|answers are those|hostile requests took' "$logs/$1.log" || grep -v '^[[:space:]]*$' "$logs/$1.log")
+  said=$(grep -E '% tests passed|all ended|answers are those|all was answered|hostile requests took' "$logs/$1.log" || grep -v '^[[:space:]]*$' "$logs/$1.log")
   said=$(tail -n 1 <<<"$said" | tr -d '|\000-\037' | cut -c 1-120)
   row="| $1 | $(date -u +%Y-%m-%d) | $([ "$2" = 0 ] && echo passed || echo FAILED) | $(duration "$3") | $said |"
   if [ ! -e "$page" ]; then

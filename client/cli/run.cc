@@ -36,6 +36,7 @@ void AddCommands(Command root, Action& run, ScriptFlags& scripts) {
   AddInferenceCommands(root, run);
   AddTextCommands(root, run);
   AddDataCommands(root, run);
+  AddTopCommand(root, run);
   AddScriptCommands(root, scripts);
 }
 

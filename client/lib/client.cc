@@ -54,6 +54,7 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
   inference_ = graft::v1::InferenceService::NewStub(channel_);
   bases_ = graft::v1::BaseModelService::NewStub(channel_);
   datasets_ = graft::v1::DatasetService::NewStub(channel_);
+  workers_ = graft::v1::WorkerService::NewStub(channel_);
 }
 
 void Client::Prepare(grpc::ClientContext& context, std::chrono::milliseconds timeout) const {

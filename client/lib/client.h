@@ -16,6 +16,7 @@
 #include "graft/v1/dataset.grpc.pb.h"
 #include "graft/v1/finetuning.grpc.pb.h"
 #include "graft/v1/inference.grpc.pb.h"
+#include "graft/v1/worker.grpc.pb.h"
 
 namespace graft::client {
 
@@ -98,6 +99,7 @@ class Client {
   graft::v1::InferenceService::Stub& inference() { return *inference_; }
   graft::v1::BaseModelService::Stub& bases() { return *bases_; }
   graft::v1::DatasetService::Stub& datasets() { return *datasets_; }
+  graft::v1::WorkerService::Stub& workers() { return *workers_; }
 
  private:
   explicit Client(ClientOptions options);
@@ -123,6 +125,7 @@ class Client {
   std::unique_ptr<graft::v1::InferenceService::Stub> inference_;
   std::unique_ptr<graft::v1::BaseModelService::Stub> bases_;
   std::unique_ptr<graft::v1::DatasetService::Stub> datasets_;
+  std::unique_ptr<graft::v1::WorkerService::Stub> workers_;
 };
 
 /// The reason in an error that this side found by itself: a file that can't be read.

@@ -40,8 +40,9 @@ ONCE = {"server.after_job_created", "server.after_dataset_stored", "server.after
 # Where the short form meets what is passed often: in the middle of things.
 MIDDLE = {"file.before_rename": 4, "file.after_rename": 5, "store.before_commit": 4, "store.after_commit": 3,
           "server.before_checkpoint_kept": 2, "server.after_checkpoint_kept": 2, "worker.before_kept_stored": 2,
-          "worker.after_kept_stored": 2, "worker.after_step": STEPS // 2, "worker.before_checkpoint_stored": 5,
-          "worker.after_checkpoint_stored": 5}
+          "worker.after_kept_stored": 2, "worker.after_step": STEPS // 2,
+          # Those to resume from wait for the kept ones: on a busy machine a job stores few.
+          "worker.before_checkpoint_stored": 2, "worker.after_checkpoint_stored": 2}
 
 
 # What a language model's jobs meet too: where its data is read, tokenized, trained on and stored.

@@ -24,6 +24,7 @@
 #include "graft/v1/dataset.grpc.pb.h"
 #include "graft/v1/finetuning.grpc.pb.h"
 #include "graft/v1/inference.grpc.pb.h"
+#include "graft/v1/worker.grpc.pb.h"
 #include "proto/grpc_status.h"
 
 namespace graft {
@@ -33,7 +34,8 @@ class FakeServer final : public v1::FinetuningService::Service,
                          public v1::AdapterService::Service,
                          public v1::InferenceService::Service,
                          public v1::BaseModelService::Service,
-                         public v1::DatasetService::Service {
+                         public v1::DatasetService::Service,
+                         public v1::WorkerService::Service {
  public:
   using Context = grpc::ServerContext;
   using Watches = std::vector<std::vector<v1::JobEvent>>;
@@ -45,6 +47,7 @@ class FakeServer final : public v1::FinetuningService::Service,
   int hang_after = -1;                 ///< Those behind the first so many do; -1: as `hang` says.
   int hang_above = 1 << 20;            ///< Those of Classify with more inputs do.
   v1::Job job;                         ///< What jobs' methods return.
+  std::vector<v1::Worker> workers;     ///< What ListWorkers returns.
   v1::AdapterVersion version = Version();  ///< What ListVersions returns.
   Watches watches;                         ///< Of each WatchJob; all but the last break.
 
@@ -80,6 +83,7 @@ class FakeServer final : public v1::FinetuningService::Service,
     builder.RegisterService(static_cast<v1::InferenceService::Service*>(this));
     builder.RegisterService(static_cast<v1::BaseModelService::Service*>(this));
     builder.RegisterService(static_cast<v1::DatasetService::Service*>(this));
+    builder.RegisterService(static_cast<v1::WorkerService::Service*>(this));
     server_ = builder.BuildAndStart();
     if (listen.ends_with(":0")) address_ = "127.0.0.1:" + std::to_string(port_);
   }
@@ -265,6 +269,11 @@ class FakeServer final : public v1::FinetuningService::Service,
     auto& broken = *reply->add_bases();
     broken.set_name("bases/broken");
     broken.set_error("it was cut");
+    return Answer(context);
+  }
+  grpc::Status ListWorkers(Context* context, const v1::ListWorkersRequest*,
+                           v1::ListWorkersResponse* reply) override {
+    for (const v1::Worker& worker : workers) *reply->add_workers() = worker;
     return Answer(context);
   }
   grpc::Status CheckDataset(Context* context, const v1::CheckDatasetRequest* request,

@@ -26,6 +26,9 @@ void AddTextCommands(Command root, Action& run);
 /// bases, upload, datasets, dataset, check
 void AddDataCommands(Command root, Action& run);
 
+/// top
+void AddTopCommand(Command root, Action& run);
+
 /// What the commands completions and man ask for.
 struct ScriptFlags {
   std::string shell;

@@ -1,5 +1,8 @@
 #include "server/http/http_server.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -22,13 +25,20 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 namespace {
 constexpr std::chrono::milliseconds kRound{100};
+
+/// Half of the files that may be open are for others: gRPC's connections, the database, data.
+size_t MostConnections(size_t wanted) {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return wanted;
+  return std::min<size_t>(wanted, std::max<size_t>(16, files.rlim_cur / 2));
+}
 }  // namespace
 using boost::system::error_code;
 
 struct HttpServer::Parts {
   Parts(Options options, calls::CallHost& host, std::vector<Route> routes)
       : site{host, Router(std::move(routes)), Authorities(std::move(options.names)), options.limits,
-             ConnectionSet(options.limits.max_connections)} {}
+             ConnectionSet(MostConnections(options.limits.max_connections))} {}
 
   asio::io_context io;
   asio::executor_work_guard<asio::io_context::executor_type> guard{io.get_executor()};

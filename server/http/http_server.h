@@ -24,7 +24,8 @@ struct Limits {
   std::chrono::milliseconds linger{2'000};  ///< What an unread rest is waited for before a close.
   int64_t max_json_body = int64_t{16} << 20;
   int64_t max_buffered = int64_t{256} << 20;  ///< Of all bodies held whole, but 64 KiB of each.
-  /// What comes beyond them takes the place of what has waited longest for its request.
+  /// What comes beyond them takes the place of what has waited longest for its request. Fewer where
+  /// the process may open fewer than twice as many files.
   size_t max_connections = 4096;
 };
 

@@ -189,7 +189,10 @@ system_packages() {
     debian) packages="$SYSTEM_PACKAGES $BOOST_PACKAGES_DEBIAN_12" ;;
     *) packages="$SYSTEM_PACKAGES $BOOST_PACKAGES_UBUNTU_24_04" ;;
   esac
-  if [ "$with_tests" = 1 ]; then packages="$packages $TEST_PACKAGES"; fi
+  if [ "$with_tests" = 1 ]; then
+    packages="$packages $TEST_PACKAGES"
+    if [ "$id" = debian ]; then packages="$packages $BROWSER_PACKAGES_DEBIAN_12"; fi
+  fi
   if [ "$with_tests" = 1 ] && ! command -v npm >/dev/null; then packages="$packages $NPM_PACKAGE"; fi
   if [ "$with_dev" = 1 ]; then packages="$packages $DEV_PACKAGES"; fi
   missing=$(missing_packages "$packages")

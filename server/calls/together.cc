@@ -1,7 +1,7 @@
 #include "server/calls/together.h"
 
 #include <exception>
-#include <tuple>
+#include <utility>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
@@ -10,19 +10,38 @@
 
 namespace graft::server::calls {
 
+namespace {
+
+/// A task's fault on its way out: what ends a group is an exception.
+struct Failed {
+  Status status;
+};
+
+Awaitable<void> ThrowFailure(const std::function<Awaitable<Status>()>& task) {
+  Status status = co_await task();
+  if (!status.ok()) throw Failed{std::move(status)};
+}
+
+}  // namespace
+
 Awaitable<Status> Together(std::vector<std::function<Awaitable<Status>()>> tasks) {
   if (tasks.empty()) co_return OkStatus();
   const auto executor = co_await asio::this_coro::executor;
-  using Operation = decltype(asio::co_spawn(executor, tasks.front()(), asio::deferred));
+  using Operation = decltype(asio::co_spawn(executor, ThrowFailure(tasks.front()), asio::deferred));
   std::vector<Operation> operations;
   for (const auto& task : tasks)
-    operations.push_back(asio::co_spawn(executor, task(), asio::deferred));
-  auto [order, errors, statuses] =
+    operations.push_back(asio::co_spawn(executor, ThrowFailure(task), asio::deferred));
+  auto [order, errors] =
       co_await asio::experimental::make_parallel_group(std::move(operations))
-          .async_wait(asio::experimental::wait_for_all(), asio::use_awaitable);
-  for (size_t i = 0; i < statuses.size(); ++i) {
-    if (errors[i] != nullptr) std::rethrow_exception(errors[i]);
-    GRAFT_CO_RETURN_IF_ERROR(statuses[i]);
+          .async_wait(asio::experimental::wait_for_one_error(), asio::use_awaitable);
+  // The others were interrupted: what they ended with says nothing.
+  for (const size_t task : order) {
+    if (errors[task] == nullptr) continue;
+    try {
+      std::rethrow_exception(errors[task]);
+    } catch (Failed& failed) {
+      co_return std::move(failed.status);
+    }
   }
   co_return OkStatus();
 }

@@ -9,8 +9,8 @@
 
 namespace graft::server::calls {
 
-/// Runs all of them and waits for all; returns the first error, in their order. An interruption of
-/// the caller is one of each.
+/// Runs all of them. Where one fails the others are interrupted, and its error is returned once all
+/// have ended. An interruption of the caller is one of each.
 Awaitable<Status> Together(std::vector<std::function<Awaitable<Status>()>> tasks);
 
 }  // namespace graft::server::calls

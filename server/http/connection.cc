@@ -112,6 +112,8 @@ class ServedConnection final : public Connection {
   /// What is wrong with the body as HTTP, if that is why it has no end.
   calls::Awaitable<std::optional<Refusal>> FeedBody(Exchange& exchange);
   /// `refusal` takes the place of an error that came of it.
+  /// Nobody wants the rest of the answer: the handler may still be at work, and is told.
+  calls::Awaitable<void> GiveUp(Exchange& exchange);
   calls::Awaitable<bool> WriteAnswer(Exchange& exchange, const std::optional<Refusal>& refusal,
                                      AnswerForm& form);
   calls::Awaitable<bool> Refuse(const Refusal& refusal, AnswerForm form);
@@ -126,6 +128,9 @@ class ServedConnection final : public Connection {
 void ServedConnection::Broke(const std::exception_ptr& error) {
   const Status status = Contained([&] { std::rethrow_exception(error); });
   spdlog::error("an HTTP connection failed: {}", status.message());
+  wire_.StopWatching();
+  wire_.Abort();
+  if (call_ != nullptr) call_->Cancel();
 }
 
 calls::Awaitable<void> ServedConnection::Run() {
@@ -306,14 +311,18 @@ calls::Awaitable<bool> ServedConnection::Handle(Incoming& incoming, AnswerForm& 
   const bool written = co_await WriteAnswer(*exchange, refusal, form);
   if (watches) wire_.StopWatching();
   if (!written) {
-    // The handler may still be at work, and is told.
-    exchange->Close();
-    call_->Cancel();
-    std::string rest = co_await exchange->Next();
-    while (!rest.empty()) rest = co_await exchange->Next();
+    wire_.Abort();
+    co_await GiveUp(*exchange);
   }
   call_ = nullptr;
   co_return written;
+}
+
+calls::Awaitable<void> ServedConnection::GiveUp(Exchange& exchange) {
+  exchange.Close();
+  call_->Cancel();
+  std::string rest = co_await exchange.Next();
+  while (!rest.empty()) rest = co_await exchange.Next();
 }
 
 calls::Awaitable<bool> ServedConnection::WriteAnswer(Exchange& exchange,
@@ -327,8 +336,7 @@ calls::Awaitable<bool> ServedConnection::WriteAnswer(Exchange& exchange,
       co_return co_await wire_.WriteWhole(ErrorHead(refusal->status), ErrorBody(*refusal), form);
     }
     if (!status.ok()) {
-      co_return co_await wire_.WriteWhole(ErrorHead(HttpStatus(status.code())), ErrorBody(status),
-                                          form);
+      co_return co_await wire_.WriteWhole(ErrorHead(status), ErrorBody(status), form);
     }
     const AnswerHead head = exchange.head().value_or(AnswerHead{});
     co_return co_await wire_.WriteWhole(head, exchange.TakeBody(), form);
@@ -336,11 +344,13 @@ calls::Awaitable<bool> ServedConnection::WriteAnswer(Exchange& exchange,
   const AnswerHead head = exchange.head().value_or(AnswerHead{});
   form.closes |= form.version == 10;
   if (!co_await wire_.BeginPieces(head, form)) co_return false;
+  if (form.is_head) {
+    co_await GiveUp(exchange);
+    co_return true;
+  }
   while (!piece.empty()) {
-    if (!form.is_head) {
-      const bool is_written = co_await wire_.WritePiece(piece);
-      if (!is_written) co_return false;
-    }
+    const bool is_written = co_await wire_.WritePiece(piece);
+    if (!is_written) co_return false;
     piece = co_await exchange.Next();
   }
   const Status status = exchange.status();
@@ -349,7 +359,6 @@ calls::Awaitable<bool> ServedConnection::WriteAnswer(Exchange& exchange,
     if (head.content_type != kEventStream) co_return false;
     if (!co_await wire_.WritePiece(DataEvent(ErrorBody(status)))) co_return false;
   }
-  if (form.is_head) co_return true;
   co_return co_await wire_.EndPieces();
 }
 

@@ -7,20 +7,8 @@ namespace graft::server::http {
 namespace {
 
 const char* TypeOf(int http_status) {
-  switch (http_status) {
-    case 401:
-      return "authentication_error";
-    case 403:
-      return "permission_error";
-    case 404:
-      return "not_found_error";
-    case 409:
-      return "conflict_error";
-    case 429:
-      return "rate_limit_error";
-    default:
-      return http_status >= 500 ? "server_error" : "invalid_request_error";
-  }
+  if (http_status == 429) return "rate_limit_error";
+  return http_status >= 500 ? "server_error" : "invalid_request_error";
 }
 
 Json DetailsOf(const Status& status) {
@@ -107,6 +95,22 @@ AnswerHead ErrorHead(int http_status) {
   AnswerHead head;
   head.status = http_status;
   if (http_status == 429 || http_status == 503) head.headers.emplace_back("Retry-After", "1");
+  return head;
+}
+
+AnswerHead ErrorHead(const Status& status) {
+  AnswerHead head = ErrorHead(HttpStatus(status.code()));
+  switch (status.code()) {
+    case StatusCode::kAlreadyExists:
+    case StatusCode::kAborted:
+    case StatusCode::kDeadlineExceeded:
+    case StatusCode::kInternal:
+    case StatusCode::kDataLoss:
+      head.headers.emplace_back("x-should-retry", "false");
+      break;
+    default:
+      break;
+  }
   return head;
 }
 

@@ -23,5 +23,8 @@ std::string ErrorBody(const Refusal& refusal);
 
 /// With Retry-After where it is worth a try.
 AnswerHead ErrorHead(int http_status);
+/// OpenAI's package asks again behind any 409 and any status of 500 and above, unless
+/// x-should-retry says no: that is said of what asking again can't help.
+AnswerHead ErrorHead(const Status& status);
 
 }  // namespace graft::server::http

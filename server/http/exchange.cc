@@ -39,7 +39,10 @@ calls::Awaitable<StatusOr<std::string>> Exchange::Read() {
   if (state.cancelled() != asio::cancellation_type::none)
     co_return CancelledError("the call was interrupted");
   const std::lock_guard lock(mutex_);
-  if (!is_body_whole_) co_return DataLossError("the request's body broke off");
+  if (!is_body_whole_) {
+    co_return InvalidArgumentError("the request's body broke off")
+        .AddDetail({"MALFORMED_REQUEST", {}, 0, {}, {}});
+  }
   co_return bytes;
 }
 

@@ -18,8 +18,8 @@ namespace graft::server::http {
 class BodyReader {
  public:
   virtual ~BodyReader() = default;
-  /// The next bytes; empty at the end. Errors: DataLoss if the body broke off. Throws if the call
-  /// is interrupted.
+  /// The next bytes; empty at the end. Errors: InvalidArgument if the body broke off; Cancelled if
+  /// the call is interrupted.
   virtual calls::Awaitable<StatusOr<std::string>> Read() = 0;
 };
 

@@ -17,12 +17,12 @@ namespace graft::server::http {
 /// How a route's body is read.
 enum class BodyForm {
   kNone,    ///< There is none.
-  kJson,    ///< Whole, up to kMaxJsonBody; application/json.
+  kJson,    ///< Whole, up to Limits::max_json_body; application/json.
   kStream,  ///< By Request::stream, of whatever type and size.
 };
 
 struct Route {
-  std::string_view method;   ///< "GET", "POST", "DELETE".
+  std::string_view method;   ///< "GET", "POST", "PUT", "DELETE".
   std::string_view pattern;  ///< "/v1/models/{model}": a name in braces takes one segment.
   BodyForm body = BodyForm::kNone;
   const calls::CallOptions* options = nullptr;  ///< A row of the table of calls.

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
 #include <boost/asio/experimental/as_tuple.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/serializer.hpp>
@@ -169,7 +169,7 @@ calls::Awaitable<bool> Wire::WriteWhole(const AnswerHead& head, std::string body
   bhttp::response<bhttp::string_body> message;
   message.version(static_cast<unsigned>(form.version));
   Fill(message, head, form);
-  message.content_length(body.size());
+  if (head.status != 204) message.content_length(body.size());
   if (!form.is_head) message.body() = std::move(body);
   bhttp::response_serializer<bhttp::string_body> serializer(message);
   serializer.split(form.is_head);
@@ -194,11 +194,22 @@ calls::Awaitable<bool> Wire::BeginPieces(const AnswerHead& head, const AnswerFor
 }
 
 calls::Awaitable<bool> Wire::WritePiece(std::string_view piece) {
-  if (!is_chunked_) co_return co_await WriteBytes(asio::buffer(piece));
-  Expect(steady_clock::now() + limits_.stall);
-  auto [error, written] =
-      co_await asio::async_write(stream_, bhttp::make_chunk(asio::buffer(piece)), AsTuple());
-  co_return ItCame() && !error;
+  if (!is_chunked_) {
+    const bool is_written = co_await WriteBytes(asio::buffer(piece));
+    co_return is_written;
+  }
+  // Each write has its own time: who takes a large piece slowly is late only once he takes nothing.
+  const std::string front = fmt::format("{:x}\r\n", piece.size());
+  if (piece.size() <= kPiece) {
+    const std::string chunk = fmt::format("{}{}\r\n", front, piece);
+    const bool is_written = co_await WriteBytes(asio::buffer(chunk));
+    co_return is_written;
+  }
+  static constexpr std::string_view kEnd = "\r\n";
+  bool goes_on = co_await WriteBytes(asio::buffer(front));
+  if (goes_on) goes_on = co_await WriteBytes(asio::buffer(piece));
+  if (goes_on) goes_on = co_await WriteBytes(asio::buffer(kEnd));
+  co_return goes_on;
 }
 
 calls::Awaitable<bool> Wire::EndPieces() {
@@ -220,7 +231,8 @@ void Wire::WatchOn(std::function<void()> left) {
   stream_.async_wait(asio::ip::tcp::socket::wait_read,
                      [this, watched = watched_, number = *watched_,
                       left = std::move(left)](const error_code& error) mutable {
-                       if (error || number != *watched) return;
+                       if (number != *watched) return;
+                       if (error) return left();
                        error_code ended;
                        buffer_.commit(stream_.read_some(buffer_.prepare(4096), ended));
                        if (ended && ended != asio::error::would_block) return left();
@@ -253,10 +265,21 @@ void Wire::Close() {
   stream_.close(ignored);
 }
 
+void Wire::Abort() {
+  error_code ignored;
+  stream_.set_option(asio::socket_base::linger(true, 0), ignored);
+  Close();
+}
+
 std::string Wire::LocalAddress() const {
   error_code error;
   const auto endpoint = stream_.local_endpoint(error);
-  return error ? std::string() : endpoint.address().to_string();
+  if (error) return {};
+  const asio::ip::address address = endpoint.address();
+  // Of a socket for both versions, as clients of version 4 call it.
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  return address.to_string();
 }
 
 std::string Wire::PeerAddress() const {

@@ -71,6 +71,8 @@ class Wire {
   /// take the answer back.
   calls::Awaitable<void> CloseGently();
   void Close();
+  /// Ends it with a reset, so that nobody takes what was written for a whole answer.
+  void Abort();
 
   /// The address that the client called, without port.
   std::string LocalAddress() const;

@@ -138,8 +138,11 @@ calls::Awaitable<Status> Import(service::Services& services, calls::CallContext&
                                 const http::Request& request, http::Responder& out) {
   v1::ImportAdapterRequest::Header header;
   http::Request fields = request;
-  if (const auto labels = fields.query.extract("label_names"); !labels.empty())
-    fields.body = "{\"label_names\":" + labels.mapped() + "}";
+  const auto labels = fields.query.extract("label_names");
+  if (!labels.empty()) {
+    GRAFT_CO_ASSIGN_OR_RETURN(Json names, ParseJson(labels.mapped(), "label_names"));
+    fields.body = Dump({{"label_names", std::move(names)}});
+  }
   GRAFT_CO_RETURN_IF_ERROR(ReadMessage(fields, {{"adapter", "{adapter}"}}, header));
   TarImport tar(*request.stream, header);
   const StatusOr<v1::AdapterVersion> version =

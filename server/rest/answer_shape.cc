@@ -1,5 +1,7 @@
 #include "server/rest/answer_shape.h"
 
+#include <algorithm>
+
 namespace graft::server::rest {
 namespace {
 
@@ -61,7 +63,7 @@ class Text final : public AnswerShape {
       for (const auto& one : token.best()) best[texts.Of(one.token())] = one.log_probability();
       made["top_logprobs"].push_back(std::move(best));
       made["text_offset"].push_back(offset);
-      offset += text.size();
+      offset += NumCharacters(text);
     }
     return made;
   }
@@ -73,6 +75,12 @@ class Text final : public AnswerShape {
 };
 
 }  // namespace
+
+size_t NumCharacters(std::string_view text) {
+  // Bytes that only go on with a character don't count.
+  return static_cast<size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
 
 const AnswerShape& ChatShape() {
   static const Chat shape;

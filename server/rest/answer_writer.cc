@@ -100,12 +100,13 @@ calls::Awaitable<Status> AnswerWriter::Add(ChoicePart now) {
   choice.index = now.index;
   now.is_first = is_first;
   if (options_.stream.stream) {
-    choice.text.resize(choice.text.size() + now.text.size());  // Its length is all that counts.
+    choice.num_characters += NumCharacters(now.text);
     Json chunk = Envelope(true);
     chunk["choices"] = Json::array({options_.shape.StreamedChoice(now)});
     const bool is_sent = co_await Send(std::move(chunk));
     co_return is_sent ? OkStatus() : CancelledError("the client went away");
   }
+  choice.num_characters += NumCharacters(now.text);
   choice.text += now.text;
   choice.finish_reason = now.finish_reason;
   if (choice.logprobs.is_null()) {
@@ -127,7 +128,7 @@ calls::Awaitable<Status> AnswerWriter::Take(int first_index, GenerateResponse pa
     GRAFT_CO_ASSIGN_OR_RETURN(const TokenTexts* texts, co_await Texts(provenance_.base()));
     const Tokens tokens(part.tokens().begin(), part.tokens().end());
     const auto before = choices_.find(index);
-    const size_t offset = before == choices_.end() ? 0 : before->second.text.size();
+    const size_t offset = before == choices_.end() ? 0 : before->second.num_characters;
     now.logprobs = options_.shape.Logprobs(tokens, *texts, offset);
   }
   co_return co_await Add(std::move(now));

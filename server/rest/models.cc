@@ -95,21 +95,17 @@ calls::Awaitable<Status> Delete(service::Services& services, calls::CallContext&
     co_return FailedPreconditionError(name + " is a base, a folder of the server's --bases")
         .At("model", "IS_A_BASE");
   }
-  Status status;
   if (name.find('@') == std::string::npos) {
-    graft::v1::DeleteAdapterRequest remove;
-    remove.set_name("adapters/" + name);
-    const auto removed = co_await services.adapters.DeleteAdapter(context, remove);
-    status = removed.status();
-  } else {
-    GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
-                              co_await services.models.FindVersion(context, name));
-    graft::v1::DeleteVersionRequest remove;
-    remove.set_name(service::VersionName(version.adapter, version.number));
-    const auto removed = co_await services.adapters.DeleteVersion(context, remove);
-    status = removed.status();
+    co_return FailedPreconditionError(name + " has versions: delete one, like " + name +
+                                      "@1, or all of it by DELETE /v1/adapters/" + name)
+        .At("model", "HAS_VERSIONS");
   }
-  GRAFT_CO_RETURN_IF_ERROR(status);
+  GRAFT_CO_ASSIGN_OR_RETURN(const core::Version version,
+                            co_await services.models.FindVersion(context, name));
+  graft::v1::DeleteVersionRequest remove;
+  remove.set_name(service::VersionName(version.adapter, version.number));
+  const auto removed = co_await services.adapters.DeleteVersion(context, remove);
+  GRAFT_CO_RETURN_IF_ERROR(removed.status());
   out.Send({}, Dump({{"id", name}, {"object", "model"}, {"deleted", true}}));
   co_return OkStatus();
 }

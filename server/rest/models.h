@@ -10,7 +10,7 @@ namespace graft::server::rest {
 /// newest version's. `services` outlives it.
 http::Handler ListModelsHandler(service::Services& services);
 http::Handler GetModelHandler(service::Services& services);
-/// "support@3" is a version, "support" the whole adapter; a base can't be deleted.
+/// Of a version, "support@3"; refused for a base, and for a whole adapter.
 http::Handler DeleteModelHandler(service::Services& services);
 
 }  // namespace graft::server::rest

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kBlock = 512;
 constexpr int64_t kMaxRecords = 64 << 10;
 constexpr size_t kNameBytes = 100;
+constexpr int64_t kMostBytes = int64_t{1} << 50;
 constexpr int64_t kMostOctal = (int64_t{1} << 33) - 1;
 
 using Event = TarReader::Event;
@@ -78,7 +79,7 @@ StatusOr<int64_t> Octal(std::string_view header, size_t at, size_t size) {
   int64_t number = 0;
   const auto [end, error] =
       std::from_chars(digits.data(), digits.data() + digits.size(), number, 8);
-  if (digits.empty() || error != std::errc() || end != digits.data() + digits.size())
+  if (digits.empty() || error != std::errc() || end != digits.data() + digits.size() || number < 0)
     return NoTar("a header has no proper number");
   return number;
 }
@@ -148,7 +149,8 @@ StatusOr<bool> TarReader::TakeRecords() {
     if (key == "path") path_ = value;
     if (key == "size") {
       const auto [end, fault] = std::from_chars(value.data(), value.data() + value.size(), size_);
-      if (fault != std::errc() || end != value.data() + value.size() || size_ < 0)
+      if (fault != std::errc() || end != value.data() + value.size() || size_ < 0 ||
+          size_ > kMostBytes)
         return NoTar("a pax header has no proper size");
     }
     rest.remove_prefix(length);

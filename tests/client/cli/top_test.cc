@@ -86,7 +86,7 @@ TEST(TopTest, OneLookShowsWorkersAndJobs) {
   server.job = JobOf("01x", graft::v1::RUNNING);
   std::ostringstream out, err;
 
-  EXPECT_EQ(Run({"top", "--once"}, {server.address()}, out, err), 0) << err.str();
+  EXPECT_EQ(cli::Run({"top", "--once"}, {server.address(), ""}, out, err), 0) << err.str();
 
   EXPECT_THAT(out.str(), HasSubstr("gpu-7"));
   EXPECT_THAT(out.str(), HasSubstr("01x"));
@@ -96,7 +96,7 @@ TEST(TopTest, ASenselessPauseIsRefused) {
   FakeServer server;
   std::ostringstream out, err;
 
-  EXPECT_EQ(Run({"top", "--seconds", "0"}, {server.address()}, out, err), 2);
+  EXPECT_EQ(cli::Run({"top", "--seconds", "0"}, {server.address(), ""}, out, err), 2);
   EXPECT_THAT(err.str(), HasSubstr("--seconds"));
 }
 

@@ -57,10 +57,9 @@ TEST(ErrorBodyTest, DetailsHaveOnlyWhatIsKnown) {
 
 TEST(ErrorBodyTest, TypesAreThoseOfOpenAisPackage) {
   const std::pair<Status, const char*> rows[] = {
-      {UnauthenticatedError("x"), "authentication_error"},
-      {PermissionDeniedError("x"), "permission_error"},
-      {NotFoundError("x"), "not_found_error"},
-      {AbortedError("x"), "conflict_error"},
+      {UnauthenticatedError("x"), "invalid_request_error"},
+      {NotFoundError("x"), "invalid_request_error"},
+      {AbortedError("x"), "invalid_request_error"},
       {ResourceExhaustedError("x"), "rate_limit_error"},
       {InternalError("x"), "server_error"},
       {UnimplementedError("x"), "invalid_request_error"}};
@@ -80,6 +79,15 @@ TEST(ErrorBodyTest, ARefusalIsToldLikeAFault) {
                          {"type", "invalid_request_error"},
                          {"param", nullptr},
                          {"code", "method_not_allowed"}}));
+}
+
+TEST(ErrorHeadTest, WhatAskingAgainCannotHelpSaysSo) {
+  for (const Status& status : {AlreadyExistsError("x"), AbortedError("x"), InternalError("x"),
+                               DataLossError("x"), DeadlineExceededError("x")}) {
+    EXPECT_THAT(ErrorHead(status).headers,
+                ::testing::ElementsAre(::testing::Pair("x-should-retry", "false")))
+        << status;
+  }
 }
 
 TEST(ErrorHeadTest, WhatPassesSaysWhenToAskAgain) {

@@ -39,6 +39,12 @@ Awaitable<Status> Broken(CallContext&, const Request&, Responder& out) {
   co_return UnavailableError("the worker went away");
 }
 
+Awaitable<Status> Torn(CallContext&, const Request&, Responder& out) {
+  out.Begin({200, "application/octet-stream", {}});
+  co_await out.Write("half");
+  co_return DataLossError("the file is damaged");
+}
+
 }  // namespace
 
 HttpFixture::HttpFixture() = default;
@@ -80,6 +86,7 @@ std::vector<Route> HttpFixture::Routes() {
           {"GET", "/events", BodyForm::kNone, &inference_, events},
           {"GET", "/wait", BodyForm::kNone, &inference_, wait},
           {"GET", "/broken", BodyForm::kNone, &inference_, Broken},
+          {"GET", "/torn", BodyForm::kNone, &small_, Torn},
           {"GET", "/models/{model}", BodyForm::kNone, &small_, Model}};
 }
 

@@ -56,6 +56,7 @@ std::optional<std::string> RawClient::ReadSome() {
   std::string bytes(65536, '\0');
   const ssize_t got = ::recv(socket_, bytes.data(), bytes.size(), 0);
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return std::nullopt;
+  was_reset_ = was_reset_ || (got < 0 && errno == ECONNRESET);
   bytes.resize(got < 0 ? 0 : static_cast<size_t>(got));
   return bytes;
 }

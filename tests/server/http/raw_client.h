@@ -35,6 +35,8 @@ class RawClient {
   std::optional<std::string> ReadSome();
   /// Whether the other side has closed, or does now.
   bool IsClosed();
+  /// Whether it broke the connection off.
+  bool was_reset() const { return was_reset_; }
 
  private:
   bool ReadUntil(std::string_view end);
@@ -43,6 +45,7 @@ class RawClient {
 
   int socket_ = -1;
   std::string buffer_;
+  bool was_reset_ = false;
 };
 
 }  // namespace graft::server::http

@@ -57,6 +57,29 @@ TEST_F(StreamsTest, AnErrorBehindTheFirstEventIsAnEvent) {
   EXPECT_EQ(probe_.WaitForEnded(1).at(0).code, StatusCode::kUnavailable);
 }
 
+TEST_F(StreamsTest, BytesThatBreakOffDoNotLookWhole) {
+  for (const char* version : {"1.1", "1.0"}) {
+    RawClient client = Connect();
+    ASSERT_TRUE(
+        client.Send("GET /torn HTTP/" + std::string(version) + "\r\nHost: localhost\r\n\r\n"));
+
+    const auto response = client.Read();
+
+    EXPECT_EQ(response.status, 200) << version;
+    EXPECT_TRUE(!response.is_whole || client.was_reset()) << version;
+  }
+}
+
+TEST_F(StreamsTest, AHeadOfAStreamIsItsHeadAlone) {
+  events_ = 1'000'000;
+  RawClient client = Connect();
+  ASSERT_TRUE(
+      client.Send("HEAD /events HTTP/1.1\r\nHost: localhost\r\n\r\n" + Get("/models/next")));
+
+  EXPECT_EQ(client.Read(true).status, 200);
+  EXPECT_EQ(client.Read().body, "next");
+}
+
 TEST_F(StreamsTest, AClientThatReadsNothingHoldsTheHandlerBack) {
   events_ = 1'000'000;
   event_bytes_ = 1000;

@@ -97,7 +97,7 @@ void CallState::End(const Finish& finish, const std::exception_ptr& error, Statu
   if (interrupt_ != Interrupt::kNone && (error != nullptr || !status.ok())) {
     status = Interrupted();
   } else if (error != nullptr) {
-    status = Unexpected(options_.rpc, error);
+    status = Unexpected(options_.rpc, error, arrival_.request_id);
   }
   body_ = nullptr;
   host_.probe_.CallFinished(arrival_.protocol, options_.rpc, status.code(), seconds());

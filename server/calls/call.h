@@ -48,6 +48,7 @@ struct CallOptions {
 /// What a protocol knows of a call that arrives.
 struct Arrival {
   Protocol protocol = Protocol::kGrpc;
+  std::string request_id;  ///< What the caller was told of the request; empty: nothing.
   /// The caller's; "never" is any moment that is far off.
   std::chrono::system_clock::time_point deadline = std::chrono::system_clock::time_point::max();
   std::string tenant{kDefaultTenant};

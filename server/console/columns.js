@@ -35,3 +35,11 @@ export function guess(name, beginning) {
   if (found.shape === 'classification' && !found.text) found.text = columns.find((column) => column !== found.label) || '';
   return found;
 }
+
+/** The fields of a data set that name its columns. */
+export function columnsOf(shape, {text, label, prompt, completion, messages}) {
+  return {classification: {text_columns: [text], label_column: label}, text: {text_columns: [text]},
+    completion: {prompt_column: prompt, completion_column: completion}, chat: {messages_column: messages}}[shape];
+}
+
+export const taskOf = (shape) => (shape === 'classification' ? {sequence_classification: {}} : {causal_lm: {}});

@@ -91,13 +91,24 @@ export async function job(page, id) {
   draw();
   // Drawn once a frame, however many events come; a state's change asks for the job again.
   let pending = 0, asked = Date.now();
-  const source = new EventSource(`${path}/events`);
-  source.onmessage = ({data}) => {
+  let source = null, last = 0, again = 0;
+  const follow = () => {
+    source = new EventSource(`${path}/events?after_event=${last}`);
+    source.onmessage = take;
+    // A browser gives up on a server that is away; this doesn't.
+    source.onerror = () => { if (source.readyState === EventSource.CLOSED && !over) again = setTimeout(follow, 2000); };
+  };
+  let over = false;
+  const take = ({data}) => {
     const event = JSON.parse(data);
+    if (!event.number) return;
+    last = Number(event.number);
     log.add(event);
+    over = over || (event.state_change && OVER.includes(event.state_change.to));
     if (event.state_change && OVER.includes(event.state_change.to)) say(`The job is ${event.state_change.to}.`);
     if (event.state_change || Date.now() - asked > 1000) { asked = Date.now(); refresh().catch(() => {}); }
     if (!pending) pending = requestAnimationFrame(() => { pending = 0; draw(); });
   };
-  return () => { source.close(); cancelAnimationFrame(pending); };
+  follow();
+  return () => { over = true; source.close(); clearTimeout(again); cancelAnimationFrame(pending); };
 }

@@ -1,7 +1,8 @@
 // A new job: a file, what is in it, what it would cost, then the job.
 import {list, post, upload} from './api.js';
-import {h, field, choice, facts, table, number, bytes, button, say, idOf} from './dom.js';
-import {guess} from './columns.js';
+import {h, field, choice, facts, number, bytes, button, say, idOf} from './dom.js';
+import {guess, columnsOf, taskOf} from './columns.js';
+import {reportOf} from './report.js';
 
 const SHAPES = [['classification', 'texts with labels'], ['chat', 'conversations'], ['completion', 'prompts with completions'], ['text', 'plain texts']];
 const METHODS = [['lora', 'LoRA'], ['bottleneck', 'Bottleneck adapter'], ['last_layers', 'Last layers'], ['full', 'All weights']];
@@ -15,9 +16,8 @@ async function beginning(file) {
 function datasetOf(form, uri) {
   const value = (name) => form.elements[name].value.trim();
   const dataset = {train: uri, validation_fraction: Number(value('validation')) || 0};
-  const columns = {classification: {text_columns: [value('text')], label_column: value('label')}, text: {text_columns: [value('text')]},
-    completion: {prompt_column: value('prompt'), completion_column: value('completion')}, chat: {messages_column: value('messages')}};
-  return Object.assign(dataset, columns[value('shape')]);
+  const named = Object.fromEntries(Object.keys(TITLES).map((name) => [name, value(name)]));
+  return Object.assign(dataset, columnsOf(value('shape'), named));
 }
 
 function specOf(form, uri) {
@@ -32,18 +32,9 @@ function specOf(form, uri) {
   for (const name of ['epochs', 'learning_rate', 'batch_size', 'seed', 'max_length']) {
     if (value(name)) hyperparameters[name] = Number(value(name));
   }
-  const task = value('shape') === 'classification' ? {sequence_classification: {}} : {causal_lm: {}};
+  const task = taskOf(value('shape'));
   return {base: value('base'), adapter: value('adapter'), task, method: {[value('method')]: settings},
     dataset: datasetOf(form, uri), hyperparameters, promote: form.elements.promote.checked};
-}
-
-function reportOf(report) {
-  return [h('p', {class: report.usable ? '' : 'bad'}, report.summary),
-    table('Parts of the data', [['Part', (s) => s.name], ['Examples', (s) => s.examples, true],
-      ['Labels', (s) => Object.entries(s.labels || {}).map(([label, count]) => `${label}: ${count}`).join(', ')],
-      ['Mean bytes', (s) => number(s.mean_bytes, 3), true]], report.splits),
-    report.errors.length ? table('Faults', [['Line', (e) => (e.line === '0' ? '' : e.line), true], ['Column', (e) => e.column], ['What', (e) => e.message]], report.errors) : null,
-    report.warnings.map((warning) => h('p', {class: 'quiet'}, warning))];
 }
 
 function estimateOf({facts: f, warnings}) {

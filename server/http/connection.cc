@@ -295,6 +295,7 @@ calls::Awaitable<bool> ServedConnection::Handle(Incoming& incoming, AnswerForm& 
   if (route.body == BodyForm::kStream) incoming.request.stream = exchange.get();
   calls::Arrival arrival;
   arrival.protocol = calls::Protocol::kHttp;
+  arrival.request_id = form.request_id;
   call_ = std::make_shared<calls::CallState>(site_.host, *route.options, std::move(arrival));
   auto request = std::make_shared<const Request>(std::move(incoming.request));
   call_->Start([&route, request, exchange](

@@ -151,6 +151,8 @@ async function main() {
   await open('jobs');
   await look('jobs');
   await open('datasets');
+  await page.click('button[aria-label="Check reviews.csv"]');
+  await page.waitForSelector('table caption:has-text("Parts of the data")');
   await look('datasets');
   await open('workers');
   await page.waitForSelector('meter');

@@ -143,6 +143,17 @@ TEST_F(ConnectionsTest, ARequestThatCameWhileAnotherRanIsAnswered) {
   EXPECT_EQ(client.Read().body, "hello");
 }
 
+TEST_F(ConnectionsTest, AFaultIsToldByItsRequestsIdAlone) {
+  const auto response = Ask(Get("/throw"));
+
+  EXPECT_EQ(response.status, 500);
+  const size_t at = response.head.find("req_");
+  ASSERT_NE(at, std::string::npos);
+  const std::string id = response.head.substr(at, response.head.find("\r\n", at) - at);
+  EXPECT_THAT(response.body, HasSubstr(id));
+  EXPECT_THAT(response.body, ::testing::Not(HasSubstr("secret")));
+}
+
 TEST_F(ConnectionsTest, RefusalsReachTheMetrics) {
   EXPECT_EQ(Ask(Get("/nothing")).status, 404);
   EXPECT_EQ(Ask("nonsense\r\n\r\n").status, 400);

@@ -1,5 +1,7 @@
 #include "http_fixture.h"
 
+#include <stdexcept>
+
 #include <fmt/format.h>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -37,6 +39,11 @@ Awaitable<Status> Broken(CallContext&, const Request&, Responder& out) {
   out.Begin({200, kEventStream, {}});
   co_await out.Write(DataEvent("one"));
   co_return UnavailableError("the worker went away");
+}
+
+Awaitable<Status> Throw(CallContext&, const Request&, Responder&) {
+  throw std::runtime_error("a secret");
+  co_return OkStatus();
 }
 
 Awaitable<Status> Torn(CallContext&, const Request&, Responder& out) {
@@ -87,6 +94,7 @@ std::vector<Route> HttpFixture::Routes() {
           {"GET", "/wait", BodyForm::kNone, &inference_, wait},
           {"GET", "/broken", BodyForm::kNone, &inference_, Broken},
           {"GET", "/torn", BodyForm::kNone, &small_, Torn},
+          {"GET", "/throw", BodyForm::kNone, &small_, Throw},
           {"GET", "/models/{model}", BodyForm::kNone, &small_, Model}};
 }
 

@@ -21,7 +21,8 @@ class HttpFixture : public ::testing::Test {
   /// GET /hello -> "hello"; POST /echo -> the JSON body; POST /count -> the body's bytes, read as a
   /// stream; GET /events -> `events_` server-sent events of `event_bytes_` each, for inference;
   /// GET /wait -> for inference, goes on until it is interrupted; GET /broken -> one event, then
-  /// Unavailable; GET /torn -> some bytes, then DataLoss; GET /models/{model} -> the model; DELETE
+  /// Unavailable; GET /torn -> some bytes, then DataLoss;
+  /// GET /throw -> an exception; GET /models/{model} -> the model; DELETE
   /// /hello.
   HttpFixture();
   ~HttpFixture() override;

@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 
 #include "common/base/guard.h"
@@ -29,7 +28,6 @@ struct Incoming {
   Head head;
   Match match;
   Request request;
-  bool is_broken = false;  ///< The connection ends with its answer, or without one.
 };
 
 bool WantsToStay(const Head& head) {
@@ -111,9 +109,9 @@ class ServedConnection final : public Connection {
   calls::Awaitable<bool> Handle(Incoming& incoming, AnswerForm& form);
   /// What is wrong with the body as HTTP, if that is why it has no end.
   calls::Awaitable<std::optional<Refusal>> FeedBody(Exchange& exchange);
-  /// `refusal` takes the place of an error that came of it.
   /// Nobody wants the rest of the answer: the handler may still be at work, and is told.
   calls::Awaitable<void> GiveUp(Exchange& exchange);
+  /// `refusal` takes the place of an error that came of it.
   calls::Awaitable<bool> WriteAnswer(Exchange& exchange, const std::optional<Refusal>& refusal,
                                      AnswerForm& form);
   calls::Awaitable<bool> Refuse(const Refusal& refusal, AnswerForm form);

@@ -3,9 +3,9 @@
 #include <string>
 #include <utility>
 
-#include "common/base/sha256.h"
 #include "common/base/utf8.h"
 #include "server/rest/handler.h"
+#include "server/rest/piece_reader.h"
 #include "server/rest/tar.h"
 #include "server/rest/transcode.h"
 
@@ -56,40 +56,6 @@ calls::Awaitable<Status> Export(service::Services& services, calls::CallContext&
   co_return is_sent ? OkStatus() : CancelledError("the client went away");
 }
 
-/// What a stream of messages is made of: a header, pieces of bytes, at last their hash.
-template <typename Message>
-class PieceReader : public calls::StreamReader<Message> {
- public:
-  explicit PieceReader(http::BodyReader& body) : body_(body) {}
-  calls::Awaitable<bool> Read() override {
-    if (!status_.ok()) co_return false;
-    message_.Clear();
-    StatusOr<bool> made = co_await Advance();
-    if (made.ok()) co_return *made;
-    status_ = std::move(made).status();
-    co_return false;
-  }
-  Message& message() override { return message_; }
-  /// Why Read returned false, if it wasn't the end.
-  const Status& status() const { return status_; }
-
- protected:
-  /// Makes the next message; false at the end.
-  virtual calls::Awaitable<StatusOr<bool>> Advance() = 0;
-  void SetHash() {
-    is_over_ = true;
-    message_.set_sha256(hash_.HexDigest());
-  }
-
-  http::BodyReader& body_;
-  Message message_;
-  Sha256 hash_;
-  bool is_over_ = false;
-
- private:
-  Status status_;
-};
-
 class TarImport final : public PieceReader<v1::ImportAdapterRequest> {
  public:
   TarImport(http::BodyReader& body, v1::ImportAdapterRequest::Header header)
@@ -97,7 +63,6 @@ class TarImport final : public PieceReader<v1::ImportAdapterRequest> {
 
  private:
   calls::Awaitable<StatusOr<bool>> Advance() override {
-    if (is_over_) co_return false;
     if (!std::exchange(has_begun_, true)) {
       *message_.mutable_header() = header_;
       co_return true;
@@ -154,49 +119,9 @@ calls::Awaitable<Status> Import(service::Services& services, calls::CallContext&
   co_return OkStatus();
 }
 
-class RawUpload final : public PieceReader<v1::UploadDatasetRequest> {
- public:
-  RawUpload(http::BodyReader& body, v1::UploadDatasetRequest::Header header)
-      : PieceReader(body), header_(std::move(header)) {}
-
- private:
-  calls::Awaitable<StatusOr<bool>> Advance() override {
-    if (is_over_) co_return false;
-    if (!std::exchange(has_begun_, true)) {
-      *message_.mutable_header() = header_;
-      co_return true;
-    }
-    GRAFT_CO_ASSIGN_OR_RETURN(std::string bytes, co_await body_.Read());
-    if (bytes.empty()) {
-      SetHash();
-      co_return true;
-    }
-    hash_.Update(bytes);
-    message_.set_chunk(std::move(bytes));
-    co_return true;
-  }
-
-  const v1::UploadDatasetRequest::Header header_;
-  bool has_begun_ = false;
-};
-
-calls::Awaitable<Status> Upload(service::Services& services, calls::CallContext& context,
-                                const http::Request& request, http::Responder& out) {
-  v1::UploadDatasetRequest::Header header;
-  GRAFT_CO_RETURN_IF_ERROR(ReadMessage(request, {}, header));
-  RawUpload upload(*request.stream, header);
-  const StatusOr<v1::Dataset> dataset = co_await services.datasets.UploadDataset(context, upload);
-  GRAFT_CO_RETURN_IF_ERROR(upload.status());
-  if (!dataset.ok()) co_return dataset.status();
-  GRAFT_CO_ASSIGN_OR_RETURN(std::string text, JsonText(*dataset));
-  out.Send({}, std::move(text));
-  co_return OkStatus();
-}
-
 }  // namespace
 
 http::Handler ExportHandler(service::Services& services) { return HandlerOf(services, Export); }
 http::Handler ImportHandler(service::Services& services) { return HandlerOf(services, Import); }
-http::Handler UploadHandler(service::Services& services) { return HandlerOf(services, Upload); }
 
 }  // namespace graft::server::rest

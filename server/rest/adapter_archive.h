@@ -12,7 +12,5 @@ http::Handler ExportHandler(service::Services& services);
 /// POST /v1/adapters/{adapter}/import?base=..., the archive as the body. What the query may say are
 /// the fields of ImportAdapterRequest.Header; label_names as a JSON list.
 http::Handler ImportHandler(service::Services& services);
-/// POST /v1/datasets?file_name=..., the file as the body.
-http::Handler UploadHandler(service::Services& services);
 
 }  // namespace graft::server::rest

@@ -14,7 +14,7 @@ constexpr size_t kMaxFieldBytes = 4096;
 
 FormUpload::FormUpload(http::BodyReader& body, const std::string& boundary,
                        Status (*check)(const Fields&))
-    : body_(body), parser_(boundary), check_(check) {}
+    : PieceReader(body), parser_(boundary), check_(check) {}
 
 calls::Awaitable<StatusOr<FormUpload::Event>> FormUpload::NextEvent() {
   while (true) {
@@ -63,27 +63,16 @@ StatusOr<bool> FormUpload::Take(Event event) {
   }
   if (!has_file_) return InvalidArgumentError("the form has no file").At("file");
   GRAFT_RETURN_IF_ERROR(check_(fields_));
-  is_over_ = true;
-  message_.set_sha256(hash_.HexDigest());
+  SetHash();
   return true;
 }
 
 calls::Awaitable<StatusOr<bool>> FormUpload::Advance() {
-  if (is_over_) co_return false;
-  message_.Clear();
   while (true) {
     GRAFT_CO_ASSIGN_OR_RETURN(Event event, co_await NextEvent());
     GRAFT_CO_ASSIGN_OR_RETURN(const bool is_made, Take(std::move(event)));
     if (is_made) co_return true;
   }
-}
-
-calls::Awaitable<bool> FormUpload::Read() {
-  if (!status_.ok()) co_return false;
-  StatusOr<bool> made = co_await Advance();
-  if (made.ok()) co_return *made;
-  status_ = std::move(made).status();
-  co_return false;
 }
 
 }  // namespace graft::server::rest

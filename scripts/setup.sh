@@ -458,9 +458,10 @@ assert (transformers.__version__, version('lm_eval')) == ('$PEFT_TRANSFORMERS_VE
     "libtorch oracle-peft" "lm_eval[api]==$LM_EVAL_VERSION" "transformers==$PEFT_TRANSFORMERS_VERSION" \
     "peft==$PEFT_VERSION" "accelerate==$ACCELERATE_VERSION"
   environment http-clients "HTTP clients: openai $OPENAI_VERSION, schemathesis $SCHEMATHESIS_VERSION" \
-    "import openai, schemathesis, openapi_spec_validator
+    "import openai, schemathesis, openapi_spec_validator, opentelemetry.proto.collector.trace.v1.trace_service_pb2
 assert openai.__version__ == '$OPENAI_VERSION'" "" \
-    "openai==$OPENAI_VERSION" "schemathesis==$SCHEMATHESIS_VERSION" "openapi-spec-validator==$OPENAPI_VALIDATOR_VERSION"
+    "openai==$OPENAI_VERSION" "schemathesis==$SCHEMATHESIS_VERSION" "openapi-spec-validator==$OPENAPI_VALIDATOR_VERSION" \
+    "opentelemetry-proto==$OPENTELEMETRY_PROTO_VERSION"
   environment oracle-tensorboard "oracle: tensorboard $TENSORBOARD_VERSION" "import tensorboard
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 assert tensorboard.__version__ == '$TENSORBOARD_VERSION'" "" "tensorboard==$TENSORBOARD_VERSION"

@@ -43,6 +43,8 @@ TENSORBOARD_VERSION=2.21.0
 OPENAI_VERSION=3.57.0
 SCHEMATHESIS_VERSION=4.32.5
 OPENAPI_VALIDATOR_VERSION=0.9.0
+# The messages that traces are sent as.
+OPENTELEMETRY_PROTO_VERSION=1.45.2
 
 # npm packages for tests of the HTTP API and the console: OpenAI's client, what drives a browser, what looks for faults that keep
 # people out.

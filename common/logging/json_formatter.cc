@@ -49,7 +49,9 @@ void JsonFormatter::format(const spdlog::details::log_msg& message, spdlog::memo
   }
   for (const auto& [name, value] : {std::pair("job", context.fields.job),
                                     {"worker", context.fields.worker},
-                                    {"request_id", context.fields.request_id}}) {
+                                    {"request_id", context.fields.request_id},
+                                    {"trace_id", context.fields.trace_id},
+                                    {"span_id", context.fields.span_id}}) {
     if (!value.empty() && !record.contains(name)) record[name] = Text(value);
   }
   const std::string text =

@@ -19,6 +19,7 @@ namespace graft::logging {
 ///   pid         its process
 ///   message     a sentence
 ///   job, worker, request_id    what it is about; not there where its writer doesn't know
+///   trace_id, span_id          where that stands in a trace, as W3C Trace Context has them
 /// Thread safety: as spdlog's formatters, one thread at a time.
 class JsonFormatter final : public spdlog::formatter {
  public:

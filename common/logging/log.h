@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/base/status.h"
+#include "common/logging/fields.h"
 
 namespace graft::logging {
 
@@ -25,13 +26,6 @@ inline constexpr const char* kJson = "json";
 void StartLogging(const std::string& logger, const std::string& format, const std::string& level);
 /// What StartLogging was told; kText before.
 Format format();
-
-/// What a line is about, as far as its writer knows. Text says so in the message only.
-struct Fields {
-  std::string_view job = {};
-  std::string_view worker = {};
-  std::string_view request_id = {};  ///< Of a call or fault, as its caller knows it.
-};
 
 namespace internal {
 /// Hands `fields` to the formatter while a line is written in this thread.

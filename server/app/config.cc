@@ -196,7 +196,9 @@ StatusOr<Invocation> ParseCommandLine(int argc, const char* const* argv, Environ
       "graft-server", "graft-server 0.1.0",
       "graft-server: admits, validates and queues finetuning jobs, keeps adapters and routes "
       "requests to workers.\nEvery option may also stand in the --config file under the same name, "
-      "or in a variable GRAFT_<NAME>; a flag wins over the file, the file over a variable.");
+      "or in a variable GRAFT_<NAME>; a flag wins over the file, the file over a variable.\nTraces "
+      "go to the collector of OpenTelemetry's that "
+      "OTEL_EXPORTER_OTLP_ENDPOINT names, if it is set.");
   std::string config_file;
   bool list_failpoints = false;
   Options options = AddOptions(line.root(), invocation.config);

@@ -12,7 +12,9 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/guard.h"
+#include "common/base/ids.h"
 #include "common/logging/log.h"
+#include "common/otlp/tracing.h"
 #include "server/app/config.h"
 #include "server/app/server.h"
 
@@ -41,6 +43,8 @@ void AllowManyFiles() {
   ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
+const char* Variable(const char* name) { return std::getenv(name); }
+
 /// gRPC's own lines, which are text, as lines of this log.
 void LogOfGrpc(gpr_log_func_args* line) {
   const bool is_error = line->severity == GPR_LOG_SEVERITY_ERROR;
@@ -58,7 +62,9 @@ int Run(const Config& config) {
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);  // A limit on the size of files is a full disk, not an end.
 
-  auto server = Server::Start(config);
+  const auto tracing = otlp::StartTracing(Variable, "graft-server", NewId(SystemClock().Now()));
+  if (!tracing.ok()) return logging::Fail("graft-server", tracing.status(), 2);
+  auto server = Server::Start(config, *tracing);
   if (!server.ok()) return logging::Fail("graft-server", server.status(), 1);
   std::cout << "graft-server is ready\n  gRPC     port " << (*server)->grpc_port()
             << "\n  metrics  ";
@@ -88,6 +94,7 @@ int Run(const Config& config) {
   };
   StartThread(end_at_once, [](const Status&) { ::_exit(1); }).detach();
   (*server)->Stop();
+  tracing->Stop();
   spdlog::info("stopped");
   return (*server)->failed() ? 1 : 0;
 }
@@ -95,8 +102,7 @@ int Run(const Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto invocation = ParseCommandLine(
-      argc, argv, [](const char* name) -> const char* { return std::getenv(name); });
+  auto invocation = ParseCommandLine(argc, argv, Variable);
   if (!invocation.ok()) return Fail(invocation.status(), 2);
   if (invocation->action == Invocation::Action::kPrintAndExit) {
     std::cout << invocation->text;

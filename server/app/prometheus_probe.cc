@@ -177,12 +177,14 @@ void PrometheusProbe::SetBaseResident(const std::string& base, int count) {
   base_resident_.Add({{"base", base}}).Set(count);
 }
 
-StatusOr<std::unique_ptr<prometheus::Exposer>> ServeMetrics(const std::string& address,
-                                                            const PrometheusProbe& probe) {
+StatusOr<std::unique_ptr<prometheus::Exposer>> ServeMetrics(
+    const std::string& address, const PrometheusProbe& probe,
+    std::shared_ptr<prometheus::Collectable> others) {
   try {
     auto exposer = std::make_unique<prometheus::Exposer>(address, 1);
     exposer->RegisterCollectable(probe.registry());
     exposer->RegisterCollectable(probe.system());
+    exposer->RegisterCollectable(others);
     return exposer;
   } catch (const std::exception& error) {
     return UnavailableError("cannot serve metrics on " + address + ": " + error.what() +

@@ -65,9 +65,10 @@ class PrometheusProbe : public calls::Probe {
   prometheus::Family<prometheus::Gauge>& base_resident_;
 };
 
-/// Serves `probe`'s metrics at http://<address>/metrics.
+/// Serves the metrics of `probe`, and those of `others`, at http://<address>/metrics.
 /// Errors: Unavailable with the address if it can't be listened on.
-StatusOr<std::unique_ptr<prometheus::Exposer>> ServeMetrics(const std::string& address,
-                                                            const PrometheusProbe& probe);
+StatusOr<std::unique_ptr<prometheus::Exposer>> ServeMetrics(
+    const std::string& address, const PrometheusProbe& probe,
+    std::shared_ptr<prometheus::Collectable> others = {});
 
 }  // namespace graft::server::app

@@ -24,6 +24,7 @@
 #include "server/app/data_folder.h"
 #include "server/app/prometheus_probe.h"
 #include "server/app/scrape_targets.h"
+#include "server/app/trace_metrics.h"
 #include "server/background/housekeeping.h"
 #include "server/background/tensorboard.h"
 #include "server/background/validator.h"
@@ -124,11 +125,14 @@ StatusOr<std::string> WorkerBinary(const Config& config) {
 /// In the order in which one needs the other; destroyed the other way round. The runtime stands
 /// near the front because a store's last callbacks are still posted to it.
 struct Server::Parts {
-  explicit Parts(const Config& c, DataFolder folder) : config(c), data(std::move(folder)) {}
+  Parts(const Config& c, DataFolder folder, otlp::Tracing t)
+      : config(c), tracing(std::move(t)), data(std::move(folder)) {}
 
   const Config config;
+  const otlp::Tracing tracing;
   DataFolder data;
   PrometheusProbe probe{data.path()};
+  const std::shared_ptr<TraceMetrics> trace_metrics = std::make_shared<TraceMetrics>(tracing);
   calls::Runtime runtime;
   background::JobChanges changes{runtime};
   std::optional<background::WorkerHub> workers;
@@ -141,7 +145,7 @@ struct Server::Parts {
   std::optional<intake::DatasetSources> sources;
   std::optional<intake::Intake> intake;
   std::optional<background::Backend> backend;
-  calls::CallHost host{runtime, probe, calls::MakeChain({})};
+  calls::CallHost host{runtime, probe, calls::MakeChain({}), tracing.tracer};
   std::optional<service::Services> services;
   std::optional<background::Housekeeping> housekeeping;
   std::optional<background::Validator> validator;
@@ -210,7 +214,7 @@ Status Server::Parts::OpenStores() {
   workers.emplace(runtime, probe, hub);
   workers->set_expecting(config.workers != "none");
   backend.emplace(background::Backend{runtime, probe, *store, *objects, changes, *workers, *bases,
-                                      *sources, *intake, limits});
+                                      *sources, *intake, limits, tracing.tracer});
   services.emplace(*backend);
   return OkStatus();
 }
@@ -236,7 +240,7 @@ Status Server::Parts::Listen() {
   options.unix_socket = socket.path.string();
   options.worker_token = config.worker_token;
   if (config.metrics != "none") {
-    GRAFT_ASSIGN_OR_RETURN(exposer, ServeMetrics(config.metrics, probe));
+    GRAFT_ASSIGN_OR_RETURN(exposer, ServeMetrics(config.metrics, probe, trace_metrics));
     metrics_port = exposer->GetListeningPorts().front();
   }
   GRAFT_ASSIGN_OR_RETURN(server, rpc::RpcServer::Start(options, host, *services));
@@ -338,13 +342,13 @@ Status Server::Parts::WritePorts() const {
   return WriteFileDurably(data.path() / "ports.json", ports.dump(2) + "\n");
 }
 
-StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
+StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, otlp::Tracing tracing) {
   GRAFT_ASSIGN_OR_RETURN(DataFolder data, DataFolder::Open(config.data));
   // Whoever waits for this start must not read where the last one listened.
   std::error_code ignored;
   fs::remove(data.path() / "ports.json", ignored);
-  auto server =
-      std::unique_ptr<Server>(new Server(std::make_unique<Parts>(config, std::move(data))));
+  auto server = std::unique_ptr<Server>(
+      new Server(std::make_unique<Parts>(config, std::move(data), std::move(tracing))));
   Parts& parts = *server->parts_;
   const auto start = [&]() -> Status {
     GRAFT_RETURN_IF_ERROR(parts.OpenStores());

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/base/status.h"
+#include "common/otlp/tracing.h"
 #include "server/app/config.h"
 
 namespace graft::server::app {
@@ -19,7 +20,7 @@ class Server {
   /// and `<data>/prometheus-targets.json` tells Prometheus what to scrape.
   /// Errors: a sentence that names what is wrong and what to do (a port taken, the data folder in
   /// use, ...).
-  static StatusOr<std::unique_ptr<Server>> Start(const Config& config);
+  static StatusOr<std::unique_ptr<Server>> Start(const Config& config, otlp::Tracing tracing);
   /// Requires: Stop was called.
   ~Server();
 

@@ -3,6 +3,7 @@
 /// call.
 
 #include "common/objects/object_store.h"
+#include "common/tracing/tracer.h"
 #include "server/background/base_finder.h"
 #include "server/background/changes.h"
 #include "server/background/worker_hub.h"
@@ -36,6 +37,7 @@ struct Backend {
   const intake::DatasetSources& sources;
   const intake::Intake& intake;
   Limits limits;
+  tracing::Tracer tracer = {};
 };
 
 }  // namespace graft::server::background

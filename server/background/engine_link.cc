@@ -47,48 +47,48 @@ EngineLink::EngineLink(calls::Runtime& runtime, std::string worker_id, const std
 EngineLink::~EngineLink() = default;
 
 EngineLink::Answer<pb::EngineClassifyResponse> EngineLink::Classify(
-    pb::EngineClassifyRequest request, Deadline deadline) {
+    pb::EngineClassifyRequest request, const calls::CallContext& call) {
   constexpr Unary<pb::EngineClassifyRequest, pb::EngineClassifyResponse> kMethod = &Async::Classify;
   return AsyncUnary<pb::EngineClassifyResponse>(runtime_, stub_->engine->async(), kMethod,
-                                                std::move(request), deadline);
+                                                std::move(request), call);
 }
 
 EngineLink::Answer<pb::EngineEmbedResponse> EngineLink::Embed(pb::EngineEmbedRequest request,
-                                                              Deadline deadline) {
+                                                              const calls::CallContext& call) {
   constexpr Unary<pb::EngineEmbedRequest, pb::EngineEmbedResponse> kMethod = &Async::Embed;
   return AsyncUnary<pb::EngineEmbedResponse>(runtime_, stub_->engine->async(), kMethod,
-                                             std::move(request), deadline);
+                                             std::move(request), call);
 }
 
 EngineLink::Answer<pb::EngineScoreResponse> EngineLink::Score(pb::EngineScoreRequest request,
-                                                              Deadline deadline) {
+                                                              const calls::CallContext& call) {
   constexpr Unary<pb::EngineScoreRequest, pb::EngineScoreResponse> kMethod = &Async::Score;
   return AsyncUnary<pb::EngineScoreResponse>(runtime_, stub_->engine->async(), kMethod,
-                                             std::move(request), deadline);
+                                             std::move(request), call);
 }
 
-EngineLink::Answer<pb::LoadVersionResponse> EngineLink::LoadVersion(pb::LoadVersionRequest request,
-                                                                    Deadline deadline) {
+EngineLink::Answer<pb::LoadVersionResponse> EngineLink::LoadVersion(
+    pb::LoadVersionRequest request, const calls::CallContext& call) {
   constexpr Unary<pb::LoadVersionRequest, pb::LoadVersionResponse> kMethod = &Async::LoadVersion;
   return AsyncUnary<pb::LoadVersionResponse>(runtime_, stub_->engine->async(), kMethod,
-                                             std::move(request), deadline);
+                                             std::move(request), call);
 }
 
 EngineLink::Answer<pb::EngineEvaluateResponse> EngineLink::EvaluateVersion(
-    pb::EngineEvaluateRequest request, Deadline deadline) {
+    pb::EngineEvaluateRequest request, const calls::CallContext& call) {
   constexpr Unary<pb::EngineEvaluateRequest, pb::EngineEvaluateResponse> kMethod =
       &Async::EvaluateVersion;
   return AsyncUnary<pb::EngineEvaluateResponse>(runtime_, stub_->engine->async(), kMethod,
-                                                std::move(request), deadline);
+                                                std::move(request), call);
 }
 
 std::unique_ptr<ReplyStream<pb::EngineGenerateResponse>> EngineLink::Generate(
-    pb::EngineGenerateRequest request, Deadline deadline) {
+    pb::EngineGenerateRequest request, const calls::CallContext& call) {
   constexpr void (Async::*kMethod)(grpc::ClientContext*, const pb::EngineGenerateRequest*,
                                    grpc::ClientReadReactor<pb::EngineGenerateResponse>*) =
       &Async::Generate;
   return std::make_unique<IncomingStream<pb::EngineGenerateResponse>>(
-      runtime_, stub_->engine->async(), kMethod, std::move(request), deadline);
+      runtime_, stub_->engine->async(), kMethod, std::move(request), call);
 }
 
 }  // namespace graft::server::background

@@ -2,7 +2,6 @@
 /// A connection to one worker's Engine service. Shared by the calls on it, so that a worker's end
 /// breaks no pointer. Thread safety: confined to the io thread.
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 #include "common/base/status.h"
 #include "graft/internal/v1/engine.pb.h"
 #include "server/calls/await.h"
+#include "server/calls/call.h"
 
 namespace graft::server::background {
 
@@ -24,11 +24,11 @@ class ReplyStream {
   virtual Status status() const = 0;
 };
 
-/// Calls resume on the io thread; cancelling the caller cancels them. Errors: the worker's, with
-/// their details; Unavailable if it is gone.
+/// Calls have the deadline, and are in the trace, of the call that they are made for. They resume
+/// on the io thread; cancelling the caller cancels them. Errors: the worker's, with their details;
+/// Unavailable if it is gone.
 class EngineLink {
  public:
-  using Deadline = std::chrono::system_clock::time_point;
   template <typename Reply>
   using Answer = calls::Awaitable<StatusOr<Reply>>;
 
@@ -41,18 +41,18 @@ class EngineLink {
   const std::string& worker_id() const { return worker_id_; }
 
   Answer<graft::internal::v1::EngineClassifyResponse> Classify(
-      graft::internal::v1::EngineClassifyRequest request, Deadline deadline);
+      graft::internal::v1::EngineClassifyRequest request, const calls::CallContext& call);
   Answer<graft::internal::v1::EngineEmbedResponse> Embed(
-      graft::internal::v1::EngineEmbedRequest request, Deadline deadline);
+      graft::internal::v1::EngineEmbedRequest request, const calls::CallContext& call);
   Answer<graft::internal::v1::EngineScoreResponse> Score(
-      graft::internal::v1::EngineScoreRequest request, Deadline deadline);
+      graft::internal::v1::EngineScoreRequest request, const calls::CallContext& call);
   Answer<graft::internal::v1::LoadVersionResponse> LoadVersion(
-      graft::internal::v1::LoadVersionRequest request, Deadline deadline);
+      graft::internal::v1::LoadVersionRequest request, const calls::CallContext& call);
   Answer<graft::internal::v1::EngineEvaluateResponse> EvaluateVersion(
-      graft::internal::v1::EngineEvaluateRequest request, Deadline deadline);
+      graft::internal::v1::EngineEvaluateRequest request, const calls::CallContext& call);
   /// The call has begun. Must not outlive the link.
   std::unique_ptr<ReplyStream<graft::internal::v1::EngineGenerateResponse>> Generate(
-      graft::internal::v1::EngineGenerateRequest request, Deadline deadline);
+      graft::internal::v1::EngineGenerateRequest request, const calls::CallContext& call);
 
  private:
   struct Stub;

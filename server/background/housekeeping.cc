@@ -8,6 +8,7 @@
 #include "common/logging/log.h"
 #include "server/background/collector.h"
 #include "server/background/job_probe.h"
+#include "server/background/job_trace.h"
 #include "server/core/jobs.h"
 #include "server/core/leases.h"
 
@@ -77,7 +78,8 @@ calls::Awaitable<void> Housekeeping::Expire(std::string dead_worker) {
   for (const core::Job& job : *jobs) {
     backend_.probe.LeaseExpired();
     NoteTransition(backend_.probe, job);
-    logging::Warn({.job = job.key.id}, "job {} lost its worker and is {}", job.key.id,
+    RecordLease(backend_.tracer, job);
+    logging::Warn(About(job), "job {} lost its worker and is {}", job.key.id,
                   core::JobStateName(job.state));
   }
 }
@@ -144,7 +146,7 @@ calls::Awaitable<void> Housekeeping::EndJobsOnMissingBases() {
     if (!ended.ok()) continue;
     for (const core::Job& job : *ended) {
       NoteTransition(backend_.probe, job);
-      logging::Warn({.job = job.key.id}, "job {} is FAILED: {}", job.key.id, error.message);
+      logging::Warn(About(job), "job {} is FAILED: {}", job.key.id, error.message);
     }
   }
 }

@@ -1,7 +1,6 @@
 #pragma once
 /// A server stream of another process, read message by message by a coroutine on the io thread.
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -12,6 +11,7 @@
 #include <boost/asio/associated_cancellation_slot.hpp>
 
 #include "proto/grpc_status.h"
+#include "proto/grpc_trace.h"
 #include "server/background/engine_link.h"
 #include "server/calls/await.h"
 #include "server/calls/pending_op.h"
@@ -25,18 +25,19 @@ template <typename Reply>
 class IncomingStream final : public ReplyStream<Reply> {
  public:
   /// Begins the call. `method` is a member of the stub's async interface:
-  ///   IncomingStream<Part> stream(runtime, stub.async(), kGenerate, request, deadline);
+  ///   IncomingStream<Part> stream(runtime, stub.async(), kGenerate, request, call);
   ///   while (auto part = co_await stream.Read()) ...;
   ///   stream.status()
   template <typename Async, typename Request>
   IncomingStream(calls::Runtime& runtime, std::type_identity_t<Async>* async,
                  void (Async::*method)(grpc::ClientContext*, const Request*,
                                        grpc::ClientReadReactor<Reply>*),
-                 Request request, std::chrono::system_clock::time_point deadline)
+                 Request request, const calls::CallContext& for_call)
       : reader_(std::make_shared<Reader>(runtime)) {
     auto kept = std::make_shared<Request>(std::move(request));
     reader_->request = kept;
-    reader_->context.set_deadline(deadline);
+    reader_->context.set_deadline(for_call.deadline);
+    proto::AddTrace(for_call.span.context(), reader_->context);
     reader_->self = reader_;
     (async->*method)(&reader_->context, kept.get(), reader_.get());
     // Until it is let go of, gRPC doesn't end the call under a Read that is about to begin.

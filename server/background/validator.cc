@@ -8,6 +8,7 @@
 
 #include "common/logging/log.h"
 #include "server/background/job_probe.h"
+#include "server/background/job_trace.h"
 #include "server/core/jobs.h"
 
 namespace graft::server::background {
@@ -211,13 +212,16 @@ calls::Awaitable<void> Validator::Validate(core::JobKey key) {
     co_return;
   }
   const int64_t token = job->lease.token;
+  tracing::ActiveSpan span = backend_.tracer.StartBelow("validate job", TraceOf(*job));
+  span.Set("graft.job", key.id);
   calls::Awaitable<StatusOr<intake::Prepared>> work = Prepare(*job);
   const StatusOr<intake::Prepared> prepared = co_await WhileRenewing(key, token, std::move(work));
 
+  span.Fail(prepared.status());
   // Told to stop, and the next start takes it up; or its job was cancelled or paused.
   if (prepared.status().code() == StatusCode::kCancelled) co_return;
   if (!prepared.ok() && WorthRetrying(key, prepared.status())) {
-    logging::Warn({.job = key.id}, "job {} can't be validated now and is tried again: {}", key.id,
+    logging::Warn(About(*job), "job {} can't be validated now and is tried again: {}", key.id,
                   prepared.status().message());
     co_return;
   }
@@ -237,11 +241,11 @@ calls::Awaitable<void> Validator::Validate(core::JobKey key) {
   not_before_.erase(key);
   if (!finished.ok()) {
     // Cancelled meanwhile, or the store is away: then the next look finds it still VALIDATING.
-    logging::Info({.job = key.id}, "job {}: {}", key.id, finished.status().message());
+    logging::Info(About(*job), "job {}: {}", key.id, finished.status().message());
     co_return;
   }
   NoteTransition(backend_.probe, *finished);
-  logging::Info({.job = key.id}, "job {} is {}{}", key.id, core::JobStateName(finished->state),
+  logging::Info(About(*job), "job {} is {}{}", key.id, core::JobStateName(finished->state),
                 finished->error ? ": " + finished->error->message : "");
 }
 

@@ -237,9 +237,11 @@ calls::Awaitable<StatusOr<std::shared_ptr<EngineLink>>> WorkerHub::Pick(
     calls::Probe& probe;
   } const counted(probe_);
   bool asked = options_.check_base == nullptr;
+  bool waits = false;
   while (true) {
     if (const auto id = table_.Pick(base, sha256, tried); id && links_.contains(*id))
       co_return links_.at(*id);
+    if (!std::exchange(waits, true)) context.span.AddEvent("waits for a worker");
     context.waiting_for = WaitsFor(base);
     if (!std::exchange(asked, true)) {
       // Named: GCC 12 destroys what is made inside a co_await twice.

@@ -104,11 +104,9 @@ class WorkerHub {
   template <typename Reply, typename Request>
   calls::Awaitable<StatusOr<Reply>> CallOne(
       const calls::CallContext& context, const core::Version& version,
-      EngineLink::Answer<Reply> (EngineLink::*method)(Request, EngineLink::Deadline),
+      EngineLink::Answer<Reply> (EngineLink::*method)(Request, const calls::CallContext&),
       const Request& request) {
-    std::function call = [&](EngineLink& link) {
-      return (link.*method)(request, context.deadline);
-    };
+    std::function call = [&](EngineLink& link) { return (link.*method)(request, context); };
     co_return co_await CallOne<Reply>(context, version.base, version.sha256, call);
   }
 
@@ -176,6 +174,7 @@ calls::Awaitable<StatusOr<Reply>> WorkerHub::CallOne(
     auto picked = co_await Pick(context, base, sha256, tried);
     if (!picked.ok()) co_return last.ok() ? picked.status() : last;
     const std::shared_ptr<EngineLink> link = *picked;
+    context.span.AddEvent("asks worker " + link->worker_id());
     context.waiting_for = "the answer of worker " + link->worker_id() + " on the base " + base;
     Outstanding outstanding(*this, link->worker_id(), sha256);
     StatusOr<Reply> reply = co_await call(*link);

@@ -24,6 +24,28 @@ std::chrono::system_clock::time_point Deadline(std::chrono::system_clock::time_p
   return wanted - std::clamp((wanted - now) / 20, {}, kMost);
 }
 
+/// Source: OpenTelemetry's semantic conventions for gRPC, "gRPC Status": what is the server's
+/// fault.
+bool IsServersFault(StatusCode code) {
+  switch (code) {
+    case StatusCode::kUnknown:
+    case StatusCode::kDeadlineExceeded:
+    case StatusCode::kUnimplemented:
+    case StatusCode::kInternal:
+    case StatusCode::kUnavailable:
+    case StatusCode::kDataLoss:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void EndSpan(tracing::ActiveSpan& span, const Status& status) {
+  span.Set("graft.status", std::string(StatusCodeName(status.code())));
+  if (IsServersFault(status.code())) span.Fail(status);
+  span.End();
+}
+
 }  // namespace
 
 std::chrono::milliseconds CallContext::TimeLeft() const {
@@ -31,8 +53,8 @@ std::chrono::milliseconds CallContext::TimeLeft() const {
                                                                std::chrono::system_clock::now());
 }
 
-CallHost::CallHost(Runtime& runtime, Probe& probe, Chain chain)
-    : runtime_(runtime), probe_(probe), chain_(std::move(chain)) {}
+CallHost::CallHost(Runtime& runtime, Probe& probe, Chain chain, tracing::Tracer tracer)
+    : runtime_(runtime), probe_(probe), chain_(std::move(chain)), tracer_(std::move(tracer)) {}
 CallHost::~CallHost() = default;
 
 void CallHost::Drain() {
@@ -51,6 +73,11 @@ CallState::CallState(CallHost& host, const CallOptions& options, Arrival arrival
       begin_(std::chrono::steady_clock::now()) {
   context_.tenant = arrival_.tenant;
   context_.deadline = Deadline(arrival_.deadline, options.max_duration);
+  if (options.traced == Traced::kInTraces && !arrival_.trace.valid()) return;
+  context_.span = host.tracer().Start(options.rpc, arrival_.trace, tracing::SpanKind::kServer);
+  context_.span.Set("network.protocol.name",
+                    arrival_.protocol == Protocol::kGrpc ? std::string("grpc") : "http");
+  if (!arrival_.request_id.empty()) context_.span.Set("graft.request_id", arrival_.request_id);
 }
 
 double CallState::seconds() const {
@@ -97,9 +124,13 @@ void CallState::End(const Finish& finish, const std::exception_ptr& error, Statu
   if (interrupt_ != Interrupt::kNone && (error != nullptr || !status.ok())) {
     status = Interrupted();
   } else if (error != nullptr) {
-    status = Unexpected(options_.rpc, error, arrival_.request_id);
+    status = Unexpected(options_.rpc, error,
+                        {.request_id = arrival_.request_id,
+                         .trace_id = trace().trace_id,
+                         .span_id = trace().span_id});
   }
   body_ = nullptr;
+  EndSpan(context_.span, status);
   host_.probe_.CallFinished(arrival_.protocol, options_.rpc, status.code(), seconds());
   // Last: once finished, the server may shut down and take the host with it.
   finish(std::move(status));

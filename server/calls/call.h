@@ -17,6 +17,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/status.h"
+#include "common/tracing/tracer.h"
 #include "server/calls/await.h"
 #include "server/calls/probe.h"
 #include "server/calls/runtime.h"
@@ -36,6 +37,12 @@ enum class OnDrain {
 /// What a call takes of what is scarce.
 enum class Cost { kSmall, kInference };
 
+/// When a call is a span.
+enum class Traced {
+  kAlways,
+  kInTraces,  ///< Only of a trace that its caller began: what comes every second by itself.
+};
+
 /// How calls of one method are treated.
 struct CallOptions {
   std::string_view rpc;  ///< "FinetuningService.GetJob"; a literal.
@@ -43,6 +50,7 @@ struct CallOptions {
   Role role = Role::kUser;
   OnDrain on_drain = OnDrain::kFinish;
   Cost cost = Cost::kSmall;
+  Traced traced = Traced::kAlways;
 };
 
 /// What a protocol knows of a call that arrives.
@@ -52,6 +60,7 @@ struct Arrival {
   /// The caller's; "never" is any moment that is far off.
   std::chrono::system_clock::time_point deadline = std::chrono::system_clock::time_point::max();
   std::string tenant{kDefaultTenant};
+  tracing::SpanContext trace;  ///< The caller's.
   /// Of methods of Role::kWorker: OK if the caller is one of the workers, else why it isn't taken
   /// for one.
   Status worker_access = PermissionDeniedError("only workers may call this");
@@ -66,6 +75,9 @@ struct CallContext {
   /// "a worker that has the base x": what the call waits for now. It stands in the message if the
   /// deadline comes first; empty if there is nothing to say.
   mutable std::string waiting_for;
+  /// The call's own; what is done for it is below it. In no trace: neither caller nor server
+  /// traces.
+  mutable tracing::ActiveSpan span;
 
   std::chrono::milliseconds TimeLeft() const;
 };
@@ -79,13 +91,14 @@ using Chain = std::vector<std::unique_ptr<Link>>;
 class CallHost {
  public:
   /// `chain`: what stands in front of every call, the outermost link first. See MakeChain.
-  CallHost(Runtime& runtime, Probe& probe, Chain chain);
+  CallHost(Runtime& runtime, Probe& probe, Chain chain, tracing::Tracer tracer = {});
   ~CallHost();
   CallHost(const CallHost&) = delete;
   CallHost& operator=(const CallHost&) = delete;
 
   Runtime& runtime() { return runtime_; }  ///< Thread-safe.
   Probe& probe() { return probe_; }        ///< Thread-safe.
+  const tracing::Tracer& tracer() const { return tracer_; }
   bool draining() const { return draining_; }
   /// Ends calls of methods that end on a drain, and refuses new ones.
   void Drain();
@@ -95,6 +108,7 @@ class CallHost {
   Runtime& runtime_;
   Probe& probe_;
   const Chain chain_;
+  const tracing::Tracer tracer_;
   std::unordered_set<CallState*> calls_;
   bool draining_ = false;
 };
@@ -121,8 +135,10 @@ class CallState : public std::enable_shared_from_this<CallState> {
   void Start(Body body, Finish finish);
   /// The caller went away. Any thread.
   void Cancel();
-  /// Thread-safe.
+  // Thread-safe.
   Runtime& runtime() { return host_.runtime(); }
+  /// What the caller may be told as its `traceparent`; not valid: nothing.
+  const tracing::SpanContext& trace() const { return context_.span.context(); }
 
   // On the io thread, for links and protocols.
   CallHost& host() { return host_; }

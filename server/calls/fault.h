@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "common/logging/fields.h"
 
 namespace graft::server::calls {
 
@@ -16,15 +17,15 @@ class LogText {
   explicit LogText(std::string text) : text_(std::move(text)) {}
 
  private:
-  friend Status Unexpected(std::string_view what, const LogText& why, const std::string& id);
+  friend Status Unexpected(std::string_view what, const LogText& why, const logging::Fields& about);
   std::string text_;
 };
 
-/// Internal with a number under which the log tells more; `what` failed. `id` is the number, where
-/// the caller has one already. Thread-safe.
-Status Unexpected(std::string_view what, const LogText& why, const std::string& id = {});
+/// Internal with a number under which the log tells more; `what` failed. The number is that of the
+/// request that it is `about`, where that has one. Thread-safe.
+Status Unexpected(std::string_view what, const LogText& why, const logging::Fields& about = {});
 /// The same of an exception; out of memory is ResourceExhausted. Requires: `error` isn't null.
 Status Unexpected(std::string_view what, const std::exception_ptr& error,
-                  const std::string& id = {});
+                  const logging::Fields& about = {});
 
 }  // namespace graft::server::calls

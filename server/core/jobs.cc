@@ -127,6 +127,8 @@ StatusOr<Job> CreateJob(Transaction& tx, const NewJob& request, const JobLimits&
   job.adapter = request.adapter;
   job.base_fingerprint = request.base_fingerprint;
   job.tokenizer = request.tokenizer;
+  job.traceparent = request.traceparent;
+  job.tracestate = request.tracestate;
   job.labels = request.labels;
   job.priority = request.priority;
   job.request_id = request.request_id;

@@ -30,6 +30,7 @@ struct NewJob {
   std::string spec_json;  ///< common/spec's JSON form, resolved.
   std::string base, adapter;
   std::string base_fingerprint, tokenizer;  ///< Of the base that the spec was checked against.
+  std::string traceparent, tracestate;      ///< Of the call.
   std::map<std::string, std::string> labels;
   int priority = 0;
   std::optional<Version> init_from;  ///< To continue; as it was read before.

@@ -145,6 +145,8 @@ struct Job {
   /// Of the base that the job was checked against; a run on another one is refused. Empty: unknown
   /// (made by an older server).
   std::string base_fingerprint, tokenizer;
+  /// Of the call that made it, as W3C Trace Context has them; empty: that was in no trace.
+  std::string traceparent, tracestate;
   std::string init_from_sha256, init_from_prefix;  ///< Version that it continues; empty: none.
   std::string version_sha256;                      ///< If SUCCEEDED.
   int64_t version_number = 0;
@@ -210,6 +212,7 @@ struct Version {
   int max_length = 0;
   int64_t parameters = 0, bytes = 0;
   std::string job_id;                   ///< Empty if imported.
+  std::string traceparent;              ///< Of the span that made it; empty: none did.
   std::string request_id;               ///< Of the import.
   std::vector<Evaluation> evaluations;  ///< Of the whole run; those at `kept_step` are its own.
   int64_t kept_step = 0;                ///< Of the state that it is; 0: unknown.

@@ -10,6 +10,7 @@
 
 #include "common/base/guard.h"
 #include "common/base/ids.h"
+#include "common/tracing/trace_context.h"
 #include "server/http/errors.h"
 #include "server/http/exchange.h"
 #include "server/http/target.h"
@@ -33,6 +34,18 @@ struct Incoming {
 bool WantsToStay(const Head& head) {
   if (head.Says("connection", "close")) return false;
   return head.version == 11 || head.Says("connection", "keep-alive");
+}
+
+tracing::SpanContext TraceOf(const Head& head) {
+  if (head.Count(tracing::kTraceparent) != 1) return {};
+  // Several lines are one list (W3C Trace Context, section 3.3.1.1).
+  std::string state;
+  for (const auto& [name, value] : head.fields) {
+    if (!SameWord(name, tracing::kTracestate)) continue;
+    if (!state.empty()) state += ',';
+    state += value;
+  }
+  return tracing::ParseTraceparent(head.Find(tracing::kTraceparent), state);
 }
 
 bool IsJson(std::string_view content_type) {
@@ -294,7 +307,9 @@ calls::Awaitable<bool> ServedConnection::Handle(Incoming& incoming, AnswerForm& 
   calls::Arrival arrival;
   arrival.protocol = calls::Protocol::kHttp;
   arrival.request_id = form.request_id;
+  arrival.trace = TraceOf(incoming.head);
   call_ = std::make_shared<calls::CallState>(site_.host, *route.options, std::move(arrival));
+  form.traceparent = tracing::Traceparent(call_->trace());
   auto request = std::make_shared<const Request>(std::move(incoming.request));
   call_->Start([&route, request, exchange](
                    calls::CallContext& call) { return route.handler(call, *request, *exchange); },

@@ -11,6 +11,8 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "common/tracing/trace_context.h"
+
 namespace graft::server::http {
 namespace {
 
@@ -38,6 +40,7 @@ void Fill(Message& message, const AnswerHead& head, const AnswerForm& form) {
   message.set(bhttp::field::cache_control, "no-store");
   message.set("X-Content-Type-Options", "nosniff");
   message.set("X-Request-Id", form.request_id);
+  if (!form.traceparent.empty()) message.set(tracing::kTraceparent, form.traceparent);
   for (const auto& [name, value] : head.headers) message.set(name, value);
   message.keep_alive(!form.closes);
 }

@@ -32,6 +32,7 @@ struct AnswerForm {
   bool is_head = false;  ///< A HEAD's: without the body.
   bool closes = false;   ///< The last on this connection.
   std::string request_id;
+  std::string traceparent;  ///< Of the call; empty: it is in no trace.
 };
 
 class Wire {

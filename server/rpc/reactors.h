@@ -17,6 +17,7 @@
 #include <boost/system/system_error.hpp>
 
 #include "proto/grpc_status.h"
+#include "proto/grpc_trace.h"
 #include "server/calls/call.h"
 #include "server/calls/pending_op.h"
 #include "server/calls/streams.h"
@@ -41,14 +42,19 @@ inline Status CheckWorker(const calls::WorkerAccess& access,
   return status;
 }
 
+/// Answers with the trace that the call is in, as an HTTP answer does.
 inline std::shared_ptr<calls::CallState> MakeCall(calls::CallHost& host,
                                                   const calls::CallOptions& options,
-                                                  const grpc::CallbackServerContext& context,
+                                                  grpc::CallbackServerContext& context,
                                                   const calls::WorkerAccess* access) {
   calls::Arrival arrival;
   arrival.deadline = context.deadline();
+  arrival.trace = proto::TraceOf(context.client_metadata());
   if (access != nullptr) arrival.worker_access = CheckWorker(*access, context);
-  return std::make_shared<calls::CallState>(host, options, std::move(arrival));
+  auto call = std::make_shared<calls::CallState>(host, options, std::move(arrival));
+  if (call->trace().valid())
+    context.AddInitialMetadata(tracing::kTraceparent, tracing::Traceparent(call->trace()));
+  return call;
 }
 
 /// Ends the reactor's call with what its method ended with.

@@ -105,7 +105,7 @@ calls::Awaitable<StatusOr<std::vector<std::string>>> AdapterService::Load(
   for (const std::shared_ptr<background::EngineLink>& link : links) {
     context.waiting_for = fmt::format("worker {} to load {} on the base {}", link->worker_id(),
                                       VersionName(version.adapter, version.number), version.base);
-    StatusOr<pb::LoadVersionResponse> reply = co_await link->LoadVersion(request, context.deadline);
+    StatusOr<pb::LoadVersionResponse> reply = co_await link->LoadVersion(request, context);
     if (reply.ok()) {
       loaded.push_back(link->worker_id());
       backend_.workers.NoteLoaded(link->worker_id(), version.sha256);

@@ -269,7 +269,8 @@ calls::Awaitable<StatusOr<graft::v1::AdapterVersion>> AdapterService::ImportAdap
   auto store = [&store = backend_.objects, job] { return StoreImport(store, std::move(*job)); };
   GRAFT_CO_ASSIGN_OR_RETURN(const StoredImport stored,
                             co_await OnDisk(backend_.runtime, std::move(store)));
-  const core::Version& imported = stored.version;
+  core::Version imported = stored.version;
+  imported.traceparent = tracing::Traceparent(context.span.context());
   collector.GiveBack();
   struct Result {
     core::Version version;

@@ -13,6 +13,7 @@ using calls::CallOptions;
 using calls::Cost;
 using calls::OnDrain;
 using calls::Role;
+using calls::Traced;
 using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
@@ -65,20 +66,25 @@ inline constexpr CallOptions kCalls[] = {
     {"WorkerService.ListWorkers", kShort},
 
     // What HTTP alone has.
-    {"Http.Health", kShort, Role::kUser, OnDrain::kRun},
-    {"Http.Ready", kShort},
-    {"Http.Read", kShort},  // Files that are part of the server.
+    {"Http.Health", kShort, Role::kUser, OnDrain::kRun, Cost::kSmall, Traced::kInTraces},
+    {"Http.Ready", kShort, Role::kUser, OnDrain::kFinish, Cost::kSmall, Traced::kInTraces},
+    // Files that are part of the server.
+    {"Http.Read", kShort, Role::kUser, OnDrain::kFinish, Cost::kSmall, Traced::kInTraces},
     {"Http.ListModels", minutes(10)},
     {"Http.GetModel", kShort},
 
     // Workers finish their work while the server drains: only the poll for new work ends.
-    {"Coordinator.Register", kShort, Role::kWorker, OnDrain::kRun},
-    {"Coordinator.AcquireLeases", minutes(10), Role::kWorker, OnDrain::kEnd},
-    {"Coordinator.RenewLeases", kShort, Role::kWorker, OnDrain::kRun},
-    {"Coordinator.KeepCheckpoint", kShort, Role::kWorker, OnDrain::kRun},
-    {"Coordinator.CompleteLease", kShort, Role::kWorker, OnDrain::kRun},
-    {"Coordinator.GetObject", kLong, Role::kWorker, OnDrain::kRun},
-    {"Coordinator.PutObject", kLong, Role::kWorker, OnDrain::kRun},
+    {"Coordinator.Register", kShort, Role::kWorker, OnDrain::kRun, Cost::kSmall, Traced::kInTraces},
+    {"Coordinator.AcquireLeases", minutes(10), Role::kWorker, OnDrain::kEnd, Cost::kSmall,
+     Traced::kInTraces},
+    {"Coordinator.RenewLeases", kShort, Role::kWorker, OnDrain::kRun, Cost::kSmall,
+     Traced::kInTraces},
+    {"Coordinator.KeepCheckpoint", kShort, Role::kWorker, OnDrain::kRun, Cost::kSmall,
+     Traced::kInTraces},
+    {"Coordinator.CompleteLease", kShort, Role::kWorker, OnDrain::kRun, Cost::kSmall,
+     Traced::kInTraces},
+    {"Coordinator.GetObject", kLong, Role::kWorker, OnDrain::kRun, Cost::kSmall, Traced::kInTraces},
+    {"Coordinator.PutObject", kLong, Role::kWorker, OnDrain::kRun, Cost::kSmall, Traced::kInTraces},
 };
 
 }  // namespace internal

@@ -7,6 +7,7 @@
 #include "common/base/utf8.h"
 #include "proto/error_info.h"
 #include "proto/report.h"
+#include "server/background/job_trace.h"
 #include "server/core/jobs.h"
 
 namespace graft::server::service {
@@ -90,6 +91,7 @@ graft::v1::Job ToProto(const core::Job& job) {
   message.set_etag(std::to_string(job.revision));
   for (const std::string& warning : job.warnings) message.add_warnings(warning);
   message.set_resolved_precision(job.resolved_precision);
+  message.set_trace_id(background::TraceOf(job).trace_id);
   return message;
 }
 

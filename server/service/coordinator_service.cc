@@ -15,6 +15,7 @@
 #include "proto/report.h"
 #include "server/background/collector.h"
 #include "server/background/job_probe.h"
+#include "server/background/job_trace.h"
 #include "server/core/granting.h"
 #include "server/core/kept_checkpoints.h"
 #include "server/core/leases.h"
@@ -85,6 +86,9 @@ pb::Lease LeaseOf(const core::Job& job) {
   lease.set_tokenizer(job.tokenizer);
   *lease.mutable_job_create_time() = ToTimestamp(job.create_time);
   lease.set_kept_checkpoint_step(core::KeptThrough(job));
+  const tracing::SpanContext trace = background::LeaseTraceOf(job);
+  lease.set_traceparent(tracing::Traceparent(trace));
+  lease.set_tracestate(trace.state);
   return lease;
 }
 
@@ -113,17 +117,19 @@ bool IsAttemptsKey(const std::string& key) {
          background::ParseAttemptKey(key.substr(kTenants.size(), end - kTenants.size()), key).ok();
 }
 
-/// Tells metrics and the log what a poll of `worker` made of jobs.
-void Note(calls::Probe& probe, const std::string& worker, const core::AcquiredLeases& acquired) {
+/// Tells metrics, traces and the log what a poll of `worker` made of jobs.
+void Note(const background::Backend& backend, const std::string& worker,
+          const core::AcquiredLeases& acquired) {
   for (const core::Job& job : acquired.refused) {
-    background::NoteTransition(probe, job);
-    logging::Info({.job = job.key.id}, "job {} is FAILED before it began: {}", job.key.id,
+    background::NoteTransition(backend.probe, job);
+    logging::Info(background::About(job), "job {} is FAILED before it began: {}", job.key.id,
                   job.error->message);
   }
   for (const core::Job& job : acquired.granted) {
-    background::NoteTransition(probe, job);
-    logging::Info({.job = job.key.id, .worker = worker}, "job {} goes to {} (attempt {})",
-                  job.key.id, worker, job.attempts.size());
+    background::NoteTransition(backend.probe, job);
+    background::RecordWait(backend.tracer, job);
+    logging::Info(background::About(job, worker), "job {} goes to {} (attempt {})", job.key.id,
+                  worker, job.attempts.size());
   }
 }
 
@@ -202,7 +208,7 @@ calls::Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::Acquir
           const core::AcquiredLeases acquired,
           co_await Write(backend_.runtime, backend_.store, std::move(acquire)));
       if (!acquired.granted.empty()) GRAFT_FAILPOINT("server.after_lease_granted");
-      Note(backend_.probe, ask.worker, acquired);
+      Note(backend_, ask.worker, acquired);
       for (const core::Job& job : acquired.granted) *response.add_leases() = LeaseOf(job);
       if (response.leases_size() > 0) co_return response;
     }
@@ -274,7 +280,7 @@ calls::Awaitable<StatusOr<pb::RenewLeasesResponse>> CoordinatorService::RenewLea
 }
 
 calls::Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::CompleteLease(
-    calls::CallContext&, const pb::CompleteLeaseRequest& request) {
+    calls::CallContext& context, const pb::CompleteLeaseRequest& request) {
   GRAFT_CO_RETURN_IF_ERROR(CheckWorkerId(request.worker_id()));
   GRAFT_CO_RETURN_IF_ERROR(CheckMemory(request.memory()));
   (void)backend_.workers.Touch(request.worker_id());
@@ -283,12 +289,15 @@ calls::Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::Comple
   completion.outcome = OutcomeOf(request.outcome());
   completion.error = FromProto(request.error());
   completion.facts = proto::FromProto(request.facts());
+  tracing::ActiveSpan making;
   if (completion.outcome == core::Outcome::kSucceeded) {
+    making = backend_.tracer.StartBelow("version", context.span.context());
     const core::LeaseReport& report = completion.report;
     const std::string prefix =
         objects::ArtifactPrefix(report.key.tenant, report.key.id, report.token);
     GRAFT_CO_ASSIGN_OR_RETURN(completion.version, TrainedVersion(request, prefix));
     completion.version.kept_step = request.kept_step();
+    completion.version.traceparent = tracing::Traceparent(making.context());
     GRAFT_CO_RETURN_IF_ERROR(co_await CheckStored(backend_, prefix));
   }
   struct Completed {
@@ -319,7 +328,10 @@ calls::Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::Comple
   if (completed.repeated) co_return pb::CompleteLeaseResponse();
   const core::Job& job = completed.job;
   background::NoteTransition(backend_.probe, job);
-  logging::Info({.job = job.key.id}, "job {} is {} after attempt {}{}", job.key.id,
+  background::RecordLease(backend_.tracer, job);
+  if (job.version_number != 0)
+    making.Set("graft.version", VersionName(job.adapter, job.version_number));
+  logging::Info(background::About(job), "job {} is {} after attempt {}{}", job.key.id,
                 core::JobStateName(job.state), job.attempts.size(),
                 job.error ? ": " + job.error->message : "");
   co_return pb::CompleteLeaseResponse();

@@ -168,6 +168,8 @@ calls::Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CreateJob(
   job.labels = admitted.spec.labels;
   job.priority = admitted.spec.priority;
   job.init_from = admitted.init_from;
+  job.traceparent = tracing::Traceparent(context.span.context());
+  job.tracestate = context.span.context().state;
 
   if (request.validate_only()) {
     GRAFT_CO_ASSIGN_OR_RETURN(const intake::Prepared prepared, co_await Prepare(context, admitted));
@@ -187,6 +189,7 @@ calls::Awaitable<StatusOr<graft::v1::Job>> FinetuningService::CreateJob(
   GRAFT_CO_ASSIGN_OR_RETURN(const core::Job created,
                             co_await Write(backend_.runtime, backend_.store, std::move(create)));
   GRAFT_FAILPOINT("server.after_job_created");
+  context.span.Set("graft.job", created.key.id);
   co_return ToProto(created);
 }
 

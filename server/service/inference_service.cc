@@ -38,6 +38,7 @@ calls::Awaitable<StatusOr<InferenceService::Target>> InferenceService::Resolve(
   if (adapter.empty()) {
     const StatusOr<intake::BasePtr> found = co_await backend_.bases.Find(context, base);
     if (!found.ok()) co_return Status(found.status()).At("base");
+    context.span.Set("graft.base", base);
     target.version.base = std::move(base);
     target.is_plain = true;
     co_return target;
@@ -48,6 +49,10 @@ calls::Awaitable<StatusOr<InferenceService::Target>> InferenceService::Resolve(
   StatusOr<core::Version> resolved = co_await Read(backend_.runtime, backend_.store, resolve);
   if (!resolved.ok()) co_return Status(resolved.status()).At("adapter");
   target.version = std::move(*resolved);
+  context.span.Set("graft.base", target.version.base);
+  context.span.Set("graft.version", VersionName(target.version.adapter, target.version.number));
+  // What it was made by is seldom in the same trace.
+  context.span.AddLink(tracing::ParseTraceparent(target.version.traceparent));
   co_return target;
 }
 

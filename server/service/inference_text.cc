@@ -75,13 +75,16 @@ calls::Awaitable<StatusOr<InferenceService::Ended>> InferenceService::PassOn(
     const calls::CallContext& context, background::EngineLink& link,
     const pb::EngineGenerateRequest& request, const Target& target, const Stopwatch& watch,
     calls::StreamWriter<GenerateResponse>& writer) {
-  const auto stream = link.Generate(request, context.deadline);
+  const auto stream = link.Generate(request, context);
   std::optional<TokenClock> clock;
   Ended ended;
   while (true) {
     std::optional<pb::EngineGenerateResponse> next = co_await stream->Read();
     if (!next) break;
-    if (!clock) clock.emplace(backend_.probe, watch.seconds());
+    if (!clock) {
+      clock.emplace(backend_.probe, watch.seconds());
+      context.span.AddEvent("first token");
+    }
     clock->Saw(next->part());
     GenerateResponse& part = *next->mutable_part();
     *part.mutable_provenance() = target.Provenance(next->base_fingerprint());

@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spdlog/spdlog.h>
 
 #include "common/base/failpoint.h"
+#include "common/logging/log.h"
 #include "common/objects/keys.h"
 #include "server/core/kept_checkpoints.h"
+#include "server/service/convert.h"
 #include "server/service/coordinator_service.h"
 #include "server/service/trained_version.h"
 
@@ -16,7 +17,7 @@ namespace pb = graft::internal::v1;
 using core::Transaction;
 
 calls::Awaitable<StatusOr<pb::KeepCheckpointResponse>> CoordinatorService::KeepCheckpoint(
-    calls::CallContext&, const pb::KeepCheckpointRequest& request) {
+    calls::CallContext& context, const pb::KeepCheckpointRequest& request) {
   GRAFT_CO_RETURN_IF_ERROR(CheckWorkerId(request.worker_id()));
   if (request.step() < 1)
     co_return InvalidArgumentError("a checkpoint is behind a step").At("step");
@@ -28,6 +29,8 @@ calls::Awaitable<StatusOr<pb::KeepCheckpointResponse>> CoordinatorService::KeepC
   const std::string prefix =
       objects::KeptPrefix(request.tenant(), request.job_id(), request.token(), request.step());
   GRAFT_CO_ASSIGN_OR_RETURN(checkpoint.version, TrainedVersion(request, prefix));
+  tracing::ActiveSpan making = backend_.tracer.StartBelow("version", context.span.context());
+  checkpoint.version.traceparent = tracing::Traceparent(making.context());
   GRAFT_CO_RETURN_IF_ERROR(co_await CheckStored(backend_, prefix));
   auto keep = [checkpoint](Transaction& tx) -> StatusOr<core::Kept> {
     core::CheckpointToKeep filled = checkpoint;
@@ -44,7 +47,12 @@ calls::Awaitable<StatusOr<pb::KeepCheckpointResponse>> CoordinatorService::KeepC
                             co_await Write(backend_.runtime, backend_.store, std::move(keep)));
   GRAFT_FAILPOINT("server.after_checkpoint_kept");
   if (kept.made) {
-    spdlog::info(
+    making.Set("graft.version", VersionName(kept.made->adapter, kept.made->number));
+    making.Set("graft.step", request.step());
+    logging::Info(
+        {.job = request.job_id(),
+         .trace_id = making.context().trace_id,
+         .span_id = making.context().span_id},
         "job {} keeps its step {} as version {} of {}{}", request.job_id(), request.step(),
         kept.made->number, kept.made->adapter,
         kept.removed.empty() ? "" : fmt::format(", without {}", fmt::join(kept.removed, ", ")));

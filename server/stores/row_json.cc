@@ -97,7 +97,8 @@ void Fields(Is<Job> auto& j, auto field) {
   field("dataset_sha256", j.dataset_sha256), field("init_from_sha256", j.init_from_sha256);
   field("init_from_prefix", j.init_from_prefix), field("version_sha256", j.version_sha256);
   field("version_number", j.version_number), field("base_fingerprint", j.base_fingerprint);
-  field("tokenizer", j.tokenizer);
+  field("tokenizer", j.tokenizer), field("traceparent", j.traceparent);
+  field("tracestate", j.tracestate);
   field("warnings", j.warnings), field("resolved_precision", j.resolved_precision);
   field("num_events", j.num_events), field("revision", j.revision);
 }
@@ -120,7 +121,8 @@ void Fields(Is<core::Version> auto& v, auto field) {
   field("base_fingerprint", v.base_fingerprint), field("base_proved", v.base_proved);
   field("method_json", v.method_json), field("label_names", v.label_names);
   field("max_length", v.max_length), field("parameters", v.parameters), field("bytes", v.bytes);
-  field("job_id", v.job_id), field("request_id", v.request_id);
+  field("job_id", v.job_id), field("traceparent", v.traceparent);
+  field("request_id", v.request_id);
   field("evaluations", v.evaluations), field("description", v.description);
   field("kept_step", v.kept_step), field("checkpoint_step", v.checkpoint_step);
 }

@@ -183,9 +183,14 @@ void Agent::Begin(pb::AcquireLeasesResponse& granted) {
   };
   const std::lock_guard lock(mutex_);
   for (pb::Lease& lease : *granted.mutable_leases()) {
-    runners_.push_back(std::make_unique<JobRunner>(
-        JobRunner::Context{options_.worker_id, &engine_, server_, objects_, on_change},
-        std::move(lease)));
+    runners_.push_back(
+        std::make_unique<JobRunner>(JobRunner::Context{.worker_id = options_.worker_id,
+                                                       .engine = &engine_,
+                                                       .server = server_,
+                                                       .objects = objects_,
+                                                       .on_change = on_change,
+                                                       .tracer = options_.tracer},
+                                    std::move(lease)));
     if (draining_) runners_.back()->Release();
   }
 }

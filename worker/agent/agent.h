@@ -28,6 +28,7 @@ struct AgentOptions {
   /// Called when a job finds the device lost to this process: a new one may get it back. Runs on a
   /// thread of the agent's and must not block; called again for each such job.
   std::function<void()> on_device_failed = [] {};
+  tracing::Tracer tracer = {};
 };
 
 /// Thread safety: thread-safe.

@@ -25,15 +25,17 @@ std::string AtChat(const std::string& field) { return field == "prompt" ? "chat.
 }  // namespace
 
 void EngineService::WhenHeld(const pb::VersionRef& version, const std::string& base,
-                             std::function<void(Status)> then) {
-  if (!version.sha256().empty()) return WhenResident(version, std::move(then));
+                             const tracing::SpanContext& trace, std::function<void(Status)> then) {
+  if (!version.sha256().empty()) return WhenResident(version, trace, std::move(then));
   if (engine_.HoldsBase(base)) return then(OkStatus());
   base_reads_.Post([this, base, then] { then(engine_.BaseFingerprint(base).status()); }, then);
 }
 
 grpc::ServerWriteReactor<pb::EngineGenerateResponse>* EngineService::Generate(
-    grpc::CallbackServerContext* /*context*/, const pb::EngineGenerateRequest* request) {
-  Text text{.call = GenerateCall::Make(writers_), .request = request};
+    grpc::CallbackServerContext* context, const pb::EngineGenerateRequest* request) {
+  Text text{.call = GenerateCall::Make(writers_, GenerateCall::kMostWaiting,
+                                       SpanOf("Engine.Generate", *context)),
+            .request = request};
   const Status begun = Contained([&] {
     if (!request->version().sha256().empty()) text.answered = TimeSwap(request->version());
     Begin(text);
@@ -50,7 +52,7 @@ void EngineService::Begin(const Text& text) {
   // Chats of one template come one after another: a slow one delays nobody else's.
   const std::string key =
       request.has_chat() ? request.version().sha256() + "/" + request.base() : std::string();
-  WhenHeld(request.version(), request.base(), [=, this](const Status& status) {
+  WhenHeld(request.version(), request.base(), text.call->trace(), [=, this](const Status& status) {
     if (!status.ok()) return fail(status);
     prompts_.Post([=, this] { Write(text, Prompt(text)); }, fail, key);
   });
@@ -91,11 +93,15 @@ void EngineService::Write(const Text& text, StatusOr<Prompted> prompted) {
     text.call->End(Answer(text.request->has_chat() ? RenameFields(status, AtChat) : status));
   };
   if (!prompted.ok()) return end(prompted.status());
+  // Until the first token: waiting for a place, and reading the prompt.
+  const auto waiting =
+      std::make_shared<tracing::ActiveSpan>(tracer_.StartBelow("first token", text.call->trace()));
   engine_.Generate(
       std::move(prompted->request),
-      [text, first = true,
+      [text, waiting, first = true,
        unread = std::move(prompted->unread)](engine::GeneratedPiece piece) mutable {
         if (std::exchange(first, false)) {
+          waiting->End();
           if (text.answered) text.answered();
           std::ranges::move(unread, std::back_inserter(piece.without_effect));
         }
@@ -107,7 +113,8 @@ void EngineService::Write(const Text& text, StatusOr<Prompted> prompted) {
 grpc::ServerUnaryReactor* EngineService::Score(grpc::CallbackServerContext* context,
                                                const pb::EngineScoreRequest* request,
                                                pb::EngineScoreResponse* response) {
-  const Scoring scoring{context, request, response, context->DefaultReactor()};
+  const Scoring scoring{context, request, response,
+                        new UnaryCall(SpanOf("Engine.Score", *context))};
   const Status begun = Contained([&] { Begin(scoring); });
   if (!begun.ok()) scoring.reactor->Finish(proto::ToGrpcStatus(begun));
   return scoring.reactor;
@@ -117,10 +124,11 @@ void EngineService::Begin(const Scoring& scoring) {
   const auto fail = [reactor = scoring.reactor](const Status& status) {
     reactor->Finish(proto::ToGrpcStatus(status));
   };
-  WhenHeld(scoring.request->version(), scoring.request->base(), [=, this](const Status& status) {
-    if (!status.ok()) return fail(status);
-    prompts_.Post([=, this] { Read(scoring); }, fail);
-  });
+  WhenHeld(scoring.request->version(), scoring.request->base(), scoring.reactor->trace(),
+           [=, this](const Status& status) {
+             if (!status.ok()) return fail(status);
+             prompts_.Post([=, this] { Read(scoring); }, fail);
+           });
 }
 
 void EngineService::Read(const Scoring& scoring) {

@@ -6,6 +6,7 @@
 #include "common/datasets/dataset.h"
 #include "common/objects/keys.h"
 #include "proto/grpc_status.h"
+#include "proto/grpc_trace.h"
 #include "proto/report.h"
 #include "worker/agent/convert.h"
 
@@ -16,15 +17,15 @@ namespace pb = graft::internal::v1;
 
 /// Finishes a call; an exception in a handler would otherwise hang or hide it (gRPC swallows them).
 template <typename Body>
-grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, Body&& body) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+grpc::ServerUnaryReactor* Start(tracing::ActiveSpan span, Body&& body) {
+  auto* reactor = new UnaryCall(std::move(span));
   if (const Status status = Contained([&] { body(reactor); }); !status.ok())
     reactor->Finish(proto::ToGrpcStatus(status));
   return reactor;
 }
 
 /// Ends a call whose task threw before it could answer.
-std::function<void(const Status&)> Fail(grpc::ServerUnaryReactor* reactor) {
+std::function<void(const Status&)> Fail(UnaryCall* reactor) {
   return [reactor](const Status& status) { reactor->Finish(proto::ToGrpcStatus(status)); };
 }
 
@@ -51,8 +52,22 @@ StatusOr<engine::LoadRequest> EngineService::Fetch(const pb::VersionRef& version
                              .prove = prove};
 }
 
+tracing::ActiveSpan EngineService::SpanOf(const char* name,
+                                          const grpc::CallbackServerContext& context) const {
+  return tracer_.StartBelow(name, proto::TraceOf(context.client_metadata()),
+                            tracing::SpanKind::kServer);
+}
+
 void EngineService::Load(const pb::VersionRef& version, bool prove,
-                         std::function<void(Status)> then) {
+                         const tracing::SpanContext& trace, std::function<void(Status)> done) {
+  const auto span =
+      std::make_shared<tracing::ActiveSpan>(tracer_.StartBelow("load version", trace));
+  span->Set("graft.version", version.name());
+  const auto then = [span, done = std::move(done)](const Status& status) {
+    span->Fail(status);
+    span->End();
+    done(status);
+  };
   const bool reads_base = !engine_.HoldsSomeFormOf(version.base());
   const auto fetch = [=, this] {
     // Another request may have loaded it while this one waited.
@@ -80,17 +95,18 @@ std::function<void()> EngineService::TimeSwap(const pb::VersionRef& version) {
   };
 }
 
-void EngineService::WhenResident(const pb::VersionRef& version, std::function<void(Status)> then) {
+void EngineService::WhenResident(const pb::VersionRef& version, const tracing::SpanContext& trace,
+                                 std::function<void(Status)> then) {
   if (engine_.IsResident(version.sha256())) return then(OkStatus());
-  Load(version, /*prove=*/false, then);
+  Load(version, /*prove=*/false, trace, then);
 }
 
 grpc::ServerUnaryReactor* EngineService::Classify(grpc::CallbackServerContext* context,
                                                   const pb::EngineClassifyRequest* request,
                                                   pb::EngineClassifyResponse* response) {
-  return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
+  return Start(SpanOf("Engine.Classify", *context), [&](UnaryCall* reactor) {
     const auto answered = TimeSwap(request->version());
-    WhenResident(request->version(), [=, this](Status status) {
+    WhenResident(request->version(), reactor->trace(), [=, this](Status status) {
       if (!status.ok()) return reactor->Finish(proto::ToGrpcStatus(status));
       engine_.Classify({request->version().sha256(), Inputs(request->inputs()), Cancelled(context)},
                        [=, this](StatusOr<engine::ClassifyResult> result) {
@@ -111,7 +127,7 @@ grpc::ServerUnaryReactor* EngineService::Classify(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* context,
                                                const pb::EngineEmbedRequest* request,
                                                pb::EngineEmbedResponse* response) {
-  return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
+  return Start(SpanOf("Engine.Embed", *context), [&](UnaryCall* reactor) {
     const std::function<void()> answered =
         request->version().sha256().empty() ? [] {} : TimeSwap(request->version());
     const auto run = [=, this](Status status) {
@@ -133,7 +149,8 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
                       reactor->Finish(Answer(result.status()));
                     });
     };
-    if (!request->version().sha256().empty()) return WhenResident(request->version(), run);
+    if (!request->version().sha256().empty())
+      return WhenResident(request->version(), reactor->trace(), run);
     if (engine_.HoldsBase(request->base())) return run(OkStatus());
     base_reads_.Post([run] { run(OkStatus()); }, Fail(reactor));
   });
@@ -142,8 +159,8 @@ grpc::ServerUnaryReactor* EngineService::Embed(grpc::CallbackServerContext* cont
 grpc::ServerUnaryReactor* EngineService::LoadVersion(grpc::CallbackServerContext* context,
                                                      const pb::LoadVersionRequest* request,
                                                      pb::LoadVersionResponse* /*response*/) {
-  return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
-    Load(request->version(), request->prove(),
+  return Start(SpanOf("Engine.LoadVersion", *context), [&](UnaryCall* reactor) {
+    Load(request->version(), request->prove(), reactor->trace(),
          [this, reactor](const Status& status) { reactor->Finish(Answer(status)); });
   });
 }
@@ -151,7 +168,7 @@ grpc::ServerUnaryReactor* EngineService::LoadVersion(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* EngineService::UnloadVersion(grpc::CallbackServerContext* context,
                                                        const pb::UnloadVersionRequest* request,
                                                        pb::UnloadVersionResponse* /*response*/) {
-  return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
+  return Start(SpanOf("Engine.UnloadVersion", *context), [&](UnaryCall* reactor) {
     engine_.Unload(request->version().sha256());
     reactor->Finish(grpc::Status::OK);
   });
@@ -160,7 +177,7 @@ grpc::ServerUnaryReactor* EngineService::UnloadVersion(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* EngineService::EvaluateVersion(grpc::CallbackServerContext* context,
                                                          const pb::EngineEvaluateRequest* request,
                                                          pb::EngineEvaluateResponse* response) {
-  return Start(context, [&](grpc::ServerUnaryReactor* reactor) {
+  return Start(SpanOf("Engine.EvaluateVersion", *context), [&](UnaryCall* reactor) {
     const auto evaluate = [=, this] {
       const auto fail = [reactor](const Status& status) {
         reactor->Finish(proto::ToGrpcStatus(status));

@@ -5,11 +5,13 @@
 #include <memory>
 #include <string>
 
+#include "common/tracing/tracer.h"
 #include "graft/internal/v1/engine.grpc.pb.h"
 #include "worker/agent/chat.h"
 #include "worker/agent/generate_call.h"
 #include "worker/agent/objects.h"
 #include "worker/agent/task_threads.h"
+#include "worker/agent/unary_call.h"
 #include "worker/engine/engine.h"
 
 namespace graft::worker::agent {
@@ -24,11 +26,12 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
   /// `on_device_failed`: as AgentOptions has it.
   EngineService(
       engine::Engine& engine, std::shared_ptr<Objects> objects, OnSwap on_swap = {},
-      std::function<void()> on_device_failed = [] {})
+      std::function<void()> on_device_failed = [] {}, tracing::Tracer tracer = {})
       : engine_(engine),
         objects_(std::move(objects)),
         on_swap_(std::move(on_swap)),
-        on_device_failed_(std::move(on_device_failed)) {}
+        on_device_failed_(std::move(on_device_failed)),
+        tracer_(std::move(tracer)) {}
 
   grpc::ServerUnaryReactor* Classify(
       grpc::CallbackServerContext* context,
@@ -58,24 +61,26 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
       graft::internal::v1::EngineEvaluateResponse* response) override;
 
  private:
+  /// Of a call that is in a trace.
+  tracing::ActiveSpan SpanOf(const char* name, const grpc::CallbackServerContext& context) const;
   /// Fetches a version's files; blocks.
   StatusOr<engine::LoadRequest> Fetch(const graft::internal::v1::VersionRef& version, bool prove);
   /// Fetches and loads a version on threads that may block, and tells there how it went; one that
   /// is resident by then is loaded again only to prove it. A version whose base is in memory never
-  /// waits for those whose bases are being read.
+  /// waits for those whose bases are being read. `trace` is the request's.
   void Load(const graft::internal::v1::VersionRef& version, bool prove,
-            std::function<void(Status)> then);
+            const tracing::SpanContext& trace, std::function<void(Status)> then);
   /// Starts the clock of a request whose version must be loaded; call what it returns when the
   /// request was answered.
   std::function<void()> TimeSwap(const graft::internal::v1::VersionRef& version);
   /// Runs `then(OK)` once the version is resident (at once if it is), or with the reason why it
   /// can't be.
   void WhenResident(const graft::internal::v1::VersionRef& version,
-                    std::function<void(Status)> then);
+                    const tracing::SpanContext& trace, std::function<void(Status)> then);
 
   /// The same for a version, or a plain base if it is empty: runs `then` once that is in memory.
   void WhenHeld(const graft::internal::v1::VersionRef& version, const std::string& base,
-                std::function<void(Status)> then);
+                const tracing::SpanContext& trace, std::function<void(Status)> then);
   /// A Generate call, whose request lives until it is ended.
   struct Text {
     std::shared_ptr<GenerateCall> call;
@@ -98,7 +103,7 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
     grpc::CallbackServerContext* context;
     const graft::internal::v1::EngineScoreRequest* request;
     graft::internal::v1::EngineScoreResponse* response;
-    grpc::ServerUnaryReactor* reactor;
+    UnaryCall* reactor;
     int loads = 3;  ///< As a Text's.
   };
   /// Has the texts read once what that needs is in memory, or ends the call.
@@ -113,6 +118,7 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
 
   const OnSwap on_swap_;
   const std::function<void()> on_device_failed_;
+  const tracing::Tracer tracer_;
   ChatRenderer chats_;
   TaskThreads writers_{1};  ///< Begins the writes of streams.
   /// Renders chats, in seconds at worst, and reads prompts. Above those that hand over to it.

@@ -16,8 +16,9 @@ size_t BytesOf(const engine::GeneratedPiece& piece) {
 
 }  // namespace
 
-std::shared_ptr<GenerateCall> GenerateCall::Make(TaskThreads& writers, size_t most_waiting) {
-  std::shared_ptr<GenerateCall> call(new GenerateCall(writers, most_waiting));
+std::shared_ptr<GenerateCall> GenerateCall::Make(TaskThreads& writers, size_t most_waiting,
+                                                 tracing::ActiveSpan span) {
+  std::shared_ptr<GenerateCall> call(new GenerateCall(writers, most_waiting, std::move(span)));
   call->self_ = call;
   return call;
 }
@@ -51,6 +52,8 @@ void GenerateCall::End(const grpc::Status& status) {
                                "given up; read it as it comes")
             .AddDetail({"SLOW_READER", {}, 0, {}, {}}));
   }
+  span_.Fail(proto::FromGrpcStatus(*end_));
+  span_.End();
   Wake();
 }
 

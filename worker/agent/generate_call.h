@@ -9,6 +9,7 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include "common/tracing/tracer.h"
 #include "graft/internal/v1/engine.pb.h"
 #include "worker/agent/task_threads.h"
 #include "worker/engine/types/types.h"
@@ -29,7 +30,10 @@ class GenerateCall final
 
   /// `writers`, which must outlive the call, begin its writes.
   static std::shared_ptr<GenerateCall> Make(TaskThreads& writers,
-                                            size_t most_waiting = kMostWaiting);
+                                            size_t most_waiting = kMostWaiting,
+                                            tracing::ActiveSpan span = {});
+
+  const tracing::SpanContext& trace() const { return span_.context(); }
 
   /// Nothing once the call is abandoned.
   void Push(engine::GeneratedPiece piece);
@@ -45,8 +49,8 @@ class GenerateCall final
  private:
   using Response = graft::internal::v1::EngineGenerateResponse;
 
-  GenerateCall(TaskThreads& writers, size_t most_waiting)
-      : writers_(writers), most_waiting_(most_waiting) {}
+  GenerateCall(TaskThreads& writers, size_t most_waiting, tracing::ActiveSpan span)
+      : writers_(writers), most_waiting_(most_waiting), span_(std::move(span)) {}
   struct Waiting {
     Response response;
     size_t bytes = 0;  ///< Roughly.
@@ -69,6 +73,7 @@ class GenerateCall final
   Response current_;
   bool writing_ = false, woken_ = false, gone_ = false, slow_ = false, finished_ = false;
   std::optional<grpc::Status> end_;
+  tracing::ActiveSpan span_;  ///< Until End.
 };
 
 }  // namespace graft::worker::agent

@@ -14,6 +14,7 @@
 #include "proto/grpc_status.h"
 #include "proto/report.h"
 #include "worker/agent/convert.h"
+#include "worker/agent/train_trace.h"
 
 namespace graft::worker::agent {
 namespace {
@@ -51,22 +52,26 @@ void KeepNewest(google::protobuf::RepeatedPtrField<graft::v1::JobEvent>& events)
 /// Receives the engine's calls on its thread and hands them over.
 class JobRunner::Observer : public engine::TrainObserver {
  public:
-  explicit Observer(JobRunner& runner) : runner_(runner) {}
+  explicit Observer(JobRunner& runner)
+      : runner_(runner), trace_(runner.context_.tracer, runner.trace_) {}
 
   void OnMemory(int64_t bytes) override {
     const std::lock_guard lock(runner_.mutex_);
     runner_.needed_bytes_ = bytes;
   }
   void OnStarted(const std::string& precision, int64_t first_step) override {
+    trace_.Started(precision, first_step);
     const std::lock_guard lock(runner_.mutex_);
     runner_.report_.set_resolved_precision(precision);
     runner_.report_.set_step(first_step);
   }
   void OnProgress(const engine::Progress& progress) override {
+    trace_.Progressed(progress);
     Add(progress.step,
         [&](graft::v1::JobEvent& event) { *event.mutable_progress() = proto::ToProto(progress); });
   }
   void OnEvaluation(const engine::Evaluation& evaluation) override {
+    trace_.Evaluated(evaluation);
     Add(evaluation.step, [&](graft::v1::JobEvent& event) {
       *event.mutable_evaluation() = proto::ToProto(evaluation);
     });
@@ -83,6 +88,7 @@ class JobRunner::Observer : public engine::TrainObserver {
     Add(0, [&](graft::v1::JobEvent& event) { event.set_warning(warning); });
   }
   void OnCheckpoint(int64_t step, std::shared_ptr<const std::string> bytes) override {
+    trace_.Checkpointed("checkpoint", step);
     const std::lock_guard lock(runner_.mutex_);
     // A slow store falls behind: only the newest checkpoint matters.
     std::erase_if(runner_.to_store_, [](const ToStore& item) { return item.kept == nullptr; });
@@ -90,6 +96,7 @@ class JobRunner::Observer : public engine::TrainObserver {
     runner_.changed_.notify_all();
   }
   void OnKept(std::shared_ptr<const engine::KeptCheckpoint> kept) override {
+    trace_.Checkpointed("checkpoint to keep", kept->step);
     const std::lock_guard lock(runner_.mutex_);
     runner_.to_store_.push_back({kept->step, nullptr, std::move(kept)});
     runner_.DropSuperseded();
@@ -100,6 +107,7 @@ class JobRunner::Observer : public engine::TrainObserver {
     return runner_.desired_;
   }
   void OnDone(StatusOr<engine::TrainOutcome> outcome) override {
+    trace_.Ended(outcome.status());
     const std::lock_guard lock(runner_.mutex_);
     runner_.outcome_ = std::move(outcome);
     runner_.changed_.notify_all();
@@ -118,10 +126,13 @@ class JobRunner::Observer : public engine::TrainObserver {
   }
 
   JobRunner& runner_;
+  TrainTrace trace_;
 };
 
 JobRunner::JobRunner(Context context, pb::Lease lease)
-    : context_(std::move(context)), lease_(std::move(lease)) {
+    : context_(std::move(context)),
+      lease_(std::move(lease)),
+      trace_(tracing::ParseTraceparent(lease_.traceparent(), lease_.tracestate())) {
   // Run holds its own wall; behind it only the report of the end is left.
   thread_ = StartThread([this] { Run(); }, [](const Status&) {});
 }
@@ -318,7 +329,11 @@ void JobRunner::StoreCheckpoint(int64_t step, const std::string& bytes) {
   GRAFT_FAILPOINT("worker.before_checkpoint_stored");
   const std::string key =
       objects::CheckpointKey(lease_.tenant(), lease_.job_id(), lease_.token(), step);
+  tracing::ActiveSpan storing = context_.tracer.StartBelow("store checkpoint", trace_);
+  storing.Set("graft.step", step);
   const Status status = context_.objects->Put(key, bytes);
+  storing.Fail(status);
+  storing.End();
   GRAFT_FAILPOINT("worker.after_checkpoint_stored");
   {
     const std::lock_guard lock(mutex_);
@@ -349,7 +364,10 @@ void JobRunner::Run() {
 }
 
 void JobRunner::RunToEnd() {
+  tracing::ActiveSpan preparing = context_.tracer.StartBelow("prepare", trace_);
   const Status started = Contained([this] { return Start(); });
+  preparing.Fail(started);
+  preparing.End();
   if (started.ok()) return Finish(AwaitOutcome());
   const engine::DesiredState wish = desired();
   if (started.code() != StatusCode::kCancelled || wish == engine::DesiredState::kRun)
@@ -412,7 +430,8 @@ void JobRunner::Complete(pb::CompleteLeaseRequest request) {
   *request.mutable_memory() = TellMemory(*context_.engine);
   GRAFT_FAILPOINT("worker.before_complete");
   static_cast<void>(Patiently([&] {
-    return context_.server->Call(&ServerLink::Coordinator::Stub::CompleteLease, request, 10s)
+    return context_.server
+        ->Call(&ServerLink::Coordinator::Stub::CompleteLease, request, 10s, trace_)
         .status();
   }));
 }

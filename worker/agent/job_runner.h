@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "common/tracing/tracer.h"
 #include "graft/internal/v1/coordinator.pb.h"
 #include "worker/agent/objects.h"
 #include "worker/agent/server_link.h"
@@ -32,6 +33,7 @@ class JobRunner {
     /// Of checkpoints to be kept that wait for a slow store. Beyond it those are dropped that newer
     /// ones would take the place of anyway.
     int64_t max_waiting_bytes = int64_t{256} << 20;
+    tracing::Tracer tracer = {};
   };
 
   JobRunner(Context context, graft::internal::v1::Lease lease);
@@ -95,7 +97,8 @@ class JobRunner {
 
   const Context context_;
   const graft::internal::v1::Lease lease_;
-  std::string base_;  ///< Of the spec; the runner's thread only.
+  const tracing::SpanContext trace_;  ///< The lease's.
+  std::string base_;                  ///< Of the spec; the runner's thread only.
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   engine::DesiredState desired_ = engine::DesiredState::kRun;

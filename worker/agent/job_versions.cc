@@ -46,8 +46,11 @@ void JobRunner::Succeed(const engine::TrainOutcome& outcome, pb::CompleteLeaseRe
       objects::ArtifactPrefix(lease_.tenant(), lease_.job_id(), lease_.token());
   GRAFT_FAILPOINT("worker.before_artifact_stored");
   const auto go_on = [this] { return !lost(); };
-  if (const Status stored = context_.objects->PutVersion(prefix, artifact.files, go_on);
-      !stored.ok()) {
+  tracing::ActiveSpan storing = context_.tracer.StartBelow("store version", trace_);
+  const Status stored = context_.objects->PutVersion(prefix, artifact.files, go_on);
+  storing.Fail(stored);
+  storing.End();
+  if (!stored.ok()) {
     if (lost()) return;
     return CompleteWith(OfStore(stored));
   }
@@ -63,12 +66,15 @@ void JobRunner::Succeed(const engine::TrainOutcome& outcome, pb::CompleteLeaseRe
 }
 
 StatusOr<bool> JobRunner::Prove(const engine::Artifact& artifact, const std::string& what) {
+  tracing::ActiveSpan proving = context_.tracer.StartBelow("prove version", trace_);
   const StatusOr<engine::LoadResult> loaded =
       context_.engine->Load({.version = artifact.sha256,
                              .base = base_,
                              .base_fingerprint = artifact.base_fingerprint,
                              .files = artifact.files,
                              .prove = true});
+  proving.Fail(loaded.status());
+  proving.End();
   if (loaded.ok()) return true;
   const bool no_room = engine::IsRefusedForMemory(loaded.status());
   if (!no_room && (IsWorthRetrying(loaded.status()) || !BaseIsAnother(artifact.base_fingerprint)))
@@ -88,8 +94,11 @@ Status JobRunner::Keep(const engine::KeptCheckpoint& kept) {
       objects::KeptPrefix(lease_.tenant(), lease_.job_id(), lease_.token(), kept.step);
   GRAFT_FAILPOINT("worker.before_kept_stored");
   const auto go_on = [this] { return !lost(); };
+  tracing::ActiveSpan storing = context_.tracer.StartBelow("store version", trace_);
   const Status stored =
       Patiently([&] { return context_.objects->PutVersion(prefix, artifact.files, go_on); });
+  storing.Fail(stored);
+  storing.End();
   if (!stored.ok()) return OfStore(stored);
   GRAFT_FAILPOINT("worker.after_kept_stored");
   const bool was_resident = context_.engine->IsResident(artifact.sha256);
@@ -106,7 +115,8 @@ Status JobRunner::Keep(const engine::KeptCheckpoint& kept) {
   request.set_step(kept.step);
   Describe(artifact, kept.evaluations, kept.step, prefix, request);
   const Status told = Patiently([&] {
-    return context_.server->Call(&ServerLink::Coordinator::Stub::KeepCheckpoint, request, 10s)
+    return context_.server
+        ->Call(&ServerLink::Coordinator::Stub::KeepCheckpoint, request, 10s, trace_)
         .status();
   });
   if (told.code() == StatusCode::kAborted) SetLost();

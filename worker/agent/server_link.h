@@ -11,6 +11,7 @@
 
 #include "common/base/status.h"
 #include "graft/internal/v1/coordinator.grpc.pb.h"
+#include "proto/grpc_trace.h"
 
 namespace graft::worker::agent {
 
@@ -23,12 +24,15 @@ class ServerLink {
   /// TCP; may be empty.
   explicit ServerLink(const std::string& address, std::string token = {});
 
-  /// Calls a unary method of the stub: link.Call(&Coordinator::Stub::Register, request, 10s).
+  /// Calls a unary method of the stub: link.Call(&Coordinator::Stub::Register, request, 10s). The
+  /// call is below `trace`.
   template <typename Request, typename Reply>
   StatusOr<Reply> Call(grpc::Status (Coordinator::Stub::*method)(grpc::ClientContext*,
                                                                  const Request&, Reply*),
-                       const Request& request, std::chrono::milliseconds timeout) {
+                       const Request& request, std::chrono::milliseconds timeout,
+                       const tracing::SpanContext& trace = {}) {
     Scoped scoped(*this, timeout);
+    proto::AddTrace(trace, scoped.context);
     Reply reply;
     const grpc::Status status = ((*stub_).*method)(&scoped.context, request, &reply);
     if (!status.ok()) return Convert(status);

@@ -20,6 +20,7 @@
 #include "common/base/ids.h"
 #include "common/command_line/command_line.h"
 #include "common/logging/log.h"
+#include "common/otlp/tracing.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/engine_service.h"
 #include "worker/app/metrics.h"
@@ -107,6 +108,10 @@ void LogOfGrpc(gpr_log_func_args* line) {
 
 int Run(const Flags& flags) {
   const sigset_t signals = BlockSignals();
+  const std::string id = !flags.worker_id.empty() ? flags.worker_id : NewId(SystemClock().Now());
+  const auto tracing = otlp::StartTracing(
+      [](const char* name) -> const char* { return std::getenv(name); }, "graft-worker", id);
+  if (!tracing.ok()) return logging::Fail("graft-worker", tracing.status(), 2);
   auto metrics = app::Metrics::Create(flags.metrics, kBuild);
   if (!metrics.ok()) return logging::Fail("graft-worker", metrics.status(), 1);
   auto engine = engine::Engine::Create(OptionsOf(flags), (*metrics)->probe());
@@ -119,7 +124,8 @@ int Run(const Flags& flags) {
     device_failed = true;
     ::kill(::getpid(), SIGTERM);
   };
-  agent::EngineService service(**engine, objects, (*metrics)->swapped(), on_device_failed);
+  agent::EngineService service(**engine, objects, (*metrics)->swapped(), on_device_failed,
+                               tracing->tracer);
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -134,12 +140,15 @@ int Run(const Flags& flags) {
   if (!address.starts_with("unix:"))
     address = address.substr(0, address.rfind(':') + 1) + std::to_string(port);
 
-  (*metrics)->Attach(**engine);
-  const std::string id = !flags.worker_id.empty() ? flags.worker_id : NewId(SystemClock().Now());
+  (*metrics)->Attach(**engine, [tracing = *tracing] {
+    const otlp::Exporter::Counts counts = tracing.counts();
+    return app::Metrics::Spans{counts.sent, counts.dropped};
+  });
   agent::Agent agent({.worker_id = id,
                       .engine_address = address,
                       .build = kBuild,
-                      .on_device_failed = on_device_failed},
+                      .on_device_failed = on_device_failed,
+                      .tracer = tracing->tracer},
                      **engine, server, objects);
   agent.Start();
   logging::Info({.worker = id}, "worker {} on {} ({}), engine at {}, metrics at port {}", id,
@@ -155,6 +164,7 @@ int Run(const Flags& flags) {
   constexpr std::chrono::seconds kLast(2);
   grpc_server->Shutdown(std::max(std::chrono::system_clock::now() + kLast, drained_by - kLast));
   (*metrics)->Detach();
+  tracing->Stop();
   return device_failed ? 1 : 0;
 }
 
@@ -242,7 +252,9 @@ int main(int argc, char** argv) {
   command_line::CommandLine line(
       "graft-worker", kBuild,
       "graft-worker: trains and serves adapters for a graft-server. The server usually starts it "
-      "by itself.");
+      "by itself.\nTraces go to the collector of OpenTelemetry's that OTEL_EXPORTER_OTLP_ENDPOINT "
+      "names, "
+      "if it is set.");
   AddOptions(line.root(), flags);
   line.AddScriptOptions();
   if (const auto answer = line.Parse(argc, argv)) {

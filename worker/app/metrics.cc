@@ -121,6 +121,11 @@ class Metrics::Collector : public prometheus::Collectable {
     };
     counter("graft_train_tokens_total", "Tokens trained on", {{Number(f.train_tokens), {}}});
     counter("graft_train_steps_total", "Optimizer steps", {{Number(f.train_steps), {}}});
+    const Spans spans = spans_();
+    counter("graft_trace_spans_total",
+            "Spans of traces by what became of them: sent to the collector, or dropped",
+            {{Number(spans.sent), {{"result", "sent"}}},
+             {Number(spans.dropped), {{"result", "dropped"}}}});
     gauge("graft_train_fused_jobs", "Jobs that train on this worker",
           {{Number(f.training_jobs), {}}});
     gauge("graft_engine_requests_waiting", "Inputs that wait for a serving pass",
@@ -163,15 +168,17 @@ class Metrics::Collector : public prometheus::Collectable {
     return families;
   }
 
-  void set_engine(const engine::Engine* engine) {
+  void set_engine(const engine::Engine* engine, std::function<Spans()> spans = {}) {
     const std::lock_guard lock(mutex_);
     engine_ = engine;
+    spans_ = std::move(spans);
   }
 
  private:
   const std::shared_ptr<prometheus::Registry> registry_;
   mutable std::mutex mutex_;
   const engine::Engine* engine_ = nullptr;
+  std::function<Spans()> spans_;
 
  public:
   Histogram& step_seconds;
@@ -211,7 +218,9 @@ std::function<void(double)> Metrics::swapped() {
   return [c = collector_](double seconds) { c->swap_seconds.Observe(seconds); };
 }
 
-void Metrics::Attach(const engine::Engine& engine) { collector_->set_engine(&engine); }
+void Metrics::Attach(const engine::Engine& engine, std::function<Spans()> spans) {
+  collector_->set_engine(&engine, std::move(spans));
+}
 void Metrics::Detach() { collector_->set_engine(nullptr); }
 int Metrics::port() const { return exposer_->GetListeningPorts().front(); }
 

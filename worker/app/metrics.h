@@ -29,8 +29,13 @@ class Metrics {
   /// Hook for graft_swap_to_first_token_seconds: a request waited so long for its answer because
   /// its version had to be loaded. It may be called after the Metrics are gone.
   std::function<void(double seconds)> swapped();
-  /// Reads the engine's counters at each scrape from now on. Detach comes before the engine ends.
-  void Attach(const engine::Engine& engine);
+  /// Spans of traces by what became of them.
+  struct Spans {
+    int64_t sent = 0, dropped = 0;
+  };
+  /// Reads the engine's counters, and `spans`, at each scrape from now on. Detach comes before the
+  /// engine ends.
+  void Attach(const engine::Engine& engine, std::function<Spans()> spans);
   void Detach();
   int port() const;
 

@@ -13,6 +13,7 @@
 #include "server/calls/chain.h"
 #include "server/http/http_server.h"
 #include "tests/server/support/recording_probe.h"
+#include "tests/support/recording_sink.h"
 
 namespace graft::server::http {
 
@@ -40,7 +41,8 @@ class HttpFixture : public ::testing::Test {
 
   calls::Runtime runtime_;
   RecordingProbe probe_;
-  calls::CallHost host_{runtime_, probe_, calls::MakeChain({})};
+  const std::shared_ptr<RecordingSink> sink_ = std::make_shared<RecordingSink>();
+  calls::CallHost host_{runtime_, probe_, calls::MakeChain({}), tracing::Tracer(sink_, {})};
   calls::CallOptions small_{"Test.Small"};
   calls::CallOptions inference_{"Test.Inference", std::chrono::minutes(5), calls::Role::kUser,
                                 calls::OnDrain::kFinish, calls::Cost::kInference};

@@ -8,6 +8,7 @@
 
 #include "common/base/sha256.h"
 #include "common/objects/keys.h"
+#include "proto/grpc_trace.h"
 
 namespace graft::server::rpc {
 
@@ -121,8 +122,10 @@ pb::CompleteLeaseRequest FakeWorker::Completion(const pb::Lease& lease,
   return request;
 }
 
-grpc::Status FakeWorker::Complete(const pb::CompleteLeaseRequest& request) {
+grpc::Status FakeWorker::Complete(const pb::CompleteLeaseRequest& request,
+                                  const tracing::SpanContext& trace) {
   grpc::ClientContext context;
+  proto::AddTrace(trace, context);
   pb::CompleteLeaseResponse response;
   return coordinator->CompleteLease(&context, request, &response);
 }
@@ -166,7 +169,7 @@ grpc::Status FakeWorker::Succeed(const pb::Lease& lease, const std::string& vers
   request.add_label_names("bad");
   request.add_label_names("good");
   request.set_max_length(64);
-  return Complete(request);
+  return Complete(request, tracing::ParseTraceparent(lease.traceparent(), lease.tracestate()));
 }
 
 grpc::Status FakeWorker::Classify(grpc::ServerContext*, const pb::EngineClassifyRequest* request,

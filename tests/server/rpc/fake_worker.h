@@ -15,6 +15,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/server.h>
 
+#include "common/tracing/trace_context.h"
 #include "graft/internal/v1/coordinator.grpc.pb.h"
 #include "graft/internal/v1/engine.grpc.pb.h"
 
@@ -54,13 +55,15 @@ class FakeWorker : public pb::Engine::Service {
   grpc::Status Get(const std::string& key, std::string* bytes);
   pb::CompleteLeaseRequest Completion(const pb::Lease& lease,
                                       pb::CompleteLeaseRequest::Outcome outcome);
-  grpc::Status Complete(const pb::CompleteLeaseRequest& request);
+  /// Below `trace`, if that is valid.
+  grpc::Status Complete(const pb::CompleteLeaseRequest& request,
+                        const tracing::SpanContext& trace = {});
   /// A checkpoint of this step, with a version of this hash.
   pb::KeepCheckpointRequest Checkpoint(const pb::Lease& lease, int64_t step,
                                        const std::string& version_sha256);
   /// Stores its artifact and has it kept.
   grpc::Status Keep(const pb::KeepCheckpointRequest& request);
-  /// Stores an artifact and ends the lease with a version of this hash.
+  /// Stores an artifact and ends the lease with a version of this hash, within the lease's trace.
   grpc::Status Succeed(const pb::Lease& lease, const std::string& version_sha256);
 
   grpc::Status Classify(grpc::ServerContext*, const pb::EngineClassifyRequest* request,

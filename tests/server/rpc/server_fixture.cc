@@ -29,7 +29,7 @@ void ServerFixture::Start() {
   store_.OnJobsChanged([this](const std::vector<core::JobKey>& keys) { changes_.Notify(keys); });
   limits_.poll = std::chrono::milliseconds(200);
   Configure();
-  host_.emplace(runtime_, probe_, calls::MakeChain(chain_));
+  host_.emplace(runtime_, probe_, calls::MakeChain(chain_), tracer_);
   catalog_.emplace(folder_->path() / "bases", folder_->path() / "cache", read_base_);
   bases_.emplace(runtime_, *catalog_);
   sources_.emplace(roots_.value_or(std::vector{folder_->path() / "data"}), objects_);
@@ -38,7 +38,7 @@ void ServerFixture::Start() {
   workers_.emplace(runtime_, probe_, hub_options_);
   workers_->set_expecting(expecting_);
   backend_.emplace(background::Backend{runtime_, probe_, store_, objects_, changes_, *workers_,
-                                       *bases_, *sources_, *intake_, limits_});
+                                       *bases_, *sources_, *intake_, limits_, tracer_});
   services_.emplace(*backend_);
   validator_.emplace(*backend_, background::Validator::Options{"test-server"});
   housekeeping_options_.expire_every = std::chrono::milliseconds(20);

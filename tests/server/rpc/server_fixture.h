@@ -94,6 +94,7 @@ class ServerFixture : public testing::Test {
   stores::MemoryStore store_;
   objects::MemoryObjectStore objects_;
   background::Limits limits_;
+  tracing::Tracer tracer_;
   background::WorkerHub::Options hub_options_;
   background::Housekeeping::Options housekeeping_options_;
   std::optional<std::vector<std::filesystem::path>> roots_;

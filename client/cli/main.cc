@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   return graft::cli::Run(
       {argv + 1, argv + argc},
       {Variable("GRAFT_SERVER"), Variable("GRAFT_TOKEN"), ::isatty(STDOUT_FILENO) != 0,
-       ::isatty(STDERR_FILENO) != 0, ::isatty(STDIN_FILENO) != 0},
+       ::isatty(STDERR_FILENO) != 0, ::isatty(STDIN_FILENO) != 0, Variable("TRACEPARENT"),
+       Variable("TRACESTATE")},
       std::cout, std::cerr);
 }

@@ -53,6 +53,7 @@ int RunLine(std::vector<std::string> arguments, const Environment& environment, 
                   .client = nullptr};
   if (!environment.server.empty()) context.options.server = environment.server;
   context.options.token = environment.token;
+  std::string traceparent = environment.traceparent;
   double timeout = 0;
 
   command_line::CommandLine line("graft", "0.1.0",
@@ -64,6 +65,8 @@ int RunLine(std::vector<std::string> arguments, const Environment& environment, 
   root.Add("--server", context.options.server, "The server, HOST:PORT (GRAFT_SERVER)")
       .ShowDefault();
   root.Add("--token", context.options.token, "Bearer token (GRAFT_TOKEN)");
+  root.Add("--traceparent", traceparent,
+           "Of a trace that the call is to be in, as W3C Trace Context has it (TRACEPARENT)");
   const Option chosen_timeout = root.Add("--timeout", timeout, TimeoutHelp(context.options));
   root.AddFlag("--json", context.json, "Print the response messages as JSON, one a line");
   Action run;
@@ -93,6 +96,11 @@ int RunLine(std::vector<std::string> arguments, const Environment& environment, 
   if (chosen_timeout.is_given()) {
     if (const Status set = SetTimeout(context, timeout); !set.ok()) return Refuse(context, set);
   }
+  context.options.trace = tracing::ParseTraceparent(traceparent, environment.tracestate);
+  if (!traceparent.empty() && !context.options.trace.valid())
+    return Refuse(context, UsageError(Quoted(traceparent) +
+                                      " (--traceparent, TRACEPARENT) is no traceparent like "
+                                      "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
   auto client = client::Client::Create(context.options);
   if (!client.ok()) return Refuse(context, UsageError(client.status().message()));
   context.client = std::move(*client);

@@ -8,11 +8,13 @@
 namespace graft::cli {
 
 struct Environment {
-  std::string server;         ///< GRAFT_SERVER
-  std::string token;          ///< GRAFT_TOKEN
-  bool terminal = false;      ///< Standard output is a terminal.
-  bool err_terminal = false;  ///< Standard error is one.
-  bool in_terminal = false;   ///< Standard input is one.
+  std::string server;            ///< GRAFT_SERVER
+  std::string token;             ///< GRAFT_TOKEN
+  bool terminal = false;         ///< Standard output is a terminal.
+  bool err_terminal = false;     ///< Standard error is one.
+  bool in_terminal = false;      ///< Standard input is one.
+  std::string traceparent = {};  ///< TRACEPARENT
+  std::string tracestate = {};   ///< TRACESTATE
 };
 
 /// Runs one command line (without the program's name); returns its exit code.

@@ -8,6 +8,7 @@
 
 #include "common/base/utf8.h"
 #include "proto/grpc_status.h"
+#include "proto/grpc_trace.h"
 
 namespace graft::client {
 namespace {
@@ -60,6 +61,7 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
 void Client::Prepare(grpc::ClientContext& context, std::chrono::milliseconds timeout) const {
   context.set_deadline(std::chrono::system_clock::now() + timeout);
   if (!options_.token.empty()) context.AddMetadata("authorization", "Bearer " + options_.token);
+  proto::AddTrace(options_.trace, context);
 }
 
 Status Client::Convert(const grpc::Status& status) const {

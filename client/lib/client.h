@@ -11,6 +11,7 @@
 #include <grpcpp/client_context.h>
 
 #include "common/base/status.h"
+#include "common/tracing/trace_context.h"
 #include "graft/v1/adapter.grpc.pb.h"
 #include "graft/v1/base_model.grpc.pb.h"
 #include "graft/v1/dataset.grpc.pb.h"
@@ -23,6 +24,7 @@ namespace graft::client {
 struct ClientOptions {
   std::string server = "127.0.0.1:7070";      ///< host:port or unix:/path
   std::string token;                          ///< Sent as a bearer token if set.
+  tracing::SpanContext trace;                 ///< What calls are below, if it is valid.
   std::chrono::milliseconds timeout{30'000};  ///< Of a unary call, retries included.
   /// Of an upload, import, export or generation, retries included.
   std::chrono::milliseconds stream_timeout = std::chrono::minutes(30);

@@ -26,6 +26,7 @@
 #include "graft/v1/inference.grpc.pb.h"
 #include "graft/v1/worker.grpc.pb.h"
 #include "proto/grpc_status.h"
+#include "proto/grpc_trace.h"
 
 namespace graft {
 
@@ -64,7 +65,7 @@ class FakeServer final : public v1::FinetuningService::Service,
   std::vector<v1::ScoreRequest> scored;
   std::vector<std::string> job_pages;  ///< Page tokens of ListJobs.
   std::vector<std::string> version_pages, version_filters, dataset_pages;
-  std::string token, uploaded, upload_name, shown_dataset;
+  std::string token, traceparent, uploaded, upload_name, shown_dataset;
   std::vector<v1::ImportAdapterRequest::Header> import_headers;
   std::vector<std::pair<std::string, std::string>> imported;  ///< By the last ImportAdapter.
   v1::SetAliasRequest promoted;
@@ -323,6 +324,7 @@ class FakeServer final : public v1::FinetuningService::Service,
         found != context->client_metadata().end()) {
       token.assign(found->second.data(), found->second.size());
     }
+    traceparent = tracing::Traceparent(proto::TraceOf(context->client_metadata()));
     const bool hangs = hang || (hang_after >= 0 && calls > hang_after);
     while (hangs && !context->IsCancelled()) {
     }

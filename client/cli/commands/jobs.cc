@@ -132,6 +132,7 @@ void PrintJob(Context& context, const Job& job) {
   }
   for (const auto& version : KeptCheckpoints(context, job))
     out << "  kept         " << version.name() << " of step " << version.checkpoint_step() << "\n";
+  if (!job.trace_id().empty()) out << "  trace        " << job.trace_id() << "\n";
   if (!job.adapter_version().empty()) out << "  made         " << job.adapter_version() << "\n";
   PrintWarnings(context, job.warnings());
   if (job.state() == graft::v1::FAILED) {

@@ -453,5 +453,19 @@ TEST_F(CommandTest, TokenComesFromTheFlag) {
   EXPECT_EQ(server_.token, "Bearer secret");
 }
 
+TEST_F(CommandTest, ACallIsInTheTraceThatTheFlagNames) {
+  const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+  EXPECT_EQ(Run({"jobs", "--traceparent", parent}).code, kOk);
+  EXPECT_EQ(server_.traceparent, parent);
+
+  EXPECT_EQ(Run({"jobs"}).code, kOk);
+  EXPECT_EQ(server_.traceparent, "");
+
+  const Outcome refused = Run({"jobs", "--traceparent", "00-x"});
+  EXPECT_EQ(refused.code, kUsage);
+  EXPECT_THAT(refused.err, HasSubstr("\"00-x\" (--traceparent, TRACEPARENT) is no traceparent"));
+}
+
 }  // namespace
 }  // namespace graft::cli

@@ -1,4 +1,5 @@
 /// The way back from ids, whole or as they come.
+#include "common/base/utf8.h"
 #include "common/tokenizers/pipeline.h"
 
 namespace graft::tokenizers {
@@ -42,6 +43,14 @@ std::string Pipeline::Decode(const std::vector<int32_t>& ids, const DecodeOption
   std::string text;
   for (const int32_t id : ids) text += stream.Push(id);
   return text += stream.Finish();
+}
+
+std::optional<std::string> Pipeline::PartOfCharacters(int32_t id) const {
+  const auto token = Token(id, {.special_tokens = true});
+  if (!token) return std::nullopt;
+  std::optional<std::string> bytes = stages_.decoder->BytesOf(*token);
+  if (bytes && FirstInvalidUtf8(*bytes) == std::string_view::npos) bytes.reset();
+  return bytes;
 }
 
 std::unique_ptr<DecodeStream> Pipeline::StartDecode(const DecodeOptions& options) const {

@@ -45,6 +45,7 @@ class Pipeline : public Tokenizer {
                       const EncodeOptions& options) const override;
   StatusOr<std::vector<LocatedToken>> Locate(std::string_view text) const override;
   std::string Decode(const std::vector<int32_t>& ids, const DecodeOptions& options) const override;
+  std::optional<std::string> PartOfCharacters(int32_t id) const override;
   std::unique_ptr<DecodeStream> StartDecode(const DecodeOptions& options) const override;
   std::optional<SpecialToken> Special(const std::string& name) const override;
   int32_t vocab_size() const override { return vocab_size_; }

@@ -72,6 +72,9 @@ class Tokenizer {
   /// The text of these ids. Ids that no token has are left out.
   virtual std::string Decode(const std::vector<int32_t>& ids,
                              const DecodeOptions& options) const = 0;
+  /// The bytes of a token that isn't whole characters by itself, as one of several that spell an
+  /// emoji; nothing of all others.
+  virtual std::optional<std::string> PartOfCharacters(int32_t id) const = 0;
   /// The result doesn't outlive the tokenizer.
   virtual std::unique_ptr<DecodeStream> StartDecode(const DecodeOptions& options) const = 0;
   /// The token that the folder, or its class, calls `name`: "bos_token", "eos_token", "pad_token"

@@ -55,15 +55,19 @@ class Text final : public AnswerShape {
                  {"top_logprobs", Json::array()},
                  {"text_offset", Json::array()}};
     for (const auto& token : tokens) {
-      const std::string text = texts.Of(token.id());
+      const std::string text = texts.InText(token.id());
       made["tokens"].push_back(text);
       made["token_logprobs"].push_back(token.has_log_probability() ? Json(token.log_probability())
                                                                    : Json(nullptr));
       Json best = token.has_log_probability() ? Json::object() : Json(nullptr);
-      for (const auto& one : token.best()) best[texts.Of(one.token())] = one.log_probability();
+      // The likeliest come first: of tokens with one text it is that one's. The token itself is
+      // always there, as OpenAI has it.
+      for (const auto& one : token.best())
+        best.emplace(texts.InText(one.token()), one.log_probability());
+      if (token.has_log_probability()) best.emplace(text, token.log_probability());
       made["top_logprobs"].push_back(std::move(best));
       made["text_offset"].push_back(offset);
-      offset += NumCharacters(text);
+      offset += NumCharacters(texts.BytesOf(token.id()));
     }
     return made;
   }

@@ -21,6 +21,9 @@ class ByteLevel : public DecodeStage {
     Give(bytes_.size() - unicode::UnfinishedBytes(bytes_), sink);
   }
   void Finish(const TextSink& sink) override { Give(bytes_.size(), sink); }
+  static std::optional<std::string> BytesOf(std::string_view token) {
+    return unicode::SpelledBytes(token);
+  }
   static Json Form(const Settings&) { return {{"type", "ByteLevel"}}; }
 
  private:
@@ -53,6 +56,10 @@ class ByteFallback : public DecodeStage {
       for (size_t i = 0; i < run_.size(); ++i) sink("\ufffd");
     }
     run_.clear();
+  }
+  static std::optional<std::string> BytesOf(std::string_view token) {
+    const int byte = ByteOf(token);
+    return byte < 0 ? std::nullopt : std::optional(std::string(1, static_cast<char>(byte)));
   }
   static Json Form(const Settings&) { return {{"type", "ByteFallback"}}; }
 

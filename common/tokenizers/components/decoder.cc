@@ -94,6 +94,12 @@ class Sequence : public Decoder {
     for (const DecoderPtr& part : parts_) stages.push_back(part->Start());
     return std::make_unique<SequenceStage>(std::move(stages));
   }
+  std::optional<std::string> BytesOf(std::string_view token) const override {
+    for (const DecoderPtr& part : parts_) {
+      if (auto bytes = part->BytesOf(token)) return bytes;
+    }
+    return std::nullopt;
+  }
   Json Form() const override {
     Json parts = Json::array();
     for (const DecoderPtr& part : parts_) parts.push_back(part->Form());

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,9 @@ class Decoder {
   virtual ~Decoder() = default;
   /// The result doesn't outlive the decoder.
   virtual std::unique_ptr<DecodeStage> Start() const = 0;
+  /// The bytes that this token spells, where tokens spell bytes; else nothing.
+  /// Requires: valid UTF-8.
+  virtual std::optional<std::string> BytesOf(std::string_view token) const = 0;
   /// What it does: two that differ here differ in some text.
   virtual Json Form() const = 0;
 };

@@ -54,6 +54,15 @@ TEST(ByteLevelDecodeTest, AStreamGivesWholeCharacters) {
   EXPECT_THAT(Streamed(*tokenizer, {0xF0, 0x9F}), ElementsAre("", "", "\ufffd"));
 }
 
+TEST(ByteLevelDecodeTest, ATokenThatIsAPartOfACharacterSaysItsBytes) {
+  const auto tokenizer = MustLoad(ByteLevelTokenizer());
+  EXPECT_EQ(tokenizer->PartOfCharacters(0xE4), "\xe4");
+  EXPECT_EQ(tokenizer->PartOfCharacters('h'), std::nullopt);
+  EXPECT_EQ(tokenizer->PartOfCharacters(kBytes.Id("\u0120w")), std::nullopt);
+  EXPECT_EQ(tokenizer->PartOfCharacters(1 << 20), std::nullopt);
+  EXPECT_EQ(tokenizer->PartOfCharacters(-1), std::nullopt);
+}
+
 TEST(MarkDecodeTest, TheFirstSpaceIsTakenAway) {
   const std::string mark = kMark;
   const auto tokenizer = MustLoad(MarkTokenizer());

@@ -87,10 +87,38 @@ TEST(TextShapeTest, LogprobsAreListsWithTheTokensPlaces) {
   Json logprobs = TextShape().Logprobs({first}, Texts(), 10);
   TextShape().Append(TextShape().Logprobs({Token(PiecesTokenizer::kS, -2)}, Texts(), 14), logprobs);
 
-  EXPECT_EQ(logprobs, Json({{"tokens", {" cat", "s"}},
-                            {"token_logprobs", {-1.0, -2.0}},
-                            {"top_logprobs", Json::array({{{"s", -0.5}}, Json::object()})},
-                            {"text_offset", {10, 14}}}));
+  EXPECT_EQ(logprobs,
+            Json({{"tokens", {" cat", "s"}},
+                  {"token_logprobs", {-1.0, -2.0}},
+                  {"top_logprobs", Json::array({{{" cat", -1.0}, {"s", -0.5}}, {{"s", -2.0}}})},
+                  {"text_offset", {10, 14}}}));
+}
+
+TEST(TextShapeTest, PartsOfACharacterAreToldApartAndCountOnce) {
+  GenerateResponse::Token first = Token(PiecesTokenizer::kHalf, -1);
+  for (const int32_t id : {PiecesTokenizer::kOther, PiecesTokenizer::kHalf}) {
+    auto& best = *first.add_best();
+    best.set_token(id);
+    best.set_log_probability(id == PiecesTokenizer::kOther ? -0.5F : -1);
+  }
+
+  const Json logprobs = TextShape().Logprobs(
+      {first, Token(PiecesTokenizer::kOther, -2), Token(PiecesTokenizer::kS, -3)}, Texts(), 0);
+
+  EXPECT_EQ(logprobs["top_logprobs"][0],
+            Json({{"bytes:\\xf0\\x9f", -1.0}, {"bytes:\\x98\\x80", -0.5}}));
+  EXPECT_EQ(logprobs["text_offset"], Json({0, 1, 1}));
+}
+
+TEST(TextShapeTest, OfTokensWithOneTextTheLikeliestIsShown) {
+  GenerateResponse::Token first = Token(PiecesTokenizer::kCat, -1);
+  for (const float log_probability : {-0.5F, -4.0F}) {
+    auto& best = *first.add_best();
+    best.set_token(PiecesTokenizer::kS);
+    best.set_log_probability(log_probability);
+  }
+  EXPECT_EQ(TextShape().Logprobs({first}, Texts(), 0)["top_logprobs"][0],
+            Json({{" cat", -1.0}, {"s", -0.5}}));
 }
 
 TEST(TextShapeTest, AFirstTokenHasNoProbability) {

@@ -31,6 +31,16 @@ TEST(TokenTextsTest, SpecialTokensHaveATextToo) {
 
 TEST(TokenTextsTest, ATokenThatIsNoneHasNoText) { EXPECT_EQ(Texts().Of(99), ""); }
 
+TEST(TokenTextsTest, APartOfACharacterIsItsBytes) {
+  EXPECT_EQ(Texts().Of(PiecesTokenizer::kHalf), "\\xf0\\x9f");
+  EXPECT_EQ(Texts().InText(PiecesTokenizer::kHalf), "bytes:\\xf0\\x9f");
+  EXPECT_EQ(Texts().BytesOf(PiecesTokenizer::kHalf), "\xf0\x9f");
+  EXPECT_EQ(Texts().InText(PiecesTokenizer::kCat), " cat");
+  GenerateResponse::Token token;
+  token.set_id(PiecesTokenizer::kOther);
+  EXPECT_EQ(Texts().ChatEntry(token)["bytes"], Json({0x98, 0x80}));
+}
+
 TEST(TokenTextsTest, AChatsEntryHasTheLikeliestBeside) {
   GenerateResponse::Token token;
   token.set_id(PiecesTokenizer::kCat);

@@ -12,26 +12,13 @@
 #include <system_error>
 #include <vector>
 
+#include "common/base/descriptor.h"
 #include "common/base/file_writer.h"
 #include "common/base/utf8.h"
 
 namespace graft {
 namespace fs = std::filesystem;
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 /// The absolute path without links, "." and ".."; unlike weakly_canonical it follows dangling links
 /// as open(O_CREAT) would. Nothing if it can't be told.

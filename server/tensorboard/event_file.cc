@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/descriptor.h"
 #include "common/base/file.h"
 #include "server/tensorboard/record.h"
 
@@ -24,20 +25,6 @@ constexpr size_t kReadBytes = 256 << 10;
 constexpr size_t kMostRecordBytes = 4 << 20;
 
 /// Closes a descriptor.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 Status Fault(const fs::path& path) { return ErrnoToStatus(errno, "writing " + path.string()); }
 
 Status WriteAt(int fd, int64_t offset, std::string_view bytes, const fs::path& path) {

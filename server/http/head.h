@@ -44,6 +44,9 @@ struct Head {
   bool Says(std::string_view name, std::string_view word) const;
 };
 
+/// Without the spaces and tabs around it.
+std::string_view Trimmed(std::string_view text);
+
 /// Exactly one Host; at most one Content-Length, of digits; Transfer-Encoding only once, only
 /// "chunked", only in HTTP/1.1 and never beside a Content-Length; no expectation but 100-continue;
 /// a target that begins with a slash.

@@ -19,12 +19,6 @@ Status Malformed(const char* what) {
       .AddDetail({"MALFORMED_FORM", {}, 0, {}, {}});
 }
 
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 /// The value of `name` in "form-data; name=x; filename=\"y\"", unquoted; nullopt if there is none.
 std::optional<std::string> Parameter(std::string_view value, std::string_view name) {
   size_t at = std::min(value.find(';'), value.size());

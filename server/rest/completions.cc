@@ -18,6 +18,12 @@ using graft::v1::GenerateRequest;
 using graft::v1::ScoreRequest;
 using graft::v1::ScoreResponse;
 
+/// Requires: the prompt is given as tokens.
+void AddTokens(const PromptText& prompt, graft::v1::TokenIds& ids) {
+  const auto& tokens = std::get<std::vector<int32_t>>(prompt);
+  ids.mutable_ids()->Add(tokens.begin(), tokens.end());
+}
+
 /// One request, while it is answered.
 class Completion {
  public:
@@ -60,8 +66,7 @@ class Completion {
     if (const auto* text = std::get_if<std::string>(&asked_.prompts[prompt])) {
       request.set_prompt(*text);
     } else {
-      const auto& tokens = std::get<std::vector<int32_t>>(asked_.prompts[prompt]);
-      request.mutable_tokens()->mutable_ids()->Add(tokens.begin(), tokens.end());
+      AddTokens(asked_.prompts[prompt], *request.mutable_tokens());
     }
     const auto writer = answer_.ForPrompt(static_cast<int>(prompt) * num_choices());
     const Status status = co_await services_.inference.Generate(context_, request, *writer);
@@ -79,8 +84,7 @@ class Completion {
       if (const auto* text = std::get_if<std::string>(&prompt)) {
         input.set_text(*text);
       } else {
-        const auto& tokens = std::get<std::vector<int32_t>>(prompt);
-        input.mutable_tokens()->mutable_ids()->Add(tokens.begin(), tokens.end());
+        AddTokens(prompt, *input.mutable_tokens());
       }
     }
     StatusOr<ScoreResponse> scored = co_await services_.inference.Score(context_, request);

@@ -1,12 +1,11 @@
 #include "server/rest/files.h"
 
-#include <charconv>
-
 #include "common/base/rename_fields.h"
 #include "common/base/sha256.h"
 #include "common/base/utf8.h"
 #include "server/rest/form_upload.h"
 #include "server/rest/handler.h"
+#include "server/rest/openai_page.h"
 #include "server/rest/transcode.h"
 
 namespace graft::server::rest {
@@ -15,9 +14,10 @@ namespace {
 namespace v1 = graft::v1;
 constexpr std::string_view kPrefix = "file-";
 constexpr int kMostFiles = 1000;
+constexpr size_t kMostListed = 10'000;
 
 Json ToFile(const v1::Dataset& dataset) {
-  return {{"id", FileId(dataset.name().substr(dataset.name().find('/') + 1))},
+  return {{"id", FileId(IdOf(dataset.name()))},
           {"object", "file"},
           {"bytes", dataset.bytes()},
           {"created_at", dataset.create_time().seconds()},
@@ -57,28 +57,22 @@ calls::Awaitable<Status> Upload(service::Services& services, calls::CallContext&
 }
 
 struct ListQuery {
-  size_t limit = kMostFiles;
-  std::string after;
+  PageQuery page{.limit = kMostFiles, .after = {}};
   bool wants_none = false;  ///< Of another purpose than there is.
 };
 
 StatusOr<ListQuery> ReadListQuery(const http::Request& request) {
   ListQuery query;
   for (const auto& [name, value] : request.query) {
-    if (name == "limit") {
-      const auto [end, error] =
-          std::from_chars(value.data(), value.data() + value.size(), query.limit);
-      if (error != std::errc() || end != value.data() + value.size() || query.limit == 0 ||
-          query.limit > 10'000)
-        return InvalidArgumentError("limit must be a number from 1 to 10000").At("limit");
-    } else if (name == "after") {
-      query.after = value;
-    } else if (name == "purpose") {
+    GRAFT_ASSIGN_OR_RETURN(const bool is_pages,
+                           ReadPageParameter(name, value, kMostListed, query.page));
+    if (is_pages) continue;
+    if (name == "purpose") {
       query.wants_none = value != "fine-tune";
-    } else if (name != "order" || value != "desc") {
-      return InvalidArgumentError(name == "order" ? "order can only be desc: the newest first"
-                                                  : Quoted(name, 100) + " is no parameter here")
-          .At(Printable(name));
+    } else if (name != "order") {
+      return NoSuchParameter(name);
+    } else if (value != "desc") {
+      return InvalidArgumentError("order can only be desc: the newest first").At("order");
     }
   }
   return query;
@@ -91,28 +85,24 @@ calls::Awaitable<Status> List(service::Services& services, calls::CallContext& c
   bool has_more = false;
   v1::ListDatasetsRequest list;
   list.set_page_size(kMostFiles);
-  bool is_behind = query.after.empty();
+  bool is_behind = query.page.after.empty();
   while (!query.wants_none && !has_more) {
     GRAFT_CO_ASSIGN_OR_RETURN(const v1::ListDatasetsResponse page,
                               co_await services.datasets.ListDatasets(context, list));
     for (const v1::Dataset& dataset : page.datasets()) {
       Json file = ToFile(dataset);
       if (!is_behind) {
-        is_behind = file["id"] == query.after;
+        is_behind = file["id"] == query.page.after;
         continue;
       }
-      has_more = files.size() == query.limit;
+      has_more = files.size() == query.page.limit;
       if (has_more) break;
       files.push_back(std::move(file));
     }
     if (page.next_page_token().empty()) break;
     list.set_page_token(page.next_page_token());
   }
-  Json answer = {{"object", "list"}, {"has_more", has_more}};
-  answer["first_id"] = files.empty() ? Json(nullptr) : files.front()["id"];
-  answer["last_id"] = files.empty() ? Json(nullptr) : files.back()["id"];
-  answer["data"] = std::move(files);
-  out.Send({}, Dump(answer));
+  out.Send({}, Dump(Page(std::move(files), has_more)));
   co_return OkStatus();
 }
 

@@ -1,7 +1,5 @@
 #include "server/rest/finetuning.h"
 
-#include <charconv>
-
 #include <fmt/format.h>
 
 #include "common/base/fields.h"
@@ -11,6 +9,8 @@
 #include "server/rest/finetuning_answer.h"
 #include "server/rest/finetuning_request.h"
 #include "server/rest/handler.h"
+#include "server/rest/openai_page.h"
+#include "server/rest/route_forms.h"
 #include "server/rest/transcode.h"
 #include "server/service/call_table.h"
 #include "server/service/convert.h"
@@ -21,6 +21,8 @@ namespace {
 namespace v1 = graft::v1;
 using service::OptionsOf;
 using service::Services;
+
+constexpr size_t kMostListed = 1000;
 
 /// Fills what depends on what the model is: base or version, task, learning rate.
 calls::Awaitable<Status> Complete(Services& services, calls::CallContext& context,
@@ -81,53 +83,51 @@ http::Handler OfOneJob(Services& services,
   };
 }
 
-struct PageQuery {
-  int32_t limit = 20;
-  std::string after;
+struct JobsQuery {
+  PageQuery page;
   std::string filter;  ///< As ListJobs reads it.
 };
 
-/// after, limit, and of a list of jobs metadata[KEY]=VALUE.
-StatusOr<PageQuery> ReadPageQuery(const http::Request& request, bool has_metadata) {
-  PageQuery query;
+/// "metadata[KEY]=VALUE" as a term of a filter.
+StatusOr<std::string> LabelTerm(const std::string& name, const std::string& value) {
+  constexpr std::string_view kBegin = "metadata[";
+  if (!name.starts_with(kBegin) || !name.ends_with("]")) return NoSuchParameter(name);
+  if (value.find('"') != std::string::npos)
+    return InvalidArgumentError("metadata can't be looked for by a value with quotes in it")
+        .At(Printable(name));
+  const std::string key = name.substr(kBegin.size(), name.size() - kBegin.size() - 1);
+  return fmt::format("label.{}=\"{}\"", key, value);
+}
+
+StatusOr<JobsQuery> ReadJobsQuery(const http::Request& request) {
+  JobsQuery query;
   for (const auto& [name, value] : request.query) {
-    if (name == "limit") {
-      const auto [end, error] =
-          std::from_chars(value.data(), value.data() + value.size(), query.limit);
-      if (error != std::errc() || end != value.data() + value.size() || query.limit < 1 ||
-          query.limit > 1000)
-        return InvalidArgumentError("limit must be a number from 1 to 1000").At("limit");
-    } else if (name == "after") {
-      query.after = value;
-    } else if (has_metadata && name.starts_with("metadata[") && name.ends_with("]")) {
-      if (value.find('"') != std::string::npos)
-        return InvalidArgumentError("metadata can't be looked for by a value with quotes in it")
-            .At(Printable(name));
-      constexpr char kQuote = '"';
-      query.filter += (query.filter.empty() ? "label." : " label.") +
-                      name.substr(9, name.size() - 10) + "=" + kQuote + value + kQuote;
-    } else {
-      return InvalidArgumentError(Quoted(name, 100) + " is no parameter here").At(Printable(name));
-    }
+    GRAFT_ASSIGN_OR_RETURN(const bool is_pages,
+                           ReadPageParameter(name, value, kMostListed, query.page));
+    if (is_pages) continue;
+    GRAFT_ASSIGN_OR_RETURN(const std::string term, LabelTerm(name, value));
+    query.filter += (query.filter.empty() ? "" : " ") + term;
   }
   return query;
 }
 
-Json Page(Json data, bool has_more) {
-  Json page = {{"object", "list"}, {"has_more", has_more}};
-  page["first_id"] = data.empty() ? Json(nullptr) : data.front()["id"];
-  page["last_id"] = data.empty() ? Json(nullptr) : data.back()["id"];
-  page["data"] = std::move(data);
-  return page;
+StatusOr<PageQuery> ReadPageQuery(const http::Request& request) {
+  PageQuery query;
+  for (const auto& [name, value] : request.query) {
+    GRAFT_ASSIGN_OR_RETURN(const bool is_pages, ReadPageParameter(name, value, kMostListed, query));
+    if (!is_pages) return NoSuchParameter(name);
+  }
+  return query;
 }
 
 calls::Awaitable<Status> List(Services& services, calls::CallContext& context,
                               const http::Request& request, http::Responder& out) {
-  GRAFT_CO_ASSIGN_OR_RETURN(const PageQuery query, ReadPageQuery(request, true));
+  GRAFT_CO_ASSIGN_OR_RETURN(const JobsQuery query, ReadJobsQuery(request));
   v1::ListJobsRequest list;
-  list.set_page_size(query.limit);
+  list.set_page_size(static_cast<int32_t>(query.page.limit));
   list.set_filter(query.filter);
-  if (!query.after.empty()) list.set_page_token(core::MakePageToken(query.after, query.filter));
+  if (!query.page.after.empty())
+    list.set_page_token(core::MakePageToken(query.page.after, query.filter));
   GRAFT_CO_ASSIGN_OR_RETURN(const v1::ListJobsResponse page,
                             co_await services.finetuning.ListJobs(context, list));
   Json data = Json::array();
@@ -138,10 +138,10 @@ calls::Awaitable<Status> List(Services& services, calls::CallContext& context,
 
 calls::Awaitable<Status> ListEvents(Services& services, calls::CallContext& context,
                                     const http::Request& request, http::Responder& out) {
-  GRAFT_CO_ASSIGN_OR_RETURN(const PageQuery query, ReadPageQuery(request, false));
+  GRAFT_CO_ASSIGN_OR_RETURN(const PageQuery query, ReadPageQuery(request));
   v1::ListJobEventsRequest list;
   list.set_name(NameOf(request));
-  list.set_page_size(query.limit);
+  list.set_page_size(static_cast<int32_t>(query.limit));
   list.set_newest_first(true);
   if (!query.after.empty()) {
     const std::string number = query.after.substr(query.after.rfind('-') + 1);
@@ -159,7 +159,7 @@ calls::Awaitable<Status> ListEvents(Services& services, calls::CallContext& cont
 
 calls::Awaitable<Status> ListCheckpoints(Services& services, calls::CallContext& context,
                                          const http::Request& request, http::Responder& out) {
-  GRAFT_CO_ASSIGN_OR_RETURN(const PageQuery query, ReadPageQuery(request, false));
+  GRAFT_CO_ASSIGN_OR_RETURN(const PageQuery query, ReadPageQuery(request));
   v1::GetJobRequest get;
   get.set_name(NameOf(request));
   const StatusOr<v1::Job> job = co_await services.finetuning.GetJob(context, get);
@@ -180,7 +180,7 @@ calls::Awaitable<Status> ListCheckpoints(Services& services, calls::CallContext&
       if (version.checkpoint_step() == 0) continue;
       Json checkpoint = ToCheckpoint(version);
       const bool is_last_seen = checkpoint["id"] == query.after;
-      has_more = has_more || (is_behind && data.size() == static_cast<size_t>(query.limit));
+      has_more = has_more || (is_behind && data.size() == query.limit);
       if (is_behind && !has_more) data.push_back(std::move(checkpoint));
       is_behind = is_behind || is_last_seen;
     }
@@ -194,28 +194,23 @@ calls::Awaitable<Status> ListCheckpoints(Services& services, calls::CallContext&
 }  // namespace
 
 void AddFinetuningRoutes(Services& services, std::vector<http::Route>& routes) {
-  using http::BodyForm;
   using Jobs = service::FinetuningService;
   const std::string_view jobs = "/v1/fine_tuning/jobs";
   const std::string_view job = "/v1/fine_tuning/jobs/{job}";
-  std::vector<http::Route> more = {
-      {"POST", jobs, BodyForm::kJson, &OptionsOf("FinetuningService.CreateJob"),
-       HandlerOf(services, Create)},
-      {"GET", jobs, BodyForm::kNone, &OptionsOf("FinetuningService.ListJobs"),
-       HandlerOf(services, List)},
-      {"GET", job, BodyForm::kNone, &OptionsOf("FinetuningService.GetJob"),
-       OfOneJob(services, &Jobs::GetJob)},
-      {"POST", "/v1/fine_tuning/jobs/{job}/cancel", BodyForm::kJson,
-       &OptionsOf("FinetuningService.CancelJob"), OfOneJob(services, &Jobs::CancelJob)},
-      {"POST", "/v1/fine_tuning/jobs/{job}/pause", BodyForm::kJson,
-       &OptionsOf("FinetuningService.PauseJob"), OfOneJob(services, &Jobs::PauseJob)},
-      {"POST", "/v1/fine_tuning/jobs/{job}/resume", BodyForm::kJson,
-       &OptionsOf("FinetuningService.ResumeJob"), OfOneJob(services, &Jobs::ResumeJob)},
-      {"GET", "/v1/fine_tuning/jobs/{job}/events", BodyForm::kNone,
-       &OptionsOf("FinetuningService.ListJobEvents"), HandlerOf(services, ListEvents)},
-      {"GET", "/v1/fine_tuning/jobs/{job}/checkpoints", BodyForm::kNone,
-       &OptionsOf("AdapterService.ListVersions"), HandlerOf(services, ListCheckpoints)}};
-  std::move(more.begin(), more.end(), std::back_inserter(routes));
+  Add({Post(jobs, OptionsOf("FinetuningService.CreateJob"), HandlerOf(services, Create)),
+       Get(jobs, OptionsOf("FinetuningService.ListJobs"), HandlerOf(services, List)),
+       Get(job, OptionsOf("FinetuningService.GetJob"), OfOneJob(services, &Jobs::GetJob)),
+       Post("/v1/fine_tuning/jobs/{job}/cancel", OptionsOf("FinetuningService.CancelJob"),
+            OfOneJob(services, &Jobs::CancelJob)),
+       Post("/v1/fine_tuning/jobs/{job}/pause", OptionsOf("FinetuningService.PauseJob"),
+            OfOneJob(services, &Jobs::PauseJob)),
+       Post("/v1/fine_tuning/jobs/{job}/resume", OptionsOf("FinetuningService.ResumeJob"),
+            OfOneJob(services, &Jobs::ResumeJob)),
+       Get("/v1/fine_tuning/jobs/{job}/events", OptionsOf("FinetuningService.ListJobEvents"),
+           HandlerOf(services, ListEvents)),
+       Get("/v1/fine_tuning/jobs/{job}/checkpoints", OptionsOf("AdapterService.ListVersions"),
+           HandlerOf(services, ListCheckpoints))},
+      routes);
 }
 
 }  // namespace graft::server::rest

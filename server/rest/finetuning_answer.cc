@@ -33,8 +33,6 @@ const char* StatusOf(v1::JobState state) {
   }
 }
 
-std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
-
 /// "file-..." of an upload's URI, else the URI; null if there is none.
 Json FileOf(const std::string& uri) {
   constexpr std::string_view kUploads = "graft://datasets/";
@@ -81,10 +79,6 @@ Json HyperparametersOf(const v1::JobSpec& spec) {
   if (said.has_batch_size()) made["batch_size"] = said.batch_size();
   made["learning_rate_multiplier"] = MultiplierOf(spec);
   return made;
-}
-
-bool IsOver(v1::JobState state) {
-  return state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED;
 }
 
 struct Told {
@@ -195,7 +189,7 @@ Json ToCheckpoint(const v1::AdapterVersion& version) {
 
 Json ToFinetuningJob(const v1::Job& job) {
   const v1::JobSpec& spec = job.spec();
-  const bool is_over = IsOver(job.state());
+  const bool is_over = service::IsTerminal(job.state());
   const Json hyperparameters = HyperparametersOf(spec);
   Json made = {
       {"id", IdOf(job.name())},

@@ -7,6 +7,7 @@
 #include "common/base/utf8.h"
 #include "server/rest/handler.h"
 #include "server/rest/transcode.h"
+#include "server/service/convert.h"
 
 namespace graft::server::rest {
 namespace {
@@ -56,11 +57,6 @@ StatusOr<int64_t> AfterEvent(const http::Request& request) {
   return EventNumber(request.last_event_id, "Last-Event-ID");
 }
 
-bool IsOver(graft::v1::JobState state) {
-  return state == graft::v1::SUCCEEDED || state == graft::v1::FAILED ||
-         state == graft::v1::CANCELLED;
-}
-
 calls::Awaitable<Status> Watch(service::Services& services, calls::CallContext& context,
                                const http::Request& request, http::Responder& out) {
   graft::v1::GetJobRequest get;
@@ -72,7 +68,7 @@ calls::Awaitable<Status> Watch(service::Services& services, calls::CallContext& 
   GRAFT_CO_ASSIGN_OR_RETURN(const graft::v1::Job job,
                             co_await services.finetuning.GetJob(context, get));
   EventWriter writer(out);
-  if (!IsOver(job.state())) {
+  if (!service::IsTerminal(job.state())) {
     const bool is_open = co_await writer.Open();
     if (!is_open) co_return CancelledError("the watcher went away");
   }

@@ -16,8 +16,6 @@ Json Model(const std::string& id, int64_t created, const std::string& owner) {
   return {{"id", id}, {"object", "model"}, {"created", created}, {"owned_by", owner}};
 }
 
-std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
-
 /// Of an adapter's version, by whatever name.
 Json AdapterModel(const std::string& name, const graft::v1::Adapter& adapter) {
   Json model = Model(name, adapter.create_time().seconds(), "graft");

@@ -5,6 +5,7 @@
 #include "server/rest/adapter_archive.h"
 #include "server/rest/dataset_upload.h"
 #include "server/rest/job_event_stream.h"
+#include "server/rest/route_forms.h"
 #include "server/rest/texts.h"
 #include "server/rest/transcode.h"
 #include "server/service/call_table.h"
@@ -12,31 +13,9 @@
 namespace graft::server::rest {
 namespace {
 
-using http::BodyForm;
-using http::Handler;
 using http::Route;
 using service::OptionsOf;
 using service::Services;
-
-Route Get(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
-  return {"GET", pattern, BodyForm::kNone, &options, std::move(handler)};
-}
-Route Post(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
-  return {"POST", pattern, BodyForm::kJson, &options, std::move(handler)};
-}
-Route Put(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
-  return {"PUT", pattern, BodyForm::kJson, &options, std::move(handler)};
-}
-Route Receive(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
-  return {"POST", pattern, BodyForm::kStream, &options, std::move(handler)};
-}
-Route Delete(std::string_view pattern, const calls::CallOptions& options, Handler handler) {
-  return {"DELETE", pattern, BodyForm::kNone, &options, std::move(handler)};
-}
-
-void Add(std::vector<Route> more, std::vector<Route>& routes) {
-  std::move(more.begin(), more.end(), std::back_inserter(routes));
-}
 
 void AddJobs(Services& services, std::vector<Route>& routes) {
   using Jobs = service::FinetuningService;

@@ -11,13 +11,13 @@
 #include "server/rest/finetuning.h"
 #include "server/rest/models.h"
 #include "server/rest/own_routes.h"
+#include "server/rest/route_forms.h"
 #include "server/rest/texts.h"
 #include "server/service/call_table.h"
 
 namespace graft::server::rest {
 namespace {
 
-using http::BodyForm;
 using http::Route;
 using service::OptionsOf;
 using service::Services;
@@ -29,23 +29,23 @@ calls::Awaitable<Status> SayOk(calls::CallContext&, const http::Request&, http::
 }
 
 void AddHealth(std::function<bool()> is_ready, Routes& routes) {
-  routes.push_back({"GET", "/healthz", BodyForm::kNone, &OptionsOf("Http.Health"), SayOk});
   auto ready = [is_ready = std::move(is_ready)](calls::CallContext& context,
                                                 const http::Request& request,
                                                 http::Responder& out) -> calls::Awaitable<Status> {
     if (!is_ready()) co_return UnavailableError("the server is starting or shutting down");
     co_return co_await SayOk(context, request, out);
   };
-  routes.push_back({"GET", "/readyz", BodyForm::kNone, &OptionsOf("Http.Ready"), std::move(ready)});
+  Add({Get("/healthz", OptionsOf("Http.Health"), SayOk),
+       Get("/readyz", OptionsOf("Http.Ready"), std::move(ready))},
+      routes);
 }
 
 void AddDocument(Routes& routes) {
   const auto files = embedded::ApiDocument();
-  const calls::CallOptions* read = &OptionsOf("Http.Read");
-  routes.push_back(
-      {"GET", "/openapi.json", BodyForm::kNone, read, EmbeddedFileHandler(files, "openapi.json")});
-  routes.push_back(
-      {"GET", "/openapi.yaml", BodyForm::kNone, read, EmbeddedFileHandler(files, "openapi.yaml")});
+  const calls::CallOptions& read = OptionsOf("Http.Read");
+  Add({Get("/openapi.json", read, EmbeddedFileHandler(files, "openapi.json")),
+       Get("/openapi.yaml", read, EmbeddedFileHandler(files, "openapi.yaml"))},
+      routes);
 }
 
 calls::Awaitable<Status> NameChat(calls::CallContext&, const http::Request&, http::Responder&) {
@@ -54,30 +54,23 @@ calls::Awaitable<Status> NameChat(calls::CallContext&, const http::Request&, htt
 }
 
 void AddOpenAi(Services& services, Routes& routes) {
-  const calls::CallOptions* generate = &OptionsOf("InferenceService.Generate");
-  routes.insert(
-      routes.end(),
-      {{"GET", "/v1/models", BodyForm::kNone, &OptionsOf("Http.ListModels"),
-        ListModelsHandler(services)},
-       {"GET", "/v1/models/{model}", BodyForm::kNone, &OptionsOf("Http.GetModel"),
-        GetModelHandler(services)},
-       {"DELETE", "/v1/models/{model}", BodyForm::kNone, &OptionsOf("AdapterService.DeleteVersion"),
-        DeleteModelHandler(services)},
-       {"POST", "/v1/chat/completions", BodyForm::kJson, generate, ChatHandler(services)},
-       {"POST", "/v1/completions", BodyForm::kJson, generate, CompletionsHandler(services)},
-       {"POST", "/v1/embeddings", BodyForm::kJson, &OptionsOf("InferenceService.Embed"),
-        EmbeddingsHandler(services)},
-       {"POST", "/v1/responses", BodyForm::kJson, &OptionsOf("Http.GetModel"), NameChat},
-       {"POST", "/v1/files", BodyForm::kStream, &OptionsOf("DatasetService.UploadDataset"),
-        UploadFileHandler(services)},
-       {"GET", "/v1/files", BodyForm::kNone, &OptionsOf("DatasetService.ListDatasets"),
-        ListFilesHandler(services)},
-       {"GET", "/v1/files/{file}", BodyForm::kNone, &OptionsOf("DatasetService.GetDataset"),
-        GetFileHandler(services)},
-       {"GET", "/v1/files/{file}/content", BodyForm::kNone,
-        &OptionsOf("DatasetService.ReadDataset"), ReadFileHandler(services)},
-       {"DELETE", "/v1/files/{file}", BodyForm::kNone, &OptionsOf("DatasetService.DeleteDataset"),
-        DeleteFileHandler(services)}});
+  const calls::CallOptions& generate = OptionsOf("InferenceService.Generate");
+  Add({Get("/v1/models", OptionsOf("Http.ListModels"), ListModelsHandler(services)),
+       Get("/v1/models/{model}", OptionsOf("Http.GetModel"), GetModelHandler(services)),
+       Delete("/v1/models/{model}", OptionsOf("AdapterService.DeleteVersion"),
+              DeleteModelHandler(services)),
+       Post("/v1/chat/completions", generate, ChatHandler(services)),
+       Post("/v1/completions", generate, CompletionsHandler(services)),
+       Post("/v1/embeddings", OptionsOf("InferenceService.Embed"), EmbeddingsHandler(services)),
+       Post("/v1/responses", OptionsOf("Http.GetModel"), NameChat),
+       Receive("/v1/files", OptionsOf("DatasetService.UploadDataset"), UploadFileHandler(services)),
+       Get("/v1/files", OptionsOf("DatasetService.ListDatasets"), ListFilesHandler(services)),
+       Get("/v1/files/{file}", OptionsOf("DatasetService.GetDataset"), GetFileHandler(services)),
+       Get("/v1/files/{file}/content", OptionsOf("DatasetService.ReadDataset"),
+           ReadFileHandler(services)),
+       Delete("/v1/files/{file}", OptionsOf("DatasetService.DeleteDataset"),
+              DeleteFileHandler(services))},
+      routes);
   AddFinetuningRoutes(services, routes);
 }
 

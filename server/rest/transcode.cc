@@ -99,6 +99,8 @@ Status ReadMessage(const http::Request& request, const std::vector<Binding>& bin
   return OkStatus();
 }
 
+std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
+
 std::string Dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -26,6 +26,9 @@ struct Binding {
 /// `form` with the request's arguments in it.
 std::string FillIn(std::string_view form, const http::Request& request);
 
+/// "jobs/x" -> "x"
+std::string IdOf(const std::string& name);
+
 /// The request's body, one JSON object; an empty body is an empty one.
 /// Errors: InvalidArgument.
 StatusOr<Json> BodyOf(const http::Request& request);

@@ -50,6 +50,11 @@ graft::v1::JobState ToProto(core::JobState state) {
   return graft::v1::JOB_STATE_UNSPECIFIED;
 }
 
+bool IsTerminal(graft::v1::JobState state) {
+  return state == graft::v1::SUCCEEDED || state == graft::v1::FAILED ||
+         state == graft::v1::CANCELLED;
+}
+
 graft::v1::ErrorInfo ToProto(const core::JobError& error) {
   graft::v1::ErrorInfo info = proto::ToErrorInfo(ToStatus(error));
   info.set_omitted_details(info.omitted_details() + error.omitted_details);

@@ -22,6 +22,8 @@ StatusOr<Json> MessageToJson(const google::protobuf::Message& message);
 google::protobuf::Timestamp ToTimestamp(TimeUs time);
 
 graft::v1::JobState ToProto(core::JobState state);
+/// As core::IsTerminal.
+bool IsTerminal(graft::v1::JobState state);
 graft::v1::ErrorInfo ToProto(const core::JobError& error);
 graft::v1::Job ToProto(const core::Job& job);
 graft::v1::JobEvent ToProto(const core::JobEvent& event);

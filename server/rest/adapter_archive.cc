@@ -1,5 +1,6 @@
 #include "server/rest/adapter_archive.h"
 
+#include <set>
 #include <string>
 #include <utility>
 
@@ -78,6 +79,9 @@ class TarImport final : public PieceReader<v1::ImportAdapterRequest> {
         }
         case TarReader::Event::Kind::kFile:
           file_ = std::move(event.name);
+          // Folders don't count: two of one name would be read as one.
+          if (!names_.insert(file_).second)
+            co_return InvalidArgumentError("the archive has two files called " + Quoted(file_));
           message_.mutable_file()->set_name(file_);
           if (event.size == 0) co_return true;
           break;
@@ -96,6 +100,7 @@ class TarImport final : public PieceReader<v1::ImportAdapterRequest> {
   const v1::ImportAdapterRequest::Header header_;
   TarReader tar_;
   std::string file_;
+  std::set<std::string> names_;
   bool has_begun_ = false;
 };
 

@@ -12,10 +12,12 @@ namespace graft::server::rest {
 namespace {
 
 constexpr size_t kBlock = 512;
-constexpr int64_t kMaxRecords = 64 << 10;
+constexpr int64_t kMaxAside = 64 << 10;
 constexpr size_t kNameBytes = 100;
 constexpr int64_t kMostBytes = int64_t{1} << 50;
 constexpr int64_t kMostOctal = (int64_t{1} << 33) - 1;
+
+constexpr char kLongName = 'L';  ///< GNU's.
 
 using Event = TarReader::Event;
 
@@ -114,8 +116,8 @@ StatusOr<Event> TarReader::Next() {
   buffer_.erase(0, static_cast<size_t>(skipped));
   padding_ -= skipped;
   if (padding_ > 0) return Event{};
-  if (records_ > 0) {
-    GRAFT_ASSIGN_OR_RETURN(const bool is_taken, TakeRecords());
+  if (aside_ > 0) {
+    GRAFT_ASSIGN_OR_RETURN(const bool is_taken, TakeAside());
     if (!is_taken) return Event{};
     return Next();
   }
@@ -133,9 +135,21 @@ StatusOr<Event> TarReader::NextData() {
   return event;
 }
 
-StatusOr<bool> TarReader::TakeRecords() {
-  if (buffer_.size() < static_cast<size_t>(records_)) return false;
-  std::string_view rest = std::string_view(buffer_).substr(0, static_cast<size_t>(records_));
+StatusOr<bool> TarReader::TakeAside() {
+  const auto size = static_cast<size_t>(aside_);
+  if (buffer_.size() < size) return false;
+  if (is_name_) {
+    path_ = Field(buffer_, 0, size);
+  } else {
+    GRAFT_RETURN_IF_ERROR(TakeRecords(std::string_view(buffer_).substr(0, size)));
+  }
+  padding_ = Padded(aside_) - aside_;
+  buffer_.erase(0, size);
+  aside_ = 0;
+  return true;
+}
+
+Status TarReader::TakeRecords(std::string_view rest) {
   while (!rest.empty()) {
     size_t length = 0;
     const auto [digits, error] = std::from_chars(rest.data(), rest.data() + rest.size(), length);
@@ -155,10 +169,7 @@ StatusOr<bool> TarReader::TakeRecords() {
     }
     rest.remove_prefix(length);
   }
-  padding_ = Padded(records_) - records_;
-  buffer_.erase(0, static_cast<size_t>(records_));
-  records_ = 0;
-  return true;
+  return OkStatus();
 }
 
 StatusOr<Event> TarReader::NextHeader() {
@@ -175,16 +186,16 @@ StatusOr<Event> TarReader::NextHeader() {
   has_begun_ = true;
   GRAFT_ASSIGN_OR_RETURN(int64_t size, Octal(header, kSize, 12));
   const char type = header[kType];
-  if (type == 'x' || type == 'g') {
-    if (size > kMaxRecords || size <= 0) return NoTar("a pax header has no fine size");
-    records_ = size;
+  if (type == 'x' || type == 'g' || type == kLongName) {
+    if (size > kMaxAside || size <= 0) return NoTar("a header of a file's name has no fine size");
+    aside_ = size;
+    is_name_ = type == kLongName;
     return Next();
   }
   const std::string path = std::exchange(path_, {});
   if (const int64_t told = std::exchange(size_, -1); told >= 0) size = told;
   if (type == '5') return Next();
-  if (type != '0' && type != '\0')
-    return NoTar("it has what is no plain file (a link, or a format of GNU's)");
+  if (type != '0' && type != '\0') return NoTar("it has what is no plain file, as a link");
   Event event;
   event.kind = Event::Kind::kFile;
   event.name = BaseName(path.empty() ? Field(header, 0, kNameBytes) : path);

@@ -1,7 +1,8 @@
 #pragma once
 /// Tar archives of plain files, as their bytes come and go: pure, and bounded in memory by what is
 /// fed at once.
-/// Source: POSIX.1-1988 ustar, and of pax (POSIX.1-2001) the records path and size.
+/// Source: POSIX.1-1988 ustar, of pax (POSIX.1-2001) the records path and size, and GNU tar's long
+/// names.
 /// Thread safety: confined to one thread.
 
 #include <cstdint>
@@ -39,14 +40,17 @@ class TarReader {
  private:
   StatusOr<Event> NextHeader();
   StatusOr<Event> NextData();
-  /// Of a pax header: takes its records. False while they aren't all there.
-  StatusOr<bool> TakeRecords();
+  /// What stands behind a pax header, or one of GNU's long names. False while it isn't all there.
+  StatusOr<bool> TakeAside();
+  /// Of a pax header.
+  Status TakeRecords(std::string_view records);
 
   std::string buffer_;
-  int64_t left_ = 0;     ///< Bytes of the file that are still to come,
-  int64_t padding_ = 0;  ///< and of what fills its last block.
-  int64_t records_ = 0;  ///< Size of a pax header's records that come next.
-  std::string path_;     ///< What a pax header said of the next file.
+  int64_t left_ = 0;      ///< Bytes of the file that are still to come,
+  int64_t padding_ = 0;   ///< and of what fills its last block.
+  int64_t aside_ = 0;     ///< Size of what comes next, if that tells of a file that follows,
+  bool is_name_ = false;  ///< and whether it is GNU's long name.
+  std::string path_;      ///< What was told of the next file.
   int64_t size_ = -1;
   bool has_begun_ = false;
   bool is_over_ = false;

@@ -96,7 +96,8 @@ StatusOr<std::string> LabelTerm(const std::string& name, const std::string& valu
     return InvalidArgumentError("metadata can't be looked for by a value with quotes in it")
         .At(Printable(name));
   const std::string key = name.substr(kBegin.size(), name.size() - kBegin.size() - 1);
-  return fmt::format("label.{}=\"{}\"", key, value);
+  constexpr char kQuote = '"';  // Of a filter's text, as core/filter.h reads it.
+  return "label." + key + "=" + kQuote + value + kQuote;
 }
 
 StatusOr<JobsQuery> ReadJobsQuery(const http::Request& request) {

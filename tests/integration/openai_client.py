@@ -119,7 +119,8 @@ def check_completions():
     assert "".join(logprobs.tokens) == choice.text and logprobs.token_logprobs[0] is None
     assert all(value < 0 for value in logprobs.token_logprobs[1:]) and logprobs.text_offset[0] == 0
     assert all(choice.text[offset:].startswith(token) for offset, token in zip(logprobs.text_offset, logprobs.tokens))
-    assert all(len(best) == 2 for best in logprobs.top_logprobs[1:])
+    assert all(token in best and len(best) in (2, 3)
+               for token, best in zip(logprobs.tokens[1:], logprobs.top_logprobs[1:], strict=True))
     scored = client.completions.create(model=BASE, prompt="The capital of France is", max_tokens=0, echo=True, logprobs=1)
     assert scored.choices[0].text == "The capital of France is" and scored.usage.completion_tokens == 0
     assert scored.choices[0].logprobs.token_logprobs == logprobs.token_logprobs[:-1]

@@ -13,13 +13,9 @@ std::string_view View(grpc::string_ref text) { return {text.data(), text.size()}
 tracing::SpanContext TraceOf(const std::multimap<grpc::string_ref, grpc::string_ref>& metadata) {
   const auto [parent, end] = metadata.equal_range(tracing::kTraceparent);
   if (parent == end || std::next(parent) != end) return {};
-  // Several lines are one list (W3C Trace Context, section 3.3.1.1).
   std::string state;
   const auto [first, last] = metadata.equal_range(tracing::kTracestate);
-  for (auto it = first; it != last; ++it) {
-    if (!state.empty()) state += ',';
-    state += View(it->second);
-  }
+  for (auto it = first; it != last; ++it) tracing::AppendTracestate(View(it->second), state);
   return tracing::ParseTraceparent(View(parent->second), state);
 }
 

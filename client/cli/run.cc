@@ -29,6 +29,21 @@ Status SetTimeout(Context& context, double seconds) {
   return OkStatus();
 }
 
+/// What --traceparent or TRACEPARENT names; a variable that is malformed is left aside, as the
+/// standard wants it.
+Status SetTrace(Context& context, const std::string& traceparent, bool is_flag,
+                const Environment& environment) {
+  context.options.trace =
+      tracing::ParseTraceparent(traceparent, is_flag ? std::string() : environment.tracestate);
+  if (traceparent.empty() || context.options.trace.valid()) return OkStatus();
+  const std::string why = Quoted(traceparent) +
+                          " is no traceparent like "
+                          "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  if (is_flag) return UsageError("--traceparent: " + why);
+  context.err << "graft: TRACEPARENT is left aside: " << why << "\n";
+  return OkStatus();
+}
+
 void AddCommands(Command root, Action& run, ScriptFlags& scripts) {
   AddJobCommands(root, run);
   AddAdapterCommands(root, run);
@@ -65,8 +80,9 @@ int RunLine(std::vector<std::string> arguments, const Environment& environment, 
   root.Add("--server", context.options.server, "The server, HOST:PORT (GRAFT_SERVER)")
       .ShowDefault();
   root.Add("--token", context.options.token, "Bearer token (GRAFT_TOKEN)");
-  root.Add("--traceparent", traceparent,
-           "Of a trace that the call is to be in, as W3C Trace Context has it (TRACEPARENT)");
+  const Option chosen_trace =
+      root.Add("--traceparent", traceparent,
+               "Of a trace that the call is to be in, as W3C Trace Context has it (TRACEPARENT)");
   const Option chosen_timeout = root.Add("--timeout", timeout, TimeoutHelp(context.options));
   root.AddFlag("--json", context.json, "Print the response messages as JSON, one a line");
   Action run;
@@ -96,11 +112,9 @@ int RunLine(std::vector<std::string> arguments, const Environment& environment, 
   if (chosen_timeout.is_given()) {
     if (const Status set = SetTimeout(context, timeout); !set.ok()) return Refuse(context, set);
   }
-  context.options.trace = tracing::ParseTraceparent(traceparent, environment.tracestate);
-  if (!traceparent.empty() && !context.options.trace.valid())
-    return Refuse(context, UsageError(Quoted(traceparent) +
-                                      " (--traceparent, TRACEPARENT) is no traceparent like "
-                                      "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+  if (const Status named = SetTrace(context, traceparent, chosen_trace.is_given(), environment);
+      !named.ok())
+    return Refuse(context, named);
   auto client = client::Client::Create(context.options);
   if (!client.ok()) return Refuse(context, UsageError(client.status().message()));
   context.client = std::move(*client);

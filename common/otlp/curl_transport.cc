@@ -42,7 +42,8 @@ class CurlTransport final : public Transport {
               const std::function<bool()>& go_on) override {
     CURL* curl = curl_.get();
     Answer answer;
-    const auto time = std::min(at_most, timeout_);
+    answer.body.reserve(kMaxAnswer);  // Nothing may be thrown through curl.
+    const auto time = timeout_.count() == 0 ? at_most : std::min(at_most, timeout_);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
                      static_cast<long>(std::max<int64_t>(1, time.count())));
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
@@ -80,7 +81,8 @@ class CurlTransport final : public Transport {
     const auto set = [&](CURLoption option, auto value) {
       ok = ok && curl_easy_setopt(curl, option, value) == CURLE_OK;
     };
-    set(CURLOPT_URL, settings.url.c_str());
+    set(CURLOPT_URL, settings.url.whole.c_str());
+    set(CURLOPT_QUICK_EXIT, 1L);  // A name that nobody resolves must not hold up the end.
     set(CURLOPT_POST, 1L);
     set(CURLOPT_HTTPHEADER, headers_.get());
     set(CURLOPT_USERAGENT, "graft");

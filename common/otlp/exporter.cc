@@ -12,6 +12,8 @@ namespace graft::otlp {
 namespace {
 
 constexpr size_t kMaxWhy = 200;
+/// Nobody waits longer, whatever a collector asks for.
+constexpr std::chrono::seconds kLongestPause = std::chrono::hours(24);
 
 /// OTLP/HTTP, "Retryable Response Codes"; without an answer the collector may be back soon.
 bool IsWorthAnotherTry(int status) {
@@ -37,11 +39,12 @@ void Exporter::Take(tracing::Span span) {
   const std::lock_guard lock(mutex_);
   if (stop_by_ || waiting_.size() >= options_.max_queue) {
     ++counts_.dropped;
+    ++overflown_;
     return;
   }
   // A lack of memory costs the span alone.
   if (!Contained([&] { waiting_.push_back(std::move(span)); }).ok()) ++counts_.dropped;
-  if (waiting_.size() == 1 || waiting_.size() >= options_.max_batch) changed_.notify_all();
+  if (waiting_.size() == 1 || waiting_.size() == options_.max_batch) changed_.notify_all();
 }
 
 void Exporter::Stop(std::chrono::milliseconds at_most) {
@@ -69,6 +72,7 @@ void Exporter::Run() {
     if (batch.empty()) return;
     if (const Status sent = Contained([&] { Send(batch); }); !sent.ok())
       Drop(batch.size(), sent.message());
+    TellOverflow();
   }
 }
 
@@ -87,26 +91,44 @@ std::vector<tracing::Span> Exporter::Next() {
 
 void Exporter::Send(const std::vector<tracing::Span>& batch) {
   const std::string body = ToOtlpJson(resource_, batch);
-  const auto give_up = Clock::now() + options_.patience;
+  const bool has_limit = options_.patience.count() > 0;
+  const auto give_up = has_limit ? Clock::now() + options_.patience : Clock::time_point::max();
   auto pause = options_.first_pause;
   while (true) {
     if (!GoOn()) return Drop(batch.size(), "the process ended before they were sent");
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(give_up - Clock::now());
-    const Answer answer = transport_->Post(body, left, [this] { return GoOn(); });
-    if (answer.status >= 200 && answer.status < 300) {
-      const Refused refused = RefusedOf(answer.body);
-      const int64_t lost =
-          std::clamp<int64_t>(refused.spans, 0, static_cast<int64_t>(batch.size()));
-      if (lost > 0) Drop(static_cast<size_t>(lost), "the collector refused them: " + refused.why);
-      const std::lock_guard lock(mutex_);
-      counts_.sent += static_cast<int64_t>(batch.size()) - lost;
-      return;
-    }
-    if (!IsWorthAnotherTry(answer.status) ||
-        !Pause(std::max<std::chrono::milliseconds>(pause, answer.retry_after), give_up))
+    const Answer answer = transport_->Post(body, Left(give_up), [this] { return GoOn(); });
+    if (answer.status >= 200 && answer.status < 300) return Arrived(batch.size(), answer.body);
+    const std::chrono::milliseconds asked = std::min(answer.retry_after, kLongestPause);
+    if (!IsWorthAnotherTry(answer.status) || !Pause(std::max(Jittered(pause), asked), give_up))
       return Drop(batch.size(), WhyOf(answer));
     pause *= 2;
   }
+}
+
+std::chrono::milliseconds Exporter::Left(Clock::time_point give_up) const {
+  const std::lock_guard lock(mutex_);
+  const auto end = stop_by_ ? std::min(*stop_by_, give_up) : give_up;
+  const auto now = Clock::now();
+  if (end > now + kLongestPause) return kLongestPause;
+  return std::chrono::ceil<std::chrono::milliseconds>(end - now);
+}
+
+void Exporter::Arrived(size_t spans, const std::string& answer) {
+  const Refused refused = RefusedOf(answer);
+  const int64_t lost = std::clamp<int64_t>(refused.spans, 0, static_cast<int64_t>(spans));
+  {
+    const std::lock_guard lock(mutex_);
+    counts_.sent += static_cast<int64_t>(spans) - lost;
+    counts_.dropped += lost;
+  }
+  // One that refuses none and says something warns.
+  if (lost > 0 || !refused.why.empty()) Warn(lost, "the collector says: " + refused.why);
+}
+
+std::chrono::milliseconds Exporter::Jittered(std::chrono::milliseconds pause) {
+  std::uniform_real_distribution<double> factor(0.5, 1.5);
+  return std::chrono::milliseconds(
+      static_cast<int64_t>(static_cast<double>(pause.count()) * factor(random_)));
 }
 
 bool Exporter::Pause(std::chrono::milliseconds pause, Clock::time_point give_up) {
@@ -116,10 +138,27 @@ bool Exporter::Pause(std::chrono::milliseconds pause, Clock::time_point give_up)
 }
 
 void Exporter::Drop(size_t spans, const std::string& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    counts_.dropped += static_cast<int64_t>(spans);
+  }
+  Warn(static_cast<int64_t>(spans), why);
+}
+
+void Exporter::TellOverflow() {
+  int64_t spans = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    spans = std::exchange(overflown_, 0);
+  }
+  if (spans > 0) Warn(spans, "more came than the queue holds (OTEL_BSP_MAX_QUEUE_SIZE)");
+}
+
+void Exporter::Warn(int64_t spans, const std::string& why) {
   int64_t dropped = 0;
   {
     const std::lock_guard lock(mutex_);
-    dropped = counts_.dropped += static_cast<int64_t>(spans);
+    dropped = counts_.dropped;
     const auto now = Clock::now();
     if (last_warning_ && now - *last_warning_ < options_.warn_every) return;
     last_warning_ = now;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,14 +22,14 @@
 
 namespace graft::otlp {
 
-/// Thread safety: thread-safe.
+/// Thread safety: thread-safe; Stop from one thread.
 class Exporter final : public tracing::SpanSink {
  public:
   struct Options {
     size_t max_queue = 2048;
     size_t max_batch = 512;
     std::chrono::milliseconds delay{5'000};
-    std::chrono::milliseconds patience{30'000};
+    std::chrono::milliseconds patience{30'000};  ///< How long one batch is tried; 0: no limit.
     std::chrono::milliseconds first_pause{
         1'000};  ///< Before a batch is tried again; then twice it.
     std::chrono::milliseconds warn_every{60'000};  ///< At most one warning in that time.
@@ -58,9 +59,19 @@ class Exporter final : public tracing::SpanSink {
   void Send(const std::vector<tracing::Span>& batch);
   /// Waits before another try; false if there is to be none.
   bool Pause(std::chrono::milliseconds pause, Clock::time_point give_up);
+  /// Between half and one and a half of it, so that many don't come back at once.
+  std::chrono::milliseconds Jittered(std::chrono::milliseconds pause);
+  /// Until then, or Stop's time.
+  std::chrono::milliseconds Left(Clock::time_point give_up) const;
+  /// `answer` is a success's.
+  void Arrived(size_t spans, const std::string& answer);
   /// False once Stop's time is up.
   bool GoOn() const;
   void Drop(size_t spans, const std::string& why);
+  /// Tells of what was dropped because the queue was full.
+  void TellOverflow();
+  /// At most so often. `spans` of them were dropped.
+  void Warn(int64_t spans, const std::string& why);
 
   const Options options_;
   const Resource resource_;
@@ -71,7 +82,9 @@ class Exporter final : public tracing::SpanSink {
   std::deque<tracing::Span> waiting_;
   std::optional<Clock::time_point> stop_by_;  ///< Set by Stop.
   Counts counts_;
+  int64_t overflown_ = 0;  ///< Of the dropped: not told of yet.
   std::optional<Clock::time_point> last_warning_;
+  std::minstd_rand random_{std::random_device()()};  ///< The thread's.
   std::thread thread_;
 };
 

@@ -1,5 +1,6 @@
 #include "common/otlp/otlp_json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <utility>
@@ -54,6 +55,7 @@ OrderedJson SpanJson(const tracing::Span& span) {
   json["endTimeUnixNano"] = std::to_string(span.end);
   json["attributes"] = Attributes(span.attributes);
   for (const tracing::SpanEvent& event : span.events) json["events"].push_back(Event(event));
+  if (span.dropped_events > 0) json["droppedEventsCount"] = span.dropped_events;
   for (const tracing::SpanContext& link : span.links) {
     OrderedJson other = OrderedJson::object();
     Name(link, other);
@@ -65,6 +67,16 @@ OrderedJson SpanJson(const tracing::Span& span) {
 }
 
 }  // namespace
+
+void Set(Resource& resource, const std::string& name, const tracing::Value& value) {
+  std::erase_if(resource, [&](const tracing::Attribute& other) { return other.name == name; });
+  resource.push_back({name, value});
+}
+
+void SetIfAbsent(Resource& resource, const std::string& name, const tracing::Value& value) {
+  const auto is_same = [&](const tracing::Attribute& other) { return other.name == name; };
+  if (std::ranges::none_of(resource, is_same)) resource.push_back({name, value});
+}
 
 std::string ToOtlpJson(const Resource& resource, const std::vector<tracing::Span>& spans) {
   OrderedJson list = OrderedJson::array();

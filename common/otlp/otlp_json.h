@@ -12,6 +12,9 @@ namespace graft::otlp {
 
 /// What made the spans: the process.
 using Resource = std::vector<tracing::Attribute>;
+// A name stands there once.
+void Set(Resource& resource, const std::string& name, const tracing::Value& value);
+void SetIfAbsent(Resource& resource, const std::string& name, const tracing::Value& value);
 
 /// An ExportTraceServiceRequest. Bytes that aren't UTF-8 become U+FFFD.
 std::string ToOtlpJson(const Resource& resource, const std::vector<tracing::Span>& spans);

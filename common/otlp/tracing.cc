@@ -16,15 +16,15 @@ StatusOr<Tracing> StartTracing(Environment environment, const std::string& progr
   if (!settings) return Tracing();
   GRAFT_ASSIGN_OR_RETURN(auto transport, MakeCurlTransport(*settings));
   for (const std::string& note : settings->notes) spdlog::warn("{}", note);
-  settings->resource.push_back({"process.pid", static_cast<int64_t>(::getpid())});
-  if (!instance.empty()) settings->resource.push_back({"service.instance.id", instance});
+  SetIfAbsent(settings->resource, "process.pid", int64_t{::getpid()});
+  SetIfAbsent(settings->resource, "service.instance.id", instance);
   const Exporter::Options options{.max_queue = settings->max_queue,
                                   .max_batch = settings->max_batch,
                                   .delay = settings->delay,
                                   .patience = settings->patience};
   auto exporter =
       std::make_shared<Exporter>(options, std::move(settings->resource), std::move(transport));
-  spdlog::info("traces go to {}", settings->url);
+  spdlog::info("traces go to {}", settings->url.shown);
   return Tracing{tracing::Tracer(exporter, settings->sampler), exporter};
 }
 

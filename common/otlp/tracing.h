@@ -16,13 +16,13 @@ struct Tracing {
   std::shared_ptr<Exporter> exporter;
 
   Exporter::Counts counts() const { return exporter ? exporter->counts() : Exporter::Counts(); }
-  /// Sends what is left. Idempotent.
-  void Stop() const {
-    if (exporter) exporter->Stop(std::chrono::seconds(2));
+  /// Sends what is left, for as long as `at_most`. Idempotent.
+  void Stop(std::chrono::milliseconds at_most) const {
+    if (exporter) exporter->Stop(at_most);
   }
 };
 
-/// `program`: "graft-server"; `instance` tells several of them apart, and may be empty.
+/// `program`: "graft-server"; `instance` tells several of them apart.
 /// Errors: as ReadSettings and MakeCurlTransport.
 StatusOr<Tracing> StartTracing(Environment environment, const std::string& program,
                                const std::string& instance);

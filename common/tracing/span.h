@@ -29,13 +29,17 @@ struct Attribute {
 
 enum class SpanKind {
   kInternal = 1,
-  kServer = 2,  ///< A call, where it is answered.
+  kServer = 2,  ///< A call, where it is answered,
+  kClient = 3,  ///< and where it is made.
 };
 
 struct SpanEvent {
   TimeNs time = 0;
   std::string name;
 };
+
+/// Of one span, as OpenTelemetry's own limits have it; what is more is counted.
+inline constexpr size_t kMaxEvents = 128;
 
 struct Span {
   SpanContext context = {};    ///< Its own.
@@ -45,15 +49,21 @@ struct Span {
   TimeNs start = 0, end = 0;
   std::vector<Attribute> attributes = {};
   std::vector<SpanEvent> events = {};
+  int64_t dropped_events = 0;
   std::vector<SpanContext> links = {};  ///< Spans of other traces that it comes of.
   bool has_failed = false;
   std::string message = {};  ///< Why it failed.
 
-  void Set(std::string_view attribute, Value value) {
-    attributes.push_back({std::string(attribute), std::move(value)});
-  }
+  /// In place of what the attribute was.
+  void Set(std::string_view attribute, Value value);
+  void AddEvent(TimeNs time, std::string_view name);
+  void AddLink(const SpanContext& other);  ///< Once.
   /// Failed, for this reason; of OK nothing.
   void Fail(const Status& status);
 };
+
+/// Whether a call that ended so failed by what answered it, rather than by its caller.
+/// Source: OpenTelemetry's semantic conventions for gRPC, "gRPC Status" of servers.
+bool IsServersFault(StatusCode code);
 
 }  // namespace graft::tracing

@@ -30,8 +30,27 @@ bool IsNonZeroHex(std::string_view text) {
   return IsHex(text) && text.find_first_not_of('0') != std::string_view::npos;
 }
 
-bool IsPrintable(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \t";
+  const size_t begin = std::min(text.find_first_not_of(kBlank), text.size());
+  const size_t end = text.find_last_not_of(kBlank);
+  return end == std::string_view::npos ? std::string_view() : text.substr(begin, end - begin + 1);
+}
+
+/// Whole entries of a tracestate.
+std::string Kept(std::string_view state) {
+  std::string kept;
+  while (!state.empty()) {
+    const size_t comma = std::min(state.find(','), state.size());
+    const std::string_view entry = Trimmed(state.substr(0, comma));
+    state.remove_prefix(std::min(comma + 1, state.size()));
+    const bool is_printable =
+        std::ranges::all_of(entry, [](char c) { return c >= ' ' && c <= '~'; });
+    if (entry.empty() || !is_printable) continue;
+    if (kept.size() + entry.size() + 1 > kMaxState) break;
+    AppendTracestate(entry, kept);
+  }
+  return kept;
 }
 
 /// `digits` random ones, not all of them 0.
@@ -71,13 +90,25 @@ SpanContext ParseTraceparent(std::string_view traceparent, std::string_view trac
   context.trace_id = trace;
   context.span_id = span;
   context.is_sampled = (kDigits.find(flags[1]) & 1) != 0;
-  if (tracestate.size() <= kMaxState && IsPrintable(tracestate)) context.state = tracestate;
+  context.state = Kept(tracestate);
   return context;
 }
 
 std::string Traceparent(const SpanContext& context) {
   if (!context.valid()) return {};
   return "00-" + context.trace_id + "-" + context.span_id + (context.is_sampled ? "-01" : "-00");
+}
+
+std::string_view TraceIdIn(std::string_view traceparent) {
+  return traceparent.substr(std::min(kTraceAt, traceparent.size()), kTraceDigits);
+}
+std::string_view SpanIdIn(std::string_view traceparent) {
+  return traceparent.substr(std::min(kSpanAt, traceparent.size()), kSpanDigits);
+}
+
+void AppendTracestate(std::string_view more, std::string& state) {
+  if (!state.empty()) state += ',';
+  state += more;
 }
 
 std::string NewTraceId() { return RandomHex(kTraceDigits); }

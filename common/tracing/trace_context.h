@@ -22,10 +22,18 @@ struct SpanContext {
 };
 
 /// Reads "00-TRACE-SPAN-FLAGS", also of later versions. Not valid if it is malformed: then the
-/// trace begins anew, as the standard wants it. A `tracestate` that can't be passed on is left out.
+/// trace begins anew, as the standard wants it. Of `tracestate` those entries are kept that can be
+/// passed on, from the first, up to 512 characters.
 SpanContext ParseTraceparent(std::string_view traceparent, std::string_view tracestate = {});
 /// Empty of one that isn't valid.
 std::string Traceparent(const SpanContext& context);
+
+/// The ids in what Traceparent wrote; empty of an empty one.
+std::string_view TraceIdIn(std::string_view traceparent);
+std::string_view SpanIdIn(std::string_view traceparent);
+
+/// Several headers of that name are one list (section 3.3.1.1).
+void AppendTracestate(std::string_view more, std::string& state);
 
 /// Random ones.
 std::string NewTraceId();

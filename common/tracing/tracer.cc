@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cstdint>
 
+#include "common/base/guard.h"
+
 namespace graft::tracing {
 
 bool Sampler::Samples(const SpanContext& parent, std::string_view trace_id) const {
@@ -26,18 +28,47 @@ ActiveSpan& ActiveSpan::operator=(ActiveSpan&& other) noexcept {
 }
 
 void ActiveSpan::AddEvent(std::string_view name) {
-  if (span_ != nullptr) span_->events.push_back({Now(), std::string(name)});
+  if (span_ != nullptr) span_->AddEvent(Now(), name);
 }
 
 void ActiveSpan::AddLink(const SpanContext& other) {
-  if (span_ != nullptr && other.valid()) span_->links.push_back(other);
+  if (span_ != nullptr && other.valid()) span_->AddLink(other);
 }
 
-void ActiveSpan::End() {
+ActiveSpan ActiveSpan::StartChild(std::string_view name, SpanKind kind) const {
+  ActiveSpan child;
+  child.context_ = context_;
+  if (span_ == nullptr) return child;
+  child.context_.span_id = NewSpanId();
+  child.Begin(name, kind, context_, sink_);
+  return child;
+}
+
+void ActiveSpan::Begin(std::string_view name, SpanKind kind, const SpanContext& parent,
+                       std::shared_ptr<SpanSink> sink) {
+  span_ = std::make_unique<Span>();
+  span_->context = context_;
+  span_->parent_id = parent.span_id;
+  span_->name = name;
+  span_->kind = kind;
+  span_->start = Now();
+  sink_ = std::move(sink);
+}
+
+void ActiveSpan::End() noexcept {
   if (span_ == nullptr) return;
-  span_->end = Now();
-  sink_->Take(std::move(*span_));
-  span_.reset();
+  const std::unique_ptr<Span> span = std::move(span_);
+  span->end = Now();
+  static_cast<void>(Contained([&] { sink_->Take(std::move(*span)); }));
+}
+
+void ActiveSpan::EndWith(const Status& status) noexcept {
+  if (span_ == nullptr) return;
+  static_cast<void>(Contained([&] {
+    Set("graft.status", std::string(StatusCodeName(status.code())));
+    if (IsServersFault(status.code())) Fail(status);
+  }));
+  End();
 }
 
 ActiveSpan Tracer::Start(std::string_view name, const SpanContext& parent, SpanKind kind) const {
@@ -50,13 +81,7 @@ ActiveSpan Tracer::Start(std::string_view name, const SpanContext& parent, SpanK
   own.span_id = NewSpanId();
   active.context_ = own;
   if (!own.is_sampled) return active;
-  active.span_ = std::make_unique<Span>();
-  active.span_->context = own;
-  active.span_->parent_id = parent.span_id;
-  active.span_->name = name;
-  active.span_->kind = kind;
-  active.span_->start = Now();
-  active.sink_ = sink_;
+  active.Begin(name, kind, parent, sink_);
   return active;
 }
 

@@ -34,7 +34,7 @@ class ActiveSpan {
   ActiveSpan(ActiveSpan&&) noexcept = default;
   ActiveSpan& operator=(ActiveSpan&& other) noexcept;
 
-  /// What is below it begins with this; where it isn't recorded, its parent's.
+  /// What is below it begins with this. Of a tracer that is off, its parent's.
   const SpanContext& context() const { return context_; }
   bool is_recorded() const { return span_ != nullptr; }
   // Nothing of one that isn't recorded.
@@ -46,10 +46,21 @@ class ActiveSpan {
   void Fail(const Status& status) {
     if (span_ != nullptr) span_->Fail(status);
   }
-  void End();
+  /// One below it, which is recorded if this is.
+  ActiveSpan StartChild(std::string_view name, SpanKind kind = SpanKind::kInternal) const;
+  // These don't throw: a lack of memory costs the span alone.
+  void End() noexcept;
+  /// Ends a call's, with what that ended with: see IsServersFault.
+  void EndWith(const Status& status) noexcept;
+  /// It tells nobody anything.
+  void Discard() { span_.reset(); }
 
  private:
   friend class Tracer;
+  /// Requires: context_ is its own.
+  void Begin(std::string_view name, SpanKind kind, const SpanContext& parent,
+             std::shared_ptr<SpanSink> sink);
+
   SpanContext context_;
   std::unique_ptr<Span> span_;
   std::shared_ptr<SpanSink> sink_;
@@ -62,6 +73,7 @@ class Tracer {
   Tracer(std::shared_ptr<SpanSink> sink, Sampler sampler)
       : sink_(std::move(sink)), sampler_(sampler) {}
 
+  bool is_on() const { return sink_ != nullptr; }
   /// Below `parent`; one that isn't valid begins a trace, if anything is recorded.
   ActiveSpan Start(std::string_view name, const SpanContext& parent,
                    SpanKind kind = SpanKind::kInternal) const;

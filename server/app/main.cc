@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <csignal>
 
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 
@@ -94,7 +95,7 @@ int Run(const Config& config) {
   };
   StartThread(end_at_once, [](const Status&) { ::_exit(1); }).detach();
   (*server)->Stop();
-  tracing->Stop();
+  tracing->Stop(std::chrono::seconds(2));
   spdlog::info("stopped");
   return (*server)->failed() ? 1 : 0;
 }

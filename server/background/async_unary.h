@@ -1,6 +1,7 @@
 #pragma once
 /// A unary call to another process, as an awaitable that resumes on the io thread.
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <type_traits>
@@ -12,14 +13,13 @@
 #include "proto/grpc_status.h"
 #include "proto/grpc_trace.h"
 #include "server/calls/await.h"
-#include "server/calls/call.h"
 
 namespace graft::server::background {
 
 /// Calls a unary method of another process. `method` is a member of the stub's async interface:
 ///   AsyncUnary<Reply>(runtime, stub.async(), &Engine::StubInterface::async_interface::Classify,
-///   request, call)
-/// It has the deadline and the trace of `for_call`. Cancelling the caller cancels the call. Returns
+///   request, deadline, trace)
+/// The call is below `trace`. Cancelling the caller cancels it. Returns
 /// the peer's status with its details. Ownership: keeps request, reply and context until the call
 /// is over; `async` must outlive it.
 template <typename Reply, typename Async, typename Request>
@@ -27,7 +27,8 @@ calls::Awaitable<StatusOr<Reply>> AsyncUnary(
     calls::Runtime& runtime, std::type_identity_t<Async>* async,
     void (Async::*method)(grpc::ClientContext*, const Request*, Reply*,
                           std::function<void(grpc::Status)>),
-    Request request, const calls::CallContext& for_call) {
+    Request request, std::chrono::system_clock::time_point deadline,
+    const tracing::SpanContext& trace) {
   struct Call {
     grpc::ClientContext context;
     Request request;
@@ -35,8 +36,8 @@ calls::Awaitable<StatusOr<Reply>> AsyncUnary(
   };
   auto call = std::make_shared<Call>();
   call->request = std::move(request);
-  call->context.set_deadline(for_call.deadline);
-  proto::AddTrace(for_call.span.context(), call->context);
+  call->context.set_deadline(deadline);
+  proto::AddTrace(trace, call->context);
 
   auto begin = [](auto handler, calls::Runtime* rt, Async* stub, decltype(method) m,
                   std::shared_ptr<Call> c) {

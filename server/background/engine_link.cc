@@ -46,40 +46,53 @@ EngineLink::EngineLink(calls::Runtime& runtime, std::string worker_id, const std
       stub_(std::make_unique<Stub>(Stub{pb::Engine::NewStub(Dial(address))})) {}
 EngineLink::~EngineLink() = default;
 
+tracing::ActiveSpan EngineLink::SpanOf(const calls::CallContext& call) const {
+  tracing::ActiveSpan span = call.span.StartChild("ask worker", tracing::SpanKind::kClient);
+  if (!span.is_recorded()) return span;
+  span.Set("graft.worker", worker_id_);
+  span.Set("peer.service", std::string("graft-worker"));
+  return span;
+}
+
+template <typename Reply, typename Method, typename Request>
+EngineLink::Answer<Reply> EngineLink::Ask(Method method, Request request,
+                                          const calls::CallContext& call) {
+  tracing::ActiveSpan span = SpanOf(call);
+  StatusOr<Reply> reply = co_await AsyncUnary<Reply>(
+      runtime_, stub_->engine->async(), method, std::move(request), call.deadline, span.context());
+  span.EndWith(reply.status());
+  co_return reply;
+}
+
 EngineLink::Answer<pb::EngineClassifyResponse> EngineLink::Classify(
     pb::EngineClassifyRequest request, const calls::CallContext& call) {
   constexpr Unary<pb::EngineClassifyRequest, pb::EngineClassifyResponse> kMethod = &Async::Classify;
-  return AsyncUnary<pb::EngineClassifyResponse>(runtime_, stub_->engine->async(), kMethod,
-                                                std::move(request), call);
+  return Ask<pb::EngineClassifyResponse>(kMethod, std::move(request), call);
 }
 
 EngineLink::Answer<pb::EngineEmbedResponse> EngineLink::Embed(pb::EngineEmbedRequest request,
                                                               const calls::CallContext& call) {
   constexpr Unary<pb::EngineEmbedRequest, pb::EngineEmbedResponse> kMethod = &Async::Embed;
-  return AsyncUnary<pb::EngineEmbedResponse>(runtime_, stub_->engine->async(), kMethod,
-                                             std::move(request), call);
+  return Ask<pb::EngineEmbedResponse>(kMethod, std::move(request), call);
 }
 
 EngineLink::Answer<pb::EngineScoreResponse> EngineLink::Score(pb::EngineScoreRequest request,
                                                               const calls::CallContext& call) {
   constexpr Unary<pb::EngineScoreRequest, pb::EngineScoreResponse> kMethod = &Async::Score;
-  return AsyncUnary<pb::EngineScoreResponse>(runtime_, stub_->engine->async(), kMethod,
-                                             std::move(request), call);
+  return Ask<pb::EngineScoreResponse>(kMethod, std::move(request), call);
 }
 
 EngineLink::Answer<pb::LoadVersionResponse> EngineLink::LoadVersion(
     pb::LoadVersionRequest request, const calls::CallContext& call) {
   constexpr Unary<pb::LoadVersionRequest, pb::LoadVersionResponse> kMethod = &Async::LoadVersion;
-  return AsyncUnary<pb::LoadVersionResponse>(runtime_, stub_->engine->async(), kMethod,
-                                             std::move(request), call);
+  return Ask<pb::LoadVersionResponse>(kMethod, std::move(request), call);
 }
 
 EngineLink::Answer<pb::EngineEvaluateResponse> EngineLink::EvaluateVersion(
     pb::EngineEvaluateRequest request, const calls::CallContext& call) {
   constexpr Unary<pb::EngineEvaluateRequest, pb::EngineEvaluateResponse> kMethod =
       &Async::EvaluateVersion;
-  return AsyncUnary<pb::EngineEvaluateResponse>(runtime_, stub_->engine->async(), kMethod,
-                                                std::move(request), call);
+  return Ask<pb::EngineEvaluateResponse>(kMethod, std::move(request), call);
 }
 
 std::unique_ptr<ReplyStream<pb::EngineGenerateResponse>> EngineLink::Generate(
@@ -88,7 +101,7 @@ std::unique_ptr<ReplyStream<pb::EngineGenerateResponse>> EngineLink::Generate(
                                    grpc::ClientReadReactor<pb::EngineGenerateResponse>*) =
       &Async::Generate;
   return std::make_unique<IncomingStream<pb::EngineGenerateResponse>>(
-      runtime_, stub_->engine->async(), kMethod, std::move(request), call);
+      runtime_, stub_->engine->async(), kMethod, std::move(request), call.deadline, SpanOf(call));
 }
 
 }  // namespace graft::server::background

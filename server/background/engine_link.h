@@ -24,7 +24,7 @@ class ReplyStream {
   virtual Status status() const = 0;
 };
 
-/// Calls have the deadline, and are in the trace, of the call that they are made for. They resume
+/// Calls have the deadline of the call that they are made for, and are spans below it. They resume
 /// on the io thread; cancelling the caller cancels them. Errors: the worker's, with their details;
 /// Unavailable if it is gone.
 class EngineLink {
@@ -56,6 +56,11 @@ class EngineLink {
 
  private:
   struct Stub;
+  /// One of the stub's unary methods.
+  template <typename Reply, typename Method, typename Request>
+  Answer<Reply> Ask(Method method, Request request, const calls::CallContext& call);
+  tracing::ActiveSpan SpanOf(const calls::CallContext& call) const;
+
   calls::Runtime& runtime_;
   const std::string worker_id_;
   const std::unique_ptr<Stub> stub_;

@@ -146,6 +146,7 @@ calls::Awaitable<void> Housekeeping::EndJobsOnMissingBases() {
     if (!ended.ok()) continue;
     for (const core::Job& job : *ended) {
       NoteTransition(backend_.probe, job);
+      RecordWait(backend_.tracer, job);
       logging::Warn(About(job), "job {} is FAILED: {}", job.key.id, error.message);
     }
   }

@@ -1,6 +1,7 @@
 #pragma once
 /// A server stream of another process, read message by message by a coroutine on the io thread.
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -24,20 +25,23 @@ namespace graft::server::background {
 template <typename Reply>
 class IncomingStream final : public ReplyStream<Reply> {
  public:
-  /// Begins the call. `method` is a member of the stub's async interface:
-  ///   IncomingStream<Part> stream(runtime, stub.async(), kGenerate, request, call);
+  /// Begins the call, which is below `span` and ends it. `method` is a member of the stub's async
+  /// interface:
+  ///   IncomingStream<Part> stream(runtime, stub.async(), kGenerate, request, deadline, span);
   ///   while (auto part = co_await stream.Read()) ...;
   ///   stream.status()
   template <typename Async, typename Request>
   IncomingStream(calls::Runtime& runtime, std::type_identity_t<Async>* async,
                  void (Async::*method)(grpc::ClientContext*, const Request*,
                                        grpc::ClientReadReactor<Reply>*),
-                 Request request, const calls::CallContext& for_call)
+                 Request request, std::chrono::system_clock::time_point deadline,
+                 tracing::ActiveSpan span)
       : reader_(std::make_shared<Reader>(runtime)) {
     auto kept = std::make_shared<Request>(std::move(request));
     reader_->request = kept;
-    reader_->context.set_deadline(for_call.deadline);
-    proto::AddTrace(for_call.span.context(), reader_->context);
+    reader_->context.set_deadline(deadline);
+    proto::AddTrace(span.context(), reader_->context);
+    reader_->span = std::move(span);
     reader_->self = reader_;
     (async->*method)(&reader_->context, kept.get(), reader_.get());
     // Until it is let go of, gRPC doesn't end the call under a Read that is about to begin.
@@ -82,6 +86,7 @@ class IncomingStream final : public ReplyStream<Reply> {
       boost::asio::post(runtime.io(), [kept = std::move(self), end] {
         kept->status = end;
         kept->done = true;
+        kept->span.EndWith(proto::FromGrpcStatus(end));
         kept->pending.Complete(false);
       });
     }
@@ -99,6 +104,7 @@ class IncomingStream final : public ReplyStream<Reply> {
     calls::PendingOp pending;
     grpc::Status status;
     bool done = false;
+    tracing::ActiveSpan span;
   };
 
   const std::shared_ptr<Reader> reader_;

@@ -12,14 +12,6 @@ namespace {
 
 using core::Attempt;
 
-/// Of a traceparent, see common/tracing/trace_context.h.
-constexpr size_t kTraceAt = 3, kTraceDigits = 32, kSpanAt = 36, kSpanDigits = 16;
-
-std::string_view Part(const std::string& traceparent, size_t at, size_t digits) {
-  return traceparent.size() < at ? std::string_view()
-                                 : std::string_view(traceparent).substr(at, digits);
-}
-
 bool IsFault(const std::string& end_reason) {
   constexpr std::array kFaults = {"ERROR", "RETRY", "WORKER_DIED", "LEASE_EXPIRED", "STALLED"};
   return std::ranges::find(kFaults, end_reason) != kFaults.end();
@@ -29,7 +21,7 @@ tracing::Span SpanOf(std::string name, const core::Job& job) {
   tracing::Span span;
   span.name = std::move(name);
   span.Set("graft.job", job.key.id);
-  span.Set("graft.attempt", int64_t{job.attempts.back().number});
+  if (!job.attempts.empty()) span.Set("graft.attempt", int64_t{job.attempts.back().number});
   return span;
 }
 
@@ -39,9 +31,9 @@ tracing::SpanContext TraceOf(const core::Job& job) {
   return tracing::ParseTraceparent(job.traceparent, job.tracestate);
 }
 
-tracing::SpanContext LeaseTraceOf(const core::Job& job) {
+tracing::SpanContext LeaseTraceOf(const tracing::Tracer& tracer, const core::Job& job) {
   tracing::SpanContext trace = TraceOf(job);
-  if (trace.valid())
+  if (trace.valid() && tracer.is_on())
     trace.span_id = tracing::SpanIdOf("lease/" + job.key.tenant + "/" + job.key.id + "/" +
                                       std::to_string(job.lease.token));
   return trace;
@@ -50,14 +42,17 @@ tracing::SpanContext LeaseTraceOf(const core::Job& job) {
 void RecordWait(const tracing::Tracer& tracer, const core::Job& job) {
   tracing::Span span = SpanOf("wait for a worker", job);
   span.start = tracing::ToNs(job.queue_time);
-  span.end = tracing::ToNs(job.attempts.back().start_time);
+  span.end =
+      tracing::ToNs(core::IsTerminal(job.state) ? job.end_time : job.attempts.back().start_time);
+  span.Set("graft.state", std::string(core::JobStateName(job.state)));
+  if (job.error) span.Fail(Status(job.error->code, job.error->message));
   tracer.Record(std::move(span), TraceOf(job));
 }
 
 void RecordLease(const tracing::Tracer& tracer, const core::Job& job) {
   const Attempt& attempt = job.attempts.back();
   tracing::Span span = SpanOf("lease", job);
-  span.context.span_id = LeaseTraceOf(job).span_id;
+  span.context.span_id = LeaseTraceOf(tracer, job).span_id;
   span.start = tracing::ToNs(attempt.start_time);
   span.end = tracing::ToNs(attempt.end_time);
   span.Set("graft.worker", attempt.worker);
@@ -73,8 +68,8 @@ void RecordLease(const tracing::Tracer& tracer, const core::Job& job) {
 logging::Fields About(const core::Job& job, std::string_view worker) {
   return {.job = job.key.id,
           .worker = worker,
-          .trace_id = Part(job.traceparent, kTraceAt, kTraceDigits),
-          .span_id = Part(job.traceparent, kSpanAt, kSpanDigits)};
+          .trace_id = tracing::TraceIdIn(job.traceparent),
+          .span_id = tracing::SpanIdIn(job.traceparent)};
 }
 
 }  // namespace graft::server::background

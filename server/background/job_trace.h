@@ -11,10 +11,11 @@ namespace graft::server::background {
 
 /// Of the call that made it; not valid: that was in no trace.
 tracing::SpanContext TraceOf(const core::Job& job);
-/// Of its newest lease.
-tracing::SpanContext LeaseTraceOf(const core::Job& job);
+/// Of its newest lease, whose span `tracer` will record; of one that is off the job's own.
+tracing::SpanContext LeaseTraceOf(const tracing::Tracer& tracer, const core::Job& job);
 
-/// Tells that a worker got it: how long it waited for one. Requires: an attempt.
+/// Tells how long it waited for a worker: until one got it, or it ended instead. Requires: it was
+/// queued.
 void RecordWait(const tracing::Tracer& tracer, const core::Job& job);
 /// Tells of its newest lease, which has ended. Requires: an attempt, that has ended.
 void RecordLease(const tracing::Tracer& tracer, const core::Job& job);

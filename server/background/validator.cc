@@ -217,9 +217,9 @@ calls::Awaitable<void> Validator::Validate(core::JobKey key) {
   calls::Awaitable<StatusOr<intake::Prepared>> work = Prepare(*job);
   const StatusOr<intake::Prepared> prepared = co_await WhileRenewing(key, token, std::move(work));
 
-  span.Fail(prepared.status());
   // Told to stop, and the next start takes it up; or its job was cancelled or paused.
   if (prepared.status().code() == StatusCode::kCancelled) co_return;
+  span.Fail(prepared.status());
   if (!prepared.ok() && WorthRetrying(key, prepared.status())) {
     logging::Warn(About(*job), "job {} can't be validated now and is tried again: {}", key.id,
                   prepared.status().message());

@@ -174,7 +174,6 @@ calls::Awaitable<StatusOr<Reply>> WorkerHub::CallOne(
     auto picked = co_await Pick(context, base, sha256, tried);
     if (!picked.ok()) co_return last.ok() ? picked.status() : last;
     const std::shared_ptr<EngineLink> link = *picked;
-    context.span.AddEvent("asks worker " + link->worker_id());
     context.waiting_for = "the answer of worker " + link->worker_id() + " on the base " + base;
     Outstanding outstanding(*this, link->worker_id(), sha256);
     StatusOr<Reply> reply = co_await call(*link);

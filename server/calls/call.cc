@@ -24,28 +24,6 @@ std::chrono::system_clock::time_point Deadline(std::chrono::system_clock::time_p
   return wanted - std::clamp((wanted - now) / 20, {}, kMost);
 }
 
-/// Source: OpenTelemetry's semantic conventions for gRPC, "gRPC Status": what is the server's
-/// fault.
-bool IsServersFault(StatusCode code) {
-  switch (code) {
-    case StatusCode::kUnknown:
-    case StatusCode::kDeadlineExceeded:
-    case StatusCode::kUnimplemented:
-    case StatusCode::kInternal:
-    case StatusCode::kUnavailable:
-    case StatusCode::kDataLoss:
-      return true;
-    default:
-      return false;
-  }
-}
-
-void EndSpan(tracing::ActiveSpan& span, const Status& status) {
-  span.Set("graft.status", std::string(StatusCodeName(status.code())));
-  if (IsServersFault(status.code())) span.Fail(status);
-  span.End();
-}
-
 }  // namespace
 
 std::chrono::milliseconds CallContext::TimeLeft() const {
@@ -75,8 +53,18 @@ CallState::CallState(CallHost& host, const CallOptions& options, Arrival arrival
   context_.deadline = Deadline(arrival_.deadline, options.max_duration);
   if (options.traced == Traced::kInTraces && !arrival_.trace.valid()) return;
   context_.span = host.tracer().Start(options.rpc, arrival_.trace, tracing::SpanKind::kServer);
-  context_.span.Set("network.protocol.name",
-                    arrival_.protocol == Protocol::kGrpc ? std::string("grpc") : "http");
+  if (!context_.span.is_recorded()) return;
+  // By OpenTelemetry's semantic conventions for RPC and HTTP.
+  if (arrival_.protocol == Protocol::kGrpc) {
+    const size_t dot = options.rpc.find('.');
+    context_.span.Set("rpc.system", std::string("grpc"));
+    context_.span.Set("rpc.service", std::string(options.rpc.substr(0, dot)));
+    context_.span.Set("rpc.method", std::string(options.rpc.substr(dot + 1)));
+  }
+  if (!arrival_.http_route.empty()) {
+    context_.span.Set("http.request.method", arrival_.http_method);
+    context_.span.Set("http.route", arrival_.http_route);
+  }
   if (!arrival_.request_id.empty()) context_.span.Set("graft.request_id", arrival_.request_id);
 }
 
@@ -130,7 +118,7 @@ void CallState::End(const Finish& finish, const std::exception_ptr& error, Statu
                          .span_id = trace().span_id});
   }
   body_ = nullptr;
-  EndSpan(context_.span, status);
+  context_.span.EndWith(status);
   host_.probe_.CallFinished(arrival_.protocol, options_.rpc, status.code(), seconds());
   // Last: once finished, the server may shut down and take the host with it.
   finish(std::move(status));

@@ -57,10 +57,11 @@ struct CallOptions {
 struct Arrival {
   Protocol protocol = Protocol::kGrpc;
   std::string request_id;  ///< What the caller was told of the request; empty: nothing.
+  std::string http_method, http_route;  ///< "GET", "/v1/jobs/{job}"; of HTTP's.
   /// The caller's; "never" is any moment that is far off.
   std::chrono::system_clock::time_point deadline = std::chrono::system_clock::time_point::max();
   std::string tenant{kDefaultTenant};
-  tracing::SpanContext trace;  ///< The caller's.
+  tracing::SpanContext trace = {};  ///< The caller's.
   /// Of methods of Role::kWorker: OK if the caller is one of the workers, else why it isn't taken
   /// for one.
   Status worker_access = PermissionDeniedError("only workers may call this");

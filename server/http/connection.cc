@@ -38,12 +38,10 @@ bool WantsToStay(const Head& head) {
 
 tracing::SpanContext TraceOf(const Head& head) {
   if (head.Count(tracing::kTraceparent) != 1) return {};
-  // Several lines are one list (W3C Trace Context, section 3.3.1.1).
   std::string state;
   for (const auto& [name, value] : head.fields) {
     if (!SameWord(name, tracing::kTracestate)) continue;
-    if (!state.empty()) state += ',';
-    state += value;
+    tracing::AppendTracestate(value, state);
   }
   return tracing::ParseTraceparent(head.Find(tracing::kTraceparent), state);
 }
@@ -307,6 +305,8 @@ calls::Awaitable<bool> ServedConnection::Handle(Incoming& incoming, AnswerForm& 
   calls::Arrival arrival;
   arrival.protocol = calls::Protocol::kHttp;
   arrival.request_id = form.request_id;
+  arrival.http_method = route.method;
+  arrival.http_route = route.pattern;
   arrival.trace = TraceOf(incoming.head);
   call_ = std::make_shared<calls::CallState>(site_.host, *route.options, std::move(arrival));
   form.traceparent = tracing::Traceparent(call_->trace());

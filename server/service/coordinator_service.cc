@@ -70,7 +70,7 @@ StatusOr<core::LeaseReport> ReportOf(const std::string& worker, const pb::LeaseS
   return report;
 }
 
-pb::Lease LeaseOf(const core::Job& job) {
+pb::Lease LeaseOf(const tracing::Tracer& tracer, const core::Job& job) {
   pb::Lease lease;
   lease.set_tenant(job.key.tenant);
   lease.set_job_id(job.key.id);
@@ -86,7 +86,7 @@ pb::Lease LeaseOf(const core::Job& job) {
   lease.set_tokenizer(job.tokenizer);
   *lease.mutable_job_create_time() = ToTimestamp(job.create_time);
   lease.set_kept_checkpoint_step(core::KeptThrough(job));
-  const tracing::SpanContext trace = background::LeaseTraceOf(job);
+  const tracing::SpanContext trace = background::LeaseTraceOf(tracer, job);
   lease.set_traceparent(tracing::Traceparent(trace));
   lease.set_tracestate(trace.state);
   return lease;
@@ -122,6 +122,7 @@ void Note(const background::Backend& backend, const std::string& worker,
           const core::AcquiredLeases& acquired) {
   for (const core::Job& job : acquired.refused) {
     background::NoteTransition(backend.probe, job);
+    background::RecordWait(backend.tracer, job);
     logging::Info(background::About(job), "job {} is FAILED before it began: {}", job.key.id,
                   job.error->message);
   }
@@ -209,7 +210,8 @@ calls::Awaitable<StatusOr<pb::AcquireLeasesResponse>> CoordinatorService::Acquir
           co_await Write(backend_.runtime, backend_.store, std::move(acquire)));
       if (!acquired.granted.empty()) GRAFT_FAILPOINT("server.after_lease_granted");
       Note(backend_, ask.worker, acquired);
-      for (const core::Job& job : acquired.granted) *response.add_leases() = LeaseOf(job);
+      for (const core::Job& job : acquired.granted)
+        *response.add_leases() = LeaseOf(backend_.tracer, job);
       if (response.leases_size() > 0) co_return response;
     }
     const auto left = std::chrono::ceil<milliseconds>(give_up - std::chrono::steady_clock::now());
@@ -322,15 +324,23 @@ calls::Awaitable<StatusOr<pb::CompleteLeaseResponse>> CoordinatorService::Comple
   // Before the job's end is, for that makes room: what waits for it must not be overtaken because
   // the job seems to have its memory still.
   if (request.has_memory()) backend_.workers.SetMemory(request.worker_id(), request.memory());
-  GRAFT_CO_ASSIGN_OR_RETURN(const Completed completed,
-                            co_await Write(backend_.runtime, backend_.store, std::move(complete)));
+  const StatusOr<Completed> completed =
+      co_await Write(backend_.runtime, backend_.store, std::move(complete));
+  making.Fail(completed.status());
+  if (!completed.ok()) co_return completed.status();
   GRAFT_FAILPOINT("server.after_complete");
-  if (completed.repeated) co_return pb::CompleteLeaseResponse();
-  const core::Job& job = completed.job;
+  if (completed->repeated) {
+    making.Discard();
+    co_return pb::CompleteLeaseResponse();
+  }
+  const core::Job& job = completed->job;
   background::NoteTransition(backend_.probe, job);
   background::RecordLease(backend_.tracer, job);
-  if (job.version_number != 0)
+  if (job.version_number != 0) {
     making.Set("graft.version", VersionName(job.adapter, job.version_number));
+  } else if (job.error) {
+    making.Fail(Status(job.error->code, job.error->message));
+  }
   logging::Info(background::About(job), "job {} is {} after attempt {}{}", job.key.id,
                 core::JobStateName(job.state), job.attempts.size(),
                 job.error ? ": " + job.error->message : "");

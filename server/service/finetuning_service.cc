@@ -10,6 +10,7 @@
 #include "proto/error_info.h"
 #include "proto/report.h"
 #include "server/background/job_probe.h"
+#include "server/background/job_trace.h"
 #include "server/core/filter.h"
 #include "server/core/jobs.h"
 #include "server/core/registry.h"
@@ -264,6 +265,8 @@ calls::Awaitable<StatusOr<graft::v1::Job>> FinetuningService::ChangeJob(
   GRAFT_CO_ASSIGN_OR_RETURN(const Result result,
                             co_await Write(backend_.runtime, backend_.store, apply));
   if (result.job.state != result.before) background::NoteTransition(backend_.probe, result.job);
+  if (result.before == core::JobState::kQueued && core::IsTerminal(result.job.state))
+    background::RecordWait(backend_.tracer, result.job);
   co_return ToProto(result.job);
 }
 

@@ -49,10 +49,12 @@ calls::Awaitable<StatusOr<InferenceService::Target>> InferenceService::Resolve(
   StatusOr<core::Version> resolved = co_await Read(backend_.runtime, backend_.store, resolve);
   if (!resolved.ok()) co_return Status(resolved.status()).At("adapter");
   target.version = std::move(*resolved);
-  context.span.Set("graft.base", target.version.base);
-  context.span.Set("graft.version", VersionName(target.version.adapter, target.version.number));
-  // What it was made by is seldom in the same trace.
-  context.span.AddLink(tracing::ParseTraceparent(target.version.traceparent));
+  if (context.span.is_recorded()) {
+    context.span.Set("graft.base", target.version.base);
+    context.span.Set("graft.version", VersionName(target.version.adapter, target.version.number));
+    // What it was made by is seldom in the same trace.
+    context.span.AddLink(tracing::ParseTraceparent(target.version.traceparent));
+  }
   co_return target;
 }
 

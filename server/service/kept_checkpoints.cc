@@ -43,9 +43,13 @@ calls::Awaitable<StatusOr<pb::KeepCheckpointResponse>> CoordinatorService::KeepC
     return core::KeepCheckpoint(tx, filled);
   };
   GRAFT_FAILPOINT("server.before_checkpoint_kept");
-  GRAFT_CO_ASSIGN_OR_RETURN(const core::Kept kept,
-                            co_await Write(backend_.runtime, backend_.store, std::move(keep)));
+  const StatusOr<core::Kept> written =
+      co_await Write(backend_.runtime, backend_.store, std::move(keep));
+  making.Fail(written.status());
+  if (!written.ok()) co_return written.status();
   GRAFT_FAILPOINT("server.after_checkpoint_kept");
+  const core::Kept& kept = *written;
+  if (!kept.made) making.Discard();
   if (kept.made) {
     making.Set("graft.version", VersionName(kept.made->adapter, kept.made->number));
     making.Set("graft.step", request.step());

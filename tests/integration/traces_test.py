@@ -26,8 +26,8 @@ TREE = [("FinetuningService.CreateJob", SUBMITTER, "server"), ("validate job", "
         ("prepare", "lease", "worker"), ("train", "lease", "worker"), ("steps", "train", "worker"),
         ("evaluate", "train", "worker"), ("store version", "lease", "worker"), ("prove version", "lease", "worker"),
         ("Coordinator.CompleteLease", "lease", "server"), ("version", "Coordinator.CompleteLease", "server"),
-        ("InferenceService.Generate", READER, "server"), ("Engine.Generate", "InferenceService.Generate", "worker"),
-        ("first token", "Engine.Generate", "worker")]
+        ("InferenceService.Generate", READER, "server"), ("ask worker", "InferenceService.Generate", "server"),
+        ("Engine.Generate", "ask worker", "worker"), ("first token", "Engine.Generate", "worker")]
 
 # What goes on when its parent has ended: a job's call is answered before, and its lease ends within the call that ends it.
 OUTLIVE = {"validate job", "wait for a worker", "lease", "Coordinator.CompleteLease"}
@@ -179,7 +179,7 @@ def check_whole(spans, job, told):
     request = by_name["InferenceService.Generate"]
     assert told == f"00-{TRACE}-{request['id']}-01", told
     assert "first token" in request["events"] and request["links"] == [[TRACE, version["id"]]], request
-    assert request["attributes"]["network.protocol.name"] == "http", request
+    assert request["attributes"]["http.route"] == "/v1/completions", request
     assert len({span["resource"]["service.instance.id"] for span in spans}) == 2, "server and worker"
 
 

@@ -54,8 +54,12 @@ StatusOr<engine::LoadRequest> EngineService::Fetch(const pb::VersionRef& version
 
 tracing::ActiveSpan EngineService::SpanOf(const char* name,
                                           const grpc::CallbackServerContext& context) const {
-  return tracer_.StartBelow(name, proto::TraceOf(context.client_metadata()),
-                            tracing::SpanKind::kServer);
+  tracing::ActiveSpan span;
+  static_cast<void>(Contained([&] {
+    span = tracer_.StartBelow(name, proto::TraceOf(context.client_metadata()),
+                              tracing::SpanKind::kServer);
+  }));
+  return span;
 }
 
 void EngineService::Load(const pb::VersionRef& version, bool prove,

@@ -61,7 +61,7 @@ class EngineService : public graft::internal::v1::Engine::CallbackService {
       graft::internal::v1::EngineEvaluateResponse* response) override;
 
  private:
-  /// Of a call that is in a trace.
+  /// Of a call that is in a trace. Doesn't throw: a lack of memory costs the span alone.
   tracing::ActiveSpan SpanOf(const char* name, const grpc::CallbackServerContext& context) const;
   /// Fetches a version's files; blocks.
   StatusOr<engine::LoadRequest> Fetch(const graft::internal::v1::VersionRef& version, bool prove);

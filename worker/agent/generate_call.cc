@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/guard.h"
 #include "proto/grpc_status.h"
 #include "worker/agent/convert.h"
 
@@ -52,8 +53,8 @@ void GenerateCall::End(const grpc::Status& status) {
                                "given up; read it as it comes")
             .AddDetail({"SLOW_READER", {}, 0, {}, {}}));
   }
-  span_.Fail(proto::FromGrpcStatus(*end_));
-  span_.End();
+  if (span_.is_recorded())
+    static_cast<void>(Contained([&] { span_.EndWith(proto::FromGrpcStatus(*end_)); }));
   Wake();
 }
 

@@ -88,7 +88,6 @@ class JobRunner::Observer : public engine::TrainObserver {
     Add(0, [&](graft::v1::JobEvent& event) { event.set_warning(warning); });
   }
   void OnCheckpoint(int64_t step, std::shared_ptr<const std::string> bytes) override {
-    trace_.Checkpointed("checkpoint", step);
     const std::lock_guard lock(runner_.mutex_);
     // A slow store falls behind: only the newest checkpoint matters.
     std::erase_if(runner_.to_store_, [](const ToStore& item) { return item.kept == nullptr; });
@@ -96,7 +95,6 @@ class JobRunner::Observer : public engine::TrainObserver {
     runner_.changed_.notify_all();
   }
   void OnKept(std::shared_ptr<const engine::KeptCheckpoint> kept) override {
-    trace_.Checkpointed("checkpoint to keep", kept->step);
     const std::lock_guard lock(runner_.mutex_);
     runner_.to_store_.push_back({kept->step, nullptr, std::move(kept)});
     runner_.DropSuperseded();

@@ -47,6 +47,7 @@ void JobRunner::Succeed(const engine::TrainOutcome& outcome, pb::CompleteLeaseRe
   GRAFT_FAILPOINT("worker.before_artifact_stored");
   const auto go_on = [this] { return !lost(); };
   tracing::ActiveSpan storing = context_.tracer.StartBelow("store version", trace_);
+  storing.Set("graft.step", outcome.kept_step);
   const Status stored = context_.objects->PutVersion(prefix, artifact.files, go_on);
   storing.Fail(stored);
   storing.End();
@@ -95,6 +96,7 @@ Status JobRunner::Keep(const engine::KeptCheckpoint& kept) {
   GRAFT_FAILPOINT("worker.before_kept_stored");
   const auto go_on = [this] { return !lost(); };
   tracing::ActiveSpan storing = context_.tracer.StartBelow("store version", trace_);
+  storing.Set("graft.step", kept.step);
   const Status stored =
       Patiently([&] { return context_.objects->PutVersion(prefix, artifact.files, go_on); });
   storing.Fail(stored);

@@ -1,5 +1,6 @@
 #include "worker/agent/train_trace.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace graft::worker::agent {
@@ -40,6 +41,11 @@ void TrainTrace::EndSteps() {
 }
 
 void TrainTrace::Evaluated(const report::Evaluation& evaluation) {
+  // Not every step is told of; this one was taken.
+  if (evaluation.step > last_.step) {
+    last_.step = evaluation.step;
+    last_time_ = std::max(last_time_, end_);
+  }
   EndSteps();
   tracing::Span span;
   span.name = "evaluate";
@@ -50,10 +56,6 @@ void TrainTrace::Evaluated(const report::Evaluation& evaluation) {
   span.Set("graft.loss", evaluation.loss);
   end_ = span.end;
   tracer_.Record(std::move(span), train_.context());
-}
-
-void TrainTrace::Checkpointed(const char* what, int64_t step) {
-  train_.AddEvent(what + (" at step " + std::to_string(step)));
 }
 
 void TrainTrace::Ended(const Status& status) {

@@ -17,8 +17,6 @@ class TrainTrace {
   void Started(const std::string& precision, int64_t first_step);
   void Progressed(const report::Progress& progress);
   void Evaluated(const report::Evaluation& evaluation);
-  /// A checkpoint was made: to resume from, or to be kept as a version.
-  void Checkpointed(const char* what, int64_t step);
   void Ended(const Status& status);
 
  private:

@@ -5,6 +5,7 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include "common/base/guard.h"
 #include "common/tracing/tracer.h"
 #include "proto/grpc_status.h"
 
@@ -18,8 +19,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   const tracing::SpanContext& trace() const { return span_.context(); }
   /// Ends the call, once; any thread.
   void Finish(const grpc::Status& status) {
-    span_.Fail(proto::FromGrpcStatus(status));
-    span_.End();
+    // Nothing may keep the call from its end.
+    if (span_.is_recorded())
+      static_cast<void>(Contained([&] { span_.EndWith(proto::FromGrpcStatus(status)); }));
     ServerUnaryReactor::Finish(status);
   }
   void OnDone() override { delete this; }

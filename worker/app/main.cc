@@ -164,7 +164,7 @@ int Run(const Flags& flags) {
   constexpr std::chrono::seconds kLast(2);
   grpc_server->Shutdown(std::max(std::chrono::system_clock::now() + kLast, drained_by - kLast));
   (*metrics)->Detach();
-  tracing->Stop();
+  tracing->Stop(std::chrono::seconds(1));
   return device_failed ? 1 : 0;
 }
 

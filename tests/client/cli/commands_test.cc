@@ -464,7 +464,7 @@ TEST_F(CommandTest, ACallIsInTheTraceThatTheFlagNames) {
 
   const Outcome refused = Run({"jobs", "--traceparent", "00-x"});
   EXPECT_EQ(refused.code, kUsage);
-  EXPECT_THAT(refused.err, HasSubstr("\"00-x\" (--traceparent, TRACEPARENT) is no traceparent"));
+  EXPECT_THAT(refused.err, HasSubstr("--traceparent: \"00-x\" is no traceparent"));
 }
 
 }  // namespace

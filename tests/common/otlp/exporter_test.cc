@@ -29,6 +29,10 @@ class Collector {
   /// Posts wait for Release, or until they are to end.
   void Hold() { held_ = true; }
   void Release() { held_ = false; }
+  void Forget() {
+    const std::lock_guard lock(mutex_);
+    batches_.clear();
+  }
   std::vector<Names> batches() const {
     const std::lock_guard lock(mutex_);
     return batches_;
@@ -139,13 +143,29 @@ TEST_F(ExporterTest, WhatIsRefusedForGoodIsDropped) {
   EXPECT_EQ(exporter_->counts().dropped, 1);
 }
 
-TEST_F(ExporterTest, ABatchThatTakesTooLongIsGivenUp) {
-  collector_.Answers({{.status = 503, .retry_after = 3600s}});
-  Start(Quick());
+TEST_F(ExporterTest, ABatchThatTakesTooLongIsGivenUpForTheNext) {
+  for (const std::chrono::seconds asked :
+       {std::chrono::seconds(3600), std::chrono::seconds::max()}) {
+    collector_.Forget();
+    collector_.Answers({{.status = 503, .retry_after = asked}, {.status = 200}});
+    Start(Quick());
+    Take("a");
+    collector_.AwaitBatches(1);
+    Take("b");
+    collector_.AwaitBatches(2);
+    exporter_->Stop(20s);
+    EXPECT_THAT(collector_.batches(), ElementsAre(ElementsAre("a"), ElementsAre("b")));
+    EXPECT_EQ(exporter_->counts().dropped, 1);
+  }
+}
+
+TEST_F(ExporterTest, WithoutALimitABatchIsTriedUntilItArrives) {
+  collector_.Answers({{.status = 503}, {.status = 503}, {.status = 200}});
+  Start({.delay = 0ms, .patience = 0ms, .first_pause = 1ms});
   Take("a");
-  collector_.AwaitBatches(1);
+  collector_.AwaitBatches(3);
   exporter_->Stop(20s);
-  EXPECT_EQ(exporter_->counts().dropped, 1);
+  EXPECT_EQ(exporter_->counts().sent, 1);
 }
 
 TEST_F(ExporterTest, SpansThatTheCollectorLeftOutAreDropped) {

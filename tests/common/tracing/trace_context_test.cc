@@ -57,10 +57,23 @@ TEST(TraceContextTest, WhatIsMalformedIsNone) {
 }
 
 TEST(TraceContextTest, AStateThatCannotBePassedOnIsLeftOut) {
-  EXPECT_EQ(ParseTraceparent(Parent(), std::string(512, 'a')).state.size(), 512U);
-  EXPECT_EQ(ParseTraceparent(Parent(), std::string(513, 'a')).state, "");
+  EXPECT_EQ(ParseTraceparent(Parent(), std::string(511, 'a')).state.size(), 511U);
+  EXPECT_EQ(ParseTraceparent(Parent(), std::string(600, 'a')).state, "");
+  EXPECT_EQ(ParseTraceparent(Parent(), "a=1," + std::string(600, 'b')).state, "a=1");
   EXPECT_EQ(ParseTraceparent(Parent(), "a=1\r\nX-Injected: 1").state, "");
   EXPECT_TRUE(ParseTraceparent(Parent(), "\x01").valid());
+}
+
+TEST(TraceContextTest, BlanksAndEmptyEntriesOfAStateAreNoneOfIt) {
+  EXPECT_EQ(ParseTraceparent(Parent(), "foo=1 \t , \t bar=2,,").state, "foo=1,bar=2");
+  EXPECT_EQ(ParseTraceparent(Parent(), " \t").state, "");
+}
+
+TEST(TraceContextTest, TheIdsInATraceparent) {
+  EXPECT_EQ(TraceIdIn(Parent()), kTrace);
+  EXPECT_EQ(SpanIdIn(Parent()), kSpan);
+  EXPECT_EQ(TraceIdIn(""), "");
+  EXPECT_EQ(SpanIdIn("00-"), "");
 }
 
 TEST(TraceContextTest, NewIdsAreOfTheFormAndDiffer) {

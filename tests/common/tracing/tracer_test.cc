@@ -46,6 +46,46 @@ TEST_F(TracerTest, ASpanIsBelowItsParentAndIsToldOnceItEnds) {
   EXPECT_FALSE(span.has_failed);
 }
 
+TEST_F(TracerTest, AnAttributeIsThereOnceAndEventsHaveAnEnd) {
+  {
+    ActiveSpan span = tracer_.Start("work", kCaller);
+    span.Set("n", int64_t{1});
+    span.Set("n", int64_t{2});
+    for (int i = 0; i < 130; ++i) span.AddEvent("again");
+    span.AddLink(kCaller);
+    span.AddLink(kCaller);
+  }
+  const Span span = sink_->spans().at(0);
+  ASSERT_THAT(span.attributes, SizeIs(1));
+  EXPECT_EQ(std::get<int64_t>(span.attributes[0].value), 2);
+  EXPECT_THAT(span.events, SizeIs(128));
+  EXPECT_EQ(span.dropped_events, 2);
+  EXPECT_THAT(span.links, SizeIs(1));
+}
+
+TEST_F(TracerTest, AChildIsRecordedWhereItsParentIs) {
+  {
+    const ActiveSpan parent = tracer_.Start("work", kCaller);
+    const ActiveSpan child = parent.StartChild("part", SpanKind::kClient);
+    EXPECT_NE(child.context().span_id, parent.context().span_id);
+    EXPECT_EQ(child.context().trace_id, kCaller.trace_id);
+  }
+  ASSERT_THAT(sink_->spans(), SizeIs(2));
+  EXPECT_EQ(sink_->spans()[0].parent_id, sink_->spans()[1].context.span_id);
+  EXPECT_EQ(sink_->spans()[0].kind, SpanKind::kClient);
+  EXPECT_EQ(Tracer().Start("work", kCaller).StartChild("part").context(), kCaller);
+}
+
+TEST_F(TracerTest, ACallEndsWithItsStatusAndFailsByTheServersFaultAlone) {
+  tracer_.Start("a", kCaller).EndWith(NotFoundError("no such job"));
+  tracer_.Start("b", kCaller).EndWith(InternalError("broken"));
+  tracer_.Start("c", kCaller).Discard();
+  ASSERT_THAT(sink_->spans(), SizeIs(2));
+  EXPECT_FALSE(sink_->spans()[0].has_failed);
+  EXPECT_EQ(std::get<std::string>(sink_->spans()[0].attributes.at(0).value), "NOT_FOUND");
+  EXPECT_TRUE(sink_->spans()[1].has_failed);
+}
+
 TEST_F(TracerTest, EachEndIsToldOnce) {
   ActiveSpan span = tracer_.Start("work", {});
   span.Fail(UnavailableError("gone"));

@@ -56,6 +56,8 @@ TEST_F(TraceTest, ACallIsASpanBelowItsCallers) {
   Arrival arrival;
   arrival.protocol = Protocol::kHttp;
   arrival.request_id = "req_1";
+  arrival.http_method = "GET";
+  arrival.http_route = "/v1/jobs/{job}";
   arrival.trace = kCaller;
   tracing::SpanContext seen;
   const auto look = [&](CallContext& call) -> Awaitable<Status> {
@@ -72,10 +74,18 @@ TEST_F(TraceTest, ACallIsASpanBelowItsCallers) {
   EXPECT_EQ(span.parent_id, kCaller.span_id);
   EXPECT_EQ(span.context, seen);
   EXPECT_EQ(span.context.trace_id, kCaller.trace_id);
-  EXPECT_EQ(Attribute(span, "network.protocol.name"), "http");
+  EXPECT_EQ(Attribute(span, "http.route"), "/v1/jobs/{job}");
+  EXPECT_EQ(Attribute(span, "rpc.system"), "");
   EXPECT_EQ(Attribute(span, "graft.request_id"), "req_1");
   EXPECT_EQ(Attribute(span, "graft.status"), "OK");
   EXPECT_THAT(span.events, SizeIs(1));
+}
+
+TEST_F(TraceTest, ACallByGrpcNamesItsMethod) {
+  EXPECT_TRUE(Run(Ends(OkStatus())).ok());
+  EXPECT_EQ(Attribute(sink_->spans().at(0), "rpc.system"), "grpc");
+  EXPECT_EQ(Attribute(sink_->spans().at(0), "rpc.service"), "Test");
+  EXPECT_EQ(Attribute(sink_->spans().at(0), "rpc.method"), "Plain");
 }
 
 TEST_F(TraceTest, OnlyTheServersFaultsAreFailures) {

@@ -149,10 +149,12 @@ pb::KeepCheckpointRequest FakeWorker::Checkpoint(const pb::Lease& lease, int64_t
   return request;
 }
 
-grpc::Status FakeWorker::Keep(const pb::KeepCheckpointRequest& request) {
+grpc::Status FakeWorker::Keep(const pb::KeepCheckpointRequest& request,
+                              const tracing::SpanContext& trace) {
   EXPECT_TRUE(Put(request.artifact_prefix() + "adapter_config.json", "{}").ok());
   EXPECT_TRUE(Put(request.artifact_prefix() + "graft.json", "{}").ok());
   grpc::ClientContext context;
+  proto::AddTrace(trace, context);
   pb::KeepCheckpointResponse response;
   return coordinator->KeepCheckpoint(&context, request, &response);
 }

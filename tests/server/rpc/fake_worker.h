@@ -62,7 +62,8 @@ class FakeWorker : public pb::Engine::Service {
   pb::KeepCheckpointRequest Checkpoint(const pb::Lease& lease, int64_t step,
                                        const std::string& version_sha256);
   /// Stores its artifact and has it kept.
-  grpc::Status Keep(const pb::KeepCheckpointRequest& request);
+  grpc::Status Keep(const pb::KeepCheckpointRequest& request,
+                    const tracing::SpanContext& trace = {});
   /// Stores an artifact and ends the lease with a version of this hash, within the lease's trace.
   grpc::Status Succeed(const pb::Lease& lease, const std::string& version_sha256);
 

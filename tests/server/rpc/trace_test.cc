@@ -19,7 +19,8 @@ std::string Parent() { return std::string("00-") + kTrace + "-" + kSpan + "-01";
 
 std::string Attribute(const Span& span, const std::string& name) {
   for (const tracing::Attribute& attribute : span.attributes) {
-    if (attribute.name == name) return std::get<std::string>(attribute.value);
+    const auto* text = std::get_if<std::string>(&attribute.value);
+    if (attribute.name == name && text != nullptr) return *text;
   }
   return {};
 }
@@ -152,13 +153,55 @@ TEST_F(TraceTest, ARequestIsLinkedToWhatMadeItsVersionAndTellsOfItsFirstToken) {
   const Span generate = Must("InferenceService.Generate");
   EXPECT_EQ(generate.parent_id, "");
   EXPECT_NE(generate.context.trace_id, kTrace);
-  EXPECT_EQ(passed_on, tracing::Traceparent(generate.context));
+  const Span ask = Must("ask worker");
+  EXPECT_EQ(ask.parent_id, generate.context.span_id);
+  EXPECT_EQ(ask.kind, tracing::SpanKind::kClient);
+  EXPECT_EQ(Attribute(ask, "graft.worker"), "w1");
+  EXPECT_EQ(passed_on, tracing::Traceparent(ask.context));
   ASSERT_THAT(generate.links, SizeIs(1));
   EXPECT_EQ(generate.links[0].trace_id, kTrace);
   EXPECT_EQ(generate.links[0].span_id, version.context.span_id);
   std::vector<std::string> events;
   for (const tracing::SpanEvent& event : generate.events) events.push_back(event.name);
-  EXPECT_THAT(events, testing::ElementsAre("asks worker w1", "first token"));
+  EXPECT_THAT(events, testing::ElementsAre("first token"));
+}
+
+TEST_F(TraceTest, AKeptCheckpointIsAVersionOfItsOwn) {
+  FakeWorker worker(socket_, "w1", {"tiny"});
+  worker.Register();
+  v1::JobSpec spec = Spec();
+  spec.mutable_hyperparameters()->set_keep_checkpoints(2);
+  v1::Job job;
+  ASSERT_TRUE(Create(spec, &job).ok());
+  const pb::Lease lease = worker.AcquireOne();
+  const auto checkpoint = worker.Checkpoint(lease, 7, std::string(64, 'a'));
+  const auto trace = tracing::ParseTraceparent(lease.traceparent());
+  ASSERT_TRUE(worker.Keep(checkpoint, trace).ok());
+  ASSERT_TRUE(worker.Keep(checkpoint, trace).ok()) << "told again";
+  End();
+
+  std::vector<Span> versions;
+  for (const Span& span : sink_->spans()) {
+    if (span.name == "version") versions.push_back(span);
+  }
+  ASSERT_THAT(versions, SizeIs(1));
+  EXPECT_EQ(Attribute(versions[0], "graft.version"), "adapters/support/versions/1");
+  EXPECT_FALSE(versions[0].has_failed);
+}
+
+TEST_F(TraceTest, AJobThatEndsInTheQueueTellsHowLongItWaited) {
+  v1::Job job;
+  ASSERT_TRUE(Create(Spec(), &job).ok());
+  (void)WaitFor(job.name(), v1::QUEUED);
+  grpc::ClientContext context;
+  v1::CancelJobRequest request;
+  request.set_name(job.name());
+  v1::Job cancelled;
+  ASSERT_TRUE(jobs_->CancelJob(&context, request, &cancelled).ok());
+  End();
+
+  EXPECT_EQ(Attribute(Must("wait for a worker"), "graft.state"), "CANCELLED");
+  EXPECT_FALSE(Must("wait for a worker").has_failed);
 }
 
 TEST_F(TraceTest, HeartbeatsAndPollsAreNoTraces) {
@@ -183,7 +226,8 @@ TEST_F(UntracedTest, AClientsTraceIsKeptWithTheJobAndPassedOn) {
   tracing::SpanContext told;
   EXPECT_EQ(CreateTraced(&told).trace_id(), kTrace);
   EXPECT_EQ(tracing::Traceparent(told), Parent());
-  EXPECT_EQ(tracing::ParseTraceparent(worker.AcquireOne().traceparent()).trace_id, kTrace);
+  // Nobody tells of a lease's span here: what is below it is below the client's.
+  EXPECT_EQ(worker.AcquireOne().traceparent(), Parent());
   EXPECT_THAT(sink_->spans(), IsEmpty());
 }
 

@@ -12,6 +12,7 @@
 #include <future>
 #include <optional>
 
+#include "tests/support/recording_sink.h"
 #include "tests/worker/agent/agent_case.h"
 
 namespace graft::worker::agent {
@@ -22,7 +23,8 @@ bool IsSlow(const std::string& key) { return key.starts_with("slow/"); }
 class EngineServiceTest : public RunningAgentCase {
  protected:
   void Serve() {
-    service_.emplace(*engine_, objects_);
+    service_.emplace(
+        *engine_, objects_, EngineService::OnSwap(), [] {}, tracing::Tracer(sink_, {}));
     int port = 0;
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -34,8 +36,10 @@ class EngineServiceTest : public RunningAgentCase {
   ~EngineServiceTest() override {
     if (grpc_server_ != nullptr) grpc_server_->Shutdown(std::chrono::system_clock::now());
   }
-  grpc::Status Load(const std::string& base, const std::string& prefix, const std::string& sha256) {
+  grpc::Status Load(const std::string& base, const std::string& prefix, const std::string& sha256,
+                    const std::string& traceparent = {}) {
     grpc::ClientContext context;
+    if (!traceparent.empty()) context.AddMetadata("traceparent", traceparent);
     context.set_deadline(std::chrono::system_clock::now() + kLongEnough);
     pb::LoadVersionRequest request;
     request.mutable_version()->set_base(base);
@@ -45,6 +49,7 @@ class EngineServiceTest : public RunningAgentCase {
     return stub_->LoadVersion(&context, request, &response);
   }
 
+  const std::shared_ptr<RecordingSink> sink_ = std::make_shared<RecordingSink>();
   std::optional<EngineService> service_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<pb::Engine::Stub> stub_;
@@ -79,6 +84,43 @@ TEST_F(EngineServiceTest, AVersionOnABaseInMemoryDoesNotWaitForThoseWhoseBasesMu
   EXPECT_TRUE(are_under_way);
   EXPECT_TRUE(loaded.ok()) << loaded.error_message();
   for (auto& status : slow) EXPECT_EQ(status.get().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(EngineServiceTest, ACallInATraceIsASpanWithWhatItHadToLoad) {
+  server_.on_get = [](const std::string& key) {
+    if (key.starts_with("away/")) return UnavailableError("the store is away");
+    return key.starts_with("gone/") ? NotFoundError("gone") : OkStatus();
+  };
+  StartAgent();
+  server_.Grant(MakeLease("job"));
+  ASSERT_TRUE(server_.WaitUntilCompleted("job"));
+  const pb::CompleteLeaseRequest made = *server_.job("job").completion;
+  engine_->Unload(made.version_sha256());
+  Serve();
+  const tracing::SpanContext caller = {std::string(32, 'a'), std::string(16, 'b'), true, ""};
+  const auto load = [&](const std::string& prefix, const std::string& sha256) {
+    return Load("base-bert", prefix, sha256, tracing::Traceparent(caller));
+  };
+
+  ASSERT_TRUE(load(made.artifact_prefix(), made.version_sha256()).ok());
+  auto call = sink_->Find("Engine.LoadVersion"), part = sink_->Find("load version");
+  ASSERT_TRUE(call.has_value() && part.has_value());
+  EXPECT_EQ(call->parent_id, caller.span_id);
+  EXPECT_EQ(call->kind, tracing::SpanKind::kServer);
+  EXPECT_EQ(part->parent_id, call->context.span_id);
+  EXPECT_FALSE(call->has_failed || part->has_failed);
+
+  EXPECT_FALSE(load("gone/", std::string(64, 'c')).ok());
+  EXPECT_FALSE(sink_->Find("Engine.LoadVersion")->has_failed)
+      << "it was asked for what isn't there";
+  EXPECT_TRUE(sink_->Find("load version")->has_failed);
+
+  EXPECT_FALSE(load("away/", std::string(64, 'd')).ok());
+  EXPECT_TRUE(sink_->Find("Engine.LoadVersion")->has_failed);
+
+  const size_t before = sink_->spans().size();
+  ASSERT_TRUE(Load("base-bert", made.artifact_prefix(), made.version_sha256()).ok());
+  EXPECT_EQ(sink_->spans().size(), before) << "a call in no trace is no span";
 }
 
 }  // namespace

@@ -56,7 +56,6 @@ TEST_F(TrainTraceTest, StepsAndEvaluationsFollowOneAnotherBelowTheRun) {
   trace_.Progressed(At(4));
   trace_.Evaluated(Evaluated(4));
   trace_.Progressed(At(8));
-  trace_.Checkpointed("checkpoint", 8);
   trace_.Evaluated(Evaluated(8));
   trace_.Evaluated(Evaluated(8));
   trace_.Ended(OkStatus());
@@ -67,7 +66,6 @@ TEST_F(TrainTraceTest, StepsAndEvaluationsFollowOneAnotherBelowTheRun) {
   const tracing::Span& train = spans.back();
   EXPECT_EQ(train.parent_id, kLease.span_id);
   EXPECT_FALSE(train.has_failed);
-  EXPECT_EQ(train.events.at(0).name, "checkpoint at step 8");
   tracing::TimeNs last = train.start;
   for (size_t i = 0; i + 1 < spans.size(); ++i) {
     EXPECT_EQ(spans[i].parent_id, train.context.span_id);
@@ -75,6 +73,16 @@ TEST_F(TrainTraceTest, StepsAndEvaluationsFollowOneAnotherBelowTheRun) {
     EXPECT_GE(spans[i].end, spans[i].start);
     last = spans[i].end;
   }
+}
+
+TEST_F(TrainTraceTest, AnEvaluationTellsOfStepsThatNobodyToldOf) {
+  trace_.Started("fp32", 0);
+  trace_.Evaluated(Evaluated(3));
+  trace_.Progressed(At(4));
+  trace_.Evaluated(Evaluated(6));
+  trace_.Ended(OkStatus());
+
+  EXPECT_THAT(Stretches(), ElementsAre(Pair(1, 3), Pair(4, 6)));
 }
 
 TEST_F(TrainTraceTest, AResumedRunsStepsBeginBehindItsCheckpoint) {
@@ -97,7 +105,6 @@ TEST_F(TrainTraceTest, ALeaseInNoTraceHasNoSpans) {
   none.Started("fp32", 0);
   none.Progressed(At(1));
   none.Evaluated(Evaluated(1));
-  none.Checkpointed("checkpoint", 1);
   none.Ended(OkStatus());
   EXPECT_THAT(sink_->spans(), IsEmpty());
 }

@@ -1,4 +1,4 @@
-#include "common/otlp/percent.h"
+#include "common/otlp/name_values.h"
 
 #include <charconv>
 
@@ -35,7 +35,7 @@ StatusOr<std::string> Decode(std::string_view text) {
 
 }  // namespace
 
-StatusOr<std::vector<std::pair<std::string, std::string>>> ParseList(std::string_view text) {
+StatusOr<std::vector<std::pair<std::string, std::string>>> ParseNameValues(std::string_view text) {
   std::vector<std::pair<std::string, std::string>> list;
   while (!text.empty()) {
     const size_t comma = text.find(',');

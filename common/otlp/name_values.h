@@ -12,6 +12,6 @@
 namespace graft::otlp {
 
 /// Errors: InvalidArgument if an entry has no name or no "=", or a % without two hex digits.
-StatusOr<std::vector<std::pair<std::string, std::string>>> ParseList(std::string_view text);
+StatusOr<std::vector<std::pair<std::string, std::string>>> ParseNameValues(std::string_view text);
 
 }  // namespace graft::otlp

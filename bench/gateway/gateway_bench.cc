@@ -38,7 +38,7 @@ using graft::bench::Streamed;
 using std::chrono::steady_clock;
 
 constexpr int kClients = 16;
-constexpr int kFirstTokens = 40;  ///< Pairs of single requests.
+constexpr int kFirstTokens = 200;  ///< Pairs of single requests.
 constexpr const char* kPrompt = "Tell me about the history of the harbour.";
 
 double Ms(steady_clock::duration duration) {

@@ -33,6 +33,16 @@ class EngineServiceTest : public RunningAgentCase {
     stub_ = pb::Engine::NewStub(grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
                                                     grpc::InsecureChannelCredentials()));
   }
+  /// Trains a version, which isn't in memory then; returns what the server was told of it.
+  pb::CompleteLeaseRequest ServeATrainedVersion() {
+    StartAgent();
+    server_.Grant(MakeLease("job"));
+    EXPECT_TRUE(server_.WaitUntilCompleted("job"));
+    const pb::CompleteLeaseRequest made = server_.job("job").completion.value();
+    engine_->Unload(made.version_sha256());
+    Serve();
+    return made;
+  }
   ~EngineServiceTest() override {
     if (grpc_server_ != nullptr) grpc_server_->Shutdown(std::chrono::system_clock::now());
   }
@@ -63,12 +73,7 @@ TEST_F(EngineServiceTest, AVersionOnABaseInMemoryDoesNotWaitForThoseWhoseBasesMu
     released.wait();
     return NotFoundError("gone");
   };
-  StartAgent();
-  server_.Grant(MakeLease("job"));
-  ASSERT_TRUE(server_.WaitUntilCompleted("job"));
-  const pb::CompleteLeaseRequest made = *server_.job("job").completion;
-  engine_->Unload(made.version_sha256());
-  Serve();
+  const pb::CompleteLeaseRequest made = ServeATrainedVersion();
 
   std::vector<std::future<grpc::Status>> slow;
   for (const char* prefix : {"slow/1/", "slow/2/", "slow/3/"}) {
@@ -91,12 +96,7 @@ TEST_F(EngineServiceTest, ACallInATraceIsASpanWithWhatItHadToLoad) {
     if (key.starts_with("away/")) return UnavailableError("the store is away");
     return key.starts_with("gone/") ? NotFoundError("gone") : OkStatus();
   };
-  StartAgent();
-  server_.Grant(MakeLease("job"));
-  ASSERT_TRUE(server_.WaitUntilCompleted("job"));
-  const pb::CompleteLeaseRequest made = *server_.job("job").completion;
-  engine_->Unload(made.version_sha256());
-  Serve();
+  const pb::CompleteLeaseRequest made = ServeATrainedVersion();
   const tracing::SpanContext caller = {std::string(32, 'a'), std::string(16, 'b'), true, ""};
   const auto load = [&](const std::string& prefix, const std::string& sha256) {
     return Load("base-bert", prefix, sha256, tracing::Traceparent(caller));

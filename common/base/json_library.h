@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #undef _json
 
-// Compiled once, in json_library.cc: without these words each file that uses JSON has its own copy of what it uses.
+// Compiled once, in json_library.cc: without these words each file that uses JSON has its own copy
+// of what it uses.
 extern template class nlohmann::basic_json<>;
 extern template class nlohmann::detail::serializer<nlohmann::json>;

@@ -1,10 +1,10 @@
 /// Prints a version's logits, for tests in Python that ask other libraries for theirs.
 ///
-///     adapter_logits BASE VERSION    folders; VERSION has a graft.json, or is "-" for the plain base
+///     adapter_logits BASE VERSION    folders; VERSION has a graft.json, or is "-": the base alone
 ///
 /// Standard input: token ids, a text a line. Standard output: for each a JSON list, of a language
-/// model the logits of every position, of a classifier one row. In fp32. Exit code 1 with a sentence
-/// if the version can't be read.
+/// model the logits of every position, of a classifier one row. In fp32. Exit code 1 with a
+/// sentence if the version can't be read.
 
 #include <cstdio>
 #include <filesystem>

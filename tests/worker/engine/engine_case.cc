@@ -1,6 +1,5 @@
 #include "tests/worker/engine/engine_case.h"
 
-
 #include "common/base/file.h"
 #include "common/base/random.h"
 #include "common/families/layout.h"

@@ -27,7 +27,8 @@ struct LoadedArtifact {
   std::optional<bool> has_pair;    ///< Whether it was trained on pairs of texts, if it says so.
   Json probe;                      ///< Null if there is none.
   std::string chat_template = {};  ///< Of the conversations that it was trained on, if it was.
-  tasks::TaskSpec trained_for = {};  ///< The adapter's task, and how it was trained if that is told.
+  /// The adapter's task, and how it was trained if that is told.
+  tasks::TaskSpec trained_for = {};
 };
 
 /// Checks a version's files and puts its tensors on the base's device in fp32.
